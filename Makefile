@@ -1,0 +1,59 @@
+# RecycleNet: a dataflow pipeline of small tools. `make`, `make check`, `make demo`, `make bench`, `make install`.
+# Libraries are reached through pkg-config when something is built, never when this file is read.
+CC      ?= cc
+CFLAGS  ?= -O3 -g
+PREFIX  ?= /usr/local
+B       ?= build
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
+RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -pthread $(WARN) $(EXTRA)
+PACKAGES := vips openblas libxxhash libjpeg jansson
+PKG      = $$(cat $(B)/packages.$(1))
+
+TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
+LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
+TABLES  := $(B)/gen/attention.c $(B)/gen/device.c
+OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
+UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
+
+all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%)
+
+# Debian calls msgpack-c's package msgpack, upstream msgpack-c.
+$(B)/packages.cflags $(B)/packages.libs: Makefile
+	@mkdir -p $(B)
+	@m=msgpack-c; pkg-config --exists $$m || m=msgpack; \
+	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
+	pkg-config --cflags $(PACKAGES) $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; pkg-config --libs $(PACKAGES) $$m > $(B)/packages.libs
+
+# The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/device/X/ defines rn_device_X.
+$(B)/gen/%.c: $(wildcard lib/nn/attention/*.c) $(wildcard lib/device/*) lib/gen-table
+	@mkdir -p $(@D)
+	lib/gen-table $* > $@
+
+$(B)/%.o: %.c $(B)/packages.cflags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) $(call PKG,cflags) -MMD -MP -c $< -o $@
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) -MMD -MP -c $< -o $@
+$(B)/librn.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/librn.a $(B)/packages.libs
+	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+$(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) $$(pkg-config --libs cmocka) -lm -ldl
+$(B)/man/%.1: $(B)/%
+	@mkdir -p $(@D)
+	$< --help-man > $@
+$(B)/completions/%: $(B)/%
+	@mkdir -p $(@D)
+	$< --help-completion > $@
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all clean check check-full demo bench install
+.SECONDARY:
+.DELETE_ON_ERROR:
+-include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d)

@@ -1,0 +1,299 @@
+/* file.c -- whole files. */
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct rn_out {
+    int fd;
+    char *path;      /* as given; for messages and the rename */
+    char *temporary; /* NULL: written in place */
+    size_t used;
+    char buffer[65536];
+};
+
+static const char *shown(const char *path, char room[static 256])
+{
+    return rn_text_show(rn_text(path), room);
+}
+
+/* Opens the temporary beside out->path: the same folder, so that the rename cannot cross file systems. A link is
+ * followed first, so that it stays a link. */
+static int open_temporary(struct rn_out *out, struct rn_err *err)
+{
+    char room[256];
+    char *target = realpath(out->path, NULL);
+    if (target) {
+        free(out->path);
+        out->path = target;
+    }
+    size_t length = strlen(out->path) + 32;
+    if (!(out->temporary = rn_calloc(length, 1, err)))
+        return -1;
+    const char *slash = strrchr(out->path, '/');
+    int folder = slash ? (int)(slash - out->path) + 1 : 0;
+    snprintf(out->temporary, length, "%.*s.%s.%ld.tmp", folder, out->path, out->path + folder, (long)getpid());
+    out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (out->fd < 0) {
+        free(out->temporary);
+        out->temporary = NULL;
+        return rn_fail_errno(err, "%s", shown(out->path, room));
+    }
+    return 0;
+}
+
+int rn_out_open(struct rn_out **result, const char *path, struct rn_err *err)
+{
+    char room[256];
+    struct stat status;
+    struct rn_out *out = rn_calloc(1, sizeof *out, err);
+    *result = NULL;
+    if (!out)
+        return -1;
+    out->fd = -1;
+    bool standard = !path || !strcmp(path, "-");
+    out->path = strdup(standard ? "standard output" : path);
+    if (!out->path) {
+        rn_fail_errno(err, "out of memory");
+    } else if (standard) {
+        out->fd = STDOUT_FILENO;
+        if (fcntl(out->fd, F_GETFD) < 0)
+            rn_fail_errno(err, "standard output");
+        else
+            return *result = out, 0;
+    } else if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        out->fd = S_ISDIR(status.st_mode) ? (errno = EISDIR, -1) : open(path, O_WRONLY | O_CLOEXEC);
+        if (out->fd < 0)
+            rn_fail_errno(err, "%s", shown(path, room));
+        else
+            return *result = out, 0;
+    } else if (open_temporary(out, err) == 0) {
+        return *result = out, 0;
+    }
+    free(out->path);
+    free(out);
+    return -1;
+}
+
+int rn_out_binary(const struct rn_out *out, struct rn_err *err)
+{
+    if (isatty(out->fd))
+        return rn_fail(err, RN_EXIT_USAGE, "%s is a terminal and the stream is binary: look at it with '| rn-show'", out->path);
+    return 0;
+}
+
+int rn_file_write(int fd, const void *bytes, size_t length, struct rn_err *err)
+{
+    const char *at = bytes;
+    while (length) {
+        ssize_t n = write(fd, at, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return rn_fail_errno(err, "cannot write");
+        at += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+static int checked_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err)
+{
+    char room[256];
+    return rn_file_write(out->fd, bytes, length, err) ? rn_fail_at(err, "%s", shown(out->path, room)) : 0;
+}
+
+int rn_out_flush(struct rn_out *out, struct rn_err *err)
+{
+    size_t used = out->used;
+    out->used = 0;
+    return used ? checked_write(out, out->buffer, used, err) : 0;
+}
+
+int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err)
+{
+    if (length > sizeof out->buffer - out->used) {
+        if (rn_out_flush(out, err))
+            return -1;
+        if (length >= sizeof out->buffer)
+            return checked_write(out, bytes, length, err);
+    }
+    if (length)
+        memcpy(out->buffer + out->used, bytes, length);
+    out->used += length;
+    return 0;
+}
+
+int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ...)
+{
+    va_list args;
+    char *text = NULL;
+    va_start(args, format);
+    int length = vasprintf(&text, format, args);
+    va_end(args);
+    if (length < 0)
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    int rc = rn_out_write(out, text, (size_t)length, err);
+    free(text);
+    return rc;
+}
+
+int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err)
+{
+    struct rn_buffer buffer = { 0 };
+    int rc = rn_text_escape(&buffer, text, how, err) || rn_out_write(out, buffer.data, buffer.length, err) ? -1 : 0;
+    rn_buffer_free(&buffer);
+    return rc;
+}
+
+/* The folder's entry must reach the disk too, or a crash could bring the old file back. Folders that cannot be
+ * synced (some network file systems) are not an error. */
+static void sync_folder(const char *path)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return;
+    char *slash = strrchr(copy, '/');
+    if (slash)
+        slash[slash == copy] = '\0';
+    int fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+int rn_out_commit(struct rn_out *out, struct rn_err *err)
+{
+    char room[256];
+    if (!out)
+        return 0;
+    int rc = rn_out_flush(out, err);
+    if (rc == 0 && out->temporary && fsync(out->fd))
+        rc = rn_fail_errno(err, "%s", shown(out->path, room));
+    if (close(out->fd) && rc == 0)
+        rc = rn_fail_errno(err, "%s", shown(out->path, room));
+    out->fd = -1;
+    if (rc == 0 && out->temporary) {
+        if (rename(out->temporary, out->path))
+            rc = rn_fail_errno(err, "%s", shown(out->path, room));
+        else
+            sync_folder(out->path);
+    }
+    if (rc && out->temporary)
+        unlink(out->temporary);
+    free(out->temporary);
+    free(out->path);
+    free(out);
+    return rc;
+}
+
+void rn_out_discard(struct rn_out *out)
+{
+    if (!out)
+        return;
+    if (out->fd > STDERR_FILENO)
+        close(out->fd);
+    if (out->temporary)
+        unlink(out->temporary);
+    free(out->temporary);
+    free(out->path);
+    free(out);
+}
+
+int rn_file_read(struct rn_buffer *buffer, const char *path, size_t limit, struct rn_err *err)
+{
+    char room[256];
+    struct stat status;
+    int rc = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return rn_fail_errno(err, "%s", shown(path, room));
+    buffer->length = 0;
+    size_t expected = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 ? (size_t)status.st_size : 0;
+    if (expected > limit) {
+        rc = rn_fail(err, RN_EXIT_DATA, "%s: larger than %zu bytes", shown(path, room), limit);
+        goto out;
+    }
+    for (;;) {
+        size_t room_wanted = buffer->length < expected ? expected + 1 : buffer->length + 65536;
+        if ((rc = rn_grow(&buffer->data, &buffer->capacity, room_wanted, 1, err)))
+            goto out;
+        ssize_t n = read(fd, buffer->data + buffer->length, buffer->capacity - buffer->length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            rc = rn_fail_errno(err, "%s", shown(path, room));
+        if (n <= 0)
+            goto out;
+        buffer->length += (size_t)n;
+        if (buffer->length > limit) {
+            rc = rn_fail(err, RN_EXIT_DATA, "%s: larger than %zu bytes", shown(path, room), limit);
+            goto out;
+        }
+    }
+out:
+    close(fd);
+    return rc;
+}
+
+int rn_file_scratch(struct rn_err *err)
+{
+    char path[4096];
+    const char *folder = getenv("TMPDIR");
+    if (!folder || !*folder)
+        folder = "/tmp";
+    if (snprintf(path, sizeof path, "%s/rn.XXXXXX", folder) >= (int)sizeof path)
+        return rn_fail(err, RN_EXIT_SYSTEM, "TMPDIR is too long");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return rn_fail_errno(err, "%s", path);
+    unlink(path);
+    return fd;
+}
+
+int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn_err *err)
+{
+    char *at = bytes;
+    while (length) {
+        ssize_t n = pread(fd, at, length, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n ? rn_fail_errno(err, "cannot read") : rn_fail(err, RN_EXIT_SYSTEM, "cannot read: the file is shorter than it was");
+        at += n;
+        offset += (uint64_t)n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+int rn_file_mkdir(const char *path, struct rn_err *err)
+{
+    char room[256];
+    char *copy = strdup(path);
+    int rc = 0;
+    if (!copy)
+        return rn_fail_errno(err, "out of memory");
+    for (char *at = copy + 1; rc == 0; at++) {
+        char c = *at;
+        if (c != '/' && c)
+            continue;
+        *at = '\0';
+        struct stat status;
+        if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &status) || (!S_ISDIR(status.st_mode) && (errno = ENOTDIR))))
+            rc = rn_fail_errno(err, "%s", shown(copy, room));
+        *at = c;
+        if (!c)
+            break;
+    }
+    free(copy);
+    return rc;
+}

@@ -1,0 +1,45 @@
+/* file.h -- output that is whole or not there, and input whose every error is seen.
+ *
+ * A regular file is written under a temporary name beside it, flushed to the disk and renamed when it is
+ * complete; anything else (/dev/stdout, /dev/full, a FIFO) is written in place. */
+#ifndef RN_CORE_FILE_H
+#define RN_CORE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/mem.h"
+#include "core/text.h"
+
+struct rn_out;
+
+/* path NULL or "-": standard output. Errors name the path. */
+RN_MUST int rn_out_open(struct rn_out **out, const char *path, struct rn_err *err);
+/* -1 with RN_EXIT_USAGE when the output is a terminal: for tools whose output is binary. */
+RN_MUST int rn_out_binary(const struct rn_out *out, struct rn_err *err);
+RN_MUST int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err);
+RN_MUST int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+RN_MUST int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
+/* Hands what is buffered to the system. */
+RN_MUST int rn_out_flush(struct rn_out *out, struct rn_err *err);
+/* Flush, and for a regular file fsync and rename; close, all checked. Frees out in any case; NULL is allowed. */
+RN_MUST int rn_out_commit(struct rn_out *out, struct rn_err *err);
+/* Frees out; nothing appears under the final name. NULL is allowed. */
+void rn_out_discard(struct rn_out *out);
+
+/* Reads the whole file. Errors: exit 4 with the path; larger than `limit`: exit 3. "where: what" as always. */
+RN_MUST int rn_file_read(struct rn_buffer *buffer, const char *path, size_t limit, struct rn_err *err);
+
+/* An unlinked temporary file in $TMPDIR (or /tmp): its descriptor, or -1. */
+RN_MUST int rn_file_scratch(struct rn_err *err);
+/* Exactly `length` bytes at `offset`, or -1. */
+RN_MUST int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn_err *err);
+RN_MUST int rn_file_write(int fd, const void *bytes, size_t length, struct rn_err *err);
+
+/* Makes the folder and its parents; one that is there is fine. */
+RN_MUST int rn_file_mkdir(const char *path, struct rn_err *err);
+
+#endif

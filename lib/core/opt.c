@@ -1,0 +1,479 @@
+/* opt.c -- one table, all its uses. */
+#include "core/opt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAN = 256, COMPLETION };
+
+static const struct rn_opt common[] = {
+    { 'o', "output", RN_OPT_TEXT, RN_AT(rn_args, output), 0, 0, "write there, not to standard output", "FILE", RN_OPT_HOW },
+    { 'q', "quiet", RN_OPT_FLAG, RN_AT(rn_args, quiet), 0, 0, "say nothing but errors", NULL, RN_OPT_HOW },
+    { 0, "progress", RN_OPT_CHOICE, RN_AT(rn_args, progress), 0, 0, "show a progress line on standard error",
+      "auto|always|never", RN_OPT_HOW },
+    { 'h', "help", RN_OPT_FLAG, 0, 0, 0, "show this help", NULL, RN_OPT_HOW },
+    { 'V', "version", RN_OPT_FLAG, 0, 0, 0, "show the version", NULL, RN_OPT_HOW },
+    RN_OPT_LAST,
+};
+
+static size_t count(const struct rn_opt *options)
+{
+    size_t n = 0;
+    while (options && options[n].kind != RN_OPT_END)
+        n++;
+    return n;
+}
+
+static int unit_of(char letter)
+{
+    const char *units = "KMG", *at = letter ? strchr(units, letter) : NULL;
+    return at ? (int)(at - units) + 1 : 0;
+}
+
+static int set_choice(const struct rn_opt *opt, int *field, const char *value, struct rn_err *err)
+{
+    int index = 0;
+    for (const char *word = opt->argument; word; index++) {
+        size_t length = strcspn(word, "|");
+        if (strlen(value) == length && !memcmp(word, value, length)) {
+            *field = index;
+            return 0;
+        }
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not one of %s", opt->name, value, opt->argument);
+}
+
+/* Digits only: strtoull would take a sign. */
+static bool whole(const char *value, uint64_t *number, char **end)
+{
+    errno = 0;
+    *number = strtoull(value, end, 10);
+    return *value >= '0' && *value <= '9' && errno == 0;
+}
+
+int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struct rn_err *err)
+{
+    char *field = (char *)options + opt->offset, *end;
+    uint64_t number;
+    double real, *pair;
+    switch (opt->kind) {
+    case RN_OPT_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case RN_OPT_INT:
+        errno = 0;
+        long long integer = strtoll(value, &end, 10);
+        if (end == value || *end || errno || (double)integer < opt->low || (double)integer > opt->high)
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a whole number from %.0f to %.0f", opt->name, value,
+                           opt->low, opt->high);
+        *(int64_t *)field = integer;
+        return 0;
+    case RN_OPT_REAL:
+        real = strtod(value, &end);
+        if (end == value || *end || !(real >= opt->low && real <= opt->high))
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a number from %g to %g", opt->name, value, opt->low, opt->high);
+        *(double *)field = real;
+        return 0;
+    case RN_OPT_SEED:
+        if (!whole(value, &number, &end) || *end)
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a whole number below 2^64", opt->name, value);
+        *(uint64_t *)field = number;
+        return 0;
+    case RN_OPT_COUNT: {
+        bool good = whole(value, &number, &end);
+        for (int unit = good ? unit_of(*end) : 0; unit > 0; unit--)
+            good = good && !__builtin_mul_overflow(number, (uint64_t)1000, &number);
+        if (!good || (*end && (!unit_of(*end) || end[1])) || (double)number < opt->low || (double)number > opt->high)
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a whole number from %.0f to %.0f (K, M, G may follow)",
+                           opt->name, value, opt->low, opt->high);
+        *(uint64_t *)field = number;
+        return 0;
+    }
+    case RN_OPT_TEXT:
+        *(const char **)field = value;
+        return 0;
+    case RN_OPT_LIST:
+        return rn_texts_add((struct rn_texts *)field, rn_text(value), err);
+    case RN_OPT_CHOICE:
+        return set_choice(opt, (int *)field, value, err);
+    case RN_OPT_PAIR:
+        pair = (double *)field;
+        pair[1] = strtod(value, &end);
+        pair[0] = -pair[1];
+        if (end != value && *end == ',') {
+            const char *second = end + 1;
+            pair[0] = pair[1];
+            pair[1] = strtod(second, &end);
+            end = end == second ? (char *)value : end;
+        }
+        if (end == value || *end || !(pair[0] >= opt->low && pair[1] <= opt->high && pair[0] <= pair[1]))
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a pair LOW,HIGH within %g,%g", opt->name, value, opt->low, opt->high);
+        return 0;
+    case RN_OPT_END:
+        break;
+    }
+    return rn_fail(err, RN_EXIT_USAGE, "--%s: a row of no kind", opt->name);
+}
+
+static int has_argument(const struct rn_opt *opt)
+{
+    return opt->kind == RN_OPT_FLAG ? no_argument : opt->flags & RN_OPT_OPTIONAL ? optional_argument : required_argument;
+}
+
+int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv, struct rn_err *err)
+{
+    struct option longs[96] = { { 0 } };
+    char shorts[256] = ":"; /* getopt stays silent */
+    size_t own = count(tool->options), all = own + count(common), length = 1;
+    if (all + 3 > sizeof longs / sizeof *longs)
+        return rn_fail(err, RN_EXIT_USAGE, "the option table is too long");
+    for (size_t i = 0; i < all; i++) {
+        const struct rn_opt *opt = i < own ? &tool->options[i] : &common[i - own];
+        longs[i] = (struct option){ opt->name, has_argument(opt), NULL, 1000 + (int)i };
+        if (opt->letter)
+            length += (size_t)snprintf(shorts + length, sizeof shorts - length, "%c%s", opt->letter,
+                                       has_argument(opt) == no_argument ? "" : ":");
+    }
+    longs[all] = (struct option){ "help-man", no_argument, NULL, MAN };
+    longs[all + 1] = (struct option){ "help-completion", no_argument, NULL, COMPLETION };
+
+    memset(options, 0, tool->size);
+    if (tool->defaults)
+        memcpy(options, tool->defaults, tool->size);
+    *args = (struct rn_args){ 0 };
+    optind = 0;
+    for (int c; (c = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
+        const struct rn_opt *opt = NULL;
+        if (c == MAN || c == COMPLETION)
+            return c == MAN ? RN_OPT_MAN : RN_OPT_COMPLETION;
+        if (c == ':' || c == '?') {
+            const char *what = c == ':' ? "needs a value" : optopt >= 1000 || optopt == MAN ? "takes no value" : "is not an option here";
+            char one[3] = { '-', (char)optopt, 0 };
+            bool brief = optopt > 0 && optopt < 256;
+            return rn_fail(err, RN_EXIT_USAGE, "%s %s (see %s --help)", brief ? one : argv[optind - 1], what, tool->name);
+        }
+        for (size_t i = 0; i < all; i++) {
+            const struct rn_opt *row = i < own ? &tool->options[i] : &common[i - own];
+            if (c == 1000 + (int)i || (row->letter && c == row->letter)) {
+                opt = row;
+                if (i < own)
+                    args->given |= (uint64_t)1 << i;
+            }
+        }
+        if (opt && opt->letter == 'h' && !strcmp(opt->name, "help"))
+            return RN_OPT_HELP;
+        if (opt && opt->letter == 'V')
+            return RN_OPT_VERSION;
+        bool shared = opt >= common && opt < common + count(common);
+        if (!opt || rn_opt_set(opt, shared ? (void *)args : options, optarg ? optarg : "", err))
+            return -1;
+    }
+    args->operand = argv + optind;
+    args->operands = (size_t)(argc - optind);
+    return RN_OPT_RUN;
+}
+
+void rn_opt_free(const struct rn_tool *tool, void *options)
+{
+    for (size_t i = 0; i < count(tool->options); i++)
+        if (tool->options[i].kind == RN_OPT_LIST)
+            rn_texts_free((struct rn_texts *)((char *)options + tool->options[i].offset));
+}
+
+/* The value as text that rn_opt_set reads back; false: nothing to say (a flag that is off, a text not given). */
+static bool value_text(const struct rn_opt *opt, const void *options, char room[static 64], const char **text)
+{
+    const char *field = (const char *)options + opt->offset;
+    *text = room;
+    switch (opt->kind) {
+    case RN_OPT_FLAG:
+        *text = "";
+        return *(const bool *)field;
+    case RN_OPT_INT:
+        snprintf(room, 64, "%lld", (long long)*(const int64_t *)field);
+        return true;
+    case RN_OPT_REAL:
+        for (int digits = 1; digits <= 17; digits++) {
+            snprintf(room, 64, "%.*g", digits, *(const double *)field);
+            if (strtod(room, NULL) == *(const double *)field)
+                break;
+        }
+        return true;
+    case RN_OPT_SEED:
+    case RN_OPT_COUNT:
+        snprintf(room, 64, "%llu", (unsigned long long)*(const uint64_t *)field);
+        return true;
+    case RN_OPT_TEXT:
+        *text = *(const char *const *)field;
+        return *text != NULL;
+    case RN_OPT_CHOICE: {
+        const char *word = opt->argument;
+        for (int i = *(const int *)field; i > 0; i--)
+            word += strcspn(word, "|") + 1;
+        snprintf(room, 64, "%.*s", (int)strcspn(word, "|"), word);
+        return true;
+    }
+    case RN_OPT_PAIR:
+        snprintf(room, 64, "%.17g,%.17g", ((const double *)(const void *)field)[0], ((const double *)(const void *)field)[1]);
+        return true;
+    case RN_OPT_LIST:
+    case RN_OPT_END:
+        break;
+    }
+    return false;
+}
+
+static int add_option(struct rn_texts *list, const struct rn_opt *opt, const char *value, struct rn_err *err)
+{
+    char *text = NULL;
+    int n = opt->kind == RN_OPT_FLAG ? asprintf(&text, "--%s", opt->name) : asprintf(&text, "--%s=%s", opt->name, value);
+    if (n < 0)
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    int rc = rn_texts_add(list, rn_text(text), err);
+    free(text);
+    return rc;
+}
+
+int rn_opt_list(const struct rn_tool *tool, const void *options, bool all, struct rn_texts *list, struct rn_err *err)
+{
+    for (size_t i = 0; i < count(tool->options); i++) {
+        const struct rn_opt *opt = &tool->options[i];
+        char room[64], other[64];
+        const char *text, *usual;
+        if (opt->flags & RN_OPT_HOW)
+            continue;
+        if (opt->kind == RN_OPT_LIST) {
+            const struct rn_texts *texts = (const struct rn_texts *)((const char *)options + opt->offset);
+            for (size_t k = 0; k < texts->count; k++)
+                if (add_option(list, opt, texts->item[k].data, err))
+                    return -1;
+            continue;
+        }
+        if (!value_text(opt, options, room, &text))
+            continue;
+        bool is_default = tool->defaults && value_text(opt, tool->defaults, other, &usual) && !strcmp(text, usual);
+        if ((all || !is_default) && add_option(list, opt, text, err))
+            return -1;
+    }
+    rn_texts_sort(list);
+    return 0;
+}
+
+int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_texts *list, struct rn_err *err)
+{
+    for (size_t k = 0; k < list->count; k++) {
+        const char *text = list->item[k].data;
+        size_t length = strcspn(text, "=");
+        const struct rn_opt *opt = NULL;
+        for (size_t i = 0; i < count(tool->options); i++)
+            if (length > 2 && strlen(tool->options[i].name) == length - 2 && !memcmp(tool->options[i].name, text + 2, length - 2))
+                opt = &tool->options[i];
+        if (!opt || strncmp(text, "--", 2)) {
+            char room[256];
+            return rn_fail(err, RN_EXIT_DATA, "%s is not an option of %s", rn_text_show(list->item[k], room), tool->name);
+        }
+        if (rn_opt_set(opt, options, text[length] ? text + length + 1 : "", err)) {
+            err->exit = RN_EXIT_DATA;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- documents ---- */
+
+__attribute__((format(printf, 3, 4))) static int add(struct rn_buffer *out, struct rn_err *err, const char *format, ...)
+{
+    va_list args;
+    char *text = NULL;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0)
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    int rc = rn_buffer_add(out, text, (size_t)n, err);
+    free(text);
+    return rc;
+}
+
+/* Text for roff: backslashes and hyphens escaped, no line that starts with a control character. */
+static int add_roff(struct rn_buffer *out, struct rn_err *err, const char *text)
+{
+    for (const char *s = text; *s; s++) {
+        bool start = s == text || s[-1] == '\n';
+        const char *guard = start && (*s == '.' || *s == '\'') ? "\\&" : "";
+        if (add(out, err, *s == '\\' ? "%s\\e" : *s == '-' ? "%s\\-" : "%s%c", guard, *s))
+            return -1;
+    }
+    return 0;
+}
+
+static const char *argument_of(const struct rn_opt *opt)
+{
+    static const char *const names[] = { [RN_OPT_INT] = "N", [RN_OPT_REAL] = "X", [RN_OPT_SEED] = "N", [RN_OPT_COUNT] = "N",
+                                         [RN_OPT_TEXT] = "TEXT", [RN_OPT_LIST] = "TEXT", [RN_OPT_PAIR] = "LOW,HIGH" };
+    return opt->argument ? opt->argument : names[opt->kind];
+}
+
+/* "-b, --batch=N" */
+static void synopsis(const struct rn_opt *opt, char *room, size_t size)
+{
+    char letter[8] = "    ";
+    if (opt->letter)
+        snprintf(letter, sizeof letter, "-%c, ", opt->letter);
+    bool optional = opt->flags & RN_OPT_OPTIONAL;
+    if (opt->kind == RN_OPT_FLAG)
+        snprintf(room, size, "%s--%s", letter, opt->name);
+    else
+        snprintf(room, size, "%s--%s%s%s%s", letter, opt->name, optional ? "[=" : "=", argument_of(opt), optional ? "]" : "");
+}
+
+/* " [16]", or nothing where there is no default worth a word */
+static void default_note(const struct rn_opt *opt, const void *defaults, char *room, size_t size)
+{
+    char value[64];
+    const char *text;
+    room[0] = '\0';
+    if (!defaults || opt->kind == RN_OPT_FLAG || !value_text(opt, defaults, value, &text))
+        return;
+    if (opt->kind == RN_OPT_INT && *(const int64_t *)(const void *)((const char *)defaults + opt->offset) < 0)
+        return; /* -1 and its like mean "it depends": the help text says on what */
+    snprintf(room, size, " [%s]", text);
+}
+
+static int help_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
+{
+    for (size_t i = 0; i < count(options); i++) {
+        char left[160], note[128];
+        synopsis(&options[i], left, sizeof left);
+        default_note(&options[i], defaults, note, sizeof note);
+        if (add(out, err, strlen(left) > 28 ? "  %s\n%32s%s%s\n" : "  %-28s  %s%s%s\n", left, "", options[i].help, note))
+            return -1;
+    }
+    return 0;
+}
+
+static int document_help(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
+{
+    static const struct rn_args usual = { 0 };
+    if (add(out, err, "usage: %s [OPTION]... %s\n%s\n\n", tool->name, tool->operands, tool->summary) ||
+        help_rows(tool->options, tool->defaults, out, err) || help_rows(common, &usual, out, err))
+        return -1;
+    if (tool->examples && add(out, err, "\nexamples:\n"))
+        return -1;
+    for (const char *line = tool->examples; line && *line;) {
+        int length = (int)strcspn(line, "\n");
+        if (add(out, err, "  %.*s\n", length, line))
+            return -1;
+        line += length + (line[length] == '\n');
+    }
+    return 0;
+}
+
+static int man_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
+{
+    for (size_t i = 0; i < count(options); i++) {
+        char left[160], note[128];
+        synopsis(&options[i], left, sizeof left);
+        default_note(&options[i], defaults, note, sizeof note);
+        if (add(out, err, ".TP\n.B ") || add_roff(out, err, left + strspn(left, " ")) || add(out, err, "\n") ||
+            add_roff(out, err, options[i].help) || add_roff(out, err, note) || add(out, err, "\n"))
+            return -1;
+    }
+    return 0;
+}
+
+static const char exit_codes[] =
+    "0 done. 1 done, but the answer is no, or records failed. 2 wrong usage. 3 bad data. 4 the system or a device. "
+    "5 training diverged.";
+
+static int document_man(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
+{
+    static const struct rn_args usual = { 0 };
+    char upper[64] = "";
+    for (size_t i = 0; tool->name[i] && i < sizeof upper - 1; i++)
+        upper[i] = (char)(tool->name[i] >= 'a' && tool->name[i] <= 'z' ? tool->name[i] - 32 : tool->name[i]);
+    if (add(out, err, ".TH ") || add_roff(out, err, upper) || add(out, err, " 1 \"\" \"recyclenet %s\" \"RecycleNet\"\n.SH NAME\n", RN_VERSION) ||
+        add_roff(out, err, tool->name) || add(out, err, " \\- ") || add_roff(out, err, tool->summary) ||
+        add(out, err, "\n.SH SYNOPSIS\n.B ") || add_roff(out, err, tool->name) || add(out, err, "\n[OPTION]... ") ||
+        add_roff(out, err, tool->operands) || add(out, err, "\n.SH DESCRIPTION\n"))
+        return -1;
+    for (const char *at = tool->about ? tool->about : tool->summary; *at;) {
+        const char *end = strstr(at, "\n\n");
+        size_t length = end ? (size_t)(end - at) : strlen(at);
+        char *paragraph = strndup(at, length);
+        if (!paragraph)
+            return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+        int rc = add(out, err, ".PP\n") || add_roff(out, err, paragraph) || add(out, err, "\n");
+        free(paragraph);
+        if (rc)
+            return -1;
+        at += length + (end ? 2 : 0);
+    }
+    if (add(out, err, ".SH OPTIONS\n") || man_rows(tool->options, tool->defaults, out, err) || man_rows(common, &usual, out, err) ||
+        add(out, err, ".SH EXIT STATUS\n%s\n", exit_codes))
+        return -1;
+    if (tool->examples &&
+        (add(out, err, ".SH EXAMPLES\n.nf\n") || add_roff(out, err, tool->examples) || add(out, err, "\n.fi\n")))
+        return -1;
+    return add(out, err, ".SH SEE ALSO\n.BR rn (7),\n.BR rn\\-stream (5)\n");
+}
+
+static int document_completion(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
+{
+    char function[64];
+    snprintf(function, sizeof function, "_%s", tool->name);
+    for (char *c = function; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    if (add(out, err, "# bash completion for %s\n%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+                      "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n    case $prev in\n",
+            tool->name, function))
+        return -1;
+    size_t own = count(tool->options), all = own + count(common);
+    struct rn_buffer words = { 0 };
+    int rc = 0;
+    for (size_t i = 0; i < all && !rc; i++) {
+        const struct rn_opt *opt = i < own ? &tool->options[i] : &common[i - own];
+        char letter[8] = "";
+        if (opt->letter)
+            snprintf(letter, sizeof letter, "-%c|", opt->letter);
+        rc = add(&words, err, "--%s%s ", opt->name, opt->kind == RN_OPT_FLAG ? "" : "=");
+        if (opt->kind == RN_OPT_CHOICE && !rc) {
+            char choices[256];
+            snprintf(choices, sizeof choices, "%s", opt->argument);
+            for (char *c = choices; *c; c++)
+                *c = *c == '|' ? ' ' : *c;
+            rc = add(out, err, "    %s--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n", letter, opt->name, choices);
+        } else if (opt->kind == RN_OPT_TEXT && !rc) {
+            rc = add(out, err, "    %s--%s) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n", letter, opt->name);
+        }
+    }
+    rc = rc || add(out, err, "    esac\n    if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '%.*s' -- \"$cur\"))\n"
+                             "    else COMPREPLY=($(compgen -f -- \"$cur\")); fi\n"
+                             "    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace\n}\ncomplete -o filenames -F %s %s\n",
+                   (int)words.length, words.data ? words.data : "", function, tool->name);
+    rn_buffer_free(&words);
+    return rc ? -1 : 0;
+}
+
+int rn_opt_document(const struct rn_tool *tool, enum rn_opt_result what, struct rn_buffer *out, struct rn_err *err)
+{
+    switch (what) {
+    case RN_OPT_HELP:
+        return document_help(tool, out, err);
+    case RN_OPT_VERSION:
+        return add(out, err, "%s (recyclenet) %s\n", tool->name, RN_VERSION);
+    case RN_OPT_MAN:
+        return document_man(tool, out, err);
+    case RN_OPT_COMPLETION:
+        return document_completion(tool, out, err);
+    case RN_OPT_RUN:
+        break;
+    }
+    return 0;
+}

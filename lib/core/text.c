@@ -1,0 +1,163 @@
+/* text.c -- runs of bytes. */
+#include "core/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rn_text rn_text(const char *string)
+{
+    return (struct rn_text){ string, string ? strlen(string) : 0 };
+}
+
+int rn_text_compare(struct rn_text a, struct rn_text b)
+{
+    if (!a.data || !b.data)
+        return (a.data != NULL) - (b.data != NULL);
+    size_t shorter = a.length < b.length ? a.length : b.length;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+    return order ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+bool rn_text_equal(struct rn_text a, struct rn_text b)
+{
+    return rn_text_compare(a, b) == 0;
+}
+
+bool rn_text_is(struct rn_text a, const char *string)
+{
+    return rn_text_equal(a, rn_text(string));
+}
+
+/* Length of the UTF-8 character at the start of s, 0 when there is none. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+    static const struct { unsigned char first, last, low, high, length; } rows[] = {
+        /* lead bytes, range of the second byte (The Unicode Standard, table 3-7) */
+        { 0x00, 0x7f, 0, 0, 1 },          { 0xc2, 0xdf, 0x80, 0xbf, 2 },    { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+        { 0xe1, 0xec, 0x80, 0xbf, 3 },    { 0xed, 0xed, 0x80, 0x9f, 3 },    { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 },    { 0xf1, 0xf3, 0x80, 0xbf, 4 },    { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (s[0] < rows[i].first || s[0] > rows[i].last)
+            continue;
+        size_t length = rows[i].length;
+        if (length > left || (length > 1 && (s[1] < rows[i].low || s[1] > rows[i].high)))
+            return 0;
+        for (size_t k = 2; k < length; k++)
+            if (s[k] < 0x80 || s[k] > 0xbf)
+                return 0;
+        return length;
+    }
+    return 0;
+}
+
+bool rn_text_is_utf8(struct rn_text a)
+{
+    for (size_t i = 0, length; i < a.length; i += length)
+        if (!(length = utf8_length((const unsigned char *)a.data + i, a.length - i)))
+            return false;
+    return true;
+}
+
+int rn_texts_add(struct rn_texts *list, struct rn_text text, struct rn_err *err)
+{
+    if (rn_grow(&list->item, &list->capacity, list->count + 1, sizeof *list->item, err))
+        return -1;
+    char *copy = rn_calloc(text.length + 1, 1, err);
+    if (!copy)
+        return -1;
+    if (text.length)
+        memcpy(copy, text.data, text.length);
+    list->item[list->count++] = (struct rn_text){ copy, text.length };
+    return 0;
+}
+
+int rn_texts_copy(struct rn_texts *to, const struct rn_texts *from, struct rn_err *err)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (rn_texts_add(to, from->item[i], err))
+            return -1;
+    return 0;
+}
+
+long rn_texts_find(const struct rn_texts *list, struct rn_text text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (rn_text_equal(list->item[i], text))
+            return (long)i;
+    return -1;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return rn_text_compare(*(const struct rn_text *)a, *(const struct rn_text *)b);
+}
+
+void rn_texts_sort(struct rn_texts *list)
+{
+    if (list->count)
+        qsort(list->item, list->count, sizeof *list->item, compare);
+}
+
+void rn_texts_free(struct rn_texts *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free((char *)list->item[i].data);
+    free(list->item);
+    *list = (struct rn_texts){ 0 };
+}
+
+/* The escape of one byte or character of `length` bytes in `room`; its length there, 0: as it is. */
+static int escaped(char room[static 8], const unsigned char *s, size_t length, enum rn_escape how)
+{
+    static const char letters[] = "\tt\nn\rr\\\\";
+    const char *known = *s && length == 1 ? strchr(letters, *s) : NULL;
+    if (known && (known - letters) % 2)
+        known = NULL;
+    if (how == RN_ESCAPE_TSV)
+        return known ? snprintf(room, 8, "\\%c", known[1]) : 0;
+    if (how == RN_ESCAPE_JSON) {
+        if (known || *s == '"')
+            return snprintf(room, 8, "\\%c", known ? known[1] : '"');
+        if (!length || *s < 0x20 || *s == 0x7f)
+            return snprintf(room, 8, "\\u%s%02x", length ? "00" : "dc", *s);
+        return 0;
+    }
+    /* C1 controls are the characters c2 80 .. c2 9f */
+    if (!length || *s < 0x20 || *s == 0x7f || (length == 2 && s[0] == 0xc2 && s[1] < 0xa0))
+        return snprintf(room, 8, "\\x%02x", length == 2 ? s[1] : *s);
+    return 0;
+}
+
+int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape how, struct rn_err *err)
+{
+    char room[8];
+    const char *quote = how == RN_ESCAPE_JSON ? "\"" : "";
+    if (rn_buffer_add(out, quote, strlen(quote), err))
+        return -1;
+    for (size_t i = 0, step; i < text.length; i += step) {
+        const unsigned char *s = (const unsigned char *)text.data + i;
+        size_t length = utf8_length(s, text.length - i);
+        int n = escaped(room, s, length, how);
+        step = length ? length : 1;
+        if (rn_buffer_add(out, n ? room : (const char *)s, n ? (size_t)n : step, err))
+            return -1;
+    }
+    return rn_buffer_add(out, quote, strlen(quote), err);
+}
+
+const char *rn_text_show(struct rn_text text, char room[static 256])
+{
+    struct rn_buffer out = { 0 };
+    struct rn_err err = { 0 };
+    const size_t most = 200;
+    bool cut = text.length > most;
+    text.length = cut ? most : text.length;
+    if (rn_text_escape(&out, text, RN_ESCAPE_MESSAGE, &err))
+        snprintf(room, 256, "?");
+    else
+        snprintf(room, 256, "%.*s%s", (int)(out.length < most ? out.length : most), out.data ? out.data : "", cut ? "..." : "");
+    rn_buffer_free(&out);
+    return room;
+}

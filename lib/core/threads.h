@@ -1,0 +1,35 @@
+/* threads.h -- two ways to use cores, neither of which changes a result. */
+#ifndef RN_CORE_THREADS_H
+#define RN_CORE_THREADS_H
+
+#include <stddef.h>
+
+#include "core/err.h"
+
+/* How many cores this process may use (affinity counts). */
+int rn_threads_default(void);
+
+/* A pool for loops whose iterations are independent. How the work is cut into iterations must follow from its
+ * shape alone, never from the number of threads: then results are equal, bit for bit, for any number. */
+struct rn_pool;
+RN_MUST int rn_pool_new(struct rn_pool **pool, int threads, struct rn_err *err);
+void rn_pool_free(struct rn_pool *pool); /* NULL is allowed */
+int rn_pool_threads(const struct rn_pool *pool);
+/* Calls work(context, i, thread) for each i below n, on the pool's threads and the caller's, and returns when all
+ * are done. `thread` is below rn_pool_threads: an index for scratch memory. Not to be called from within work. */
+void rn_pool_for(struct rn_pool *pool, size_t n, void (*work)(void *context, size_t i, int thread), void *context);
+
+/* A line of jobs: they are submitted in order by one thread, worked on by `threads` others, and come out in the
+ * order of submission to another thread. At most `capacity` jobs are inside: submit waits while it is full. */
+struct rn_line;
+RN_MUST int rn_line_new(struct rn_line **line, int threads, size_t capacity, void (*work)(void *context, void *job),
+                        void *context, struct rn_err *err);
+/* 0, or -1 when the line was stopped: then the job is still the caller's. */
+RN_MUST int rn_line_submit(struct rn_line *line, void *job);
+void rn_line_end(struct rn_line *line);   /* the submitter has no more jobs */
+void rn_line_stop(struct rn_line *line);  /* the taker wants no more: submit fails, jobs not begun are not worked on */
+/* The oldest job when it is done; NULL at the end. After a stop: what is left inside, worked on or not, to be freed. */
+void *rn_line_next(struct rn_line *line);
+void rn_line_free(struct rn_line *line);  /* after rn_line_next gave NULL; joins the threads. NULL is allowed */
+
+#endif

@@ -1,0 +1,60 @@
+/* image.h -- photos into pixels: decoding (libvips, only its fuzzed loaders), Pillow's resize, and the two
+ * preparations of image classifiers (evaluation and training).
+ *
+ * Pixels are 8-bit RGB, rows from the top, three bytes a pixel, no padding between rows. */
+#ifndef RN_IMAGE_IMAGE_H
+#define RN_IMAGE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/rng.h"
+#include "core/text.h"
+
+struct rn_image {
+    uint8_t *pixels; /* owned: rn_image_free. Zeroed struct: none */
+    size_t height, width;
+};
+void rn_image_free(struct rn_image *image);
+
+/* Once, before any thread decodes: starts libvips, one thread a photo, no cache, and blocks every loader but jpeg, png,
+ * webp, tiff and gif. */
+RN_MUST int rn_image_start(struct rn_err *err);
+void rn_image_thread_end(void); /* each thread that decoded, before it ends */
+
+struct rn_decode {
+    uint64_t max_pixels; /* more, by the header alone, is refused before any pixel is decoded */
+    bool exif;           /* turn the picture as its EXIF orientation says */
+};
+
+/* Decodes a whole file's bytes by their content, whatever its name. To RGB by the rules of Pillow's convert("RGB"): grey is
+ * copied to the three channels, alpha is dropped (not blended), a palette is looked up, CMYK as Pillow multiplies it out,
+ * 16-bit grey is clipped or shifted as Pillow does; no colour management. Animated: the first frame.
+ * Errors: exit 3 and the reason (not an image, truncated, too many pixels, unsupported). */
+RN_MUST int rn_image_decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
+/* The same from a file: a missing file is exit 4. Larger than 1 GiB: exit 3. */
+RN_MUST int rn_image_load(struct rn_image *image, const char *path, const struct rn_decode *how, struct rn_err *err);
+
+struct rn_box {
+    size_t top, left, height, width;
+};
+
+/* Pillow's bilinear, antialiased resize (ImagingResample: a triangle filter as wide as the scale, 22-bit fixed-point weights,
+ * rows first, 8 bits between the passes; agrees with Pillow in every pixel): the part `crop` of x, as if it were a picture
+ * of its own, scaled to (height, width); of that result the part `window` is computed and written to y
+ * (window.height, window.width, 3). crop must lie in x, window in (height, width). */
+RN_MUST int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_box crop, size_t height, size_t width,
+                              struct rn_box window, struct rn_err *err);
+
+/* torchvision's Resize(resize) of the shorter side and CenterCrop(size), black where the picture is smaller; y is
+ * (size, size, 3). */
+RN_MUST int rn_image_eval(uint8_t *y, const struct rn_image *x, size_t size, size_t resize, struct rn_err *err);
+
+/* torchvision's RandomResizedCrop(size), scale 0.08 to 1, ratio 3/4 to 4/3, ten tries, then the central crop; and
+ * RandomHorizontalFlip. rng is consumed; y is (size, size, 3). */
+RN_MUST int rn_image_train(uint8_t *y, const struct rn_image *x, size_t size, struct rn_rng *rng, struct rn_err *err);
+struct rn_box rn_image_random_crop(size_t height, size_t width, struct rn_rng *rng);
+
+#endif

@@ -1,0 +1,181 @@
+/* stream.h -- rn streams: read and written. The format is in FORMAT.md, beside this file.
+ *
+ * A stream is one or more segments: a head, records, a tail. The reader refuses (exit 3, naming file, record and
+ * byte offset) whatever is damaged: cut, altered, of a wrong shape, too deep, too large. No size that a stream
+ * claims is believed before its bytes have arrived. */
+#ifndef RN_STREAM_STREAM_H
+#define RN_STREAM_STREAM_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/mem.h"
+#include "core/opt.h"
+#include "core/tensor.h"
+#include "core/text.h"
+
+enum rn_kind { RN_SAMPLES, RN_IMAGES, RN_BATCHES, RN_PREDICTIONS, RN_WEIGHTS, RN_KINDS };
+const char *rn_kind_name(enum rn_kind kind); /* "samples" */
+#define RN_KIND_BIT(kind) (1u << (kind))
+
+/* XXH3-64: the `who` of rn_rng, and of sets of ids. */
+uint64_t rn_hash64(struct rn_text bytes);
+
+/* ---- heads ---- */
+
+/* How pixels become numbers: resize the shorter side to `resize` (eval), crop `size` x `size`, then
+ * (pixel / 255 - mean) / std for each of R, G, B. */
+struct rn_input {
+    int64_t size, resize;
+    double mean[3], std[3];
+};
+extern const struct rn_input rn_input_default; /* 224, 256, ImageNet's mean and deviation */
+bool rn_input_equal(const struct rn_input *a, const struct rn_input *b, bool with_resize);
+/* "size 224, resize 256, mean ..., std ..." in room, which it returns. */
+const char *rn_input_describe(const struct rn_input *input, char room[static 256]);
+
+struct rn_step {
+    struct rn_text tool, version;
+    struct rn_texts args;
+};
+struct rn_history {
+    struct rn_step *step;
+    size_t count, capacity;
+};
+
+enum rn_mode { RN_EVAL, RN_TRAIN };
+
+enum { RN_NIL = -1 }; /* a label or a number that is nil or absent */
+
+/* Owns everything in it (texts included). Zeroed is valid and freeable; use rn_head_init for a head to be written. */
+struct rn_head {
+    enum rn_kind kind;
+    struct rn_texts classes;
+    struct rn_history history;
+    struct rn_buffer extra; /* keys that we do not know, as packed pairs; `extras` of them */
+    size_t extras;
+
+    /* batches and weights */
+    bool has_input;
+    struct rn_input input;
+    int64_t epoch; /* batches: of this segment. weights: with batch_index, the place of the next batch; RN_NIL: no checkpoint */
+
+    /* batches */
+    enum rn_mode mode;
+    int64_t batch, epochs, batches_per_epoch; /* RN_NIL: nil */
+    bool has_seed;
+    uint64_t seed;
+    int64_t *class_counts; /* one a class; NULL: nil */
+
+    /* weights: arch and attention are nil in an import without a network */
+    struct rn_text arch, attention; /* NUL-terminated */
+    /* ... and in checkpoints (epoch not RN_NIL) */
+    int64_t batch_index;
+    double best_acc1; /* percent; -1: none yet */
+    double loss_sum;  /* partial: sums over the photos of the broken epoch */
+    int64_t correct, seen;
+    bool has_batches;               /* of the stream that was trained on: */
+    uint64_t batches_seed;
+    int64_t batches_batch, batches_epochs;
+    struct rn_history batches_history;
+    struct rn_texts options; /* of the training: "--lr=0.0002" */
+    struct rn_text cpu;      /* RN_CPU; nil: unknown */
+};
+void rn_head_init(struct rn_head *head, enum rn_kind kind);
+void rn_head_free(struct rn_head *head);
+/* Appends tool, version and the options that say what, to the history; `operands`: operands that are not files (KEY=VALUE
+ * of rn-pick), or NULL. */
+RN_MUST int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const void *options,
+                         const struct rn_texts *operands, struct rn_err *err);
+/* Replaces to's classes, history and unknown keys by copies of from's. */
+RN_MUST int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
+RN_MUST int rn_history_copy(struct rn_history *to, const struct rn_history *from, struct rn_err *err); /* appends */
+void rn_history_free(struct rn_history *history);
+
+/* ---- records ---- */
+
+enum rn_role { RN_PARAMETER, RN_BUFFER, RN_MOMENTUM, RN_ROLES };
+const char *rn_role_name(enum rn_role role);
+
+/* One record of any kind. What does not belong to its kind is zero. Everything is borrowed: from the reader, until
+ * its next record; or from whoever fills a record to write it. */
+struct rn_record {
+    enum rn_kind kind;
+    struct rn_text id;     /* all but batches and weights */
+    int64_t label;         /* index of a class, or RN_NIL */
+    struct rn_text split;  /* data NULL: nil */
+    struct rn_text error;  /* data not NULL: an error record, and only id, label, split are set besides */
+    struct rn_text path;   /* samples: a file ... */
+    struct rn_text data;   /* ... or the file's own bytes */
+    struct rn_tensor tensor; /* images `image` u8 [H,W,3]; batches `images` u8 [N,H,W,3] or f32 [N,3,H,W]; predictions
+                                `probs` f32 [C]; weights `value`; an import may hold any type */
+    int64_t epoch, index;  /* batches */
+    size_t count;          /* batches: N */
+    const struct rn_text *ids;
+    const int64_t *labels;
+    struct rn_text name;   /* weights */
+    enum rn_role role;
+    struct rn_text extra;  /* unknown keys as packed pairs, `extras` of them: passed on by rn_writer_record */
+    size_t extras;
+};
+
+/* ---- reader ---- */
+
+struct rn_reader;
+/* Reads the files one after the other as one stream; no files, or "-": standard input. `files` is borrowed.
+ * Errors: exit 4 for a file that cannot be opened (each is opened when its turn comes; the first at once). */
+RN_MUST int rn_reader_open(struct rn_reader **reader, char *const *files, size_t count, struct rn_err *err);
+void rn_reader_close(struct rn_reader *reader); /* NULL is allowed */
+/* Repeated ids of samples, images and predictions are damage from now on (16 bytes of memory a record). */
+void rn_reader_unique(struct rn_reader *reader);
+/* While *stop is not 0, a read that waits gives up: rn_reader_head and rn_reader_record return RN_STOPPED. */
+enum { RN_STOPPED = 2 };
+void rn_reader_stop_on(struct rn_reader *reader, const volatile sig_atomic_t *stop);
+
+/* The next segment's head: 1, or 0 at the end of the stream, or -1. A kind that is not in `kinds` (bits) is an error that
+ * names both. Records of the segment before that were not read are read and checked first. The head belongs to the
+ * reader and lives until the next call of rn_reader_head or rn_reader_close. */
+RN_MUST int rn_reader_head(struct rn_reader *reader, unsigned kinds, const struct rn_head **head, struct rn_err *err);
+/* The next record of the segment: 1, or 0 at its tail (count and hash have been checked), or -1. */
+RN_MUST int rn_reader_record(struct rn_reader *reader, struct rn_record *record, struct rn_err *err);
+/* For messages: "FILE: record 12 (byte 3456)" of the record read last, in room. Byte offsets count from the start of FILE. */
+const char *rn_reader_where(const struct rn_reader *reader, char room[static 512]);
+/* After rn_reader_record gave 0: the tail's count and hash (*hashed false when the writer left it out). */
+void rn_reader_tail(const struct rn_reader *reader, uint64_t *records, uint64_t *xxh3, bool *hashed);
+
+/* ---- writer ---- */
+
+struct rn_writer;
+/* path NULL or "-": standard output; a terminal is refused (exit 2). Files appear when complete (core/file.h). */
+RN_MUST int rn_writer_open(struct rn_writer **writer, const char *path, struct rn_err *err);
+/* Canonical bytes: see FORMAT.md. A head, its records, its tail; then another head or close. */
+RN_MUST int rn_writer_head(struct rn_writer *writer, const struct rn_head *head, struct rn_err *err);
+RN_MUST int rn_writer_record(struct rn_writer *writer, const struct rn_record *record, struct rn_err *err);
+RN_MUST int rn_writer_tail(struct rn_writer *writer, struct rn_err *err);
+RN_MUST int rn_writer_flush(struct rn_writer *writer, struct rn_err *err);
+/* Completes the file. Frees writer in any case; NULL is allowed. */
+RN_MUST int rn_writer_close(struct rn_writer *writer, struct rn_err *err);
+/* Frees writer without completing: no tail was written, no file appears. NULL is allowed. */
+void rn_writer_discard(struct rn_writer *writer);
+
+/* ---- one record as bytes, for spools ---- */
+
+/* The canonical bytes of the record, appended to buffer. */
+RN_MUST int rn_record_pack(const struct rn_record *record, struct rn_buffer *buffer, struct rn_err *err);
+/* The record in bytes that rn_record_pack made; it borrows from bytes and from *arena, which the caller frees with
+ * rn_arena_free when done with the record (one arena may be used again and again; NULL at first). */
+struct rn_arena;
+RN_MUST int rn_record_unpack(struct rn_record *record, struct rn_text bytes, const struct rn_head *head,
+                             struct rn_arena **arena, struct rn_err *err);
+void rn_arena_free(struct rn_arena *arena);
+
+/* ---- joining ---- */
+
+/* For tools that join all segments into one: adds head's classes to `classes` (union, in order of appearance) and
+ * fills map[i] = index in classes of head's class i (room for head->classes.count). */
+RN_MUST int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_t **map, struct rn_err *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* main.c -- the main of every tool: arguments, work, one line about what went wrong, exit code.
+ * Each tools/rn-X.c defines `rn_tool`; nothing else in the project prints to standard error or exits. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/opt.h"
+#include "tools/tool.h"
+
+void rn_note(const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "%s: ", rn_tool.name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static int document(enum rn_opt_result what, struct rn_err *err)
+{
+    struct rn_buffer text = { 0 };
+    struct rn_out *out = NULL;
+    int rc = rn_opt_document(&rn_tool, what, &text, err);
+    if (rc == 0 && (rc = rn_out_open(&out, NULL, err)) == 0) {
+        rc = rn_out_write(out, text.data, text.length, err);
+        rc = rc ? (rn_out_discard(out), rc) : rn_out_commit(out, err);
+    }
+    rn_buffer_free(&text);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct rn_err err = { 0 };
+    struct rn_args args;
+    void *options = calloc(1, rn_tool.size + 1);
+    int what = options ? rn_opt_parse(&rn_tool, options, &args, argc, argv, &err) : rn_fail(&err, RN_EXIT_SYSTEM, "out of memory");
+    int rc = what < 0 ? -1 : what == RN_OPT_RUN ? rn_tool.run(options, &args, &err) : document((enum rn_opt_result)what, &err);
+    if (rc < 0)
+        rn_note("%s", err.text);
+    if (options)
+        rn_opt_free(&rn_tool, options);
+    free(options);
+    return rc < 0 ? err.exit : rc;
+}

@@ -1,0 +1,166 @@
+/* device.h -- the seam between networks and the hardware that computes them.
+ *
+ * A device is one const struct of functions (struct rn_device_class), in one folder: lib/device/cpu, .../cuda. The
+ * folder's name is the registration. The CPU's slow twin, lib/device/reference, computes the same operators in
+ * float64 with plain loops; it is what tests compare with (-d reference runs a whole network on it).
+ *
+ * Letters: N images, C K channels in and out, H W input, P Q output, R S kernel; x y w values, dx dy dw their gradients.
+ *
+ * Arrays are four-dimensional (N,C,H,W), weights (K,C,R,S), vectors (1,C,1,1), and outputs of linear layers (N,C,1,1).
+ * A linear layer is a convolution with a 1x1 kernel on a 1x1 map. How elements lie in memory is the device's own matter:
+ * only upload and download see them from outside, as float32 in (N,C,H,W) order.
+ *
+ * Every operator overwrites its outputs; where `add` has the bit, it adds to them instead. Inputs and outputs do not
+ * overlap unless a comment allows it. Results do not depend on the number of threads; in conv2d with eval set, an
+ * image's output does not depend on the other images of the batch either. Errors are shapes that do not fit (a defect
+ * of the caller), memory, or the device's own. */
+#ifndef RN_DEVICE_DEVICE_H
+#define RN_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+/* data NULL: not there (where an operator says that an array is optional). */
+struct rn_array {
+    void *data; /* device memory, of rn_device_class.bytes(n, c, h, w) bytes; the owner is whoever allocated it */
+    size_t n, c, h, w;
+};
+
+/* A kernel that slides over a map: P = (H + 2 padding - R) / stride + 1. */
+struct rn_window {
+    size_t r, s, stride, padding;
+};
+
+enum rn_activation { RN_ACT_NONE, RN_ACT_RELU, RN_ACT_SIGMOID };
+
+/* What is done to a convolution's output before it is stored: y = activation(y + bias + residual). */
+struct rn_epilogue {
+    struct rn_array bias;     /* (1,K,1,1); optional */
+    struct rn_array residual; /* as y; optional */
+    enum rn_activation activation;
+};
+
+/* Batch norm over N, H, W of each channel: all (1,C,1,1). */
+struct rn_norm {
+    struct rn_array gamma, beta, running_mean, running_var;
+    struct rn_array mean, inv_std; /* of this batch: written forward, read backward */
+    double momentum;               /* running = (1 - momentum) running + momentum batch; unbiased variance in running_var */
+    double eps;
+};
+
+/* How the two gated maps are combined: x times channel gate, x times spatial gate. One of the gates absent: the other
+ * alone. MAX gives half of the gradient to each where the two are equal, as PyTorch's torch.max. */
+enum rn_combine { RN_COMBINE_SUM, RN_COMBINE_MUL, RN_COMBINE_MAX };
+
+/* Cross entropy as PyTorch's CrossEntropyLoss(weight, label_smoothing): mean of -log p(label), weighted by the label's class
+ * and divided by the sum of those weights; with smoothing e: (1 - e) of that, and e / C of the sum over all classes. */
+struct rn_loss_options {
+    const float *class_weights; /* C of them in host memory; NULL: all 1 */
+    double smoothing;
+};
+struct rn_loss {
+    double loss;     /* the mean; may be NaN or infinite: the caller looks */
+    int64_t correct; /* images whose largest logit (the first of equals) is the label */
+};
+
+/* PyTorch's SGD: g += wd w; v = momentum v + g (v = g when first); w -= lr v. */
+struct rn_sgd {
+    double lr, momentum, wd;
+    bool first;
+};
+
+enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
+
+struct rn_device;
+
+struct rn_device_class {
+    const char *name;    /* the folder's */
+    const char *summary; /* a phrase for lists */
+
+    /* `which`: what follows the colon of "-d name:which", or NULL. threads: for devices that run on the host. */
+    RN_MUST int (*open)(struct rn_device **dev, const char *which, int threads, struct rn_err *err);
+    void (*close)(struct rn_device *dev);
+    /* What results depend on, bit for bit, besides the input: "avx2", "avx512", "portable"; "float64". */
+    const char *(*variant)(const struct rn_device *dev);
+
+    /* ---- memory ---- */
+    size_t (*bytes)(size_t n, size_t c, size_t h, size_t w); /* a multiple of 64; 0: overflow */
+    void *(*alloc)(struct rn_device *dev, size_t bytes, struct rn_err *err); /* zeroed, aligned to 64; NULL: err is filled */
+    void (*free)(struct rn_device *dev, void *memory);
+    RN_MUST int (*upload)(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
+    RN_MUST int (*download)(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
+    /* y(N,3,H,W) = (pixels(N,H,W,3) / 255 - mean) / std, for each of the three channels; pixels in host memory. */
+    RN_MUST int (*upload_images)(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
+                                 const double std[3], struct rn_err *err);
+    RN_MUST int (*fill)(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err);
+
+    /* ---- operators, each forward and backward ---- */
+
+    /* y(N,K,P,Q) = epilogue(x(N,C,H,W) * w(K,C,R,S)). eval: the algorithm depends on the layer's shape alone, not on N. */
+    RN_MUST int (*conv2d)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
+                          struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
+    /* dy is the gradient before the epilogue's activation (see activation_backward). dx, dw, dbias: optional outputs. */
+    RN_MUST int (*conv2d_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
+                                   struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
+                                   unsigned add, struct rn_err *err);
+
+    /* dx = dy times the activation's derivative, from its output y. dx may be dy. */
+    RN_MUST int (*activation_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
+                                       enum rn_activation activation, struct rn_err *err);
+
+    /* Train mode: y = gamma (x - mean) / sqrt(var + eps) + beta, then + residual (optional), then ReLU (when relu). The
+     * caller has checked that N H W > 1. */
+    RN_MUST int (*batch_norm)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
+                              const struct rn_norm *norm, bool relu, struct rn_err *err);
+    /* dresidual: optional. y is what forward gave (for the ReLU's mask). */
+    RN_MUST int (*batch_norm_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
+                                       struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
+                                       struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
+                                       struct rn_err *err);
+    /* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...). */
+    RN_MUST int (*fold)(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
+                        const struct rn_norm *norm, struct rn_err *err);
+
+    /* Padding counts as minus infinity. Of equal values the first in row order gets the gradient. */
+    RN_MUST int (*max_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
+                            struct rn_err *err);
+    RN_MUST int (*max_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
+                                     struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
+
+    /* y(N,C,1,1) = mean of x(N,C,H,W) over H and W. */
+    RN_MUST int (*mean_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
+    RN_MUST int (*mean_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+                                      struct rn_err *err);
+
+    /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. */
+    RN_MUST int (*gate)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
+                        struct rn_array spatial, enum rn_combine combine, struct rn_err *err);
+    RN_MUST int (*gate_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
+                                 struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
+                                 enum rn_combine combine, unsigned add, struct rn_err *err);
+
+    /* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
+    RN_MUST int (*softmax_loss)(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
+                                const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err);
+
+    /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
+    RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
+                       struct rn_err *err);
+};
+
+/* What every device's own struct begins with. */
+struct rn_device {
+    const struct rn_device_class *class;
+};
+
+extern const struct rn_device_class *const rn_device_table[]; /* NULL-terminated; made by lib/gen-table */
+
+/* spec: "cpu", "reference", "cuda", "cuda:0,1". Errors: exit 2 for a name that no device has, exit 4 for one that cannot be
+ * opened here, saying what is missing. */
+RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
+void rn_device_close(struct rn_device *dev); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,256 @@
+/* graph.c -- builds lists of nodes. */
+#include "nn/graph.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for one more element; false when the graph already failed or there is no memory. */
+static bool room(struct rn_graph *g, void *block, size_t *capacity, size_t count, size_t size)
+{
+    return !g->err.exit && rn_grow(block, capacity, count + 1, size, &g->err) == 0;
+}
+
+static char *copy(struct rn_graph *g, const char *text)
+{
+    char *name = strdup(text);
+    if (!name)
+        rn_fail(&g->err, RN_EXIT_SYSTEM, "out of memory");
+    return name;
+}
+
+static int add_param(struct rn_graph *g, const char *layer, const char *part, struct rn_param param)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", layer, part);
+    if (!room(g, &g->param, &g->param_room, g->params, sizeof *g->param))
+        return 0;
+    param.name = copy(g, name);
+    g->param[g->params] = param;
+    return (int)g->params++;
+}
+
+static int add_vector(struct rn_graph *g, const char *layer, const char *part, enum rn_role role, size_t c,
+                      enum rn_start start, size_t fan_in)
+{
+    return add_param(g, layer, part, (struct rn_param){ .role = role, .n = 1, .c = c, .h = 1, .w = 1, .dims = 1,
+                                                        .start = start, .fan_in = fan_in });
+}
+
+static struct rn_layer layer_of(const char *name)
+{
+    struct rn_layer layer = { RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, "" };
+    snprintf(layer.name, sizeof layer.name, "%s", name);
+    return layer;
+}
+
+struct rn_layer rn_layer_conv(struct rn_graph *g, const char *name, size_t c, size_t k, size_t r, bool bias)
+{
+    struct rn_layer layer = layer_of(name);
+    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = k, .c = c, .h = r, .w = r, .dims = 4,
+                                                                   .start = RN_START_KAIMING, .fan_in = c * r * r });
+    if (bias)
+        layer.bias = add_vector(g, name, "bias", RN_PARAMETER, k, RN_START_UNIFORM, c * r * r);
+    return layer;
+}
+
+struct rn_layer rn_layer_norm(struct rn_graph *g, const char *name, size_t c)
+{
+    struct rn_layer layer = layer_of(name);
+    layer.gamma = add_vector(g, name, "weight", RN_PARAMETER, c, RN_START_ONE, 0);
+    layer.beta = add_vector(g, name, "bias", RN_PARAMETER, c, RN_START_ZERO, 0);
+    layer.mean = add_vector(g, name, "running_mean", RN_BUFFER, c, RN_START_ZERO, 0);
+    layer.var = add_vector(g, name, "running_var", RN_BUFFER, c, RN_START_ONE, 0);
+    return layer;
+}
+
+struct rn_layer rn_layer_linear(struct rn_graph *g, const char *name, size_t c, size_t k)
+{
+    struct rn_layer layer = layer_of(name);
+    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = k, .c = c, .h = 1, .w = 1, .dims = 2,
+                                                                   .start = RN_START_UNIFORM, .fan_in = c });
+    layer.bias = add_vector(g, name, "bias", RN_PARAMETER, k, RN_START_UNIFORM, c);
+    return layer;
+}
+
+/* Adds the node and the value that it makes. */
+static int add_node(struct rn_graph *g, const char *name, struct rn_node node, struct rn_value value)
+{
+    if (!room(g, &g->value, &g->value_room, g->values, sizeof *g->value) ||
+        !room(g, &g->node, &g->node_room, g->nodes, sizeof *g->node))
+        return 0;
+    node.name = copy(g, name);
+    node.norm = node.conv = RN_NONE;
+    node.y = (int)g->values;
+    g->value[g->values++] = value;
+    g->node[g->nodes++] = node;
+    return node.y;
+}
+
+int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, size_t stride, size_t padding,
+                enum rn_activation activation)
+{
+    if (g->err.exit)
+        return 0;
+    const struct rn_param *w = &g->param[layer->weight];
+    return add_node(g, layer->name,
+                    (struct rn_node){ .op = RN_OP_CONV, .x = x, .residual = RN_NONE, .channel = RN_NONE, .spatial = RN_NONE,
+                                      .weight = layer->weight, .bias = layer->bias, .activation = activation,
+                                      .window = { w->h, w->w, stride, padding } },
+                    (struct rn_value){ w->n, g->value[x].pixel });
+}
+
+int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int residual, bool relu, double momentum)
+{
+    if (g->err.exit)
+        return 0;
+    return add_node(g, layer->name,
+                    (struct rn_node){ .op = RN_OP_NORM, .x = x, .residual = residual, .channel = RN_NONE, .spatial = RN_NONE,
+                                      .gamma = layer->gamma, .beta = layer->beta, .mean = layer->mean, .var = layer->var,
+                                      .momentum = momentum, .activation = relu ? RN_ACT_RELU : RN_ACT_NONE },
+                    g->value[x]);
+}
+
+int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window)
+{
+    if (g->err.exit)
+        return 0;
+    return add_node(g, name,
+                    (struct rn_node){ .op = RN_OP_MAX_POOL, .x = x, .residual = RN_NONE, .channel = RN_NONE,
+                                      .spatial = RN_NONE, .window = window },
+                    g->value[x]);
+}
+
+int rn_add_mean_pool(struct rn_graph *g, const char *name, int x)
+{
+    if (g->err.exit)
+        return 0;
+    return add_node(g, name,
+                    (struct rn_node){ .op = RN_OP_MEAN_POOL, .x = x, .residual = RN_NONE, .channel = RN_NONE, .spatial = RN_NONE },
+                    (struct rn_value){ g->value[x].c, true });
+}
+
+int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int spatial, enum rn_combine combine)
+{
+    if (g->err.exit)
+        return 0;
+    return add_node(g, name,
+                    (struct rn_node){ .op = RN_OP_GATE, .x = x, .residual = RN_NONE, .channel = channel, .spatial = spatial,
+                                      .combine = combine },
+                    g->value[x]);
+}
+
+int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatial, enum rn_combine combine)
+{
+    if (g->err.exit)
+        return 0;
+    size_t c = g->value[x].c;
+    int by_channel = RN_NONE, by_pixel = RN_NONE;
+    if (channel) {
+        struct rn_layer down = rn_layer_linear(g, "att.ChannelGate.mlp.0", c, c / 16);
+        struct rn_layer up = rn_layer_linear(g, "att.ChannelGate.mlp.2", c / 16, c);
+        int mean = rn_add_mean_pool(g, "att.ChannelGate.avgpool", x);
+        int hidden = rn_add_conv(g, &down, mean, 1, 0, RN_ACT_RELU);
+        by_channel = rn_add_conv(g, &up, hidden, 1, 0, RN_ACT_SIGMOID);
+    }
+    if (spatial) {
+        struct rn_layer conv = rn_layer_conv(g, "att.SpatialGate.spatial.0", c, 1, 7, true);
+        by_pixel = rn_add_conv(g, &conv, x, 1, 3, RN_ACT_SIGMOID);
+    }
+    return rn_add_gate(g, "att", x, by_channel, by_pixel, combine);
+}
+
+/* Every batch norm follows a convolution of its own: evaluation folds the two into one. */
+static void pair_norms(struct rn_graph *g)
+{
+    for (size_t i = 0; i < g->nodes; i++) {
+        struct rn_node *norm = &g->node[i];
+        if (norm->op != RN_OP_NORM)
+            continue;
+        int users = 0, maker = RN_NONE;
+        for (size_t k = 0; k < g->nodes; k++) {
+            const struct rn_node *other = &g->node[k];
+            users += (other->x == norm->x) + (other->residual == norm->x) + (other->channel == norm->x) + (other->spatial == norm->x);
+            if (other->y == norm->x && other->op == RN_OP_CONV && other->activation == RN_ACT_NONE && other->bias == RN_NONE)
+                maker = (int)k;
+        }
+        if (users != 1 || maker == RN_NONE) {
+            rn_fail(&g->err, RN_EXIT_USAGE, "layer %s does not follow a convolution of its own without a bias", norm->name);
+            return;
+        }
+        norm->conv = maker;
+        g->node[maker].norm = (int)i;
+    }
+}
+
+/* ---- the whole ---- */
+
+
+const struct rn_arch *rn_arch_find(struct rn_text name)
+{
+    for (const struct rn_arch *arch = rn_arch_table; arch->name; arch++)
+        if (rn_text_is(name, arch->name))
+            return arch;
+    return NULL;
+}
+
+const struct rn_attention *rn_attention_find(struct rn_text name)
+{
+    for (size_t i = 0; rn_attention_table[i]; i++)
+        if (rn_text_is(name, rn_attention_table[i]->name))
+            return rn_attention_table[i];
+    return NULL;
+}
+
+int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_text attention_name, size_t classes,
+                 struct rn_err *err)
+{
+    char shown[256];
+    const struct rn_arch *arch = rn_arch_find(arch_name);
+    const struct rn_attention *attention = rn_attention_find(attention_name);
+    *graph = NULL;
+    if (!arch)
+        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s'", rn_text_show(arch_name, shown));
+    if (!attention)
+        return rn_fail(err, RN_EXIT_USAGE, "no attention module is called '%s'", rn_text_show(attention_name, shown));
+    if (classes < 1 || classes > 65536)
+        return rn_fail(err, RN_EXIT_DATA, "a network for %zu classes: it must be 1 to 65536", classes);
+    struct rn_graph *g = rn_calloc(1, sizeof *g, err);
+    if (!g)
+        return -1;
+    if (room(g, &g->value, &g->value_room, 0, sizeof *g->value)) {
+        g->value[g->values++] = (struct rn_value){ 3, false };
+        g->output = rn_build_resnet(g, arch, attention, classes);
+        pair_norms(g);
+    }
+    if (g->err.exit) {
+        *err = g->err;
+        rn_graph_free(g);
+        return -1;
+    }
+    *graph = g;
+    return 0;
+}
+
+void rn_graph_free(struct rn_graph *g)
+{
+    if (!g)
+        return;
+    for (size_t i = 0; i < g->nodes; i++)
+        free(g->node[i].name);
+    for (size_t i = 0; i < g->params; i++)
+        free(g->param[i].name);
+    free(g->node);
+    free(g->param);
+    free(g->value);
+    free(g);
+}
+
+size_t rn_graph_count(const struct rn_graph *g)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g->params; i++)
+        if (g->param[i].role == RN_PARAMETER)
+            count += g->param[i].n * g->param[i].c * g->param[i].h * g->param[i].w;
+    return count;
+}

@@ -1,0 +1,116 @@
+/* graph.h -- a network as a list of nodes, in the order in which they are computed, and the parameters that they use,
+ * in the order of PyTorch's state dict. Built without sizes: any input that the windows fit can go through.
+ *
+ * Values are numbered; value 0 is the input (N,3,H,W). Each value is made by one node. Parameters are numbered too, and
+ * named as PyTorch names them ("layer1.0.conv1.weight"). Builders return the number of what they made; the first error
+ * is kept in the graph, later calls do nothing and return 0, and rn_graph_new reports it. */
+#ifndef RN_NN_GRAPH_H
+#define RN_NN_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "device/device.h"
+#include "stream/stream.h"
+
+enum { RN_NONE = -1 }; /* no such value, parameter or node */
+
+/* How a parameter starts when a network is trained from scratch. */
+enum rn_start {
+    RN_START_ZERO,
+    RN_START_ONE,
+    RN_START_KAIMING, /* normal, variance 2 / (K R S): PyTorch's kaiming_normal_(fan_out, relu) */
+    RN_START_UNIFORM, /* +- 1 / sqrt(fan_in): PyTorch's default for linear layers and for biases */
+};
+
+struct rn_param {
+    char *name;
+    enum rn_role role;        /* RN_PARAMETER, or RN_BUFFER for running statistics */
+    size_t n, c, h, w;        /* (K,C,R,S); vectors (1,C,1,1) */
+    int dims;                 /* as PyTorch shows it: 4, 2 (linear) or 1 */
+    enum rn_start start;
+    size_t fan_in;
+};
+
+enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_MEAN_POOL, RN_OP_GATE };
+
+struct rn_node {
+    enum rn_op op;
+    char *name;                    /* of the layer, for messages and lists */
+    int x, y;                      /* values: input and output */
+    int residual;                  /* NORM: a value to add, or RN_NONE */
+    int channel, spatial;          /* GATE: values, or RN_NONE */
+    int weight, bias;              /* CONV: parameters; bias may be RN_NONE */
+    int gamma, beta, mean, var;    /* NORM: parameters */
+    double momentum;               /* NORM */
+    struct rn_window window;       /* CONV, MAX_POOL */
+    enum rn_activation activation; /* CONV (after the bias), NORM (after the residual): none or RELU */
+    enum rn_combine combine;       /* GATE */
+    int norm;                      /* CONV: the NORM node that is the only user of y: folded in evaluation; or RN_NONE */
+    int conv;                      /* NORM: that CONV node */
+};
+
+struct rn_value {
+    size_t c;
+    bool pixel; /* a 1x1 map whatever the input's size */
+};
+
+struct rn_graph {
+    struct rn_node *node;
+    struct rn_param *param;
+    struct rn_value *value;
+    size_t nodes, params, values;
+    size_t node_room, param_room, value_room;
+    int output; /* the logits (N,classes,1,1) */
+    struct rn_err err; /* the first error of a builder */
+};
+
+struct rn_arch {
+    const char *name;
+    bool bottleneck;
+    size_t blocks[4];
+};
+extern const struct rn_arch rn_arch_table[]; /* name NULL at the end */
+const struct rn_arch *rn_arch_find(struct rn_text name); /* NULL: none */
+
+/* An attention module is one file, lib/nn/attention/NAME.c, that defines rn_attention_NAME. */
+struct rn_attention {
+    const char *name; /* as the user writes it: "ours-mul" */
+    const char *summary;
+    int (*after_layer4)(struct rn_graph *graph, int x); /* NULL: nothing there. Returns the value that goes on */
+};
+extern const struct rn_attention *const rn_attention_table[]; /* NULL-terminated; made by lib/gen-table */
+const struct rn_attention *rn_attention_find(struct rn_text name);
+
+/* A ResNet with an attention module and a linear layer for `classes` classes. Errors: exit 2 for a name that there is not. */
+RN_MUST int rn_graph_new(struct rn_graph **graph, struct rn_text arch, struct rn_text attention, size_t classes,
+                         struct rn_err *err);
+void rn_graph_free(struct rn_graph *graph); /* NULL is allowed */
+size_t rn_graph_count(const struct rn_graph *graph); /* trained numbers: what papers call the number of parameters */
+
+/* ---- for builders (lib/nn/arch, lib/nn/attention) ---- */
+
+/* lib/nn/arch/resnet.c: the value that holds the logits. */
+int rn_build_resnet(struct rn_graph *g, const struct rn_arch *arch, const struct rn_attention *attention, size_t classes);
+
+/* The parameters of a layer, to be used by a node now or later: their order is the state dict's. */
+struct rn_layer {
+    int weight, bias, gamma, beta, mean, var;
+    char name[64];
+};
+struct rn_layer rn_layer_conv(struct rn_graph *g, const char *name, size_t c, size_t k, size_t r, bool bias);
+struct rn_layer rn_layer_norm(struct rn_graph *g, const char *name, size_t c);
+struct rn_layer rn_layer_linear(struct rn_graph *g, const char *name, size_t c, size_t k);
+
+int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, size_t stride, size_t padding, enum rn_activation);
+int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int residual, bool relu, double momentum);
+int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window);
+int rn_add_mean_pool(struct rn_graph *g, const char *name, int x);
+int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int spatial, enum rn_combine combine);
+
+/* RecycleNet's own attention: ChannelGate, SpatialGate or both, combined. */
+int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatial, enum rn_combine combine);
+
+#endif

@@ -1,0 +1,53 @@
+/* net.h -- a network on a device: parameters, memory, forward and backward over the graph's nodes.
+ *
+ * Parameters are one block on the device, momentum and gradients each another of the same layout, running statistics a
+ * fourth. Activations live in one arena that is laid out anew when the size of the input or of the batch grows. */
+#ifndef RN_NN_NET_H
+#define RN_NN_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/device.h"
+#include "nn/graph.h"
+
+struct rn_net;
+
+/* dev is borrowed and must outlive the net. train: with room for gradients and momentum. All numbers start at 0. */
+RN_MUST int rn_net_open(struct rn_net **net, struct rn_device *dev, struct rn_text arch, struct rn_text attention,
+                        size_t classes, bool train, struct rn_err *err);
+void rn_net_close(struct rn_net *net); /* NULL is allowed */
+const struct rn_graph *rn_net_graph(const struct rn_net *net);
+
+/* Parameter i of the graph in host memory, float32 in PyTorch's order; role RN_MOMENTUM: its momentum. */
+RN_MUST int rn_net_get(struct rn_net *net, size_t i, enum rn_role role, float *value, struct rn_err *err);
+RN_MUST int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *value, struct rn_err *err);
+/* The gradient of parameter i that the last rn_net_train left. */
+RN_MUST int rn_net_gradient(struct rn_net *net, size_t i, float *value, struct rn_err *err);
+
+/* From scratch: parameter i as its rn_start says, a function of (seed, name) alone. */
+RN_MUST int rn_net_start(struct rn_net *net, size_t i, uint64_t seed, struct rn_err *err);
+
+/* A batch in host memory: pixels u8 (n,h,w,3) with mean and std, or values float32 (n,3,h,w), already normalised. */
+struct rn_batch {
+    size_t n, h, w;
+    const uint8_t *pixels;
+    const double *mean, *std;
+    const float *values;
+};
+
+/* Evaluation mode: logits (n, classes) in host memory. Batch norms are folded into the convolutions (again after weights
+ * changed). An image's logits do not depend on the rest of the batch. */
+RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
+
+/* Train mode: forward, loss and backward; running statistics move, weights do not. The loss may be NaN: look before
+ * rn_net_update. logits: NULL, or room for (n, classes). Errors: exit 3 where a batch norm would have one value a channel. */
+RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels,
+                         const struct rn_loss_options *options, struct rn_loss *loss, float *logits, struct rn_err *err);
+RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
+
+/* Probabilities from logits, in double arithmetic. */
+void rn_softmax(float *probs, const float *logits, size_t classes);
+
+#endif

@@ -1,10 +1,11 @@
 # RecycleNet: a dataflow pipeline of small tools. `make`, `make check`, `make demo`, `make bench`, `make install`.
+# Elsewhere: B=DIR for the build, PREFIX= and DESTDIR= for the installation, EXTRA= for more compiler flags.
 # Libraries are reached through pkg-config when something is built, never when this file is read.
 CC      ?= cc
 CFLAGS  ?= -O3 -g
 PREFIX  ?= /usr/local
 B       ?= build
-WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
 RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -pthread $(WARN) $(EXTRA)
 PACKAGES := vips openblas libxxhash libjpeg jansson
@@ -12,14 +13,18 @@ PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
-TABLES  := $(B)/gen/attention.c $(B)/gen/device.c
+TABLES  := $(if $(wildcard lib/nn/attention.h),$(B)/gen/attention.c) $(if $(wildcard lib/device/device.h),$(B)/gen/device.c)
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
+
+PIPELINES := $(filter-out demo,$(patsubst pipelines/%,%,$(wildcard pipelines/*)))
+PAGES   := $(wildcard doc/*.[57] man/*.[57])
+BENCH   := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
 all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%)
 
 # Debian calls msgpack-c's package msgpack, upstream msgpack-c.
-$(B)/packages.cflags $(B)/packages.libs: Makefile
+$(B)/packages.cflags $(B)/packages.libs &: Makefile
 	@mkdir -p $(B)
 	@m=msgpack-c; pkg-config --exists $$m || m=msgpack; \
 	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
@@ -43,6 +48,11 @@ $(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/librn.a $(B)/packages.libs
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) $$(pkg-config --libs cmocka) -lm -ldl
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/librn.a $(B)/packages.libs
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+$(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
+	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
 $(B)/man/%.1: $(B)/%
 	@mkdir -p $(@D)
 	$< --help-man > $@
@@ -50,10 +60,35 @@ $(B)/completions/%: $(B)/%
 	@mkdir -p $(@D)
 	$< --help-completion > $@
 
+# check: everything that must hold, in minutes. check-full: the long runs on real photos besides. bench: figures, no verdict.
+check: all $(UNIT)
+	@tests/run $(B)
+check-full: all $(UNIT)
+	@RN_FULL=1 tests/run $(B)
+demo: all
+	@pipelines/demo
+bench: all $(BENCH)
+	@for b in $(BENCH) $(wildcard tests/bench/*.sh); do echo "== $${b##*/}"; BUILD=$(abspath $(B)) $$b || exit; done
+
+BIN  = $(DESTDIR)$(PREFIX)/bin
+MAN  = $(DESTDIR)$(PREFIX)/share/man
+COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+install: all
+	install -d $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man7 $(COMP)
+	set -e; for t in $(TOOLS); do \
+	    install -m 755 $(B)/$$t $(BIN)/$$t; \
+	    install -m 644 $(B)/man/$$t.1 $(MAN)/man1/$$t.1; \
+	    install -m 644 $(B)/completions/$$t $(COMP)/$$t; done
+	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p $(BIN)/rn-pipe-$$p; done
+	set -e; for m in $(PAGES); do install -m 644 $$m $(MAN)/man$${m##*.}/$${m##*/}; done
+uninstall:
+	rm -f $(TOOLS:%=$(BIN)/%) $(TOOLS:%=$(MAN)/man1/%.1) $(TOOLS:%=$(COMP)/%) $(PIPELINES:%=$(BIN)/rn-pipe-%)
+	for m in $(PAGES); do rm -f $(MAN)/man$${m##*.}/$${m##*/}; done
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean check check-full demo bench install
+.PHONY: all check check-full demo bench install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d)
+-include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

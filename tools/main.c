@@ -8,12 +8,18 @@
 
 void rn_note(const char *format, ...)
 {
+    struct rn_buffer line = { 0 };
+    struct rn_err err;
+    char *text = NULL;
     va_list args;
-    fprintf(stderr, "%s: ", rn_tool.name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    int length = vasprintf(&text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    /* one line, whatever names and values are quoted in it */
+    if (length >= 0 && rn_text_escape(&line, rn_text(text), RN_ESCAPE_MESSAGE, &err) == 0)
+        fprintf(stderr, "%s: %.*s\n", rn_tool.name, (int)line.length, line.data ? line.data : "");
+    rn_buffer_free(&line);
+    free(text);
 }
 
 static int document(enum rn_opt_result what, struct rn_err *err)

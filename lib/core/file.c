@@ -38,8 +38,10 @@ static int open_temporary(struct rn_out *out, struct rn_err *err)
         return -1;
     const char *slash = strrchr(out->path, '/');
     int folder = slash ? (int)(slash - out->path) + 1 : 0;
-    snprintf(out->temporary, length, "%.*s.%s.%ld.tmp", folder, out->path, out->path + folder, (long)getpid());
-    out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* 200: the longest file name there can be must still have a temporary one */
+    snprintf(out->temporary, length, "%.*s.%.200s.%ld.tmp", folder, out->path, out->path + folder, (long)getpid());
+    unlink(out->temporary);
+    out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (out->fd < 0) {
         free(out->temporary);
         out->temporary = NULL;
@@ -223,8 +225,8 @@ int rn_file_read(struct rn_buffer *buffer, const char *path, size_t limit, struc
         goto out;
     }
     for (;;) {
-        size_t room_wanted = buffer->length < expected ? expected + 1 : buffer->length + 65536;
-        if ((rc = rn_grow(&buffer->data, &buffer->capacity, room_wanted, 1, err)))
+        size_t wanted = buffer->length < expected ? expected + 1 : buffer->length + 1;
+        if ((rc = rn_grow(&buffer->data, &buffer->capacity, wanted > 65536 ? wanted : 65536, 1, err)))
             goto out;
         ssize_t n = read(fd, buffer->data + buffer->length, buffer->capacity - buffer->length);
         if (n < 0 && errno == EINTR)
@@ -278,8 +280,10 @@ int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn
 int rn_file_mkdir(const char *path, struct rn_err *err)
 {
     char room[256];
-    char *copy = strdup(path);
     int rc = 0;
+    if (!*path)
+        return rn_fail(err, RN_EXIT_SYSTEM, "a folder without a name");
+    char *copy = strdup(path);
     if (!copy)
         return rn_fail_errno(err, "out of memory");
     for (char *at = copy + 1; rc == 0; at++) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,12 +49,34 @@ static int set_choice(const struct rn_opt *opt, int *field, const char *value, s
     return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not one of %s", opt->name, value, opt->argument);
 }
 
+/* strtod and strtoll would skip white space. */
+static bool starts_number(const char *value)
+{
+    return *value && !strchr(" \t\n\v\f\r", *value);
+}
+
 /* Digits only: strtoull would take a sign. */
 static bool whole(const char *value, uint64_t *number, char **end)
 {
     errno = 0;
     *number = strtoull(value, end, 10);
     return *value >= '0' && *value <= '9' && errno == 0;
+}
+
+static bool read_pair(double pair[2], const char *value)
+{
+    char *end;
+    pair[1] = strtod(value, &end);
+    pair[0] = -pair[1];
+    if (!starts_number(value) || end == value)
+        return false;
+    if (*end == ',') {
+        const char *second = end + 1;
+        pair[0] = pair[1];
+        pair[1] = strtod(second, &end);
+        return starts_number(second) && end != second && !*end && isfinite(pair[0]) && isfinite(pair[1]);
+    }
+    return !*end && isfinite(pair[1]);
 }
 
 int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struct rn_err *err)
@@ -68,14 +91,14 @@ int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struc
     case RN_OPT_INT:
         errno = 0;
         long long integer = strtoll(value, &end, 10);
-        if (end == value || *end || errno || (double)integer < opt->low || (double)integer > opt->high)
+        if (!starts_number(value) || *end || errno || (double)integer < opt->low || (double)integer > opt->high)
             return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a whole number from %.0f to %.0f", opt->name, value,
                            opt->low, opt->high);
         *(int64_t *)field = integer;
         return 0;
     case RN_OPT_REAL:
         real = strtod(value, &end);
-        if (end == value || *end || !(real >= opt->low && real <= opt->high))
+        if (!starts_number(value) || *end || !isfinite(real) || !(real >= opt->low && real <= opt->high))
             return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a number from %g to %g", opt->name, value, opt->low, opt->high);
         *(double *)field = real;
         return 0;
@@ -103,15 +126,7 @@ int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struc
         return set_choice(opt, (int *)field, value, err);
     case RN_OPT_PAIR:
         pair = (double *)field;
-        pair[1] = strtod(value, &end);
-        pair[0] = -pair[1];
-        if (end != value && *end == ',') {
-            const char *second = end + 1;
-            pair[0] = pair[1];
-            pair[1] = strtod(second, &end);
-            end = end == second ? (char *)value : end;
-        }
-        if (end == value || *end || !(pair[0] >= opt->low && pair[1] <= opt->high && pair[0] <= pair[1]))
+        if (!read_pair(pair, value) || !(pair[0] >= opt->low && pair[1] <= opt->high && pair[0] <= pair[1]))
             return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a pair LOW,HIGH within %g,%g", opt->name, value, opt->low, opt->high);
         return 0;
     case RN_OPT_END:
@@ -185,6 +200,18 @@ void rn_opt_free(const struct rn_tool *tool, void *options)
             rn_texts_free((struct rn_texts *)((char *)options + tool->options[i].offset));
 }
 
+/* As few digits as read back as the same number; its length. */
+static int shortest(char room[static 32], double value)
+{
+    int length = 0;
+    for (int digits = 1; digits <= 17; digits++) {
+        length = snprintf(room, 32, "%.*g", digits, value);
+        if (strtod(room, NULL) == value)
+            break;
+    }
+    return length;
+}
+
 /* The value as text that rn_opt_set reads back; false: nothing to say (a flag that is off, a text not given). */
 static bool value_text(const struct rn_opt *opt, const void *options, char room[static 64], const char **text)
 {
@@ -198,11 +225,7 @@ static bool value_text(const struct rn_opt *opt, const void *options, char room[
         snprintf(room, 64, "%lld", (long long)*(const int64_t *)field);
         return true;
     case RN_OPT_REAL:
-        for (int digits = 1; digits <= 17; digits++) {
-            snprintf(room, 64, "%.*g", digits, *(const double *)field);
-            if (strtod(room, NULL) == *(const double *)field)
-                break;
-        }
+        shortest(room, *(const double *)field);
         return true;
     case RN_OPT_SEED:
     case RN_OPT_COUNT:
@@ -218,9 +241,12 @@ static bool value_text(const struct rn_opt *opt, const void *options, char room[
         snprintf(room, 64, "%.*s", (int)strcspn(word, "|"), word);
         return true;
     }
-    case RN_OPT_PAIR:
-        snprintf(room, 64, "%.17g,%.17g", ((const double *)(const void *)field)[0], ((const double *)(const void *)field)[1]);
+    case RN_OPT_PAIR: {
+        int length = shortest(room, ((const double *)field)[0]);
+        room[length++] = ',';
+        shortest(room + length, ((const double *)field)[1]);
         return true;
+    }
     case RN_OPT_LIST:
     case RN_OPT_END:
         break;
@@ -239,7 +265,8 @@ static int add_option(struct rn_texts *list, const struct rn_opt *opt, const cha
     return rc;
 }
 
-int rn_opt_list(const struct rn_tool *tool, const void *options, bool all, struct rn_texts *list, struct rn_err *err)
+static int add_options(const struct rn_tool *tool, const void *options, const void *defaults, bool all, struct rn_texts *list,
+                       struct rn_err *err)
 {
     for (size_t i = 0; i < count(tool->options); i++) {
         const struct rn_opt *opt = &tool->options[i];
@@ -256,12 +283,22 @@ int rn_opt_list(const struct rn_tool *tool, const void *options, bool all, struc
         }
         if (!value_text(opt, options, room, &text))
             continue;
-        bool is_default = tool->defaults && value_text(opt, tool->defaults, other, &usual) && !strcmp(text, usual);
+        bool is_default = value_text(opt, defaults, other, &usual) && !strcmp(text, usual);
         if ((all || !is_default) && add_option(list, opt, text, err))
             return -1;
     }
     rn_texts_sort(list);
     return 0;
+}
+
+int rn_opt_list(const struct rn_tool *tool, const void *options, bool all, struct rn_texts *list, struct rn_err *err)
+{
+    void *zeros = tool->defaults ? NULL : rn_calloc(1, tool->size, err);
+    if (!tool->defaults && !zeros)
+        return -1;
+    int rc = add_options(tool, options, zeros ? zeros : tool->defaults, all, list, err);
+    free(zeros);
+    return rc;
 }
 
 int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_texts *list, struct rn_err *err)
@@ -277,7 +314,10 @@ int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_text
             char room[256];
             return rn_fail(err, RN_EXIT_DATA, "%s is not an option of %s", rn_text_show(list->item[k], room), tool->name);
         }
-        if (rn_opt_set(opt, options, text[length] ? text + length + 1 : "", err)) {
+        bool valued = text[length], wanted = opt->kind != RN_OPT_FLAG;
+        if (valued != wanted && !(wanted && opt->flags & RN_OPT_OPTIONAL))
+            return rn_fail(err, RN_EXIT_DATA, "--%s %s", opt->name, wanted ? "needs a value" : "takes no value");
+        if (rn_opt_set(opt, options, valued ? text + length + 1 : "", err)) {
             err->exit = RN_EXIT_DATA;
             return -1;
         }

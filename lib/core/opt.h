@@ -80,7 +80,7 @@ RN_MUST int rn_opt_document(const struct rn_tool *tool, enum rn_opt_result what,
  * those equal to their default only when `all`. */
 RN_MUST int rn_opt_list(const struct rn_tool *tool, const void *options, bool all, struct rn_texts *list, struct rn_err *err);
 
-/* Sets options from such a list; a LIST option is appended to. -1 (exit 3): an option that there is not, or a bad value. */
+/* Sets options from such a list; a LIST option is appended to, a TEXT borrows from `list`. -1 (exit 3): an option that there is not, or a bad value. */
 RN_MUST int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_texts *list, struct rn_err *err);
 
 /* One row of a table set from text: for those who read options from elsewhere (Albumentations' JSON). */

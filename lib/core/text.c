@@ -130,18 +130,27 @@ static int escaped(char room[static 8], const unsigned char *s, size_t length, e
     return 0;
 }
 
+/* The next character of the text (not empty) as it is shown, at *shown (in room, or in the text itself), *n bytes of it;
+ * returns how many bytes of the text that were. */
+static size_t escape_next(struct rn_text text, enum rn_escape how, char room[static 8], const char **shown, size_t *n)
+{
+    const unsigned char *s = (const unsigned char *)text.data;
+    size_t length = utf8_length(s, text.length), step = length ? length : 1;
+    int changed = escaped(room, s, length, how);
+    *shown = changed ? room : text.data;
+    *n = changed ? (size_t)changed : step;
+    return step;
+}
+
 int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape how, struct rn_err *err)
 {
     char room[8];
-    const char *quote = how == RN_ESCAPE_JSON ? "\"" : "";
+    const char *quote = how == RN_ESCAPE_JSON ? "\"" : "", *shown;
     if (rn_buffer_add(out, quote, strlen(quote), err))
         return -1;
-    for (size_t i = 0, step; i < text.length; i += step) {
-        const unsigned char *s = (const unsigned char *)text.data + i;
-        size_t length = utf8_length(s, text.length - i);
-        int n = escaped(room, s, length, how);
-        step = length ? length : 1;
-        if (rn_buffer_add(out, n ? room : (const char *)s, n ? (size_t)n : step, err))
+    for (size_t n, step; text.length; text.data += step, text.length -= step) {
+        step = escape_next(text, how, room, &shown, &n);
+        if (rn_buffer_add(out, shown, n, err))
             return -1;
     }
     return rn_buffer_add(out, quote, strlen(quote), err);
@@ -149,15 +158,19 @@ int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape ho
 
 const char *rn_text_show(struct rn_text text, char room[static 256])
 {
-    struct rn_buffer out = { 0 };
-    struct rn_err err = { 0 };
-    const size_t most = 200;
-    bool cut = text.length > most;
-    text.length = cut ? most : text.length;
-    if (rn_text_escape(&out, text, RN_ESCAPE_MESSAGE, &err))
-        snprintf(room, 256, "?");
-    else
-        snprintf(room, 256, "%.*s%s", (int)(out.length < most ? out.length : most), out.data ? out.data : "", cut ? "..." : "");
-    rn_buffer_free(&out);
+    char one[8];
+    const char *shown;
+    size_t used = 0;
+    for (size_t n, step; text.length; text.data += step, text.length -= step) {
+        step = escape_next(text, RN_ESCAPE_MESSAGE, one, &shown, &n);
+        if (used + n > 200) {
+            memcpy(room + used, "...", 3);
+            used += 3;
+            break;
+        }
+        memcpy(room + used, shown, n);
+        used += n;
+    }
+    room[used] = '\0';
     return room;
 }

@@ -13,7 +13,7 @@ PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
-TABLES  := $(if $(wildcard lib/nn/attention.h),$(B)/gen/attention.c) $(if $(wildcard lib/device/device.h),$(B)/gen/device.c)
+TABLES  := $(B)/gen/attention.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 

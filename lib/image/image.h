@@ -19,8 +19,8 @@ struct rn_image {
 };
 void rn_image_free(struct rn_image *image);
 
-/* Once, before any thread decodes: starts libvips, one thread a photo, no cache, and blocks every loader but jpeg, png,
- * webp, tiff and gif. */
+/* Once, before any thread decodes: starts libvips, one thread a photo, no cache, and blocks every loader but png, webp,
+ * tiff and gif (a JPEG goes to libjpeg-turbo). */
 RN_MUST int rn_image_start(struct rn_err *err);
 void rn_image_thread_end(void); /* each thread that decoded, before it ends */
 
@@ -42,7 +42,8 @@ struct rn_box {
 };
 
 /* Pillow's bilinear, antialiased resize (ImagingResample: a triangle filter as wide as the scale, 22-bit fixed-point weights,
- * rows first, 8 bits between the passes; agrees with Pillow in every pixel): the part `crop` of x, as if it were a picture
+ * along the rows first, or down the columns where Pillow 13 does that; 8 bits between the passes; agrees with Pillow 13 in
+ * every pixel): the part `crop` of x, as if it were a picture
  * of its own, scaled to (height, width); of that result the part `window` is computed and written to y
  * (window.height, window.width, 3). crop must lie in x, window in (height, width). */
 RN_MUST int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_box crop, size_t height, size_t width,

@@ -1,0 +1,124 @@
+/* decode.c -- a file's bytes to RGB: which decoder, and what all of them share. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/mem.h"
+#include "image/private.h"
+
+enum { FILE_MAX = 1 << 30 };
+
+void rn_image_free(struct rn_image *image)
+{
+    free(image->pixels);
+    *image = (struct rn_image){ 0 };
+}
+
+int rn_image_allocate(struct rn_image *image, size_t height, size_t width, const struct rn_decode *how, struct rn_err *err)
+{
+    size_t pixels;
+    if (!height || !width)
+        return rn_fail(err, RN_EXIT_DATA, "a picture without pixels");
+    if (!rn_mul(height, width, &pixels) || pixels > how->max_pixels)
+        return rn_fail(err, RN_EXIT_DATA, "%zu x %zu pixels are more than the %llu that are allowed", width, height,
+                       (unsigned long long)how->max_pixels);
+    uint8_t *block = rn_alloc_aligned(pixels, 3, err);
+    if (!block)
+        return -1;
+    *image = (struct rn_image){ block, height, width };
+    return 0;
+}
+
+/* Pillow: the ink that is left after black, with its rounding of x / 255. */
+static uint8_t ink(unsigned colour, unsigned white)
+{
+    unsigned product = colour * white + 128;
+    return (uint8_t)(white - ((product + (product >> 8)) >> 8));
+}
+
+void rn_image_from_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t width)
+{
+    for (size_t x = 0; x < width; x++) {
+        unsigned white = 255u - cmyk[4 * x + 3];
+        for (size_t c = 0; c < 3; c++)
+            rgb[3 * x + c] = ink(cmyk[4 * x + c], white);
+    }
+}
+
+int rn_image_turn(struct rn_image *image, int orientation, struct rn_err *err)
+{
+    if (orientation < 2 || orientation > 8)
+        return 0;
+    bool swap = orientation >= 5;
+    bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    ptrdiff_t row = (ptrdiff_t)image->width * 3, pixel = 3;
+    const uint8_t *from = image->pixels;
+    if (from_bottom) {
+        from += (ptrdiff_t)(image->height - 1) * row;
+        row = -row;
+    }
+    if (from_right) {
+        from += (ptrdiff_t)(image->width - 1) * pixel;
+        pixel = -pixel;
+    }
+    size_t height = swap ? image->width : image->height, width = swap ? image->height : image->width;
+    uint8_t *turned = rn_alloc_aligned(height * width, 3, err), *to = turned;
+    if (!turned)
+        return -1;
+    for (size_t y = 0; y < height; y++) {
+        const uint8_t *at = from + (ptrdiff_t)y * (swap ? pixel : row);
+        for (size_t x = 0; x < width; x++, to += 3, at += swap ? row : pixel)
+            memcpy(to, at, 3);
+    }
+    free(image->pixels);
+    *image = (struct rn_image){ turned, height, width };
+    return 0;
+}
+
+static bool starts(struct rn_text bytes, size_t at, const char *with, size_t length)
+{
+    return bytes.length >= at + length && !memcmp(bytes.data + at, with, length);
+}
+
+static enum rn_image_format format_of(struct rn_text bytes)
+{
+    if (starts(bytes, 0, "\xff\xd8\xff", 3))
+        return RN_IMAGE_JPEG;
+    if (starts(bytes, 0, "\x89PNG\r\n\x1a\n", 8))
+        return RN_IMAGE_PNG;
+    if (starts(bytes, 0, "RIFF", 4) && starts(bytes, 8, "WEBP", 4))
+        return RN_IMAGE_WEBP;
+    if (starts(bytes, 0, "GIF87a", 6) || starts(bytes, 0, "GIF89a", 6))
+        return RN_IMAGE_GIF;
+    if (starts(bytes, 0, "II*\0", 4) || starts(bytes, 0, "MM\0*", 4) || starts(bytes, 0, "II+\0", 4) || starts(bytes, 0, "MM\0+", 4))
+        return RN_IMAGE_TIFF;
+    return RN_IMAGE_NONE;
+}
+
+int rn_image_decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
+{
+    *image = (struct rn_image){ 0 };
+    enum rn_image_format format = format_of(bytes);
+    if (!bytes.length)
+        return rn_fail(err, RN_EXIT_DATA, "an empty file");
+    if (format == RN_IMAGE_NONE)
+        return rn_fail(err, RN_EXIT_DATA, "not a JPEG, PNG, WebP, TIFF or GIF picture");
+    int rc = format == RN_IMAGE_JPEG ? rn_image_decode_jpeg(image, bytes, how, err)
+                                     : rn_image_decode_vips(image, bytes, format, how, err);
+    if (rc)
+        rn_image_free(image);
+    return rc;
+}
+
+int rn_image_load(struct rn_image *image, const char *path, const struct rn_decode *how, struct rn_err *err)
+{
+    struct rn_buffer file = { 0 };
+    char room[256];
+    *image = (struct rn_image){ 0 };
+    int rc = rn_file_read(&file, path, FILE_MAX, err);
+    if (rc == 0 && (rc = rn_image_decode(image, (struct rn_text){ file.data, file.length }, how, err)))
+        rn_fail_at(err, "%s", rn_text_show(rn_text(path), room));
+    rn_buffer_free(&file);
+    return rc;
+}

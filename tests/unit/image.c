@@ -1,0 +1,479 @@
+/* image.c -- pictures against Pillow's and torchvision's pixels, damaged pictures, and the statistics of the random crop.
+ * Run in the repository's root. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "core/file.h"
+#include "image/image.h"
+#include "image/private.h"
+
+#define FIXTURES "tests/fixtures/images/"
+#define GOLDEN "../shared/golden/preprocess/"
+#define TRASHNET "../shared/trashnet/dataset-resized/"
+
+static const struct rn_decode plain = { .max_pixels = 100000000 }, upright = { .max_pixels = 100000000, .exif = true };
+
+static struct rn_text text_of(const struct rn_buffer *buffer)
+{
+    return (struct rn_text){ buffer->data, buffer->length };
+}
+
+static struct rn_buffer slurp(const char *path)
+{
+    struct rn_buffer buffer = { 0 };
+    struct rn_err err = { 0 };
+    if (rn_file_read(&buffer, path, 1 << 28, &err))
+        fail_msg("%s", err.text);
+    return buffer;
+}
+
+static struct rn_image load(const char *path, const struct rn_decode *how)
+{
+    struct rn_image image;
+    struct rn_err err = { 0 };
+    if (rn_image_load(&image, path, how, &err))
+        fail_msg("%s", err.text);
+    return image;
+}
+
+/* Largest and mean difference of n values. */
+static int difference(const uint8_t *a, const uint8_t *b, size_t n, double *mean)
+{
+    int most = 0;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        int d = abs(a[i] - b[i]);
+        most = d > most ? d : most;
+        sum += d;
+    }
+    *mean = sum / (double)n;
+    return most;
+}
+
+/* ---- decoding ---- */
+
+static void every_fixture_is_as_pillow_reads_it(void **state)
+{
+    (void)state;
+    FILE *cases = fopen(FIXTURES "cases.txt", "r");
+    struct rn_buffer expected = slurp(FIXTURES "expected.rgb");
+    char name[100], path[200], how[8];
+    size_t width, height, at = 0;
+    int n = 0, bad = 0;
+    assert_non_null(cases);
+    for (; fscanf(cases, "%99s %7s %zu %zu", name, how, &width, &height) == 4; n++) {
+        double mean;
+        snprintf(path, sizeof path, FIXTURES "%s", name);
+        struct rn_image image = load(path, strcmp(how, "exif") ? &plain : &upright);
+        assert_int_equal(image.width, width);
+        assert_int_equal(image.height, height);
+        assert_true(at + width * height * 3 <= expected.length);
+        int most = difference(image.pixels, (uint8_t *)expected.data + at, width * height * 3, &mean);
+        if (most) {
+            print_error("%s: differs by up to %d, mean %.3f\n", name, most, mean);
+            bad++;
+        }
+        at += width * height * 3;
+        rn_image_free(&image);
+    }
+    fclose(cases);
+    assert_int_equal(at, expected.length);
+    rn_buffer_free(&expected);
+    assert_true(n > 50);
+    assert_int_equal(bad, 0);
+}
+
+static void orientation_waits_to_be_asked(void **state)
+{
+    (void)state;
+    struct rn_image asked = load(FIXTURES "exif6.jpg", &upright), not_asked = load(FIXTURES "exif6.jpg", &plain);
+    assert_int_equal(asked.width, not_asked.height);
+    assert_int_equal(asked.height, not_asked.width);
+    for (size_t y = 0; y < asked.height; y++)
+        for (size_t x = 0; x < asked.width; x++)
+            assert_memory_equal(asked.pixels + (y * asked.width + x) * 3,
+                                not_asked.pixels + ((not_asked.height - 1 - x) * not_asked.width + y) * 3, 3);
+    rn_image_free(&asked);
+    rn_image_free(&not_asked);
+}
+
+static void exif_is_read_within_its_bounds(void **state)
+{
+    (void)state;
+    static const uint8_t good[] = "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0";
+    assert_int_equal(rn_image_exif_orientation(good, sizeof good - 1), 6);
+    for (size_t n = 0; n < sizeof good - 1; n++) {
+        uint8_t *cut = malloc(n ? n : 1); /* so that a byte too far is seen by the sanitizer */
+        memcpy(cut, good, n);
+        int orientation = rn_image_exif_orientation(cut, n);
+        assert_int_equal(orientation, n >= 22 ? 6 : 1);
+        free(cut);
+    }
+    for (size_t bit = 0; bit < 8 * (sizeof good - 1); bit++) {
+        uint8_t *bent = malloc(sizeof good - 1);
+        memcpy(bent, good, sizeof good - 1);
+        bent[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        int orientation = rn_image_exif_orientation(bent, sizeof good - 1);
+        assert_in_range(orientation, 1, 8);
+        free(bent);
+    }
+}
+
+static void refused(const char *bytes, size_t length, const struct rn_decode *how, const char *why)
+{
+    struct rn_image image;
+    struct rn_err err = { 0 };
+    assert_int_equal(rn_image_decode(&image, (struct rn_text){ bytes, length }, how, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_DATA);
+    assert_null(image.pixels);
+    if (!strstr(err.text, why))
+        fail_msg("'%s' does not say '%s'", err.text, why);
+}
+
+static void other_formats_are_refused(void **state)
+{
+    (void)state;
+    static const char *const others[] = {
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"/>",
+        "<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"/>",
+        "%PDF-1.4\n", "\xb6\xa6\xf2\x08", "P6\n1 1\n255\nabc", "P3 1 1 255 1 2 3", "BM\x3a", "#?RADIANCE\n", "push graphic-context",
+        "\xff\xd8", "II", "GIF88a", "RIFF\x04\0\0\0WAVE", "text",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        refused(others[i], strlen(others[i]), &plain, "not a JPEG, PNG, WebP, TIFF or GIF");
+    refused("\0\0\0\x18" "ftypavif", 12, &plain, "not a JPEG");
+    refused("", 0, &plain, "empty");
+}
+
+static void a_bomb_is_refused_by_its_header(void **state)
+{
+    (void)state;
+    struct rn_image image;
+    struct rn_err err = { 0 };
+    struct rn_buffer png = slurp(FIXTURES "rgb.png"), jpeg = slurp(FIXTURES "rgb.jpg");
+    memcpy(png.data + 16, "\0\1\x86\xa0\0\1\x86\xa0", 8); /* 100000 x 100000 */
+    memcpy(png.data + 29, "\x27\x30\x9c\x9f", 4);         /* the chunk's CRC */
+    clock_t begin = clock();
+    refused(png.data, png.length, &plain, "100000 x 100000 pixels are more than the 100000000");
+    assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 0.5);
+    refused(jpeg.data, jpeg.length, &(struct rn_decode){ .max_pixels = 16 * 12 - 1 }, "16 x 12 pixels are more than the 191");
+    assert_int_equal(rn_image_decode(&image, text_of(&jpeg), &(struct rn_decode){ .max_pixels = 16 * 12 }, &err), 0);
+    rn_image_free(&image);
+    rn_buffer_free(&png);
+    rn_buffer_free(&jpeg);
+}
+
+static const char *const small[] = {
+    "rgb.jpg", "progressive.jpg", "cmyk.jpg", "rgb.png", "palette-transparent.png", "interlaced.png", "lossless.webp",
+    "lossy.webp", "animated.webp", "transparent.gif", "animated.gif", "rgb.tif", "lzw.tif", "deflate.tif", "jpeg.tif",
+};
+enum { SMALL = sizeof small / sizeof *small };
+
+/* In a block of its exact size, so that the sanitizer sees a byte too far. */
+static int decode_copy(const char *bytes, size_t length)
+{
+    struct rn_image image;
+    struct rn_err err = { 0 };
+    char *copy = malloc(length ? length : 1);
+    memcpy(copy, bytes, length);
+    int rc = rn_image_decode(&image, (struct rn_text){ copy, length }, &upright, &err);
+    assert_true(rc == 0 || err.exit == RN_EXIT_DATA);
+    rn_image_free(&image);
+    free(copy);
+    return rc;
+}
+
+static void a_cut_file_is_an_error(void **state)
+{
+    (void)state;
+    int bad = 0;
+    for (size_t i = 0; i < SMALL; i++) {
+        char path[200];
+        snprintf(path, sizeof path, FIXTURES "%s", small[i]);
+        struct rn_buffer file = slurp(path);
+        assert_int_equal(decode_copy(file.data, file.length), 0);
+        for (size_t n = 0; n < file.length; n += n + 20 < file.length ? 5 : 1)
+            if (decode_copy(file.data, n) == 0) {
+                print_error("%s: accepted with %zu of %zu bytes\n", small[i], n, file.length);
+                bad++;
+            }
+        rn_buffer_free(&file);
+    }
+    assert_int_equal(bad, 0);
+}
+
+static void bits_that_flip_crash_nothing(void **state)
+{
+    (void)state;
+    struct rn_rng rng = rn_rng(1, RN_FOR_SPLIT, 2, 3);
+    for (size_t i = 0; i < SMALL; i++) {
+        char path[200];
+        snprintf(path, sizeof path, FIXTURES "%s", small[i]);
+        struct rn_buffer file = slurp(path);
+        for (int round = 0; round < 150; round++) {
+            uint64_t bits[3];
+            for (int k = 0; k < 3; k++) {
+                bits[k] = rn_rng_below(&rng, file.length * 8);
+                file.data[bits[k] / 8] ^= (char)(1 << bits[k] % 8);
+            }
+            (void)decode_copy(file.data, file.length);
+            for (int k = 0; k < 3; k++)
+                file.data[bits[k] / 8] ^= (char)(1 << bits[k] % 8);
+        }
+        rn_buffer_free(&file);
+    }
+}
+
+static void a_file_that_is_not_there(void **state)
+{
+    (void)state;
+    struct rn_image image;
+    struct rn_err err = { 0 };
+    assert_int_equal(rn_image_load(&image, FIXTURES "none.jpg", &plain, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_SYSTEM);
+    assert_int_equal(rn_image_load(&image, FIXTURES, &plain, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_SYSTEM);
+    assert_int_equal(rn_image_load(&image, FIXTURES "cases.txt", &plain, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_DATA);
+    assert_non_null(strstr(err.text, FIXTURES "cases.txt: not a JPEG"));
+}
+
+/* ---- resize, crops ---- */
+
+/* The plain meaning of the filter, in double: within one level of the fixed-point passes. */
+static double triangle(const struct rn_image *x, size_t to_height, size_t to_width, size_t row, size_t column, size_t c)
+{
+    double sy = (double)x->height / (double)to_height, sx = (double)x->width / (double)to_width, sum = 0, weights = 0;
+    double wide_y = fmax(sy, 1), wide_x = fmax(sx, 1), cy = ((double)row + .5) * sy, cx = ((double)column + .5) * sx;
+    for (size_t i = 0; i < x->height; i++)
+        for (size_t j = 0; j < x->width; j++) {
+            double wy = 1 - fabs((double)i + .5 - cy) / wide_y, wx = 1 - fabs((double)j + .5 - cx) / wide_x;
+            if (wy > 0 && wx > 0) {
+                sum += wy * wx * x->pixels[(i * x->width + j) * 3 + c];
+                weights += wy * wx;
+            }
+        }
+    return sum / weights;
+}
+
+static void resample_is_a_triangle(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = { { 5, 7 }, { 12, 16 }, { 24, 40 }, { 1, 1 }, { 3, 50 }, { 30, 2 } };
+    struct rn_image x = load(FIXTURES "rgba.png", &plain);
+    struct rn_err err = { 0 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t h = sizes[i][0], w = sizes[i][1];
+        uint8_t *y = malloc(h * w * 3);
+        assert_int_equal(rn_image_resample(y, &x, (struct rn_box){ 0, 0, x.height, x.width }, h, w, (struct rn_box){ 0, 0, h, w }, &err), 0);
+        for (size_t k = 0; k < h * w * 3; k++) {
+            double exact = triangle(&x, h, w, k / 3 / w, k / 3 % w, k % 3);
+            if (!(fabs(exact - y[k]) <= 1.01))
+                fail_msg("%zu x %zu: value %zu is %d, not %.3f", h, w, k, y[k], exact);
+        }
+        free(y);
+    }
+    rn_image_free(&x);
+}
+
+static void resample_is_pillows(void **state)
+{
+    (void)state;
+    FILE *cases = fopen(FIXTURES "resized.txt", "r");
+    struct rn_buffer expected = slurp(FIXTURES "resized.rgb");
+    struct rn_image x = load(FIXTURES "rgba.png", &plain);
+    struct rn_err err = { 0 };
+    struct rn_box crop;
+    size_t width, height, at = 0;
+    assert_non_null(cases);
+    while (fscanf(cases, "%zu %zu %zu %zu %zu %zu", &crop.left, &crop.top, &crop.width, &crop.height, &width, &height) == 6) {
+        size_t n = width * height * 3;
+        uint8_t *y = malloc(n);
+        assert_true(at + n <= expected.length);
+        assert_int_equal(rn_image_resample(y, &x, crop, height, width, (struct rn_box){ 0, 0, height, width }, &err), 0);
+        assert_memory_equal(y, expected.data + at, n);
+        at += n;
+        free(y);
+    }
+    assert_true(at > 0);
+    assert_int_equal(at, expected.length);
+    fclose(cases);
+    rn_image_free(&x);
+    rn_buffer_free(&expected);
+}
+
+static void a_window_is_a_part_of_the_whole(void **state)
+{
+    (void)state;
+    struct rn_image x = load(FIXTURES "rgba.png", &plain);
+    struct rn_err err = { 0 };
+    struct rn_box crop = { 2, 3, 9, 11 }, all = { 0, 0, 20, 30 }, window = { 4, 7, 13, 5 };
+    uint8_t whole[20 * 30 * 3], part[13 * 5 * 3 + 1];
+    part[13 * 5 * 3] = 0xa5;
+    assert_int_equal(rn_image_resample(whole, &x, crop, 20, 30, all, &err), 0);
+    assert_int_equal(rn_image_resample(part, &x, crop, 20, 30, window, &err), 0);
+    for (size_t r = 0; r < 13; r++)
+        assert_memory_equal(part + r * 5 * 3, whole + ((r + 4) * 30 + 7) * 3, 5 * 3);
+    assert_int_equal(part[13 * 5 * 3], 0xa5);
+    assert_int_equal(rn_image_resample(part, &x, (struct rn_box){ 2, 3, 11, 11 }, 20, 30, window, &err), -1);
+    assert_int_equal(rn_image_resample(part, &x, crop, 16, 30, window, &err), -1);
+    rn_image_free(&x);
+}
+
+static void a_small_picture_is_padded(void **state)
+{
+    (void)state;
+    uint8_t pixel[3] = { 10, 20, 30 }, y[8 * 8 * 3];
+    struct rn_image x = { pixel, 1, 1 };
+    struct rn_err err = { 0 };
+    assert_int_equal(rn_image_eval(y, &x, 8, 3, &err), 0);
+    for (size_t i = 0; i < 64; i++) {
+        bool in = i / 8 >= 2 && i / 8 < 5 && i % 8 >= 2 && i % 8 < 5;
+        assert_memory_equal(y + 3 * i, in ? pixel : (uint8_t[3]){ 0 }, 3);
+    }
+    struct rn_rng rng = rn_rng(1, RN_FOR_CROP, 2, 3);
+    assert_int_equal(rn_image_train(y, &x, 8, &rng, &err), 0);
+    for (size_t i = 0; i < 64; i++)
+        assert_memory_equal(y + 3 * i, pixel, 3);
+}
+
+static void random_crops_are_distributed_as_torchvisions(void **state)
+{
+    (void)state;
+    enum { N = 20000, H = 384, W = 512 };
+    double area = 0, log_ratio = 0, top = 0, left = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        struct rn_rng rng = rn_rng(1234, RN_FOR_CROP, i, 0);
+        struct rn_box box = rn_image_random_crop(H, W, &rng);
+        assert_true(box.height >= 1 && box.width >= 1 && box.top + box.height <= H && box.left + box.width <= W);
+        double share = (double)(box.height * box.width) / (H * W), ratio = (double)box.width / (double)box.height;
+        assert_true(share > 0.079 && share <= 1 && ratio > 0.73 && ratio < 1.36);
+        area += share / N;
+        log_ratio += log(ratio) / N;
+        if (box.height < H)
+            top += (double)box.top / (double)(H - box.height) / N;
+        left += box.width < W ? (double)box.left / (double)(W - box.width) / N : 0.5 / N;
+    }
+    /* 200,000 draws of the same rule with Python's random: area 0.4331, log ratio 0.0307, top 0.498, left 0.499 */
+    assert_true(fabs(area - 0.4331) < 0.006);
+    assert_true(fabs(log_ratio - 0.0307) < 0.005);
+    assert_true(fabs(top - 0.5) < 0.01);
+    assert_true(fabs(left - 0.5) < 0.01);
+}
+
+static void narrow_pictures_fall_back_to_the_centre(void **state)
+{
+    (void)state;
+    struct rn_rng rng = rn_rng(1, RN_FOR_CROP, 1, 0);
+    struct rn_box wide = rn_image_random_crop(10, 1000, &rng), tall = rn_image_random_crop(1000, 10, &rng), one = rn_image_random_crop(1, 1, &rng);
+    assert_true(wide.height == 10 && wide.width == 13 && wide.top == 0 && wide.left == 493);
+    assert_true(tall.height == 13 && tall.width == 10 && tall.top == 493 && tall.left == 0);
+    assert_true(one.height == 1 && one.width == 1 && one.top == 0 && one.left == 0);
+}
+
+/* ---- golden ---- */
+
+static struct rn_box crop_of(json_t *c)
+{
+    json_t *crop = json_object_get(c, "crop");
+    struct rn_box box = { 0 };
+    box.top = (size_t)json_integer_value(json_object_get(crop, "top"));
+    box.left = (size_t)json_integer_value(json_object_get(crop, "left"));
+    box.height = (size_t)json_integer_value(json_object_get(crop, "height"));
+    box.width = (size_t)json_integer_value(json_object_get(crop, "width"));
+    return box;
+}
+
+static void flip_rows(uint8_t *y, size_t size)
+{
+    for (size_t r = 0; r < size; r++)
+        for (size_t x = 0; x < size / 2; x++)
+            for (size_t c = 0; c < 3; c++) {
+                uint8_t *a = y + (r * size + x) * 3 + c, *b = y + (r * size + size - 1 - x) * 3 + c, t = *a;
+                *a = *b;
+                *b = t;
+            }
+}
+
+static void one_golden_case(json_t *c, int *worst)
+{
+    enum { SIZE = 224 };
+    static uint8_t y[SIZE * SIZE * 3];
+    char source[300], expected[300];
+    struct rn_err err = { 0 };
+    double mean;
+    bool jpeg = !strcmp(json_string_value(json_object_get(c, "from")), "trashnet");
+    snprintf(source, sizeof source, "%s%s", jpeg ? TRASHNET : GOLDEN, json_string_value(json_object_get(c, "source")));
+    snprintf(expected, sizeof expected, GOLDEN "%s", json_string_value(json_object_get(c, "expected")));
+    struct rn_image x = load(source, &plain), want = load(expected, &plain);
+    assert_true(want.height == SIZE && want.width == SIZE);
+    if (!strcmp(json_string_value(json_object_get(c, "op")), "crop_then_resize_224"))
+        assert_int_equal(rn_image_resample(y, &x, crop_of(c), SIZE, SIZE, (struct rn_box){ 0, 0, SIZE, SIZE }, &err), 0);
+    else
+        assert_int_equal(rn_image_eval(y, &x, SIZE, 256, &err), 0);
+    if (json_is_true(json_object_get(c, "hflip")))
+        flip_rows(y, SIZE);
+    int most = difference(y, want.pixels, sizeof y, &mean);
+    *worst = most > *worst ? most : *worst;
+    if (most > (jpeg ? 4 : 1) || !(mean <= (jpeg ? 0.5 : 1)))
+        fail_msg("%s: differs by up to %d, mean %.3f", expected, most, mean);
+    rn_image_free(&x);
+    rn_image_free(&want);
+}
+
+static void golden_cases(void **state)
+{
+    (void)state;
+    json_error_t error;
+    int worst = 0;
+    if (access(GOLDEN "cases.json", R_OK)) {
+        print_message("skip: no " GOLDEN "\n");
+        skip();
+    }
+    json_t *root = json_load_file(GOLDEN "cases.json", 0, &error), *cases = json_object_get(root, "cases");
+    assert_true(json_array_size(cases) > 0);
+    for (size_t i = 0; i < json_array_size(cases); i++)
+        one_golden_case(json_array_get(cases, i), &worst);
+    print_message("%zu golden cases: at most %d levels off\n", json_array_size(cases), worst);
+    json_decref(root);
+}
+
+static int start(void **state)
+{
+    struct rn_err err = { 0 };
+    (void)state;
+    return rn_image_start(&err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_fixture_is_as_pillow_reads_it),
+        cmocka_unit_test(orientation_waits_to_be_asked),
+        cmocka_unit_test(exif_is_read_within_its_bounds),
+        cmocka_unit_test(other_formats_are_refused),
+        cmocka_unit_test(a_bomb_is_refused_by_its_header),
+        cmocka_unit_test(a_cut_file_is_an_error),
+        cmocka_unit_test(bits_that_flip_crash_nothing),
+        cmocka_unit_test(a_file_that_is_not_there),
+        cmocka_unit_test(resample_is_a_triangle),
+        cmocka_unit_test(resample_is_pillows),
+        cmocka_unit_test(a_window_is_a_part_of_the_whole),
+        cmocka_unit_test(a_small_picture_is_padded),
+        cmocka_unit_test(random_crops_are_distributed_as_torchvisions),
+        cmocka_unit_test(narrow_pictures_fall_back_to_the_centre),
+        cmocka_unit_test(golden_cases),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}

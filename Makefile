@@ -43,7 +43,7 @@ $(B)/gen/%.o: $(B)/gen/%.c
 $(B)/librn.a: $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
-$(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/librn.a $(B)/packages.libs
+$(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/tools/progress.o $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
@@ -91,4 +91,4 @@ clean:
 .PHONY: all check check-full demo bench install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d
+-include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

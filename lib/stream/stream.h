@@ -92,6 +92,8 @@ RN_MUST int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const
                          const struct rn_texts *operands, struct rn_err *err);
 /* Replaces to's classes, history and unknown keys by copies of from's. */
 RN_MUST int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
+/* A copy of the whole head; `to` is zeroed before. */
+RN_MUST int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
 RN_MUST int rn_history_copy(struct rn_history *to, const struct rn_history *from, struct rn_err *err); /* appends */
 void rn_history_free(struct rn_history *history);
 

@@ -1,0 +1,252 @@
+/* head_unpack.c -- a head from its map, in any order of keys. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stream/codec.h"
+#include "stream/object.h"
+
+enum { LARGEST_SIDE = 1 << 20 };
+
+static struct rn_slot slot_of(const struct rn_slot *slots, const char *key)
+{
+    while (strcmp(slots->key, key))
+        slots++;
+    return *slots;
+}
+
+static int number_or_nil(const struct rn_slot *slots, const char *key, int64_t low, int64_t high, int64_t *value, struct rn_err *err)
+{
+    struct rn_slot slot = slot_of(slots, key);
+    return rn_slot_nil(&slot) ? 0 : rn_slot_int(&slot, low, high, value, err);
+}
+
+static int own_text(struct rn_text *to, const struct rn_slot *slots, const char *key, struct rn_err *err)
+{
+    struct rn_slot slot = slot_of(slots, key);
+    struct rn_text text;
+    if (rn_slot_nil(&slot))
+        return 0;
+    return rn_slot_text(&slot, &text, err) || rn_head_own_text(to, text, err) ? -1 : 0;
+}
+
+static int texts(struct rn_texts *list, const struct rn_slot *slot, struct rn_err *err)
+{
+    const msgpack_object *items;
+    size_t count;
+    if (rn_slot_array(slot, &items, &count, err))
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        struct rn_text text;
+        struct rn_slot one = { slot->key, &items[i] };
+        if (rn_slot_text(&one, &text, err) || rn_texts_add(list, text, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return rn_text_compare(*(const struct rn_text *)a, *(const struct rn_text *)b);
+}
+
+static int unpack_classes(struct rn_texts *classes, const struct rn_slot *slot, struct rn_err *err)
+{
+    char room[256];
+    int rc = 0;
+    if (texts(classes, slot, err))
+        return -1;
+    struct rn_text *sorted = rn_calloc(classes->count, sizeof *sorted, err);
+    if (!sorted)
+        return -1;
+    for (size_t i = 0; i < classes->count && rc == 0; i++) {
+        sorted[i] = classes->item[i];
+        if (!sorted[i].length)
+            rc = rn_fail(err, RN_EXIT_DATA, "class %zu has an empty name", i);
+    }
+    qsort(sorted, classes->count, sizeof *sorted, compare);
+    for (size_t i = 1; i < classes->count && rc == 0; i++)
+        if (rn_text_equal(sorted[i - 1], sorted[i]))
+            rc = rn_fail(err, RN_EXIT_DATA, "the class \"%s\" is there twice", rn_text_show(sorted[i], room));
+    free(sorted);
+    return rc;
+}
+
+static int unpack_step(struct rn_history *history, const msgpack_object *object, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "tool" }, { .key = "version" }, { .key = "args" } };
+    struct rn_text tool, version;
+    struct rn_step *step;
+    if (rn_object_match(object, slots, 3, NULL, NULL, err) || rn_slots_there(slots, 3, err) ||
+        rn_slot_text(&slots[0], &tool, err) || rn_slot_text(&slots[1], &version, err) ||
+        rn_history_add(history, tool, version, &step, err) || texts(&step->args, &slots[2], err))
+        return -1;
+    return 0;
+}
+
+static int unpack_history(struct rn_history *history, const struct rn_slot *slot, struct rn_err *err)
+{
+    const msgpack_object *items;
+    size_t count;
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_slot_array(slot, &items, &count, err))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (unpack_step(history, &items[i], err))
+            return rn_fail_at(err, "history, step %zu", i);
+    return 0;
+}
+
+static int unpack_input(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "size" }, { .key = "resize" }, { .key = "mean" }, { .key = "std" } };
+    struct rn_input *input = &head->input;
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_object_match(slot->value, slots, 4, NULL, NULL, err) || rn_slots_there(slots, 4, err) ||
+        rn_slot_int(&slots[0], 1, LARGEST_SIDE, &input->size, err) || rn_slot_int(&slots[1], 1, LARGEST_SIDE, &input->resize, err) ||
+        rn_slot_reals(&slots[2], input->mean, 3, err) || rn_slot_reals(&slots[3], input->std, 3, err))
+        return rn_fail_at(err, "input");
+    for (int c = 0; c < 3; c++)
+        if (!(input->std[c] > 0))
+            return rn_fail(err, RN_EXIT_DATA, "input: \"std\" must be above 0");
+    head->has_input = true;
+    return 0;
+}
+
+static int unpack_mode(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_text mode;
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_slot_text(slot, &mode, err))
+        return -1;
+    if (!rn_text_is(mode, "train") && !rn_text_is(mode, "eval"))
+        return rn_fail(err, RN_EXIT_DATA, "\"mode\" is neither train nor eval");
+    head->mode = rn_text_is(mode, "train") ? RN_TRAIN : RN_EVAL;
+    return 0;
+}
+
+static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+{
+    struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"), seed = slot_of(slots, "seed"),
+                   counts = slot_of(slots, "class_counts");
+    if (unpack_mode(head, &mode, err) || unpack_input(head, &input, err) ||
+        number_or_nil(slots, "batch", 1, INT32_MAX, &head->batch, err) ||
+        number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) ||
+        number_or_nil(slots, "epochs", 0, UINT32_MAX, &head->epochs, err) ||
+        number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err))
+        return -1;
+    head->has_seed = !rn_slot_nil(&seed);
+    if (head->has_seed && rn_slot_u64(&seed, &head->seed, err))
+        return -1;
+    if (rn_slot_nil(&counts))
+        return 0;
+    size_t count, capacity = 0;
+    if (rn_slot_ints(&counts, 0, INT64_MAX, false, &head->class_counts, &capacity, &count, err))
+        return -1;
+    if (count != head->classes.count)
+        return rn_fail(err, RN_EXIT_DATA, "%zu class_counts for %zu classes", count, head->classes.count);
+    return 0;
+}
+
+static int unpack_partial(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "loss_sum" }, { .key = "correct" }, { .key = "seen" } };
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_object_match(slot->value, slots, 3, NULL, NULL, err) || rn_slots_there(slots, 3, err) ||
+        rn_slot_real(&slots[0], &head->loss_sum, err) || rn_slot_int(&slots[1], 0, INT64_MAX, &head->correct, err) ||
+        rn_slot_int(&slots[2], 0, INT64_MAX, &head->seen, err))
+        return rn_fail_at(err, "partial");
+    return 0;
+}
+
+static int unpack_trained_on(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "seed" }, { .key = "batch" }, { .key = "epochs" }, { .key = "history" } };
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_object_match(slot->value, slots, 4, NULL, NULL, err) || rn_slots_there(slots, 4, err) ||
+        rn_slot_u64(&slots[0], &head->batches_seed, err) ||
+        (!rn_slot_nil(&slots[1]) && rn_slot_int(&slots[1], 1, INT32_MAX, &head->batches_batch, err)) ||
+        (!rn_slot_nil(&slots[2]) && rn_slot_int(&slots[2], 0, UINT32_MAX, &head->batches_epochs, err)) ||
+        unpack_history(&head->batches_history, &slots[3], err))
+        return rn_fail_at(err, "batches");
+    head->has_batches = true;
+    return 0;
+}
+
+static int unpack_checkpoint(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+{
+    struct rn_slot best = slot_of(slots, "best_acc1"), partial = slot_of(slots, "partial"), batches = slot_of(slots, "batches"),
+                   options = slot_of(slots, "options");
+    if (number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) ||
+        number_or_nil(slots, "batch_index", 0, INT64_MAX, &head->batch_index, err) ||
+        (!rn_slot_nil(&best) && rn_slot_real(&best, &head->best_acc1, err)) || unpack_partial(head, &partial, err) ||
+        unpack_trained_on(head, &batches, err) || (!rn_slot_nil(&options) && texts(&head->options, &options, err)) ||
+        own_text(&head->cpu, slots, "RN_CPU", err))
+        return -1;
+    if (!rn_slot_nil(&best) && !(head->best_acc1 >= 0 && head->best_acc1 <= 100))
+        return rn_fail(err, RN_EXIT_DATA, "\"best_acc1\" is not a percentage");
+    return 0;
+}
+
+static int unpack_weights(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+{
+    struct rn_slot needed[] = { slot_of(slots, "arch"), slot_of(slots, "attention"), slot_of(slots, "input") };
+    if (rn_slots_there(needed, 3, err) || own_text(&head->arch, slots, "arch", err) ||
+        own_text(&head->attention, slots, "attention", err) || unpack_input(head, &needed[2], err))
+        return -1;
+    if (!head->arch.data != !head->attention.data || (head->arch.data && !head->has_input))
+        return rn_fail(err, RN_EXIT_DATA, "\"arch\", \"attention\" and \"input\" must be there together, or be nil");
+    return unpack_checkpoint(head, slots, err);
+}
+
+static int unpack_kind(enum rn_kind *kind, const msgpack_object *object, struct rn_err *err)
+{
+    char room[256];
+    struct rn_text name;
+    struct rn_slot slot = { "rn", rn_object_find(object, "rn") };
+    if (!slot.value)
+        return rn_fail(err, RN_EXIT_DATA, "not a head: the key \"rn\" is missing");
+    if (rn_slot_text(&slot, &name, err))
+        return -1;
+    if (rn_text_is(name, "end"))
+        return rn_fail(err, RN_EXIT_DATA, "a tail where a head must be");
+    for (int k = 0; k < RN_KINDS; k++)
+        if (rn_text_is(name, rn_kind_name((enum rn_kind)k)))
+            return *kind = (enum rn_kind)k, 0;
+    return rn_fail(err, RN_EXIT_DATA, "a stream of an unknown kind: \"%s\"", rn_text_show(name, room));
+}
+
+static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_err *err)
+{
+    struct rn_slot slots[RN_HEAD_KEYS];
+    size_t count = 0;
+    int64_t version;
+    for (; rn_head_keys[head->kind][count]; count++)
+        slots[count] = (struct rn_slot){ .key = rn_head_keys[head->kind][count] };
+    if (rn_object_match(object, slots, count, &head->extra, &head->extras, err) || rn_slots_there(slots, 3, err) ||
+        rn_slot_int(&slots[1], 0, INT64_MAX, &version, err))
+        return -1;
+    if (version != 1)
+        return rn_fail(err, RN_EXIT_DATA, "version %lld of the format is not known here", (long long)version);
+    if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err))
+        return -1;
+    if (head->kind == RN_PREDICTIONS && !head->classes.count)
+        return rn_fail(err, RN_EXIT_DATA, "predictions without classes");
+    return head->kind == RN_BATCHES ? unpack_batches(head, slots, err) : head->kind == RN_WEIGHTS ? unpack_weights(head, slots, err) : 0;
+}
+
+int rn_head_unpack(struct rn_head *head, const msgpack_object *object, struct rn_err *err)
+{
+    enum rn_kind kind;
+    if (unpack_kind(&kind, object, err))
+        return -1;
+    rn_head_init(head, kind);
+    if (unpack(head, object, err) == 0)
+        return 0;
+    rn_head_free(head);
+    return -1;
+}

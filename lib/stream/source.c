@@ -1,0 +1,105 @@
+/* source.c -- files and pipes. */
+#include "stream/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "core/text.h"
+#include "stream/stream.h"
+
+enum { READ_SIZE = 256 << 10, PIPE_SIZE = 1 << 20, STOP_CHECK_MS = 200 };
+
+static void close_file(struct rn_source *source)
+{
+    if (source->fd > STDERR_FILENO)
+        close(source->fd);
+    source->fd = -1;
+}
+
+int rn_source_next(struct rn_source *source, struct rn_err *err)
+{
+    char room[256];
+    if (source->next == (source->count ? source->count : 1))
+        return 0;
+    close_file(source);
+    const char *path = source->count ? source->files[source->next] : "-";
+    bool standard = !strcmp(path, "-");
+    source->name = standard ? "standard input" : path;
+    source->fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (source->fd < 0)
+        return rn_fail_errno(err, "%s", rn_text_show(rn_text(path), room));
+    if (standard && isatty(source->fd))
+        return rn_fail(err, RN_EXIT_USAGE, "standard input is a terminal: give a file or a pipe");
+    /* Both only make it faster; a file or an old kernel may refuse either. */
+    fcntl(source->fd, F_SETPIPE_SZ, PIPE_SIZE);
+    posix_fadvise(source->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    source->next++;
+    source->offset = 0;
+    return 1;
+}
+
+static int make_room(struct rn_source *source, struct rn_err *err)
+{
+    size_t here = source->end - source->start;
+    if (source->start && (!here || source->capacity - source->end < READ_SIZE)) {
+        memmove(source->data, source->data + source->start, here);
+        source->start = 0;
+        source->end = here;
+    }
+    if (source->capacity - source->end >= READ_SIZE)
+        return 0;
+    return rn_grow(&source->data, &source->capacity, source->end + READ_SIZE, 1, err);
+}
+
+/* 1 when read would not wait, or RN_STOPPED. With a stop flag a wait is short: a signal that comes just before it
+ * would not end it. */
+static int wait_for_bytes(const struct rn_source *source)
+{
+    struct pollfd poller = { .fd = source->fd, .events = POLLIN };
+    for (;;) {
+        int timeout = !source->stop ? -1 : *source->stop ? 0 : STOP_CHECK_MS;
+        int n = poll(&poller, 1, timeout);
+        if (n > 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+            return 1;
+        if (source->stop && *source->stop)
+            return RN_STOPPED;
+    }
+}
+
+int rn_source_fill(struct rn_source *source, struct rn_err *err)
+{
+    char room[256];
+    if (make_room(source, err))
+        return -1;
+    for (;;) {
+        if (source->stop && wait_for_bytes(source) == RN_STOPPED)
+            return RN_STOPPED;
+        ssize_t n = read(source->fd, source->data + source->end, source->capacity - source->end);
+        if (n >= 0) {
+            source->end += (size_t)n;
+            return n > 0;
+        }
+        if (errno == EAGAIN)
+            wait_for_bytes(source);
+        else if (errno != EINTR)
+            return rn_fail_errno(err, "%s", rn_text_show(rn_text(source->name), room));
+    }
+}
+
+void rn_source_take(struct rn_source *source, size_t length)
+{
+    source->start += length;
+    source->offset += length;
+}
+
+void rn_source_close(struct rn_source *source)
+{
+    close_file(source);
+    free(source->data);
+    *source = (struct rn_source){ .fd = -1 };
+}

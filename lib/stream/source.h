@@ -1,0 +1,30 @@
+/* source.h -- the bytes of files, one file after the other, in one buffer that grows with what has arrived. */
+#ifndef RN_STREAM_SOURCE_H
+#define RN_STREAM_SOURCE_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+/* Zeroed but for files, count and fd = -1: nothing is open. data[start .. end) has arrived and was not taken. */
+struct rn_source {
+    char *const *files; /* borrowed; none: standard input */
+    size_t count, next;
+    int fd;
+    const char *name; /* of the open file, for messages */
+    uint64_t offset;  /* of data[start] in it */
+    char *data;
+    size_t start, end, capacity;
+    const volatile sig_atomic_t *stop; /* or NULL */
+};
+
+/* Opens the next file, when the one before was taken whole. 1, 0: there are no more, -1 (exit 4). */
+RN_MUST int rn_source_next(struct rn_source *source, struct rn_err *err);
+/* Waits for more bytes and appends them. 1, 0: end of the file, -1 (exit 4), or RN_STOPPED. Data may move. */
+RN_MUST int rn_source_fill(struct rn_source *source, struct rn_err *err);
+void rn_source_take(struct rn_source *source, size_t length);
+void rn_source_close(struct rn_source *source);
+
+#endif

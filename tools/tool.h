@@ -1,4 +1,4 @@
-/* tool.h -- what a tool's file gives to tools/main.c and gets from it. */
+/* tool.h -- what a tool's file gives to tools/main.c and gets from it and from tools/progress.c. */
 #ifndef RN_TOOLS_TOOL_H
 #define RN_TOOLS_TOOL_H
 
@@ -11,5 +11,20 @@ extern const struct rn_tool rn_tool; /* each tools/rn-X.c defines it */
 
 /* "tool: text" and a newline on standard error: warnings and notes. Errors are returned instead. */
 void rn_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line on standard error that is written over and over: when that is a terminal, or as --progress says; -q: never. */
+struct rn_progress {
+    bool on;
+    double begun, shown; /* seconds */
+    size_t width;        /* of what stands there */
+};
+struct rn_progress rn_progress_begin(const struct rn_args *args);
+/* At most ten times a second, unless `now`. */
+void rn_progress_show(struct rn_progress *progress, bool now, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void rn_progress_end(struct rn_progress *progress); /* clears the line */
+/* "1:02:03" or "2:03" in room, which it returns. */
+const char *rn_progress_time(double seconds, char room[static 32]);
+
+double rn_seconds(void); /* of a clock that only goes forward */
 
 #endif

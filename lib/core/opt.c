@@ -35,6 +35,25 @@ static int unit_of(char letter)
     return at ? (int)(at - units) + 1 : 0;
 }
 
+/* "a|b|c" of a table's names, in room, which it returns. */
+static const char *names(const struct rn_opt *opt, char *room, size_t size)
+{
+    size_t length = 0;
+    room[0] = '\0';
+    for (size_t i = 0; opt->choice(i) && length < size; i++)
+        length += (size_t)snprintf(room + length, size - length, "%s%s", i ? "|" : "", opt->choice(i));
+    return room;
+}
+
+static int check_name(const struct rn_opt *opt, const char *value, struct rn_err *err)
+{
+    char room[512];
+    for (size_t i = 0; opt->choice(i); i++)
+        if (!strcmp(opt->choice(i), value))
+            return 0;
+    return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not one of %s", opt->name, value, names(opt, room, sizeof room));
+}
+
 static int set_choice(const struct rn_opt *opt, int *field, const char *value, struct rn_err *err)
 {
     int index = 0;
@@ -119,7 +138,7 @@ int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struc
     }
     case RN_OPT_TEXT:
         *(const char **)field = value;
-        return 0;
+        return opt->choice ? check_name(opt, value, err) : 0;
     case RN_OPT_LIST:
         return rn_texts_add((struct rn_texts *)field, rn_text(value), err);
     case RN_OPT_CHOICE:
@@ -363,14 +382,15 @@ static const char *argument_of(const struct rn_opt *opt)
 /* "-b, --batch=N" */
 static void synopsis(const struct rn_opt *opt, char *room, size_t size)
 {
-    char letter[8] = "    ";
+    char letter[8] = "    ", words[512];
     if (opt->letter)
         snprintf(letter, sizeof letter, "-%c, ", opt->letter);
     bool optional = opt->flags & RN_OPT_OPTIONAL;
     if (opt->kind == RN_OPT_FLAG)
         snprintf(room, size, "%s--%s", letter, opt->name);
     else
-        snprintf(room, size, "%s--%s%s%s%s", letter, opt->name, optional ? "[=" : "=", argument_of(opt), optional ? "]" : "");
+        snprintf(room, size, "%s--%s%s%s%s", letter, opt->name, optional ? "[=" : "=",
+                 opt->choice ? names(opt, words, sizeof words) : argument_of(opt), optional ? "]" : "");
 }
 
 /* " [16]", or nothing where there is no default worth a word */
@@ -389,7 +409,7 @@ static void default_note(const struct rn_opt *opt, const void *defaults, char *r
 static int help_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
 {
     for (size_t i = 0; i < count(options); i++) {
-        char left[160], note[128];
+        char left[640], note[128];
         synopsis(&options[i], left, sizeof left);
         default_note(&options[i], defaults, note, sizeof note);
         if (add(out, err, strlen(left) > 28 ? "  %s\n%32s%s%s\n" : "  %-28s  %s%s%s\n", left, "", options[i].help, note))
@@ -418,7 +438,7 @@ static int document_help(const struct rn_tool *tool, struct rn_buffer *out, stru
 static int man_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
 {
     for (size_t i = 0; i < count(options); i++) {
-        char left[160], note[128];
+        char left[640], note[128];
         synopsis(&options[i], left, sizeof left);
         default_note(&options[i], defaults, note, sizeof note);
         if (add(out, err, ".TP\n.B ") || add_roff(out, err, left + strspn(left, " ")) || add(out, err, "\n") ||
@@ -483,9 +503,12 @@ static int document_completion(const struct rn_tool *tool, struct rn_buffer *out
         if (opt->letter)
             snprintf(letter, sizeof letter, "-%c|", opt->letter);
         rc = add(&words, err, "--%s%s ", opt->name, opt->kind == RN_OPT_FLAG ? "" : "=");
-        if (opt->kind == RN_OPT_CHOICE && !rc) {
-            char choices[256];
-            snprintf(choices, sizeof choices, "%s", opt->argument);
+        if ((opt->kind == RN_OPT_CHOICE || opt->choice) && !rc) {
+            char choices[512];
+            if (opt->choice)
+                names(opt, choices, sizeof choices);
+            else
+                snprintf(choices, sizeof choices, "%s", opt->argument);
             for (char *c = choices; *c; c++)
                 *c = *c == '|' ? ' ' : *c;
             rc = add(out, err, "    %s--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n", letter, opt->name, choices);

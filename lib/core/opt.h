@@ -37,6 +37,7 @@ struct rn_opt {
     const char *help;     /* a phrase, no full stop */
     const char *argument; /* what --help calls the value; for a CHOICE its words. NULL: by kind */
     unsigned flags;
+    const char *(*choice)(size_t i); /* TEXT that must be one of a table's names: name i, NULL at the end */
 };
 #define RN_AT(type, field) offsetof(struct type, field)
 #define RN_OPT_LAST { .kind = RN_OPT_END }

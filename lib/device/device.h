@@ -66,10 +66,9 @@ struct rn_loss {
     int64_t correct; /* images whose largest logit (the first of equals) is the label */
 };
 
-/* PyTorch's SGD: g += wd w; v = momentum v + g (v = g when first); w -= lr v. */
+/* PyTorch's SGD: g += wd w; v = momentum v + g; w -= lr v. v starts at 0, so that the first v is g. */
 struct rn_sgd {
     double lr, momentum, wd;
-    bool first;
 };
 
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };

@@ -202,6 +202,16 @@ const struct rn_attention *rn_attention_find(struct rn_text name)
     return NULL;
 }
 
+const char *rn_arch_name(size_t i)
+{
+    return rn_arch_table[i].name;
+}
+
+const char *rn_attention_name(size_t i)
+{
+    return rn_attention_table[i] ? rn_attention_table[i]->name : NULL;
+}
+
 int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_text attention_name, size_t classes,
                  struct rn_err *err)
 {

@@ -83,6 +83,9 @@ struct rn_attention {
 };
 extern const struct rn_attention *const rn_attention_table[]; /* NULL-terminated; made by lib/gen-table */
 const struct rn_attention *rn_attention_find(struct rn_text name);
+/* Name i of the tables, NULL at the end: for option tables. */
+const char *rn_arch_name(size_t i);
+const char *rn_attention_name(size_t i);
 
 /* A ResNet with an attention module and a linear layer for `classes` classes. Errors: exit 2 for a name that there is not. */
 RN_MUST int rn_graph_new(struct rn_graph **graph, struct rn_text arch, struct rn_text attention, size_t classes,

@@ -1,0 +1,345 @@
+/* train.c -- a training run, batch by batch. */
+#include "nn/train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+int rn_trainer_open(struct rn_trainer *t, struct rn_device *dev, const struct rn_train_options *options, const char *path,
+                    bool resume, struct rn_err *err)
+{
+    char shown[256];
+    rn_head_init(&t->head, RN_WEIGHTS);
+    t->dev = dev;
+    t->options = options;
+    t->from_path = path;
+    t->resumed = resume;
+    if (!path)
+        return 0;
+    if (rn_model_head(&t->from, path, err))
+        return -1;
+    if (!resume)
+        return 0;
+    if (t->from.head->epoch == RN_NIL)
+        return rn_fail(err, RN_EXIT_DATA, "%s: not a checkpoint: it can serve --init", rn_text_show(rn_text(path), shown));
+    if (rn_model_load(&t->from, path, dev, true, err))
+        return -1;
+    t->net = t->from.net;
+    t->from.net = NULL;
+    return rn_head_copy(&t->head, t->from.head, err);
+}
+
+void rn_trainer_free(struct rn_trainer *t)
+{
+    rn_model_close(&t->from);
+    rn_net_close(t->net);
+    rn_head_free(&t->head);
+    rn_head_free(&t->segment);
+    rn_taken_free(&t->taken);
+    free(t->class_weights);
+    free(t->map);
+    free(t->labels);
+    free(t->floats.data);
+    *t = (struct rn_trainer){ 0 };
+}
+
+int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err *err)
+{
+    struct rn_head *head = &t->head;
+    const char *from[] = { t->options->arch, t->options->attention, variant };
+    struct rn_text *to[] = { &head->arch, &head->attention, &head->cpu };
+    for (size_t i = 0; i < 3; i++) {
+        char *copy = strdup(from[i]);
+        if (!copy)
+            return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+        *to[i] = rn_text(copy);
+    }
+    head->epoch = head->batch_index = 0;
+    head->best_acc1 = -1;
+    return 0;
+}
+
+/* The first segment of a fresh run: its classes and input become the network's; the network starts from scratch, then takes
+ * what --init has. Where --init's classes are the same but in another order, its order is kept. */
+static int start(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    const struct rn_texts *classes = &head->classes;
+    if (t->from.head && t->from.head->classes.count == head->classes.count) {
+        bool same = true;
+        for (size_t i = 0; i < classes->count; i++)
+            same = same && rn_texts_find(&t->from.head->classes, classes->item[i]) >= 0;
+        classes = same ? &t->from.head->classes : classes;
+    }
+    if (rn_texts_copy(&t->head.classes, classes, err) ||
+        rn_net_open(&t->net, t->dev, t->head.arch, t->head.attention, classes->count, true, err))
+        return -1;
+    t->head.has_input = true;
+    t->head.input = head->has_input ? head->input : rn_input_default;
+    for (size_t i = 0; i < rn_net_graph(t->net)->params; i++)
+        if (rn_net_start(t->net, i, t->options->seed, err))
+            return -1;
+    if (!t->from_path)
+        return 0;
+    if (rn_weights_take(&t->from, t->from_path, t->net, &t->head.classes, &t->taken, err))
+        return -1;
+    if (t->options->strict && (t->taken.fresh.count || t->taken.skipped.count)) {
+        char shown[256], which[256];
+        bool fresh = t->taken.fresh.count;
+        return rn_fail(err, RN_EXIT_DATA, "%s: --strict: '%s' %s", rn_text_show(rn_text(t->from_path), shown),
+                       rn_text_show(fresh ? t->taken.fresh.item[0] : t->taken.skipped.item[0], which),
+                       fresh ? "is not in it, or does not fit" : "is not in this network, or does not fit");
+    }
+    return 0;
+}
+
+/* class_counts are the stream's: mapped to our classes. */
+static int weigh(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    const char *how = t->options->class_weights;
+    size_t classes = t->head.classes.count;
+    if (t->class_weights || !strcmp(how, "none"))
+        return 0;
+    if (!(t->class_weights = rn_calloc(classes, sizeof *t->class_weights, err)))
+        return -1;
+    bool inverse = !strcmp(how, "inv"), root = !strcmp(how, "sqrt");
+    if (inverse || root) {
+        double total = 0;
+        if (!head->class_counts)
+            return rn_fail(err, RN_EXIT_DATA, "--class-weights=%s: the stream does not say how many photos each class has", how);
+        for (size_t i = 0; i < head->classes.count; i++)
+            total += (double)head->class_counts[i];
+        for (size_t i = 0; i < head->classes.count; i++) {
+            double balanced = head->class_counts[i] ? total / ((double)classes * (double)head->class_counts[i]) : 0;
+            t->class_weights[t->map[i]] = (float)(inverse ? balanced : sqrt(balanced));
+        }
+        return 0;
+    }
+    size_t count = 0;
+    for (const char *at = how; *at;) {
+        char *end;
+        double weight = strtod(at, &end);
+        if (end == at || (*end && *end != ',') || !(weight >= 0 && weight <= 1e6))
+            return rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s' is not none, inv, sqrt or numbers from 0 to 1e6 with commas", how);
+        if (count < classes)
+            t->class_weights[count] = (float)weight;
+        count++;
+        at = *end ? end + 1 : end;
+    }
+    return count == classes ? 0 : rn_fail(err, RN_EXIT_USAGE, "--class-weights: %zu numbers for %zu classes", count, classes);
+}
+
+static int differs(struct rn_err *err, const char *what, long long ours, long long theirs)
+{
+    return rn_fail(err, RN_EXIT_DATA, "the stream's %s is %lld, this run's is %lld", what, theirs, ours);
+}
+
+/* A stream goes on with the run that it began: same seed, same batches. What a foreign writer left out is not checked. */
+static int same_stream(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    struct rn_head *run = &t->head;
+    if (!run->has_batches) {
+        run->has_batches = head->has_seed && head->batch != RN_NIL;
+        run->batches_seed = head->seed;
+        run->batches_batch = head->batch;
+        run->batches_epochs = head->epochs;
+        return rn_history_copy(&run->batches_history, &head->history, err);
+    }
+    if (head->has_seed && head->seed != run->batches_seed)
+        return differs(err, "seed", (long long)run->batches_seed, (long long)head->seed);
+    if (head->batch != RN_NIL && head->batch != run->batches_batch)
+        return differs(err, "batch size", run->batches_batch, head->batch);
+    return 0;
+}
+
+int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    if (head->mode != RN_TRAIN)
+        return rn_fail(err, RN_EXIT_DATA, "these are batches for evaluation: make them with rn-batch --train");
+    if (!head->classes.count)
+        return rn_fail(err, RN_EXIT_DATA, "the stream names no classes to train on");
+    if (!t->net && start(t, head, err))
+        return -1;
+    free(t->map);
+    t->map = NULL;
+    if (rn_input_check(&t->head.input, head, false, err) || same_stream(t, head, err) ||
+        rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err))
+        return -1;
+    if (head->epoch != RN_NIL && head->epoch != t->head.epoch)
+        return differs(err, "epoch", t->head.epoch, head->epoch);
+    t->errors = 0;
+    t->begun = false;
+    rn_head_free(&t->segment);
+    return rn_head_copy(&t->segment, head, err);
+}
+
+/* Labels of the record as ours. */
+static int take_labels(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err)
+{
+    char shown[256];
+    if (rn_grow(&t->labels, &t->label_room, record->count, sizeof *t->labels, err))
+        return -1;
+    for (size_t i = 0; i < record->count; i++) {
+        if (record->labels[i] == RN_NIL)
+            return rn_fail(err, RN_EXIT_DATA, "'%s' has no label: it cannot be trained on", rn_text_show(record->ids[i], shown));
+        t->labels[i] = t->map[record->labels[i]];
+    }
+    return 0;
+}
+
+int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_loss *loss, struct rn_err *err)
+{
+    struct rn_batch batch;
+    struct rn_head *head = &t->head;
+    if (record->error.data) {
+        t->errors++;
+        return 0;
+    }
+    /* A batch of which every photo failed is left out: then error records stand in its place. */
+    bool skipped = record->index > head->batch_index && record->index - head->batch_index <= t->errors;
+    if (record->epoch != head->epoch || (record->index != head->batch_index && !skipped))
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld of epoch %lld is not the next one, which is batch %lld of epoch %lld",
+                       (long long)record->index, (long long)record->epoch, (long long)head->batch_index, (long long)head->epoch);
+    if (take_labels(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
+        return -1;
+    struct rn_loss_options options = { t->class_weights, t->options->smoothing };
+    if (rn_net_train(t->net, &batch, t->labels, &options, loss, NULL, err))
+        return -1;
+    if (!isfinite(loss->loss))
+        return rn_fail(err, RN_EXIT_DIVERGED, "epoch %lld, batch %lld: the loss is %g: training diverged (a smaller --lr may help)",
+                       (long long)head->epoch, (long long)record->index, loss->loss);
+    struct rn_sgd sgd = { rn_trainer_lr(t), t->options->momentum, t->options->wd };
+    if (rn_net_update(t->net, sgd, err))
+        return -1;
+    head->loss_sum += loss->loss * (double)record->count;
+    head->correct += loss->correct;
+    head->seen += (int64_t)record->count;
+    head->batch_index = record->index + 1;
+    t->errors = 0;
+    t->begun = true;
+    return 1;
+}
+
+bool rn_trainer_epoch_done(const struct rn_trainer *t)
+{
+    return t->head.seen > 0;
+}
+
+double rn_trainer_lr(const struct rn_trainer *t)
+{
+    const struct rn_train_options *o = t->options;
+    return o->step ? o->lr / pow(10, (double)(t->head.epoch / o->step)) : o->lr;
+}
+
+void rn_trainer_next_epoch(struct rn_trainer *t)
+{
+    t->head.epoch++;
+    t->head.batch_index = 0;
+    t->head.loss_sum = 0;
+    t->head.correct = t->head.seen = 0;
+}
+
+int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err)
+{
+    return rn_weights_save(t->net, &t->head, true, path, err);
+}
+
+/* ---- validation ---- */
+
+/* Adds one batch to the sums in score. */
+static int validate_batch(struct rn_net *net, const struct rn_batch *batch, const struct rn_record *record, const int64_t *map,
+                          size_t classes, struct rn_score *score, struct rn_err *err)
+{
+    char shown[256];
+    float *logits = rn_calloc(batch->n * classes, sizeof *logits, err);
+    int rc = logits ? rn_net_eval(net, batch, logits, err) : -1;
+    for (size_t i = 0; i < record->count && rc == 0; i++) {
+        const float *z = logits + i * classes;
+        if (record->labels[i] == RN_NIL) {
+            rc = rn_fail(err, RN_EXIT_DATA, "'%s' has no label", rn_text_show(record->ids[i], shown));
+            break;
+        }
+        size_t label = (size_t)map[record->labels[i]], best = 0;
+        double sum = 0;
+        for (size_t k = 0; k < classes; k++)
+            best = z[k] > z[best] ? k : best;
+        for (size_t k = 0; k < classes; k++)
+            sum += exp((double)z[k] - (double)z[best]);
+        score->loss += log(sum) - ((double)z[label] - (double)z[best]);
+        score->acc1 += best == label;
+        score->seen++;
+    }
+    free(logits);
+    return rc;
+}
+
+/* Fails unless the segment can be validated on; the labels' map is the caller's. */
+static int validation_head(const struct rn_head *head, const struct rn_texts *classes, int64_t **map, struct rn_err *err)
+{
+    if (head->mode != RN_EVAL)
+        return rn_fail(err, RN_EXIT_DATA, "train batches: validation takes those of rn-batch without --train");
+    return rn_classes_map(classes, &head->classes, map, err);
+}
+
+int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err)
+{
+    char *files[] = { (char *)path }, shown[256];
+    struct rn_reader *reader;
+    const struct rn_head *head;
+    int64_t *map = NULL;
+    if (rn_reader_open(&reader, files, 1, err))
+        return -1;
+    int rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err);
+    if (rc == 1 && (validation_head(head, &model->classes, &map, err) || rn_input_check(&model->input, head, true, err)))
+        rc = rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
+    free(map);
+    rn_reader_close(reader);
+    return rc < 0 ? -1 : 0;
+}
+
+int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct rn_input *input, const char *path,
+                struct rn_score *score, struct rn_err *err)
+{
+    char *files[] = { (char *)path }, shown[256];
+    struct rn_reader *reader;
+    const struct rn_head *head;
+    struct rn_record record;
+    struct rn_floats floats = { 0 };
+    int64_t *map = NULL;
+    *score = (struct rn_score){ 0 };
+    if (rn_reader_open(&reader, files, 1, err))
+        return -1;
+    int rc;
+    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
+        free(map);
+        map = NULL;
+        if ((rc = validation_head(head, classes, &map, err)))
+            break;
+        while ((rc = rn_reader_record(reader, &record, err)) == 1) {
+            struct rn_batch batch;
+            score->errors += record.error.data != NULL;
+            if (!record.error.data && (rn_batch_of(&batch, &record, input, head, &floats, err) ||
+                                       validate_batch(net, &batch, &record, map, classes->count, score, err))) {
+                rc = -1;
+                break;
+            }
+        }
+        if (rc)
+            break;
+    }
+    if (rc == 0 && !score->seen)
+        rc = rn_fail(err, RN_EXIT_DATA, "no photos to validate on");
+    if (rc == 0) {
+        score->loss /= (double)score->seen;
+        score->acc1 *= 100 / (double)score->seen;
+        if (!isfinite(score->loss))
+            rc = rn_fail(err, RN_EXIT_DIVERGED, "the validation loss is %g: training diverged (a smaller --lr may help)", score->loss);
+    }
+    free(map);
+    free(floats.data);
+    rn_reader_close(reader);
+    if (rc && !strstr(err->text, path))
+        rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
+    return rc;
+}

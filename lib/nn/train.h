@@ -1,0 +1,72 @@
+/* train.h -- training as a state that batches move on: everything that a checkpoint holds, and nothing else. */
+#ifndef RN_NN_TRAIN_H
+#define RN_NN_TRAIN_H
+
+#include "nn/weights.h"
+
+struct rn_train_options {
+    const char *arch, *attention;
+    double lr, momentum, wd;
+    int64_t step;              /* epochs between divisions of lr by 10; 0: constant */
+    const char *class_weights; /* none, inv, sqrt, or numbers in the order of the classes */
+    double smoothing;
+    uint64_t seed;             /* of the initial weights */
+    bool strict;               /* --init must give every tensor */
+};
+
+struct rn_trainer {
+    struct rn_device *dev;               /* borrowed */
+    const struct rn_train_options *options; /* borrowed */
+    struct rn_model from;                /* what --init or --resume opened */
+    const char *from_path;
+    bool resumed;
+    struct rn_net *net;                  /* NULL until the first segment of a fresh run */
+    struct rn_head head;                 /* of the next checkpoint: classes, input, place, best, running sums, options */
+    struct rn_taken taken;               /* what --init gave; fresh run with --init, after the first segment */
+    float *class_weights;                /* NULL: none */
+    /* the segment that is being read */
+    struct rn_head segment;              /* what the steps need of its head (mode, input, size) */
+    int64_t *map;                        /* its labels to ours */
+    int64_t errors;                      /* error records since the last batch */
+    bool begun;                          /* a batch of it has come */
+    int64_t *labels;                     /* of one batch; grown as needed */
+    size_t label_room;
+    struct rn_floats floats;
+};
+
+/* Opens --init or --resume (path NULL: neither) and reads its head; a resumed run loads its network. The zeroed trainer
+ * may be freed at any time. */
+RN_MUST int rn_trainer_open(struct rn_trainer *t, struct rn_device *dev, const struct rn_train_options *options,
+                            const char *path, bool resume, struct rn_err *err);
+void rn_trainer_free(struct rn_trainer *t);
+/* Fills what a fresh run's head says of the network: arch, attention, place 0, and the device's variant. */
+RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err *err);
+
+/* A segment's head. The first one of a fresh run decides classes and input and starts the network. Errors: exit 3: not a
+ * train stream, not the epoch that is next, another seed, batch size, input, or a class that is unknown. */
+RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
+
+/* One record: forward, backward, update. 1: it was a batch, with its loss; 0: it was an error record. Errors: exit 3: not
+ * the next batch, a photo without a label; exit 5: the loss is not finite (nothing was updated). */
+RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_loss *loss, struct rn_err *err);
+
+/* At a segment's end, its tail checked: false when there was nothing to train on, at the very end of the run; then the
+ * state does not move. */
+bool rn_trainer_epoch_done(const struct rn_trainer *t);
+/* Learning rate of the epoch that runs. */
+double rn_trainer_lr(const struct rn_trainer *t);
+/* Moves the place to the next epoch's first batch and clears the running sums. */
+void rn_trainer_next_epoch(struct rn_trainer *t);
+RN_MUST int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err);
+
+/* Validation: plain cross entropy (no weights, no smoothing) and Acc@1 over a file of eval batches. */
+struct rn_score {
+    double loss, acc1; /* acc1 in percent */
+    int64_t seen, errors;
+};
+/* Whether the file is one that rn_validate can take for this model, by its first head: before an epoch is spent. */
+RN_MUST int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err);
+RN_MUST int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct rn_input *input, const char *path,
+                        struct rn_score *score, struct rn_err *err);
+
+#endif

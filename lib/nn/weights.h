@@ -1,0 +1,57 @@
+/* weights.h -- networks as weights streams: saved, loaded, and taken from in part. */
+#ifndef RN_NN_WEIGHTS_H
+#define RN_NN_WEIGHTS_H
+
+#include <stdbool.h>
+
+#include "nn/net.h"
+#include "stream/stream.h"
+
+/* A weights file as a network. Zeroed: none. */
+struct rn_model {
+    struct rn_reader *reader;
+    const struct rn_head *head; /* classes, input, place: lives as long as the model */
+    struct rn_net *net;
+};
+
+/* Opens the file and reads its head; net stays NULL. */
+RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err);
+/* After rn_model_head: opens the network on dev and loads every tensor (train: momentum too, where the file has it). A
+ * tensor that is missing, of another shape or of no such network: exit 3. */
+RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
+void rn_model_close(struct rn_model *model);
+
+/* What rn_weights_take did. */
+struct rn_taken {
+    size_t taken;
+    struct rn_texts skipped; /* in the file, not in the network or of another shape */
+    struct rn_texts fresh;   /* in the network, not in the file: left as they were */
+};
+
+/* After rn_model_head: into net goes whatever of the file fits by name and shape ("fc" and "final_fc" are the same layer).
+ * classes: the network's; when the file has classes and they are others, or in another order, its last layer does not
+ * fit. */
+RN_MUST int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net, const struct rn_texts *classes,
+                            struct rn_taken *taken, struct rn_err *err);
+void rn_taken_free(struct rn_taken *taken);
+
+/* Writes one segment: head (kind RN_WEIGHTS), every tensor, and with `momentum` each parameter's momentum; path as in
+ * rn_writer_open: the file appears whole or not at all. */
+RN_MUST int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool momentum, const char *path, struct rn_err *err);
+
+/* map[i]: index in `to` of class i of `from`, by name. A name that `to` does not have: exit 3. */
+RN_MUST int rn_classes_map(const struct rn_texts *to, const struct rn_texts *from, int64_t **map, struct rn_err *err);
+
+/* The batch that a record holds, for a model that takes `input`. stream: the record's head. *room is an aligned copy of
+ * float images, grown as needed. Errors: exit 3: another input than the model's, another size than the head says. */
+struct rn_floats {
+    float *data;
+    size_t capacity;
+};
+RN_MUST int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
+                        const struct rn_head *stream, struct rn_floats *room, struct rn_err *err);
+
+/* Throws unless the stream's input is the model's: exit 3, naming both. with_resize: evaluation. */
+RN_MUST int rn_input_check(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err);
+
+#endif

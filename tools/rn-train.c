@@ -1,0 +1,383 @@
+/* rn-train -- train a network from a stream of batches.
+ * stdin: batches (rn-batch --train). stdout: a table, one row an epoch; DIR/last.rn, DIR/best.rn, DIR/log.tsv.
+ * exit: 3 when the stream is not the one that goes on, 5 when training diverged (no checkpoint is touched). */
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nn/train.h"
+#include "tools/tool.h"
+
+struct opts {
+    struct rn_train_options train;
+    const char *init, *resume, *val, *device;
+    int64_t save_every, jobs;
+    bool overwrite;
+};
+
+static const struct rn_opt options[] = {
+    { 'a', "arch", RN_OPT_TEXT, RN_AT(opts, train.arch), 0, 0, "the network", .choice = rn_arch_name },
+    { 't', "attention", RN_OPT_TEXT, RN_AT(opts, train.attention), 0, 0, "its attention module", .choice = rn_attention_name },
+    { 0, "init", RN_OPT_TEXT, RN_AT(opts, init), 0, 0, "start from what fits in this weights stream", "FILE" },
+    { 0, "strict", RN_OPT_FLAG, RN_AT(opts, train.strict), 0, 0, "--init must hold every tensor, and no other" },
+    { 0, "resume", RN_OPT_TEXT, RN_AT(opts, resume), 0, 0, "go on with this checkpoint (see rn-batch --resume)", "FILE", RN_OPT_HOW },
+    { 0, "val", RN_OPT_TEXT, RN_AT(opts, val), 0, 0, "validate on these batches after each epoch; best.rn is the best", "FILE" },
+    { 0, "lr", RN_OPT_REAL, RN_AT(opts, train.lr), 0, 1e6, "learning rate" },
+    { 0, "momentum", RN_OPT_REAL, RN_AT(opts, train.momentum), 0, 1, "momentum" },
+    { 0, "wd", RN_OPT_REAL, RN_AT(opts, train.wd), 0, 1e6, "weight decay" },
+    { 0, "step", RN_OPT_INT, RN_AT(opts, train.step), 0, 1e9, "epochs between divisions of the learning rate by 10; 0: constant" },
+    { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
+      "none, inv (n / (classes n_class)), sqrt (its root), or one number a class", "W" },
+    { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },
+    { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
+    { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches too, not just each epoch", "N", RN_OPT_HOW },
+    { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
+    { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
+    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
+    RN_OPT_LAST,
+};
+
+static const char columns[] = "epoch\tlr\ttrain_loss\ttrain_acc1\tval_loss\tval_acc1\timages_per_s\tseconds\n";
+
+struct work {
+    struct opts opts;
+    const struct rn_args *args;
+    struct rn_device *dev;
+    struct rn_trainer trainer;
+    struct rn_reader *reader;
+    struct rn_out *table;
+    char *last, *best, *log;
+    struct rn_buffer rows; /* of log.tsv */
+    struct rn_progress progress;
+    double begun;          /* the epoch, seconds */
+    int64_t images;        /* of this epoch, trained on by this process */
+    double rate;           /* of them a second, without validation */
+};
+
+static volatile sig_atomic_t stop_signal, save_signal;
+
+static void on_signal(int number)
+{
+    if (number == SIGUSR1)
+        save_signal = 1;
+    else
+        stop_signal = number;
+}
+
+/* No SA_RESTART: a signal ends a wait for input. SA_RESETHAND: a second one kills at once. */
+static void catch_signals(void)
+{
+    struct sigaction stop = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND }, save = { .sa_handler = on_signal };
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGUSR1, &save, NULL);
+}
+
+static void die(int number)
+{
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* ---- before the first batch ---- */
+
+static char *path_in(const char *folder, const char *name, struct rn_err *err)
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+        rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+        return NULL;
+    }
+    return path;
+}
+
+static int prepare_folder(struct work *w, struct rn_err *err)
+{
+    char shown[256];
+    const char *folder = w->args->output;
+    if (rn_file_mkdir(folder, err) || !(w->last = path_in(folder, "last.rn", err)) || !(w->best = path_in(folder, "best.rn", err)) ||
+        !(w->log = path_in(folder, "log.tsv", err)))
+        return -1;
+    if (!w->opts.resume && !w->opts.overwrite && access(w->last, F_OK) == 0)
+        return rn_fail(err, RN_EXIT_USAGE, "%s holds a run: --resume %s goes on with it, --overwrite begins anew",
+                       rn_text_show(rn_text(folder), shown), "last.rn");
+    return 0;
+}
+
+/* A fresh run in a folder that holds another: its files go, so that none of them passes for ours. */
+static int clear_folder(const struct work *w, struct rn_err *err)
+{
+    char shown[256];
+    const char *old[] = { w->last, w->best, w->log };
+    for (size_t i = 0; i < 3; i++)
+        if (unlink(old[i]) && access(old[i], F_OK) == 0)
+            return rn_fail_errno(err, "%s", rn_text_show(rn_text(old[i]), shown));
+    return 0;
+}
+
+/* A resumed run has the options of the first; one that is given again must be the same (but for the place of --val). */
+static int take_options(struct work *w, struct rn_err *err)
+{
+    char shown[256];
+    struct opts saved = w->opts;
+    struct rn_texts given = { 0 };
+    const struct rn_texts *first = &w->trainer.from.head->options;
+    const char *val = w->opts.val;
+    int rc = rn_opt_apply(&rn_tool, &saved, first, err) || rn_opt_list(&rn_tool, &w->opts, true, &given, err) ? -1 : 0;
+    for (size_t i = 0; options[i].kind != RN_OPT_END && rc == 0; i++) {
+        size_t length = strlen(options[i].name);
+        if (!(w->args->given >> i & 1) || (options[i].flags & RN_OPT_HOW) || !strcmp(options[i].name, "val"))
+            continue;
+        for (size_t k = 0; k < given.count && rc == 0; k++) {
+            const char *text = given.item[k].data;
+            if (!strncmp(text + 2, options[i].name, length) && (text[length + 2] == '=' || !text[length + 2]) &&
+                rn_texts_find(first, given.item[k]) < 0)
+                rc = rn_fail(err, RN_EXIT_USAGE, "%s is not what the run that is resumed has: leave the option out",
+                             rn_text_show(given.item[k], shown));
+        }
+    }
+    rn_texts_free(&given);
+    if (rc == 0)
+        w->opts = saved;
+    w->opts.val = val ? val : w->opts.val;
+    return rc;
+}
+
+/* log.tsv is cut back to the epochs that the checkpoint has. */
+static int take_log(struct work *w, struct rn_err *err)
+{
+    struct rn_buffer old = { 0 };
+    if (access(w->log, F_OK))
+        return 0;
+    int rc = rn_file_read(&old, w->log, (size_t)1 << 30, err);
+    for (char *at = old.data, *end = at ? at + old.length : at; rc == 0 && at < end;) {
+        char *line = memchr(at, '\n', (size_t)(end - at));
+        size_t length = line ? (size_t)(line - at) + 1 : (size_t)(end - at);
+        if (*at >= '0' && *at <= '9' && line && strtoll(at, NULL, 10) < w->trainer.head.epoch)
+            rc = rn_buffer_add(&w->rows, at, length, err);
+        at += length;
+    }
+    rn_buffer_free(&old);
+    return rc;
+}
+
+static int open_run(struct work *w, struct rn_err *err)
+{
+    struct rn_head *head = &w->trainer.head;
+    const char *variant = w->dev->class->variant(w->dev);
+    const char *from = w->opts.resume ? w->opts.resume : w->opts.init;
+    if (rn_trainer_open(&w->trainer, w->dev, &w->opts.train, from, w->opts.resume != NULL, err))
+        return -1;
+    if (w->opts.resume) {
+        if (head->cpu.data && !rn_text_is(head->cpu, variant))
+            rn_note("%s: was trained on %.*s, goes on on %s: results will differ in their last digits", from,
+                    (int)head->cpu.length, head->cpu.data, variant);
+        return take_options(w, err) || take_log(w, err) ? -1 : 0;
+    }
+    return rn_trainer_describe(&w->trainer, variant, err) || rn_opt_list(&rn_tool, &w->opts, true, &head->options, err) ||
+           rn_head_sign(head, &rn_tool, &w->opts, NULL, err) || clear_folder(w, err) ? -1 : 0;
+}
+
+/* ---- an epoch ---- */
+
+static int list_note(const char *what, const struct rn_texts *names)
+{
+    if (!names->count)
+        return 0;
+    return fprintf(stderr, "; %zu %s (%s%s)", names->count, what, names->item[0].data, names->count > 1 ? ", ..." : "");
+}
+
+/* After the first segment's head: what --init gave, and a look at --val before an epoch is spent. */
+static int first_segment(struct work *w, struct rn_err *err)
+{
+    const struct rn_taken *taken = &w->trainer.taken;
+    if (w->opts.init && !w->opts.resume && !w->args->quiet) {
+        fprintf(stderr, "%s: %s: %zu tensors taken", rn_tool.name, w->opts.init, taken->taken);
+        list_note("skipped", &taken->skipped);
+        list_note("new", &taken->fresh);
+        fputc('\n', stderr);
+    }
+    if (w->opts.val && rn_validation_check(&w->trainer.head, w->opts.val, err))
+        return -1;
+    return 0;
+}
+
+static void show(struct work *w, const struct rn_head *segment)
+{
+    const struct rn_head *head = &w->trainer.head;
+    char left[32] = "?", batches[32] = "?", epochs[32] = "?";
+    double rate = (double)w->images / (rn_seconds() - w->begun);
+    if (segment->batches_per_epoch != RN_NIL) {
+        snprintf(batches, sizeof batches, "%lld", (long long)segment->batches_per_epoch);
+        double photos = (double)(segment->batches_per_epoch - head->batch_index) * (double)segment->batch;
+        if (segment->epochs != RN_NIL) {
+            snprintf(epochs, sizeof epochs, "%lld", (long long)segment->epochs);
+            photos += (double)(segment->epochs - head->epoch - 1) * (double)segment->batches_per_epoch * (double)segment->batch;
+        }
+        rn_progress_time(photos / rate, left);
+    }
+    rn_progress_show(&w->progress, false, "epoch %lld/%s batch %lld/%s loss %.4f Acc@1 %.2f %.1f images/s %s left",
+                     (long long)head->epoch + 1, epochs, (long long)head->batch_index, batches, head->loss_sum / (double)head->seen,
+                     100 * (double)head->correct / (double)head->seen, rate, left);
+}
+
+static int write_log(struct work *w, struct rn_err *err)
+{
+    struct rn_out *out;
+    if (rn_out_open(&out, w->log, err))
+        return -1;
+    if (rn_out_write(out, columns, strlen(columns), err) || rn_out_write(out, w->rows.data, w->rows.length, err)) {
+        rn_out_discard(out);
+        return -1;
+    }
+    return rn_out_commit(out, err);
+}
+
+/* The order is a promise: validate, best.rn, the log's row, last.rn. */
+static int end_epoch(struct work *w, struct rn_err *err)
+{
+    struct rn_trainer *t = &w->trainer;
+    struct rn_score score = { 0 };
+    char val[64] = "\t", row[256];
+    double lr = rn_trainer_lr(t), loss = t->head.loss_sum / (double)t->head.seen;
+    double acc1 = 100 * (double)t->head.correct / (double)t->head.seen;
+    int64_t epoch = t->head.epoch;
+    if (w->opts.val) {
+        rn_progress_show(&w->progress, true, "epoch %lld: validating", (long long)epoch + 1);
+        if (rn_validate(t->net, &t->head.classes, &t->head.input, w->opts.val, &score, err))
+            return -1;
+        snprintf(val, sizeof val, "%.6f\t%.4f", score.loss, score.acc1);
+    }
+    rn_progress_end(&w->progress);
+    bool better = w->opts.val && score.acc1 > t->head.best_acc1;
+    if (better)
+        t->head.best_acc1 = score.acc1;
+    rn_trainer_next_epoch(t);
+    if (better && rn_trainer_save(t, w->best, err))
+        return -1;
+    int length = snprintf(row, sizeof row, "%lld\t%.6g\t%.6f\t%.4f\t%s\t%.2f\t%.1f\n", (long long)epoch, lr, loss, acc1, val, w->rate,
+                          rn_seconds() - w->begun);
+    if (rn_buffer_add(&w->rows, row, (size_t)length, err) || write_log(w, err) ||
+        rn_out_write(w->table, row, (size_t)length, err) || rn_out_flush(w->table, err))
+        return -1;
+    return rn_trainer_save(t, w->last, err);
+}
+
+/* The records of a segment: 0 at its tail, 1 when a signal wants the run to stop, -1. */
+static int train(struct work *w, const struct rn_head *segment, struct rn_err *err)
+{
+    struct rn_trainer *t = &w->trainer;
+    struct rn_record record;
+    struct rn_loss loss;
+    int rc;
+    w->begun = rn_seconds();
+    w->images = 0;
+    while ((rc = rn_reader_record(w->reader, &record, err)) == 1) {
+        int step = rn_trainer_step(t, &record, &loss, err);
+        if (step < 0)
+            return -1;
+        if (step) {
+            w->images += (int64_t)record.count;
+            show(w, segment);
+        }
+        bool due = step && w->opts.save_every && t->head.batch_index % w->opts.save_every == 0;
+        if (!stop_signal && (due || save_signal)) {
+            save_signal = 0;
+            if (rn_trainer_save(t, w->last, err))
+                return -1;
+        }
+        if (stop_signal)
+            return 1;
+    }
+    w->rate = (double)w->images / fmax(rn_seconds() - w->begun, 1e-9);
+    /* The same Ctrl-C may have ended the input early: that is a stop, no damage. */
+    return stop_signal && rc ? 1 : rc;
+}
+
+static int segments(struct work *w, struct rn_err *err)
+{
+    struct rn_trainer *t = &w->trainer;
+    const struct rn_head *segment;
+    int64_t epochs = RN_NIL;
+    int rc;
+    for (bool first = true; (rc = rn_reader_head(w->reader, RN_KIND_BIT(RN_BATCHES), &segment, err)) == 1; first = false) {
+        if (rn_trainer_segment(t, segment, err) || (first && first_segment(w, err)))
+            return -1;
+        epochs = segment->epochs;
+        if ((rc = train(w, segment, err)))
+            return rc;
+        if (rn_trainer_epoch_done(t)) {
+            if (end_epoch(w, err))
+                return -1;
+        } else if (epochs == RN_NIL || t->head.epoch < epochs) {
+            return rn_fail(err, RN_EXIT_DATA, "epoch %lld has no batches", (long long)t->head.epoch);
+        }
+        if (stop_signal)
+            return 1;
+    }
+    if (stop_signal)
+        return 1;
+    if (rc == 0 && epochs != RN_NIL && t->head.epoch < epochs)
+        return rn_fail(err, RN_EXIT_DATA, "the stream ended after epoch %lld of %lld: --resume %s goes on", (long long)t->head.epoch,
+                       (long long)epochs, w->last);
+    return rc;
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    struct work w = { .opts = *(const struct opts *)options_, .args = args, .progress = rn_progress_begin(args) };
+    int rc = -1;
+    if (!args->output)
+        return rn_fail(err, RN_EXIT_USAGE, "-o DIR is needed: checkpoints and log.tsv go there (see rn-train --help)");
+    if (w.opts.init && w.opts.resume)
+        return rn_fail(err, RN_EXIT_USAGE, "--init and --resume exclude each other");
+    catch_signals();
+    if (rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) || prepare_folder(&w, err) || open_run(&w, err) ||
+        rn_out_open(&w.table, NULL, err) || rn_out_write(w.table, columns, strlen(columns), err) || rn_out_flush(w.table, err) ||
+        rn_reader_open(&w.reader, args->operand, args->operands, err))
+        goto out;
+    rn_reader_stop_on(w.reader, &stop_signal);
+    rc = segments(&w, err);
+    rn_progress_end(&w.progress);
+    if (rc == 1 && w.trainer.net && rn_trainer_save(&w.trainer, w.last, err))
+        rc = -1;
+    if (rc == 0) {
+        rc = rn_out_commit(w.table, err);
+        w.table = NULL;
+    }
+out:
+    rn_out_discard(w.table);
+    rn_reader_close(w.reader);
+    rn_trainer_free(&w.trainer);
+    rn_device_close(w.dev);
+    rn_buffer_free(&w.rows);
+    free(w.last);
+    free(w.best);
+    free(w.log);
+    if (rc == 1)
+        die(stop_signal);
+    return rc;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-train", .operands = "-o DIR [FILE...]", .summary = "train a network from a stream of batches",
+    .options = options, .size = sizeof(struct opts),
+    .defaults = &(const struct opts){
+        .train = { .arch = "resnet18", .attention = "none", .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
+                   .class_weights = "none", .seed = 1234 },
+        .device = "cpu",
+    },
+    .run = run,
+    .about = "Reads train batches (rn-batch --train), one segment an epoch, and trains with stochastic gradient descent as "
+             "PyTorch's: cross entropy, momentum, weight decay on every parameter.\n\n"
+             "After each epoch: validation on --val (plain cross entropy, whatever --class-weights and --label-smoothing say), "
+             "DIR/best.rn when the validation Acc@1 is strictly better than ever before, a row in DIR/log.tsv and on standard output, "
+             "DIR/last.rn. Each file is replaced as a whole. SIGINT and SIGTERM finish the step, write last.rn and end the program "
+             "(a second one ends it at once); SIGUSR1 writes last.rn and goes on.\n\n"
+             "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
+             "first run and need not be given again. A batch that is not the next one is refused.",
+    .examples = "rn-pick split=train all.rn | rn-batch --train --epochs 100 | rn-train -t ours --val val.rn -o run\n"
+                "rn-pick split=train all.rn | rn-batch --train --resume run/last.rn | rn-train --resume run/last.rn -o run",
+};

@@ -3,6 +3,7 @@
  * exit: 3 when the stream is not the one that goes on, 5 when training diverged (no checkpoint is touched). */
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -177,31 +178,32 @@ static int open_run(struct work *w, struct rn_err *err)
         return take_options(w, err) || take_log(w, err) ? -1 : 0;
     }
     return rn_trainer_describe(&w->trainer, variant, err) || rn_opt_list(&rn_tool, &w->opts, true, &head->options, err) ||
-           rn_head_sign(head, &rn_tool, &w->opts, NULL, err) || clear_folder(w, err) ? -1 : 0;
+           rn_head_sign(head, &rn_tool, &w->opts, NULL, err) ? -1 : 0;
 }
 
 /* ---- an epoch ---- */
 
-static int list_note(const char *what, const struct rn_texts *names)
+/* " (conv1.weight, ...)" */
+static const char *first_of(const struct rn_texts *names, char room[static 256])
 {
-    if (!names->count)
-        return 0;
-    return fprintf(stderr, "; %zu %s (%s%s)", names->count, what, names->item[0].data, names->count > 1 ? ", ..." : "");
+    char shown[256];
+    room[0] = '\0';
+    if (names->count)
+        snprintf(room, 256, " (%.200s%s)", rn_text_show(names->item[0], shown), names->count > 1 ? ", ..." : "");
+    return room;
 }
 
 /* After the first segment's head: what --init gave, and a look at --val before an epoch is spent. */
 static int first_segment(struct work *w, struct rn_err *err)
 {
     const struct rn_taken *taken = &w->trainer.taken;
-    if (w->opts.init && !w->opts.resume && !w->args->quiet) {
-        fprintf(stderr, "%s: %s: %zu tensors taken", rn_tool.name, w->opts.init, taken->taken);
-        list_note("skipped", &taken->skipped);
-        list_note("new", &taken->fresh);
-        fputc('\n', stderr);
-    }
+    char skipped[256], fresh[256];
+    if (w->opts.init && !w->opts.resume && !w->args->quiet)
+        rn_note("%s: %zu tensors taken, %zu skipped%s, %zu new%s", w->opts.init, taken->taken, taken->skipped.count,
+                first_of(&taken->skipped, skipped), taken->fresh.count, first_of(&taken->fresh, fresh));
     if (w->opts.val && rn_validation_check(&w->trainer.head, w->opts.val, err))
         return -1;
-    return 0;
+    return w->opts.resume ? 0 : clear_folder(w, err);
 }
 
 static void show(struct work *w, const struct rn_head *segment)

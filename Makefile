@@ -31,7 +31,7 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --cflags $(PACKAGES) $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; pkg-config --libs $(PACKAGES) $$m > $(B)/packages.libs
 
 # The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/device/X/ defines rn_device_X.
-$(B)/gen/%.c: $(wildcard lib/nn/attention/*.c) $(wildcard lib/device/*) lib/gen-table
+$(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c) $(wildcard lib/device/*) lib/gen-table
 	@mkdir -p $(@D)
 	lib/gen-table $* > $@
 

@@ -11,8 +11,6 @@ RN_MUST int rn_head_own_text(struct rn_text *to, struct rn_text from, struct rn_
 /* Appends a step, to whose args the caller may add. */
 RN_MUST int rn_history_add(struct rn_history *history, struct rn_text tool, struct rn_text version, struct rn_step **step,
                            struct rn_err *err);
-/* A copy of the whole head; `to` is zeroed before. */
-RN_MUST int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
 
 enum { RN_HEAD_KEYS = 24, RN_RECORD_KEYS = 8 }; /* room for the keys of any kind, and a NULL */
 

@@ -177,7 +177,7 @@ void rn_arena_free(struct rn_arena *arena);
 /* ---- joining ---- */
 
 /* For tools that join all segments into one: adds head's classes to `classes` (union, in order of appearance) and
- * fills map[i] = index in classes of head's class i (room for head->classes.count). */
+ * replaces *map (NULL at first; freed with free()) by a block: (*map)[i] = index in classes of head's class i. */
 RN_MUST int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_t **map, struct rn_err *err);
 
 #endif

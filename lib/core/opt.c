@@ -219,18 +219,6 @@ void rn_opt_free(const struct rn_tool *tool, void *options)
             rn_texts_free((struct rn_texts *)((char *)options + tool->options[i].offset));
 }
 
-/* As few digits as read back as the same number; its length. */
-static int shortest(char room[static 32], double value)
-{
-    int length = 0;
-    for (int digits = 1; digits <= 17; digits++) {
-        length = snprintf(room, 32, "%.*g", digits, value);
-        if (strtod(room, NULL) == value)
-            break;
-    }
-    return length;
-}
-
 /* The value as text that rn_opt_set reads back; false: nothing to say (a flag that is off, a text not given). */
 static bool value_text(const struct rn_opt *opt, const void *options, char room[static 64], const char **text)
 {
@@ -244,7 +232,7 @@ static bool value_text(const struct rn_opt *opt, const void *options, char room[
         snprintf(room, 64, "%lld", (long long)*(const int64_t *)field);
         return true;
     case RN_OPT_REAL:
-        shortest(room, *(const double *)field);
+        rn_text_number(*(const double *)field, room);
         return true;
     case RN_OPT_SEED:
     case RN_OPT_COUNT:
@@ -261,9 +249,8 @@ static bool value_text(const struct rn_opt *opt, const void *options, char room[
         return true;
     }
     case RN_OPT_PAIR: {
-        int length = shortest(room, ((const double *)field)[0]);
-        room[length++] = ',';
-        shortest(room + length, ((const double *)field)[1]);
+        char low[32], high[32];
+        snprintf(room, 64, "%s,%s", rn_text_number(((const double *)field)[0], low), rn_text_number(((const double *)field)[1], high));
         return true;
     }
     case RN_OPT_LIST:

@@ -1,6 +1,7 @@
 /* text.c -- runs of bytes. */
 #include "core/text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,5 +173,19 @@ const char *rn_text_show(struct rn_text text, char room[static 256])
         used += n;
     }
     room[used] = '\0';
+    return room;
+}
+
+const char *rn_text_number(double value, char room[static 32])
+{
+    if (fabs(value) < 1e15 && value == floor(value)) { /* 100, where the loop would find 1e+02 */
+        snprintf(room, 32, "%.0f", value);
+        return room;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(room, 32, "%.*g", digits, value);
+        if (strtod(room, NULL) == value)
+            break;
+    }
     return room;
 }

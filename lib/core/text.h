@@ -42,6 +42,9 @@ void rn_texts_free(struct rn_texts *list);
 enum rn_escape { RN_ESCAPE_TSV, RN_ESCAPE_JSON, RN_ESCAPE_MESSAGE };
 RN_MUST int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
 
+/* A finite number with as few digits as read back as the same double: also JSON's, in room, which it returns. */
+const char *rn_text_number(double value, char room[static 32]);
+
 /* For messages: the text escaped and cut to 200 bytes ("..." follows), in `room`, which it returns. */
 const char *rn_text_show(struct rn_text text, char room[static 256]);
 

@@ -330,6 +330,19 @@ static void text_show_is_short_and_whole(void **state)
     assert_int_equal(strlen(rn_text_show((struct rn_text){ long_text, 200 }, room)), 200);
 }
 
+static void text_numbers(void **state)
+{
+    (void)state;
+    static const struct { double value; const char *text; } cases[] = {
+        { 0, "0" }, { -0.1, "-0.1" }, { 2e-4, "0.0002" }, { 1.0 / 3, "0.3333333333333333" }, { 1e100, "1e+100" },
+        { 69.60556844547564, "69.60556844547564" }, { 431, "431" }, { 100, "100" },
+        { -20, "-20" }, { 1e15, "1e+15" }, { 0.1 + 0.2, "0.30000000000000004" },
+    };
+    char room[32];
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        assert_string_equal(rn_text_number(cases[i].value, room), cases[i].text);
+}
+
 static void text_utf8(void **state)
 {
     (void)state;
@@ -712,7 +725,7 @@ int main(void)
         cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges),
         cmocka_unit_test(opt_kinds), cmocka_unit_test(opt_errors), cmocka_unit_test(opt_documents),
         cmocka_unit_test(opt_history), cmocka_unit_test(opt_apply_errors),
-        cmocka_unit_test(text_escapes), cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_utf8),
+        cmocka_unit_test(text_escapes), cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_numbers), cmocka_unit_test(text_utf8),
         cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(errors_read_where_what), cmocka_unit_test(out_appears_whole),
         cmocka_unit_test(out_commit_fails_clean), cmocka_unit_test(out_keeps_links_and_long_names),

@@ -1,0 +1,192 @@
+/* rn-score -- how good are these predictions?
+ * stdin: predictions, all segments as one. stdout: text, JSON or TSV. exit: 1 when below --min, or an error record was met. */
+#include <stdlib.h>
+
+#include "score/report.h"
+#include "stream/stream.h"
+#include "tools/tool.h"
+
+struct opts {
+    bool json, tsv;
+    const char *compare;
+    double min;
+};
+
+static const struct rn_opt options[] = {
+    { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "write one JSON object", NULL, RN_OPT_HOW },
+    { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write metric and value, a line each", NULL, RN_OPT_HOW },
+    { 0, "compare", RN_OPT_TEXT, RN_AT(opts, compare), 0, 0, "predictions for the same ids, for McNemar's test", "OTHER" },
+    { 'm', "min", RN_OPT_REAL, RN_AT(opts, min), 0, 100, "exit 1 below this Acc@1, in percent" },
+    RN_OPT_LAST,
+};
+
+/* What is known about one of the streams. */
+struct reading {
+    struct rn_texts *classes; /* joined; shared by both streams, so that a label is the same number in both */
+    struct rn_tally tally;
+    struct rn_answers answers;
+    bool keep_answers;
+    uint64_t errors;
+    double *row; /* one prediction's probabilities, in the order of `classes` */
+    size_t row_capacity;
+};
+
+static void reading_free(struct reading *reading)
+{
+    rn_tally_free(&reading->tally);
+    rn_answers_free(&reading->answers);
+    free(reading->row);
+}
+
+static int read_record(struct reading *reading, const struct rn_record *record, const int64_t *map, struct rn_err *err)
+{
+    struct rn_answer answer = { .failed = record->error.data != NULL };
+    char room[256];
+    if (answer.failed) {
+        reading->errors++;
+    } else {
+        if (record->label == RN_NIL)
+            return rn_fail(err, RN_EXIT_DATA, "'%s' has no label: it cannot be scored", rn_text_show(record->id, room));
+        for (size_t i = 0; i < reading->classes->count; i++)
+            reading->row[i] = 0;
+        for (size_t i = 0; i < record->tensor.shape[0]; i++)
+            reading->row[map[i]] = rn_tensor_get(&record->tensor, i);
+        answer.label = (size_t)map[record->label];
+        if (rn_tally_add(&reading->tally, reading->row, answer.label, &answer.right, err))
+            return rn_fail_at(err, "'%s'", rn_text_show(record->id, room));
+    }
+    return reading->keep_answers ? rn_answers_add(&reading->answers, record->id, answer, err) : 0;
+}
+
+static int read_segment(struct reading *reading, struct rn_reader *reader, const struct rn_head *head, struct rn_err *err)
+{
+    char where[512];
+    int64_t *map;
+    if (rn_classes_join(reading->classes, head, &map, err))
+        return -1;
+    struct rn_record record;
+    int rc = -1;
+    if (rn_tally_classes(&reading->tally, reading->classes->count, err) ||
+        rn_grow(&reading->row, &reading->row_capacity, reading->classes->count, sizeof *reading->row, err))
+        goto out;
+    while ((rc = rn_reader_record(reader, &record, err)) == 1)
+        if (read_record(reading, &record, map, err)) {
+            rc = rn_fail_at(err, "%s", rn_reader_where(reader, where));
+            break;
+        }
+out:
+    free(map);
+    return rc;
+}
+
+static int read_stream(struct reading *reading, char *const *files, size_t count, struct rn_err *err)
+{
+    struct rn_reader *reader;
+    const struct rn_head *head;
+    int rc;
+    if (rn_reader_open(&reader, files, count, err))
+        return -1;
+    rn_reader_unique(reader);
+    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_PREDICTIONS), &head, err)) == 1)
+        if (read_segment(reading, reader, head, err)) {
+            rc = -1;
+            break;
+        }
+    rn_reader_close(reader);
+    return rc;
+}
+
+static int read_both(struct reading *first, struct reading *second, struct rn_comparison *comparison, const struct opts *opts,
+                     const struct rn_args *args, struct rn_texts *classes, struct rn_err *err)
+{
+    struct rn_score score;
+    char room[256];
+    first->classes = second->classes = classes;
+    first->keep_answers = second->keep_answers = opts->compare != NULL;
+    if (read_stream(first, args->operand, args->operands, err))
+        return -1;
+    if (first->tally.n + first->errors == 0)
+        return rn_fail(err, RN_EXIT_DATA, "%s: there are no predictions to score",
+                       args->operands ? rn_text_show(rn_text(args->operand[0]), room) : "standard input");
+    if (!opts->compare)
+        return 0;
+    char *other = (char *)opts->compare;
+    if (read_stream(second, &other, 1, err) || rn_score(&score, &second->tally, err))
+        return -1;
+    double acc1 = score.acc1;
+    rn_score_free(&score);
+    if (rn_answers_compare(comparison, &first->answers, &second->answers, err))
+        return rn_fail_at(err, "--compare %s", rn_text_show(rn_text(other), room));
+    comparison->acc1 = acc1;
+    return 0;
+}
+
+static int write_report(const struct rn_report *report, const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+{
+    struct rn_out *out;
+    if (rn_out_open(&out, args->output, err))
+        return -1;
+    if ((opts->json ? rn_report_json : opts->tsv ? rn_report_tsv : rn_report_text)(out, report, err)) {
+        rn_out_discard(out);
+        return -1;
+    }
+    return rn_out_commit(out, err);
+}
+
+/* At most one of the two streams can be standard input. */
+static bool both_from_stdin(const struct opts *opts, const struct rn_args *args)
+{
+    bool used = args->operands == 0;
+    for (size_t i = 0; i < args->operands; i++)
+        used = used || rn_text_is(rn_text(args->operand[i]), "-");
+    return used && opts->compare && rn_text_is(rn_text(opts->compare), "-");
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    const struct opts *opts = options_;
+    struct reading first = { 0 }, second = { 0 };
+    struct rn_texts classes = { 0 };
+    struct rn_comparison comparison;
+    struct rn_score score = { 0 };
+    if (opts->json && opts->tsv)
+        return rn_fail(err, RN_EXIT_USAGE, "--json and --tsv: choose one");
+    if (both_from_stdin(opts, args))
+        return rn_fail(err, RN_EXIT_USAGE, "--compare -: standard input is read already");
+    int rc = read_both(&first, &second, &comparison, opts, args, &classes, err);
+    if (rc == 0 && (rc = rn_score(&score, &first.tally, err)) == 0) {
+        const struct rn_report report = { &score, &first.tally, &classes, first.errors, opts->compare ? &comparison : NULL };
+        rc = write_report(&report, opts, args, err);
+        if (rc == 0 && (first.errors || second.errors || !(score.acc1 >= opts->min)))
+            rc = RN_EXIT_NO;
+    }
+    rn_score_free(&score);
+    rn_texts_free(&classes);
+    reading_free(&first);
+    reading_free(&second);
+    return rc;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-score",
+    .operands = "[FILE...]",
+    .summary = "score predictions",
+    .options = options,
+    .size = sizeof(struct opts),
+    .about = "Reads predictions, takes all their segments as one (classes are joined by name), and says how good they are: Acc@1 "
+             "with Wilson's 95 % interval, Acc@2, balanced accuracy, F1, Cohen's kappa, Matthews' correlation, log loss, expected "
+             "calibration error, and precision, recall, F1 and confusions of each class, as scikit-learn defines them. A division by "
+             "zero is 0. A tie between classes goes to the first of them.\n\n"
+             "--json writes n, errors, acc1, acc2, balanced_accuracy, macro_f1, weighted_f1, cohen_kappa, mcc, log_loss, ece15, "
+             "precision, recall, f1, support, confusion (rows true, columns predicted) and acc1_interval; acc1, acc2, "
+             "balanced_accuracy and the interval are in percent. --tsv writes the same as rows of metric and value: acc1_low and "
+             "acc1_high, recall/CLASS, confusion/TRUE/PREDICTED.\n\n"
+             "--compare adds McNemar's exact test on the predictions that both streams have for the same ids: b are right here only, "
+             "c there only, p is the chance of a difference at least that large if neither were better.\n\n"
+             "A prediction without a label is an error. The exit status is 1 when there were error records, in either stream, or "
+             "Acc@1 is below --min.",
+    .examples = "rn-batch --for run/best.rn test.rn | rn-predict -m run/best.rn | rn-score\n"
+                "rn-score --json test.rn | jq .acc1\n"
+                "rn-score --compare plain.rn attention.rn",
+    .run = run,
+};

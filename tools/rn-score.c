@@ -1,5 +1,6 @@
 /* rn-score -- how good are these predictions?
- * stdin: predictions, all segments as one. stdout: text, JSON or TSV. exit: 1 when below --min, or an error record was met. */
+ * stdin: predictions, all segments as one. stdout: text, JSON or TSV.
+ * exit: 1 when below --min, or when an error record was met. */
 #include <stdlib.h>
 
 #include "score/report.h"
@@ -15,7 +16,8 @@ struct opts {
 static const struct rn_opt options[] = {
     { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "write one JSON object", NULL, RN_OPT_HOW },
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write metric and value, a line each", NULL, RN_OPT_HOW },
-    { 0, "compare", RN_OPT_TEXT, RN_AT(opts, compare), 0, 0, "predictions for the same ids, for McNemar's test", "OTHER" },
+    { 0, "compare", RN_OPT_TEXT, RN_AT(opts, compare), 0, 0, "predictions for the same ids, for McNemar's test",
+      "OTHER" },
     { 'm', "min", RN_OPT_REAL, RN_AT(opts, min), 0, 100, "exit 1 below this Acc@1, in percent" },
     RN_OPT_LAST,
 };
@@ -38,7 +40,8 @@ static void reading_free(struct reading *reading)
     free(reading->row);
 }
 
-static int read_record(struct reading *reading, const struct rn_record *record, const int64_t *map, struct rn_err *err)
+static int read_record(struct reading *reading, const struct rn_record *record, const int64_t *map,
+                       struct rn_err *err)
 {
     struct rn_answer answer = { .failed = record->error.data != NULL };
     char room[256];
@@ -46,7 +49,8 @@ static int read_record(struct reading *reading, const struct rn_record *record, 
         reading->errors++;
     } else {
         if (record->label == RN_NIL)
-            return rn_fail(err, RN_EXIT_DATA, "'%s' has no label: it cannot be scored", rn_text_show(record->id, room));
+            return rn_fail(err, RN_EXIT_DATA, "'%s' has no label: it cannot be scored",
+                           rn_text_show(record->id, room));
         for (size_t i = 0; i < reading->classes->count; i++)
             reading->row[i] = 0;
         for (size_t i = 0; i < record->tensor.shape[0]; i++)
@@ -58,10 +62,11 @@ static int read_record(struct reading *reading, const struct rn_record *record, 
     return reading->keep_answers ? rn_answers_add(&reading->answers, record->id, answer, err) : 0;
 }
 
-static int read_segment(struct reading *reading, struct rn_reader *reader, const struct rn_head *head, struct rn_err *err)
+static int read_segment(struct reading *reading, struct rn_reader *reader, const struct rn_head *head,
+                        struct rn_err *err)
 {
     char where[512];
-    int64_t *map;
+    int64_t *map = NULL;
     if (rn_classes_join(reading->classes, head, &map, err))
         return -1;
     struct rn_record record;
@@ -96,8 +101,9 @@ static int read_stream(struct reading *reading, char *const *files, size_t count
     return rc;
 }
 
-static int read_both(struct reading *first, struct reading *second, struct rn_comparison *comparison, const struct opts *opts,
-                     const struct rn_args *args, struct rn_texts *classes, struct rn_err *err)
+static int read_both(struct reading *first, struct reading *second, struct rn_comparison *comparison,
+                     const struct opts *opts, const struct rn_args *args, struct rn_texts *classes,
+                     struct rn_err *err)
 {
     struct rn_score score;
     char room[256];
@@ -121,7 +127,8 @@ static int read_both(struct reading *first, struct reading *second, struct rn_co
     return 0;
 }
 
-static int write_report(const struct rn_report *report, const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+static int write_report(const struct rn_report *report, const struct opts *opts, const struct rn_args *args,
+                        struct rn_err *err)
 {
     struct rn_out *out;
     if (rn_out_open(&out, args->output, err))
@@ -155,7 +162,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "--compare -: standard input is read already");
     int rc = read_both(&first, &second, &comparison, opts, args, &classes, err);
     if (rc == 0 && (rc = rn_score(&score, &first.tally, err)) == 0) {
-        const struct rn_report report = { &score, &first.tally, &classes, first.errors, opts->compare ? &comparison : NULL };
+        const struct rn_report report = { &score, &first.tally, &classes, first.errors,
+                                          opts->compare ? &comparison : NULL };
         rc = write_report(&report, opts, args, err);
         if (rc == 0 && (first.errors || second.errors || !(score.acc1 >= opts->min)))
             rc = RN_EXIT_NO;
@@ -173,18 +181,18 @@ const struct rn_tool rn_tool = {
     .summary = "score predictions",
     .options = options,
     .size = sizeof(struct opts),
-    .about = "Reads predictions, takes all their segments as one (classes are joined by name), and says how good they are: Acc@1 "
-             "with Wilson's 95 % interval, Acc@2, balanced accuracy, F1, Cohen's kappa, Matthews' correlation, log loss, expected "
-             "calibration error, and precision, recall, F1 and confusions of each class, as scikit-learn defines them. A division by "
-             "zero is 0. A tie between classes goes to the first of them.\n\n"
-             "--json writes n, errors, acc1, acc2, balanced_accuracy, macro_f1, weighted_f1, cohen_kappa, mcc, log_loss, ece15, "
-             "precision, recall, f1, support, confusion (rows true, columns predicted) and acc1_interval; acc1, acc2, "
-             "balanced_accuracy and the interval are in percent. --tsv writes the same as rows of metric and value: acc1_low and "
-             "acc1_high, recall/CLASS, confusion/TRUE/PREDICTED.\n\n"
-             "--compare adds McNemar's exact test on the predictions that both streams have for the same ids: b are right here only, "
-             "c there only, p is the chance of a difference at least that large if neither were better.\n\n"
-             "A prediction without a label is an error. The exit status is 1 when there were error records, in either stream, or "
-             "Acc@1 is below --min.",
+    .about = "Reads predictions, takes all their segments as one (classes are joined by name), and says how good they "
+             "are: Acc@1 with Wilson's 95 % interval, Acc@2, balanced accuracy, F1, Cohen's kappa, Matthews' "
+             "correlation, log loss, expected calibration error, and precision, recall, F1 and confusions of each "
+             "class, as scikit-learn defines them. A division by zero is 0. A tie between classes goes to the first.\n\n"
+             "--json writes n, errors, acc1, acc2, balanced_accuracy, macro_f1, weighted_f1, cohen_kappa, mcc, "
+             "log_loss, ece15, precision, recall, f1, support, confusion (rows true, columns predicted) and "
+             "acc1_interval; acc1, acc2, balanced_accuracy and the interval are in percent. --tsv writes the same as "
+             "rows of metric and value: acc1_low and acc1_high, recall/CLASS, confusion/TRUE/PREDICTED.\n\n"
+             "--compare adds McNemar's exact test on the predictions of both streams, matched by id: b are right here "
+             "only, c there only, p is the chance of a difference at least that large if neither were better.\n\n"
+             "A prediction without a label is an error. The exit status is 1 when there were error records, in either "
+             "stream, or Acc@1 is below --min.",
     .examples = "rn-batch --for run/best.rn test.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-score --json test.rn | jq .acc1\n"
                 "rn-score --compare plain.rn attention.rn",

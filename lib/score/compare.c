@@ -42,7 +42,8 @@ static void sort(struct rn_answers *answers)
         qsort(answers->item, answers->count, sizeof *answers->item, by_id);
 }
 
-int rn_answers_compare(struct rn_comparison *comparison, struct rn_answers *first, struct rn_answers *second, struct rn_err *err)
+int rn_answers_compare(struct rn_comparison *comparison, struct rn_answers *first, struct rn_answers *second,
+                       struct rn_err *err)
 {
     char room[256];
     *comparison = (struct rn_comparison){ 0 };
@@ -53,12 +54,13 @@ int rn_answers_compare(struct rn_comparison *comparison, struct rn_answers *firs
         const struct rn_answer *b = i < second->count ? &second->item[i] : NULL;
         int order = !a ? 1 : !b ? -1 : by_id(a, b);
         if (order)
-            return rn_fail(err, RN_EXIT_DATA, "'%s' is only in the %s of the two", rn_text_show(id_of(order < 0 ? a : b), room),
-                           order < 0 ? "first" : "second");
+            return rn_fail(err, RN_EXIT_DATA, "'%s' is only in the %s of the two",
+                           rn_text_show(id_of(order < 0 ? a : b), room), order < 0 ? "first" : "second");
         if (a->failed || b->failed)
             continue;
         if (a->label != b->label)
-            return rn_fail(err, RN_EXIT_DATA, "'%s' has another label in the second of the two", rn_text_show(id_of(a), room));
+            return rn_fail(err, RN_EXIT_DATA, "'%s' has another label in the second of the two",
+                           rn_text_show(id_of(a), room));
         comparison->pairs++;
         comparison->b += a->right && !b->right;
         comparison->c += !a->right && b->right;

@@ -50,7 +50,8 @@ static int put_name(struct rn_out *out, struct rn_text name, size_t width, bool 
     size_t used = width_of(&shown);
     int pad = used < width ? (int)(width - used) : 0;
     const char *text = shown.data ? shown.data : "";
-    int rc = rn_out_printf(out, err, "%*s%.*s%*s", right ? pad : 0, "", (int)shown.length, text, right ? 0 : pad, "");
+    int rc = rn_out_printf(out, err, "%*s%.*s%*s", right ? pad : 0, "", (int)shown.length, text,
+                           right ? 0 : pad, "");
     rn_buffer_free(&shown);
     return rc;
 }
@@ -85,8 +86,8 @@ static int text_classes(struct rn_out *out, const struct rn_report *report, size
         return -1;
     for (size_t i = 0; i < score->classes; i++)
         if (put_name(out, report->classes->item[i], width, false, err) ||
-            rn_out_printf(out, err, "  %9.4f  %6.4f  %6.4f  %7llu\n", score->precision[i], score->recall[i], score->f1[i],
-                          (unsigned long long)score->support[i]))
+            rn_out_printf(out, err, "  %9.4f  %6.4f  %6.4f  %7llu\n", score->precision[i], score->recall[i],
+                          score->f1[i], (unsigned long long)score->support[i]))
             return -1;
     return 0;
 }
@@ -95,7 +96,8 @@ static int text_confusion(struct rn_out *out, const struct rn_report *report, si
 {
     const struct rn_tally *tally = report->tally;
     if (tally->classes > MATRIX_CLASSES)
-        return rn_out_printf(out, err, "\nThe confusion matrix of %zu classes is in --json and --tsv.\n", tally->classes);
+        return rn_out_printf(out, err, "\nThe confusion matrix of %zu classes is in --json and --tsv.\n",
+                             tally->classes);
     if (rn_out_printf(out, err, "\nconfusion: rows are true, columns predicted\n%*s", (int)width, ""))
         return -1;
     for (size_t k = 0; k < tally->classes; k++)
@@ -106,7 +108,8 @@ static int text_confusion(struct rn_out *out, const struct rn_report *report, si
             return -1;
         for (size_t k = 0, column; k < tally->classes; k++)
             if (column_of(report->classes->item[k], &column, err) ||
-                rn_out_printf(out, err, "  %*llu", (int)column, (unsigned long long)tally->confusion[i * tally->room + k]))
+                rn_out_printf(out, err, "  %*llu", (int)column,
+                              (unsigned long long)tally->confusion[i * tally->room + k]))
                 return -1;
     }
     return rn_out_printf(out, err, "\n");
@@ -120,7 +123,8 @@ static int text_count(struct rn_out *out, const char *title, uint64_t n, struct 
 static int text_comparison(struct rn_out *out, const struct rn_comparison *comparison, struct rn_err *err)
 {
     if (rn_out_printf(out, err, "\n%-18s %8.2f %%\n", "the other's Acc@1", comparison->acc1) ||
-        text_count(out, "pairs", comparison->pairs, err) || text_count(out, "right only here", comparison->b, err) ||
+        text_count(out, "pairs", comparison->pairs, err) ||
+        text_count(out, "right only here", comparison->b, err) ||
         text_count(out, "right only there", comparison->c, err))
         return -1;
     return rn_out_printf(out, err, "%-18s %8.4g\n", "McNemar's p", comparison->p);
@@ -136,9 +140,11 @@ int rn_report_text(struct rn_out *out, const struct rn_report *report, struct rn
         text_count(out, "errors", report->errors, err))
         return -1;
     for (size_t i = 0; i < METRICS; i++) {
-        if (rn_out_printf(out, err, metric[i].percent ? "%-18s %8.2f %%" : "%-18s %8.4f", metric[i].title, metric[i].value))
+        if (rn_out_printf(out, err, metric[i].percent ? "%-18s %8.2f %%" : "%-18s %8.4f", metric[i].title,
+                          metric[i].value))
             return -1;
-        if (i == 0 && rn_out_printf(out, err, "   (95 %%: %.2f to %.2f)", score->acc1_interval[0], score->acc1_interval[1]))
+        if (i == 0 && rn_out_printf(out, err, "   (95 %%: %.2f to %.2f)", score->acc1_interval[0],
+                                    score->acc1_interval[1]))
             return -1;
         if (rn_out_printf(out, err, "\n"))
             return -1;
@@ -174,10 +180,10 @@ static int json_counts(struct rn_out *out, const char *before, const uint64_t *x
 static int json_comparison(struct rn_out *out, const struct rn_comparison *comparison, struct rn_err *err)
 {
     char acc1[32], p[32];
-    return rn_out_printf(out, err, ", \"compare\": {\"acc1\": %s, \"n\": %llu, \"b\": %llu, \"c\": %llu, \"p\": %s}",
-                         rn_text_number(comparison->acc1, acc1), (unsigned long long)comparison->pairs,
-                         (unsigned long long)comparison->b, (unsigned long long)comparison->c,
-                         rn_text_number(comparison->p, p));
+    return rn_out_printf(
+        out, err, ", \"compare\": {\"acc1\": %s, \"n\": %llu, \"b\": %llu, \"c\": %llu, \"p\": %s}",
+        rn_text_number(comparison->acc1, acc1), (unsigned long long)comparison->pairs,
+        (unsigned long long)comparison->b, (unsigned long long)comparison->c, rn_text_number(comparison->p, p));
 }
 
 int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
@@ -212,8 +218,8 @@ int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn
 /* ---- TSV ---- */
 
 /* "name/CLASS/CLASS<tab>value"; class NULL: none. */
-static int tsv_row(struct rn_out *out, const char *name, const struct rn_text *one, const struct rn_text *two, double value,
-                   struct rn_err *err)
+static int tsv_row(struct rn_out *out, const char *name, const struct rn_text *one, const struct rn_text *two,
+                   double value, struct rn_err *err)
 {
     char room[32];
     if (rn_out_printf(out, err, "%s", name) ||
@@ -223,7 +229,8 @@ static int tsv_row(struct rn_out *out, const char *name, const struct rn_text *o
     return rn_out_printf(out, err, "\t%s\n", rn_text_number(value, room));
 }
 
-static int tsv_reals(struct rn_out *out, const char *name, const double *x, const struct rn_report *report, struct rn_err *err)
+static int tsv_reals(struct rn_out *out, const char *name, const double *x, const struct rn_report *report,
+                     struct rn_err *err)
 {
     for (size_t i = 0; i < report->score->classes; i++)
         if (tsv_row(out, name, &report->classes->item[i], NULL, x[i], err))
@@ -255,15 +262,16 @@ int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_
     for (size_t i = 0; i < METRICS; i++)
         if (tsv_row(out, metric[i].name, NULL, NULL, metric[i].value, err))
             return -1;
-    if (tsv_reals(out, "precision", score->precision, report, err) || tsv_reals(out, "recall", score->recall, report, err) ||
-        tsv_reals(out, "f1", score->f1, report, err))
+    if (tsv_reals(out, "precision", score->precision, report, err) ||
+        tsv_reals(out, "recall", score->recall, report, err) || tsv_reals(out, "f1", score->f1, report, err))
         return -1;
     for (size_t i = 0; i < tally->classes; i++)
         if (tsv_row(out, "support", &names[i], NULL, (double)score->support[i], err))
             return -1;
     for (size_t i = 0; i < tally->classes; i++)
         for (size_t k = 0; k < tally->classes; k++)
-            if (tsv_row(out, "confusion", &names[i], &names[k], (double)tally->confusion[i * tally->room + k], err))
+            if (tsv_row(out, "confusion", &names[i], &names[k], (double)tally->confusion[i * tally->room + k],
+                        err))
                 return -1;
     if (tsv_row(out, "acc1_low", NULL, NULL, score->acc1_interval[0], err) ||
         tsv_row(out, "acc1_high", NULL, NULL, score->acc1_interval[1], err))

@@ -7,7 +7,8 @@
 #include "score/compare.h"
 #include "score/score.h"
 
-/* Everything is borrowed. `classes` names the tally's classes (more may follow); comparison NULL: none was asked for. */
+/* Everything is borrowed. `classes` names the tally's classes (more may follow); comparison NULL: none was
+ * asked for. */
 struct rn_report {
     const struct rn_score *score;
     const struct rn_tally *tally;
@@ -18,11 +19,12 @@ struct rn_report {
 
 /* Tables for the eye; the confusion matrix is left out when there are more than 30 classes. */
 RN_MUST int rn_report_text(struct rn_out *out, const struct rn_report *report, struct rn_err *err);
-/* One object on one line: n, errors, acc1, acc2, balanced_accuracy, macro_f1, weighted_f1, cohen_kappa, mcc, log_loss, ece15,
- * precision, recall, f1, support, confusion, acc1_interval; then, after a comparison, compare {acc1, n, b, c, p}. */
+/* One object on one line: n, errors, acc1, acc2, balanced_accuracy, macro_f1, weighted_f1, cohen_kappa, mcc,
+ * log_loss, ece15, precision, recall, f1, support, confusion, acc1_interval; then, after a comparison, compare
+ * {acc1, n, b, c, p}. */
 RN_MUST int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn_err *err);
-/* A header line, then "metric value" rows with the same names: acc1_low and acc1_high for the interval, precision/CLASS and
- * so on, confusion/TRUE/PREDICTED, compare_acc1 and so on. */
+/* A header line, then "metric value" rows with the same names: acc1_low and acc1_high for the interval,
+ * precision/CLASS and so on, confusion/TRUE/PREDICTED, compare_acc1 and so on. */
 RN_MUST int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_err *err);
 
 #endif

@@ -20,7 +20,8 @@ int rn_tally_classes(struct rn_tally *tally, size_t classes, struct rn_err *err)
         if (!confusion)
             return -1;
         for (size_t i = 0; i < tally->classes; i++)
-            memcpy(confusion + i * room, tally->confusion + i * tally->room, tally->classes * sizeof *confusion);
+            memcpy(confusion + i * room, tally->confusion + i * tally->room,
+                   tally->classes * sizeof *confusion);
         free(tally->confusion);
         tally->confusion = confusion;
         tally->room = room;

@@ -1,7 +1,8 @@
 /* score.h -- from predictions to numbers, defined as scikit-learn defines them.
  *
- * A tally takes predictions one by one and keeps sums only, so that its memory does not depend on how many there are;
- * a score is computed from it at the end. C: classes. What would be a division by zero is 0, never NaN. */
+ * A tally takes predictions one by one and keeps sums only, so that its memory does not depend on how many
+ * there are; a score is computed from it at the end. C: classes. What would be a division by zero is 0, never
+ * NaN. */
 #ifndef RN_SCORE_SCORE_H
 #define RN_SCORE_SCORE_H
 
@@ -18,10 +19,10 @@ enum {
 
 /* Zeroed: empty. */
 struct rn_tally {
-    size_t classes, room;  /* the matrix is (room, room), of which (classes, classes) is used */
-    uint64_t *confusion;   /* rows true, columns predicted */
+    size_t classes, room; /* the matrix is (room, room), of which (classes, classes) is used */
+    uint64_t *confusion;  /* rows true, columns predicted */
     uint64_t n, top2;
-    double loss;           /* sum of -ln p */
+    double loss; /* sum of -ln p */
     struct {
         uint64_t n, right;
         double confidence; /* sum of the largest probabilities */
@@ -30,9 +31,11 @@ struct rn_tally {
 
 /* There are `classes` classes from now on, no fewer than before. Errors: exit 3, more than RN_SCORE_CLASSES. */
 RN_MUST int rn_tally_classes(struct rn_tally *tally, size_t classes, struct rn_err *err);
-/* One prediction: probs (C), label below C. *right: the largest probability, on a tie the first, is the label's.
- * Errors: exit 3, a probability that is negative or not finite, or a row of zeros; nothing was added then. */
-RN_MUST int rn_tally_add(struct rn_tally *tally, const double *probs, size_t label, bool *right, struct rn_err *err);
+/* One prediction: probs (C), label below C. *right: the largest probability, on a tie the first, is the
+ * label's. Errors: exit 3, a probability that is negative or not finite, or a row of zeros; nothing was added
+ * then. */
+RN_MUST int rn_tally_add(struct rn_tally *tally, const double *probs, size_t label, bool *right,
+                         struct rn_err *err);
 void rn_tally_free(struct rn_tally *tally);
 
 /* Owns its arrays. */
@@ -44,10 +47,10 @@ struct rn_score {
     double balanced_accuracy; /* percent: mean recall of the classes that have support */
     double macro_f1;          /* mean over the classes that are true or predicted somewhere */
     double weighted_f1, cohen_kappa, mcc;
-    double log_loss;          /* natural; rows are divided by their sum, then clipped to double's epsilon */
-    double ece;               /* a fraction */
+    double log_loss; /* natural; rows are divided by their sum, then clipped to double's epsilon */
+    double ece;      /* a fraction */
     double *precision, *recall, *f1; /* (C) */
-    uint64_t *support;        /* (C) */
+    uint64_t *support;               /* (C) */
 };
 /* Fills score from what was added. */
 RN_MUST int rn_score(struct rn_score *score, const struct rn_tally *tally, struct rn_err *err);

@@ -1,0 +1,167 @@
+# rn-score: reports, joined segments, errors, exit codes. The streams are written here, by hand, as a foreign writer would.
+load common
+
+# predictions CLASS...: a segment of predictions from lines "id label p p ..." on standard input; label "-": nil; "id label !text":
+# an error record. Perl, because it is on every Debian machine and packs bytes.
+predictions() {
+    perl -e '
+        sub text { my $n = length $_[0]; $n < 32 ? chr(0xa0 | $n) . $_[0] : "\xd9" . chr($n) . $_[0] }
+        sub list { "\xdc" . pack("n", scalar @_) . join("", @_) }
+        sub map_ { my $n = @_ / 2; chr(0x80 | $n) . join("", @_) }
+        sub bin  { "\xc4" . chr(length $_[0]) . $_[0] }
+        binmode STDOUT;
+        my ($n, @classes) = (0, @ARGV);
+        print map_(text("rn"), text("predictions"), text("version"), "\x01", text("classes"), list(map { text($_) } @classes));
+        while (<STDIN>) {
+            chomp;
+            my ($id, $label, @p) = split / /;
+            my @start = (text("id"), text($id), text("label"), $label eq "-" ? "\xc0" : chr $label);
+            $n++;
+            if ($p[0] =~ /^!/) { print map_(@start, text("split"), "\xc0", text("error"), text(substr "@p", 1)); next }
+            print map_(@start, text("probs"), map_(bin("nd"), "\xc3", bin("type"), text("<f4"), bin("kind"), bin(""),
+                                                   bin("shape"), list(chr scalar @p), bin("data"), bin(pack "f<*", @p)));
+        }
+        print map_(text("rn"), text("end"), text("records"), "\xcd" . pack("n", $n));
+    ' "$@"
+}
+
+# four of five right
+some() {
+    predictions glass paper metal <<'END'
+a/1 0 .8 .1 .1
+a/2 0 .6 .3 .1
+b/1 1 .2 .7 .1
+b/2 1 .5 .4 .1
+c/1 2 .1 .1 .8
+END
+}
+
+@test "json: the keys of the contract, in order" {
+    some | rn-score --json > out
+    [ "$(wc -l < out)" = 1 ]
+    [ "$(jq -r 'keys_unsorted | join(" ")' out)" = "n errors acc1 acc2 balanced_accuracy macro_f1 weighted_f1 cohen_kappa mcc log_loss ece15 precision recall f1 support confusion acc1_interval" ]
+    [ "$(jq -c '[.n, .errors, .acc1, .acc2, .support, .confusion]' out)" = '[5,0,80,100,[2,2,1],[[2,0,0],[1,1,0],[0,0,1]]]' ]
+    jq -e '(.balanced_accuracy - 250/3 | fabs) < 1e-9 and (.macro_f1 - (0.8 + 2/3 + 1)/3 | fabs) < 1e-9' out
+    jq -e '(.log_loss - (-(0.8|log) - (0.6|log) - (0.7|log) - (0.4|log) - (0.8|log))/5 | fabs) < 1e-6' out
+    jq -e '(.acc1_interval[0] - 37.553 | fabs) < 1e-3 and (.acc1_interval[1] - 96.377 | fabs) < 1e-3' out
+}
+
+@test "tsv: a header, then metric and value; awkward class names are escaped" {
+    some | rn-score --tsv > out
+    [ "$(head -n 1 out)" = "metric	value" ]
+    [ "$(awk -F'\t' 'NF != 2' out | wc -l)" = 0 ]
+    grep -qx 'acc1	80' out
+    grep -qx 'precision/metal	1' out
+    grep -qx 'confusion/paper/glass	1' out
+    [ "$(wc -l < out)" = $((1 + 2 + 9 + 3 * 4 + 9 + 2)) ]
+    predictions $'tab\there' b <<< 'x 0 .9 .1' | rn-score --tsv | grep -qxF 'support/tab\there	1'
+}
+
+@test "text: numbers and the confusion matrix with names" {
+    some | rn-score > out
+    grep -qE '^predictions +5$' out
+    grep -qE '^Acc@1 +80.00 % +\(95 %: 37.55 to 96.38\)$' out
+    grep -qE '^paper +1 +1 +0$' out
+    grep -qE '^paper +1.0000 +0.5000 +0.6667 +2$' out
+}
+
+@test "segments are joined: classes by name, in any order, and more of them" {
+    { predictions glass paper <<< 'x 1 .3 .7'; predictions metal glass <<< $'y 0 .6 .4\nz 1 .9 .1'; } > two.rn
+    [ "$(rn-score --json two.rn | jq -c '[.n, .support, .confusion]')" = '[3,[1,1,1],[[0,0,1],[0,1,0],[0,0,1]]]' ]
+    predictions glass paper <<< 'x 1 .3 .7' > one.rn
+    predictions metal glass <<< $'y 0 .6 .4\nz 1 .9 .1' > other.rn
+    cmp <(rn-score one.rn other.rn) <(rn-score two.rn)
+}
+
+@test "error records are counted, and the exit is 1" {
+    predictions a b <<< $'x 0 .9 .1\ny 1 !cannot decode\nz - !gone' > e.rn
+    run rn-score --json e.rn
+    [ $status = 1 ]
+    [ "$(jq -c '[.n, .errors, .acc1]' <<< "$output")" = '[1,2,100]' ]
+    predictions a b <<< 'y 1 !cannot decode' > only.rn
+    run rn-score --json only.rn
+    [ $status = 1 ]
+    jq -e '.n == 0 and .errors == 1 and .acc1 == 0 and ([.. | numbers | select(isnan or isinfinite)] | length) == 0' <<< "$output"
+}
+
+@test "--min decides the exit" {
+    some > s.rn
+    rn-score --min 80 s.rn
+    run rn-score --min 80.01 s.rn
+    [ $status = 1 ]
+    [ "${lines[0]}" = "predictions               5" ]
+    run rn-score --min 101 s.rn
+    [ $status = 2 ]
+}
+
+@test "--compare: McNemar over the same ids, whatever their order and class order" {
+    for i in $(seq 20); do echo "p$i 0 .9 .1"; done | predictions cat dog > a.rn
+    for i in $(seq 20 -1 1); do [ $i -le 14 ] && echo "p$i 1 .8 .2" || echo "p$i 1 .2 .8"; done | predictions dog cat > b.rn
+    rn-score --json --compare b.rn a.rn | jq -e '.compare | [.acc1, .n, .b, .c] == [30, 20, 14, 0] and (.p - 1/8192 | fabs) < 1e-12'
+    rn-score --json --compare - b.rn < a.rn | jq -e '.compare | [.acc1, .n, .b, .c] == [100, 20, 0, 14] and (.p - 1/8192 | fabs) < 1e-12'
+    rn-score --tsv --compare b.rn a.rn | grep -qx 'compare_b	14'
+    rn-score --compare b.rn a.rn | grep -qE "^McNemar's p +0.0001221$"
+}
+
+@test "--compare refuses other ids and other labels" {
+    predictions a b <<< $'x 0 .9 .1\ny 1 .9 .1' > a.rn
+    predictions a b <<< 'x 0 .9 .1' > fewer.rn
+    predictions a b <<< $'x 0 .9 .1\ny 0 .9 .1' > label.rn
+    run rn-score --compare fewer.rn a.rn
+    [ $status = 3 ] && [ "$output" = "rn-score: --compare fewer.rn: 'y' is only in the first of the two" ]
+    run rn-score --compare label.rn a.rn
+    [ $status = 3 ] && [ "$output" = "rn-score: --compare label.rn: 'y' has another label in the second of the two" ]
+    run rn-score --compare - < a.rn
+    [ $status = 2 ]
+    run rn-score --compare none.rn a.rn
+    [ $status = 4 ]
+}
+
+@test "bad data: exit 3, one line, nothing on standard output" {
+    predictions a b <<< $'x 0 .9 .1\ny - .9 .1' > unlabelled.rn
+    predictions a b <<< $'x 0 .9 .1\nx 0 .9 .1' > twice.rn
+    predictions a b <<< 'x 0 nan .1' > nan.rn
+    predictions a b <<< 'x 0 0 0' > zeros.rn
+    predictions a b <<< 'x 0 -1 2' > negative.rn
+    predictions a b <<< 'x 0 .9' > short.rn
+    predictions a b <<< 'x 2 .9 .1' > label.rn
+    predictions a b < /dev/null > none.rn
+    some | head -c -3 > cut.rn
+    : > empty.rn
+    for f in *.rn; do
+        run rn-score -o out "$f"
+        [ $status = 3 ] || { echo "$f: $status $output"; false; }
+        [ ${#lines[@]} = 1 ]
+        [[ $output == "rn-score: $f:"* ]] || { echo "$output"; false; }
+        [ ! -e out ]
+    done
+    run rn-score unlabelled.rn
+    [[ $output == *"record 1 "*"'y' has no label"* ]] || [[ $output == *"record 2 "*"'y' has no label"* ]]
+}
+
+@test "usage and system errors" {
+    some > s.rn
+    run rn-score --json --tsv s.rn
+    [ $status = 2 ]
+    run rn-score --plots s.rn
+    [ $status = 2 ]
+    run rn-score missing.rn
+    [ $status = 4 ] && [ "$output" = "rn-score: missing.rn: No such file or directory" ]
+    run rn-score -o /dev/full s.rn
+    [ $status = 4 ] && [ "$output" = "rn-score: /dev/full: cannot write: No space left on device" ]
+    run rn-score -o no/such/out s.rn
+    [ $status = 4 ]
+}
+
+@test "the reference of scikit-learn, through a stream" {
+    [ -r "$SHARED/golden/score/reference.json" ] || skip "no ../shared/golden/score"
+    ref=$SHARED/golden/score/reference.json
+    jq -r '[.labels, .probs] | transpose | to_entries[] | "p\(.key) \(.value[0]) \(.value[1] | map(tostring) | join(" "))"' "$ref" |
+        predictions $(jq -r '.classes[]' "$ref") | rn-score --json > out
+    jq -e --slurpfile ref "$ref" '
+        . as $is | $ref[0].expected as $should
+        | def off(a; b): [a, b] | map([.. | numbers]) | transpose | map(.[0] - .[1] | fabs) | max;
+        [$should | keys[] | select(. != "confusion_rows_true_columns_predicted")
+         | off($is[.]; $should[.])] + [off($is.confusion; $should.confusion_rows_true_columns_predicted)]
+        | length == 15 and max < 1e-6' out
+}

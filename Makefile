@@ -8,7 +8,7 @@ B       ?= build
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
 RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -pthread $(WARN) $(EXTRA)
-PACKAGES := vips openblas libxxhash libjpeg jansson
+PACKAGES := vips libxxhash libjpeg jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
@@ -23,12 +23,12 @@ BENCH   := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
 all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%)
 
-# Debian calls msgpack-c's package msgpack, upstream msgpack-c.
+# Debian calls msgpack-c's package msgpack, upstream msgpack-c. OpenBLAS is not linked but loaded (device/cpu/blas.c).
 $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	@mkdir -p $(B)
 	@m=msgpack-c; pkg-config --exists $$m || m=msgpack; \
-	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
-	pkg-config --cflags $(PACKAGES) $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; pkg-config --libs $(PACKAGES) $$m > $(B)/packages.libs
+	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) openblas $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
+	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; pkg-config --libs $(PACKAGES) $$m > $(B)/packages.libs
 
 # The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/device/X/ defines rn_device_X.
 $(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c) $(wildcard lib/device/*) lib/gen-table

@@ -134,7 +134,8 @@ struct rn_device_class {
     RN_MUST int (*mean_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                                       struct rn_err *err);
 
-    /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. */
+    /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. Backward: each gate that is
+     * there has its gradient; `add` is for dx alone. */
     RN_MUST int (*gate)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
                         struct rn_array spatial, enum rn_combine combine, struct rn_err *err);
     RN_MUST int (*gate_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,

@@ -1,0 +1,141 @@
+/* check.c -- shapes that do not fit are found before anything is computed. */
+#include "device/check.h"
+
+#include <limits.h>
+
+static bool is(struct rn_array a, size_t n, size_t c, size_t h, size_t w)
+{
+    return a.data && a.n == n && a.c == c && a.h == h && a.w == w;
+}
+
+static bool same(struct rn_array a, struct rn_array b)
+{
+    return is(a, b.n, b.c, b.h, b.w);
+}
+
+/* A vector of c channels, or, when `optional`, none. */
+static bool vector(struct rn_array a, size_t c, bool optional)
+{
+    return a.data ? is(a, 1, c, 1, 1) : optional;
+}
+
+static int result(bool fits, const char *name, struct rn_array x, struct rn_err *err)
+{
+    if (fits)
+        return 0;
+    return rn_fail(err, RN_EXIT_SYSTEM, "%s: shapes do not fit, with an input of (%zu,%zu,%zu,%zu)", name, x.n, x.c, x.h, x.w);
+}
+
+/* y's map is what a window gives on x's. */
+static bool slides(struct rn_array y, struct rn_array x, struct rn_window window)
+{
+    if (!window.r || !window.s || !window.stride || window.r > INT_MAX || window.s > INT_MAX || window.padding > INT_MAX)
+        return false;
+    if (window.r > x.h + 2 * window.padding || window.s > x.w + 2 * window.padding)
+        return false;
+    return y.n == x.n && y.h == (x.h + 2 * window.padding - window.r) / window.stride + 1 &&
+           y.w == (x.w + 2 * window.padding - window.s) / window.stride + 1;
+}
+
+/* The sides of every matrix that a convolution is made of fit an int, as BLAS wants them. */
+static bool convolves(struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window)
+{
+    return y.data && x.data && is(w, y.c, x.c, window.r, window.s) && slides(y, x, window) && w.n <= INT_MAX &&
+           w.c <= INT_MAX / window.r / window.s && y.w <= INT_MAX / 2;
+}
+
+int rn_check_conv2d(struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
+                    const struct rn_epilogue *epilogue, struct rn_err *err)
+{
+    return result(convolves(y, x, w, window) && vector(epilogue->bias, y.c, true) &&
+                      (!epilogue->residual.data || same(epilogue->residual, y)),
+                  "conv2d", x, err);
+}
+
+int rn_check_conv2d_backward(struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
+                             struct rn_array x, struct rn_array w, struct rn_window window, struct rn_err *err)
+{
+    return result(convolves(dy, x, w, window) && vector(dbias, dy.c, true) && (!dx.data || same(dx, x)) &&
+                      (!dw.data || same(dw, w)),
+                  "conv2d_backward", x, err);
+}
+
+int rn_check_activation(struct rn_array dx, struct rn_array dy, struct rn_array y, struct rn_err *err)
+{
+    return result(y.data && same(dx, y) && same(dy, y), "activation_backward", y, err);
+}
+
+static bool norm_fits(const struct rn_norm *norm, size_t c, bool running)
+{
+    return vector(norm->gamma, c, false) &&
+           (running ? vector(norm->beta, c, false) && vector(norm->running_mean, c, false) && vector(norm->running_var, c, false)
+                    : vector(norm->mean, c, false) && vector(norm->inv_std, c, false));
+}
+
+int rn_check_batch_norm(struct rn_array y, struct rn_array x, struct rn_array residual, const struct rn_norm *norm,
+                        struct rn_err *err)
+{
+    return result(x.data && same(y, x) && (!residual.data || same(residual, x)) && norm_fits(norm, x.c, true) &&
+                      norm_fits(norm, x.c, false),
+                  "batch_norm", x, err);
+}
+
+int rn_check_batch_norm_backward(struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma, struct rn_array dbeta,
+                                 struct rn_array dy, struct rn_array x, struct rn_array y, const struct rn_norm *norm, bool relu,
+                                 struct rn_err *err)
+{
+    return result(x.data && same(dx, x) && same(dy, x) && (!relu || same(y, x)) && (!dresidual.data || same(dresidual, x)) &&
+                      vector(dgamma, x.c, false) && vector(dbeta, x.c, false) && norm_fits(norm, x.c, false),
+                  "batch_norm_backward", x, err);
+}
+
+int rn_check_fold(struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm, struct rn_err *err)
+{
+    return result(w.data && same(w2, w) && vector(bias2, w.n, false) && norm_fits(norm, w.n, true), "fold", w, err);
+}
+
+int rn_check_max_pool(struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+{
+    /* More padding than half a window: an output that sees padding only. */
+    return result(y.data && x.data && y.c == x.c && slides(y, x, window) && window.padding <= window.r / 2 &&
+                      window.padding <= window.s / 2,
+                  "max_pool", x, err);
+}
+
+int rn_check_mean_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
+{
+    return result(x.data && is(y, x.n, x.c, 1, 1), "mean_pool", x, err);
+}
+
+int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial, struct rn_err *err)
+{
+    return result(x.data && same(y, x) && (channel.data || spatial.data) && (!channel.data || is(channel, x.n, x.c, 1, 1)) &&
+                      (!spatial.data || is(spatial, x.n, 1, x.h, x.w)),
+                  "gate", x, err);
+}
+
+int rn_check_gate_backward(struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial, struct rn_array dy,
+                           struct rn_array x, struct rn_array channel, struct rn_array spatial, struct rn_err *err)
+{
+    return result(rn_check_gate(dx, x, channel, spatial, err) == 0 && same(dy, x) &&
+                      (channel.data ? same(dchannel, channel) : !dchannel.data) &&
+                      (spatial.data ? same(dspatial, spatial) : !dspatial.data),
+                  "gate_backward", x, err);
+}
+
+int rn_check_loss(struct rn_array dlogits, struct rn_array logits, const int64_t *labels, struct rn_err *err)
+{
+    if (result(logits.n && logits.c && is(logits, logits.n, logits.c, 1, 1) && (!dlogits.data || same(dlogits, logits)),
+               "softmax_loss", logits, err))
+        return -1;
+    for (size_t i = 0; i < logits.n; i++)
+        if (labels[i] < 0 || (uint64_t)labels[i] >= logits.c)
+            return rn_fail(err, RN_EXIT_SYSTEM, "softmax_loss: label %lld of image %zu, with %zu classes", (long long)labels[i], i,
+                           logits.c);
+    return 0;
+}
+
+int rn_check_images(struct rn_array y, struct rn_err *err)
+{
+    return result(y.data && y.c == 3, "upload_images", y, err);
+}

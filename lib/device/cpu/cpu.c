@@ -1,0 +1,96 @@
+/* cpu.c -- the CPU device: float32 on all cores, matrix products by OpenBLAS. */
+#include "device/cpu/cpu.h"
+
+#include <stdlib.h>
+
+#include "core/mem.h"
+
+static void close_device(struct rn_device *dev)
+{
+    struct rn_cpu *cpu = rn_cpu(dev);
+    for (int i = 0; cpu->scratch && i < rn_pool_threads(cpu->pool); i++)
+        free(cpu->scratch[i]);
+    free(cpu->scratch);
+    free(cpu->capacity);
+    free(cpu->shared);
+    rn_pool_free(cpu->pool);
+    free(cpu);
+}
+
+static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)
+{
+    const char *variant;
+    if (which)
+        return rn_fail(err, RN_EXIT_USAGE, "device cpu:%s: there is nothing to choose from; say cpu", which);
+    if (rn_cpu_blas_open(&variant, err))
+        return -1;
+    struct rn_cpu *cpu = rn_calloc(1, sizeof *cpu, err);
+    if (!cpu)
+        return -1;
+    cpu->device.class = &rn_device_cpu;
+    cpu->variant = variant;
+    if (threads <= 0)
+        threads = rn_threads_default();
+    if (rn_pool_new(&cpu->pool, threads, err) || !(cpu->scratch = rn_calloc((size_t)threads, sizeof *cpu->scratch, err)) ||
+        !(cpu->capacity = rn_calloc((size_t)threads, sizeof *cpu->capacity, err))) {
+        close_device(&cpu->device);
+        return -1;
+    }
+    *dev = &cpu->device;
+    return 0;
+}
+
+static const char *variant_of(const struct rn_device *dev)
+{
+    return ((const struct rn_cpu *)dev)->variant;
+}
+
+static int grow(float **block, size_t *capacity, size_t count, struct rn_err *err)
+{
+    if (count <= *capacity)
+        return 0;
+    float *new = rn_alloc_aligned(count, sizeof *new, err);
+    if (!new)
+        return -1;
+    free(*block);
+    *block = new;
+    *capacity = count;
+    return 0;
+}
+
+int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struct rn_err *err)
+{
+    for (int i = 0; i < rn_pool_threads(cpu->pool); i++)
+        if (grow(&cpu->scratch[i], &cpu->capacity[i], each, err))
+            return -1;
+    return grow(&cpu->shared, &cpu->shared_capacity, shared, err);
+}
+
+const struct rn_device_class rn_device_cpu = {
+    .name = "cpu",
+    .summary = "the processor, float32, all cores",
+    .open = open_device,
+    .close = close_device,
+    .variant = variant_of,
+    .bytes = rn_cpu_bytes,
+    .alloc = rn_cpu_alloc,
+    .free = rn_cpu_free,
+    .upload = rn_cpu_upload,
+    .download = rn_cpu_download,
+    .upload_images = rn_cpu_upload_images,
+    .fill = rn_cpu_fill,
+    .conv2d = rn_cpu_conv2d,
+    .conv2d_backward = rn_cpu_conv2d_backward,
+    .activation_backward = rn_cpu_activation_backward,
+    .batch_norm = rn_cpu_batch_norm,
+    .batch_norm_backward = rn_cpu_batch_norm_backward,
+    .fold = rn_cpu_fold,
+    .max_pool = rn_cpu_max_pool,
+    .max_pool_backward = rn_cpu_max_pool_backward,
+    .mean_pool = rn_cpu_mean_pool,
+    .mean_pool_backward = rn_cpu_mean_pool_backward,
+    .gate = rn_cpu_gate,
+    .gate_backward = rn_cpu_gate_backward,
+    .softmax_loss = rn_cpu_softmax_loss,
+    .sgd = rn_cpu_sgd,
+};

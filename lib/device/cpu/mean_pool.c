@@ -1,0 +1,68 @@
+/* mean_pool.c -- the mean of each channel's map, summed in double. */
+#include "device/check.h"
+#include "device/cpu/cpu.h"
+
+enum { BLOCK = 64 }; /* channels whose sums are kept at hand */
+
+struct mean {
+    size_t c, map;
+    const float *from;
+    float *to;
+    bool add;
+};
+
+RN_CPU_CLONES static void mean_block(float *restrict y, const float *restrict x, size_t width, size_t map, size_t c)
+{
+    double sum[BLOCK] = { 0 };
+    for (size_t pixel = 0; pixel < map; pixel++, x += c)
+        for (size_t i = 0; i < width; i++)
+            sum[i] += (double)x[i];
+    for (size_t i = 0; i < width; i++)
+        y[i] = (float)(sum[i] / (double)map);
+}
+
+static void forward_task(void *context, size_t image, int thread)
+{
+    (void)thread;
+    const struct mean *v = context;
+    for (size_t c = 0; c < v->c; c += BLOCK)
+        mean_block(v->to + image * v->c + c, v->from + image * v->map * v->c + c, rn_cpu_min(BLOCK, v->c - c), v->map, v->c);
+}
+
+int rn_cpu_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+{
+    if (rn_check_mean_pool(y, x, err))
+        return -1;
+    struct mean v = { x.c, x.h * x.w, x.data, y.data, false };
+    rn_pool_for(rn_cpu(dev)->pool, x.n, forward_task, &v);
+    return 0;
+}
+
+RN_CPU_CLONES static void spread(const struct mean *v, size_t image)
+{
+    const float *restrict dy = v->from + image * v->c, share = 1 / (float)v->map;
+    for (size_t pixel = 0; pixel < v->map; pixel++) {
+        float *restrict dx = v->to + (image * v->map + pixel) * v->c;
+        if (v->add)
+            for (size_t i = 0; i < v->c; i++)
+                dx[i] += dy[i] * share;
+        else
+            for (size_t i = 0; i < v->c; i++)
+                dx[i] = dy[i] * share;
+    }
+}
+
+static void backward_task(void *context, size_t image, int thread)
+{
+    (void)thread;
+    spread(context, image);
+}
+
+int rn_cpu_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add, struct rn_err *err)
+{
+    if (rn_check_mean_pool(dy, dx, err))
+        return -1;
+    struct mean v = { dx.c, dx.h * dx.w, dy.data, dx.data, add & RN_ADD_DX };
+    rn_pool_for(rn_cpu(dev)->pool, dx.n, backward_task, &v);
+    return 0;
+}

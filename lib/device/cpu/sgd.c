@@ -1,0 +1,39 @@
+/* sgd.c -- stochastic gradient descent with momentum, in chunks. */
+#include "device/cpu/cpu.h"
+
+struct sgd {
+    float *w, *v;
+    const float *g;
+    size_t count;
+    float lr, momentum, wd;
+    bool first;
+};
+
+RN_CPU_CLONES static void update(const struct sgd *s, size_t from, size_t to)
+{
+    float *restrict w = s->w, *restrict v = s->v, lr = s->lr, momentum = s->momentum, wd = s->wd;
+    const float *restrict g = s->g;
+    if (s->first)
+        for (size_t i = from; i < to; i++)
+            v[i] = g[i] + wd * w[i];
+    else
+        for (size_t i = from; i < to; i++)
+            v[i] = momentum * v[i] + (g[i] + wd * w[i]);
+    for (size_t i = from; i < to; i++)
+        w[i] -= lr * v[i];
+}
+
+static void task(void *context, size_t i, int thread)
+{
+    (void)thread;
+    const struct sgd *s = context;
+    update(s, i * RN_CPU_CHUNK, rn_cpu_min((i + 1) * RN_CPU_CHUNK, s->count));
+}
+
+int rn_cpu_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)
+{
+    (void)err;
+    struct sgd s = { w, v, g, bytes / sizeof(float), (float)options.lr, (float)options.momentum, (float)options.wd, options.first };
+    rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(s.count, RN_CPU_CHUNK), task, &s);
+    return 0;
+}

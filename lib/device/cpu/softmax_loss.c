@@ -1,0 +1,43 @@
+/* softmax_loss.c -- a handful of logits an image: in double, one image after the other. */
+#include <math.h>
+
+#include "core/mem.h"
+#include "device/check.h"
+#include "device/cpu/cpu.h"
+
+int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
+                        const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
+{
+    (void)dev;
+    if (rn_check_loss(dlogits, logits, labels, err))
+        return -1;
+    const float *weights = options->class_weights;
+    size_t c = logits.c;
+    double total = 0, all = 0, hard = 0, smooth = 0, e = options->smoothing;
+    for (size_t n = 0; n < logits.n; n++)
+        total += weights ? (double)weights[labels[n]] : 1;
+    for (size_t i = 0; i < c; i++)
+        all += weights ? (double)weights[i] : 1;
+    *loss = (struct rn_loss){ 0 };
+    for (size_t n = 0; n < logits.n; n++) {
+        const float *x = (const float *)logits.data + n * c;
+        size_t label = (size_t)labels[n], best = 0;
+        double own = weights ? (double)weights[label] : 1, sum = 0;
+        for (size_t i = 1; i < c; i++)
+            best = x[i] > x[best] ? i : best;
+        loss->correct += best == label;
+        for (size_t i = 0; i < c; i++)
+            sum += exp((double)x[i] - (double)x[best]);
+        double log_sum = (double)x[best] + log(sum);
+        hard += own * (log_sum - (double)x[label]);
+        for (size_t i = 0; i < c; i++) {
+            double weight = weights ? (double)weights[i] : 1, p = exp((double)x[i] - log_sum);
+            smooth += weight * (log_sum - (double)x[i]);
+            if (dlogits.data)
+                ((float *)dlogits.data)[n * c + i] =
+                    (float)(((1 - e) * own * (p - (i == label)) + e / (double)c * (all * p - weight)) / total);
+        }
+    }
+    loss->loss = ((1 - e) * hard + e / (double)c * smooth) / total;
+    return 0;
+}

@@ -1,0 +1,98 @@
+/* batch_norm.c -- Ioffe and Szegedy, "Batch normalization", ICML 2015: y = gamma (x - mean) / sqrt(var + eps) + beta. */
+#include <math.h>
+
+#include "device/check.h"
+#include "device/reference/reference.h"
+
+struct norm {
+    struct rn_array y, x, residual, dx, dresidual, dgamma, dbeta, dy;
+    const struct rn_norm *norm;
+    bool relu;
+};
+
+static void forward_channel(void *context, size_t c, int thread)
+{
+    (void)thread;
+    const struct norm *v = context;
+    const struct rn_norm *norm = v->norm;
+    struct rn_array x = v->x;
+    double count = (double)(x.n * x.h * x.w), mean = 0, var = 0;
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t i = 0; i < x.h * x.w; i++)
+            mean += *rn_reference_at(x, n, c, 0, i);
+    mean /= count;
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t i = 0; i < x.h * x.w; i++)
+            var += pow(*rn_reference_at(x, n, c, 0, i) - mean, 2);
+    var /= count;
+    double inv_std = 1 / sqrt(var + norm->eps), gamma = *rn_reference_of(norm->gamma, c), beta = *rn_reference_of(norm->beta, c);
+    double *running_mean = rn_reference_of(norm->running_mean, c), *running_var = rn_reference_of(norm->running_var, c);
+    *rn_reference_of(norm->mean, c) = mean;
+    *rn_reference_of(norm->inv_std, c) = inv_std;
+    *running_mean = (1 - norm->momentum) * *running_mean + norm->momentum * mean;
+    *running_var = (1 - norm->momentum) * *running_var + norm->momentum * var * count / (count - 1);
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t i = 0; i < x.h * x.w; i++) {
+            double y = gamma * (*rn_reference_at(x, n, c, 0, i) - mean) * inv_std + beta;
+            if (v->residual.data)
+                y += *rn_reference_at(v->residual, n, c, 0, i);
+            *rn_reference_at(v->y, n, c, 0, i) = v->relu && y < 0 ? 0 : y;
+        }
+}
+
+int rn_reference_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
+                            const struct rn_norm *norm, bool relu, struct rn_err *err)
+{
+    if (rn_check_batch_norm(y, x, residual, norm, err))
+        return -1;
+    struct norm v = { .y = y, .x = x, .residual = residual, .norm = norm, .relu = relu };
+    rn_pool_for(rn_reference_pool(dev), x.c, forward_channel, &v);
+    return 0;
+}
+
+/* The gradient before the ReLU. */
+static double before_relu(const struct norm *v, size_t n, size_t c, size_t i)
+{
+    return v->relu && !(*rn_reference_at(v->y, n, c, 0, i) > 0) ? 0 : *rn_reference_at(v->dy, n, c, 0, i);
+}
+
+static void backward_channel(void *context, size_t c, int thread)
+{
+    (void)thread;
+    const struct norm *v = context;
+    struct rn_array x = v->x;
+    double count = (double)(x.n * x.h * x.w), sum = 0, dot = 0;
+    double mean = *rn_reference_of(v->norm->mean, c), inv_std = *rn_reference_of(v->norm->inv_std, c);
+    double gamma = *rn_reference_of(v->norm->gamma, c);
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t i = 0; i < x.h * x.w; i++) {
+            sum += before_relu(v, n, c, i);
+            dot += before_relu(v, n, c, i) * (*rn_reference_at(x, n, c, 0, i) - mean) * inv_std;
+        }
+    *rn_reference_of(v->dbeta, c) += sum;
+    *rn_reference_of(v->dgamma, c) += dot;
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t i = 0; i < x.h * x.w; i++) {
+            double d = before_relu(v, n, c, i), normal = (*rn_reference_at(x, n, c, 0, i) - mean) * inv_std;
+            *rn_reference_at(v->dx, n, c, 0, i) += gamma * inv_std * (d - sum / count - normal * dot / count);
+            if (v->dresidual.data)
+                *rn_reference_at(v->dresidual, n, c, 0, i) += d;
+        }
+}
+
+int rn_reference_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
+                                     struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
+                                     struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
+                                     struct rn_err *err)
+{
+    if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err))
+        return -1;
+    struct norm v = { .y = y, .x = x, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = dy, .norm = norm,
+                      .relu = relu };
+    rn_reference_begin(dx, add & RN_ADD_DX);
+    rn_reference_begin(dresidual, add & RN_ADD_RESIDUAL);
+    rn_reference_begin(dgamma, add & RN_ADD_DW);
+    rn_reference_begin(dbeta, add & RN_ADD_DW);
+    rn_pool_for(rn_reference_pool(dev), x.c, backward_channel, &v);
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* conv2d.c -- y(n,k,p,q) = sum over c, r, s of x(n,c, p stride + r - padding, q stride + s - padding) w(k,c,r,s). */
+#include <math.h>
+
+#include "device/check.h"
+#include "device/reference/reference.h"
+
+struct conv {
+    struct rn_array y, x, w, dx, dw, dbias; /* y: dy in backward */
+    struct rn_window window;
+    struct rn_epilogue epilogue;
+};
+
+/* ---- forward ---- */
+
+static double output(const struct conv *v, size_t n, size_t k, size_t p, size_t q)
+{
+    double sum = 0;
+    size_t h, w;
+    for (size_t c = 0; c < v->x.c; c++)
+        for (size_t r = 0; r < v->window.r; r++)
+            for (size_t s = 0; s < v->window.s; s++)
+                if (rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w))
+                    sum += *rn_reference_at(v->x, n, c, h, w) * *rn_reference_at(v->w, k, c, r, s);
+    if (v->epilogue.bias.data)
+        sum += *rn_reference_of(v->epilogue.bias, k);
+    if (v->epilogue.residual.data)
+        sum += *rn_reference_at(v->epilogue.residual, n, k, p, q);
+    switch (v->epilogue.activation) {
+    case RN_ACT_NONE:
+        return sum;
+    case RN_ACT_RELU:
+        return sum < 0 ? 0 : sum; /* NaN stays */
+    case RN_ACT_SIGMOID:
+        return 1 / (1 + exp(-sum));
+    }
+    return sum;
+}
+
+/* One channel of one image. */
+static void forward_map(void *context, size_t i, int thread)
+{
+    (void)thread;
+    const struct conv *v = context;
+    for (size_t p = 0; p < v->y.h; p++)
+        for (size_t q = 0; q < v->y.w; q++)
+            *rn_reference_at(v->y, i / v->y.c, i % v->y.c, p, q) = output(v, i / v->y.c, i % v->y.c, p, q);
+}
+
+int rn_reference_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
+                        struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+{
+    (void)eval;
+    if (rn_check_conv2d(y, x, w, window, &epilogue, err))
+        return -1;
+    struct conv v = { .y = y, .x = x, .w = w, .window = window, .epilogue = epilogue };
+    rn_pool_for(rn_reference_pool(dev), y.n * y.c, forward_map, &v);
+    return 0;
+}
+
+/* ---- backward: what each output took from x and w, it gives back ---- */
+
+static void dx_image(void *context, size_t n, int thread)
+{
+    (void)thread;
+    const struct conv *v = context;
+    size_t h, w;
+    for (size_t k = 0; k < v->y.c; k++)
+        for (size_t p = 0; p < v->y.h; p++)
+            for (size_t q = 0; q < v->y.w; q++)
+                for (size_t c = 0; c < v->x.c; c++)
+                    for (size_t r = 0; r < v->window.r; r++)
+                        for (size_t s = 0; s < v->window.s; s++)
+                            if (rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w))
+                                *rn_reference_at(v->dx, n, c, h, w) +=
+                                    *rn_reference_at(v->y, n, k, p, q) * *rn_reference_at(v->w, k, c, r, s);
+}
+
+static void dw_channel(void *context, size_t k, int thread)
+{
+    (void)thread;
+    const struct conv *v = context;
+    size_t h, w;
+    for (size_t n = 0; n < v->y.n; n++)
+        for (size_t p = 0; p < v->y.h; p++)
+            for (size_t q = 0; q < v->y.w; q++)
+                for (size_t c = 0; c < v->x.c; c++)
+                    for (size_t r = 0; r < v->window.r; r++)
+                        for (size_t s = 0; s < v->window.s; s++)
+                            if (rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w))
+                                *rn_reference_at(v->dw, k, c, r, s) +=
+                                    *rn_reference_at(v->y, n, k, p, q) * *rn_reference_at(v->x, n, c, h, w);
+}
+
+static void dbias_channel(void *context, size_t k, int thread)
+{
+    (void)thread;
+    const struct conv *v = context;
+    for (size_t n = 0; n < v->y.n; n++)
+        for (size_t p = 0; p < v->y.h; p++)
+            for (size_t q = 0; q < v->y.w; q++)
+                *rn_reference_of(v->dbias, k) += *rn_reference_at(v->y, n, k, p, q);
+}
+
+int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
+                                 struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
+                                 unsigned add, struct rn_err *err)
+{
+    if (rn_check_conv2d_backward(dx, dw, dbias, dy, x, w, window, err))
+        return -1;
+    struct conv v = { .y = dy, .x = x, .w = w, .dx = dx, .dw = dw, .dbias = dbias, .window = window };
+    rn_reference_begin(dx, add & RN_ADD_DX);
+    rn_reference_begin(dw, add & RN_ADD_DW);
+    rn_reference_begin(dbias, add & RN_ADD_DW);
+    if (dx.data)
+        rn_pool_for(rn_reference_pool(dev), x.n, dx_image, &v);
+    if (dw.data)
+        rn_pool_for(rn_reference_pool(dev), dy.c, dw_channel, &v);
+    if (dbias.data)
+        rn_pool_for(rn_reference_pool(dev), dy.c, dbias_channel, &v);
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* gate.c -- a = x times the channel's gate, b = x times the pixel's gate; y is a + b, a b, or the larger of the two. */
+#include <math.h>
+
+#include "device/check.h"
+#include "device/reference/reference.h"
+
+static double combined(double a, double b, bool both, bool channel, enum rn_combine combine)
+{
+    if (!both)
+        return channel ? a : b;
+    switch (combine) {
+    case RN_COMBINE_SUM:
+        return a + b;
+    case RN_COMBINE_MUL:
+        return a * b;
+    case RN_COMBINE_MAX:
+        return a > b || isnan(a) ? a : b;
+    }
+    return NAN;
+}
+
+int rn_reference_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
+                      struct rn_array spatial, enum rn_combine combine, struct rn_err *err)
+{
+    (void)dev;
+    if (rn_check_gate(y, x, channel, spatial, err))
+        return -1;
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t c = 0; c < x.c; c++)
+            for (size_t h = 0; h < x.h; h++)
+                for (size_t w = 0; w < x.w; w++) {
+                    double value = *rn_reference_at(x, n, c, h, w);
+                    double a = channel.data ? value * *rn_reference_at(channel, n, c, 0, 0) : 0;
+                    double b = spatial.data ? value * *rn_reference_at(spatial, n, 0, h, w) : 0;
+                    *rn_reference_at(y, n, c, h, w) = combined(a, b, channel.data && spatial.data, channel.data, combine);
+                }
+    return 0;
+}
+
+/* dy/da, the other's dy/db being share(b, a). */
+static double share(double a, double b, enum rn_combine combine)
+{
+    switch (combine) {
+    case RN_COMBINE_SUM:
+        return 1;
+    case RN_COMBINE_MUL:
+        return b;
+    case RN_COMBINE_MAX:
+        return a == b ? 0.5 : a > b;
+    }
+    return NAN;
+}
+
+int rn_reference_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
+                               struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
+                               enum rn_combine combine, unsigned add, struct rn_err *err)
+{
+    (void)dev;
+    if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))
+        return -1;
+    bool both = channel.data && spatial.data;
+    rn_reference_begin(dx, add & RN_ADD_DX);
+    rn_reference_begin(dchannel, 0);
+    rn_reference_begin(dspatial, 0);
+    for (size_t n = 0; n < x.n; n++)
+        for (size_t c = 0; c < x.c; c++)
+            for (size_t h = 0; h < x.h; h++)
+                for (size_t w = 0; w < x.w; w++) {
+                    double value = *rn_reference_at(x, n, c, h, w), d = *rn_reference_at(dy, n, c, h, w);
+                    double of_channel = channel.data ? *rn_reference_at(channel, n, c, 0, 0) : 0;
+                    double of_pixel = spatial.data ? *rn_reference_at(spatial, n, 0, h, w) : 0;
+                    double a = value * of_channel, b = value * of_pixel;
+                    double da = d * (both ? share(a, b, combine) : 1), db = d * (both ? share(b, a, combine) : 1);
+                    *rn_reference_at(dx, n, c, h, w) += da * of_channel + db * of_pixel;
+                    if (channel.data)
+                        *rn_reference_at(dchannel, n, c, 0, 0) += da * value;
+                    if (spatial.data)
+                        *rn_reference_at(dspatial, n, 0, h, w) += db * value;
+                }
+    return 0;
+}

@@ -1,0 +1,49 @@
+/* softmax_loss.c -- cross entropy with class weights and label smoothing, as PyTorch's CrossEntropyLoss:
+ *
+ *     loss = ((1 - e) sum_n u[label_n] l(n, label_n) + e / C sum_n sum_i u[i] l(n, i)) / sum_n u[label_n]
+ *
+ * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. */
+#include <math.h>
+
+#include "device/check.h"
+#include "device/reference/reference.h"
+
+static double log_sum_exp(struct rn_array x, size_t n, size_t *largest)
+{
+    double sum = 0;
+    *largest = 0;
+    for (size_t i = 1; i < x.c; i++)
+        if (*rn_reference_at(x, n, i, 0, 0) > *rn_reference_at(x, n, *largest, 0, 0))
+            *largest = i;
+    for (size_t i = 0; i < x.c; i++)
+        sum += exp(*rn_reference_at(x, n, i, 0, 0) - *rn_reference_at(x, n, *largest, 0, 0));
+    return log(sum) + *rn_reference_at(x, n, *largest, 0, 0);
+}
+
+int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
+                              const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
+{
+    (void)dev;
+    if (rn_check_loss(dlogits, logits, labels, err))
+        return -1;
+    const float *u = options->class_weights;
+    double e = options->smoothing, classes = (double)logits.c, total = 0, sum = 0;
+    int64_t correct = 0;
+    for (size_t n = 0; n < logits.n; n++)
+        total += u ? (double)u[labels[n]] : 1;
+    rn_reference_begin(dlogits, 0);
+    for (size_t n = 0; n < logits.n; n++) {
+        size_t largest;
+        double lse = log_sum_exp(logits, n, &largest);
+        correct += largest == (size_t)labels[n];
+        for (size_t i = 0; i < logits.c; i++) {
+            /* The weight of l(n, i) in the loss; its derivative by x_nj is softmax_j - (i == j). */
+            double weight = ((i == (size_t)labels[n] ? 1 - e : 0) + e / classes) * (u ? (double)u[i] : 1) / total;
+            sum += weight * (lse - *rn_reference_at(logits, n, i, 0, 0));
+            for (size_t j = 0; j < logits.c && dlogits.data; j++)
+                *rn_reference_at(dlogits, n, j, 0, 0) += weight * (exp(*rn_reference_at(logits, n, j, 0, 0) - lse) - (i == j));
+        }
+    }
+    *loss = (struct rn_loss){ .loss = sum, .correct = correct };
+    return 0;
+}

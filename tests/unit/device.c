@@ -1,0 +1,784 @@
+/* device.c -- every operator of every device: the CPU against the reference, the reference's gradients against finite
+ * differences, and what device.h promises besides (threads, batches, what lies behind an output). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "device/device.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static struct rn_err err;
+
+#define check(call) check_call((call), #call, __LINE__)
+static void check_call(int rc, const char *what, int line)
+{
+    if (rc)
+        fail_msg("line %d: %s: %s", line, what, err.text);
+}
+
+/* ---- an operator's case: its arrays, and one way to call it ---- */
+
+enum { X, W, BIAS, RESIDUAL, Y, DY, DX, DW, DBIAS, DRESIDUAL, GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR, MEAN, INV_STD, CHANNEL, SPATIAL,
+       DCHANNEL, DSPATIAL, ARRAYS };
+
+struct row {
+    const char *name;
+    int (*forward)(struct rn_device *dev, const struct row *row, struct rn_array *a);
+    int (*backward)(struct rn_device *dev, const struct row *row, struct rn_array *a); /* NULL: there is none */
+    size_t n, c, h, w, k;
+    struct rn_window window;
+    bool bias, residual, relu, eval, few; /* few: many equal values */
+    enum rn_activation activation;
+    enum rn_combine combine;
+    unsigned gates; /* 1 channel, 2 spatial */
+    unsigned add;
+    double smoothing;
+    bool weights;
+    bool no_dx, no_dw;
+    double loose; /* the tolerance times this; 0: 1 */
+};
+
+static size_t slide(size_t size, size_t kernel, const struct row *r)
+{
+    return (size + 2 * r->window.padding - kernel) / r->window.stride + 1;
+}
+
+static struct rn_norm norm_of(struct rn_array *a)
+{
+    return (struct rn_norm){ .gamma = a[GAMMA], .beta = a[BETA], .running_mean = a[RUNNING_MEAN], .running_var = a[RUNNING_VAR],
+                             .mean = a[MEAN], .inv_std = a[INV_STD], .momentum = 0.1, .eps = 1e-5 };
+}
+
+static struct rn_array shape(size_t n, size_t c, size_t h, size_t w)
+{
+    return (struct rn_array){ NULL, n, c, h, w };
+}
+
+/* Which arrays an operator takes, by shape; n 0: not this one. */
+
+static void conv_shapes(const struct row *r, struct rn_array *a)
+{
+    struct rn_array y = shape(r->n, r->k, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r));
+    a[X] = shape(r->n, r->c, r->h, r->w);
+    a[W] = shape(r->k, r->c, r->window.r, r->window.s);
+    a[Y] = a[DY] = y;
+    if (!r->no_dx)
+        a[DX] = a[X];
+    if (!r->no_dw)
+        a[DW] = a[W];
+    if (r->bias)
+        a[BIAS] = a[DBIAS] = shape(1, r->k, 1, 1);
+    if (r->residual)
+        a[RESIDUAL] = y;
+}
+
+static void norm_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[Y] = a[DY] = a[DX] = shape(r->n, r->c, r->h, r->w);
+    if (r->residual)
+        a[RESIDUAL] = a[DRESIDUAL] = a[X];
+    for (int i = GAMMA; i <= INV_STD; i++)
+        a[i] = shape(1, r->c, 1, 1);
+    a[DW] = a[DBIAS] = a[GAMMA];
+}
+
+static void fold_shapes(const struct row *r, struct rn_array *a)
+{
+    a[W] = a[Y] = shape(r->k, r->c, r->h, r->w);
+    for (int i = GAMMA; i <= RUNNING_VAR; i++)
+        a[i] = shape(1, r->k, 1, 1);
+    a[DBIAS] = a[GAMMA]; /* bias2 */
+}
+
+static void pool_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[DX] = shape(r->n, r->c, r->h, r->w);
+    a[Y] = a[DY] = r->window.r ? shape(r->n, r->c, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r)) : shape(r->n, r->c, 1, 1);
+}
+
+static void gate_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[Y] = a[DY] = a[DX] = shape(r->n, r->c, r->h, r->w);
+    if (r->gates & 1)
+        a[CHANNEL] = a[DCHANNEL] = shape(r->n, r->c, 1, 1);
+    if (r->gates & 2)
+        a[SPATIAL] = a[DSPATIAL] = shape(r->n, 1, r->h, r->w);
+}
+
+static void loss_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[DX] = shape(r->n, r->c, 1, 1);
+    a[Y] = shape(1, 2, 1, 1); /* loss and correct */
+    a[DY] = shape(1, 2, 1, 1);
+}
+
+static void activation_shapes(const struct row *r, struct rn_array *a)
+{
+    a[Y] = a[DY] = a[DX] = shape(r->n, r->c, r->h, r->w);
+}
+
+/* The calls. */
+
+static int conv(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->conv2d(dev, a[Y], a[X], a[W], r->window, (struct rn_epilogue){ a[BIAS], a[RESIDUAL], r->activation },
+                              r->eval, &err);
+}
+
+static int conv_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->conv2d_backward(dev, a[DX], a[DW], a[DBIAS], a[DY], a[X], a[W], r->window, r->add, &err);
+}
+
+static int norm(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    struct rn_norm n = norm_of(a);
+    return dev->class->batch_norm(dev, a[Y], a[X], a[RESIDUAL], &n, r->relu, &err);
+}
+
+static int norm_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    struct rn_norm n = norm_of(a);
+    return dev->class->batch_norm_backward(dev, a[DX], a[DRESIDUAL], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->relu, r->add, &err);
+}
+
+static int fold(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    (void)r;
+    struct rn_norm n = norm_of(a);
+    return dev->class->fold(dev, a[Y], a[DBIAS], a[W], &n, &err);
+}
+
+static int max_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->max_pool(dev, a[Y], a[X], r->window, &err);
+}
+
+static int max_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->max_pool_backward(dev, a[DX], a[DY], a[X], a[Y], r->window, r->add, &err);
+}
+
+static int mean_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    (void)r;
+    return dev->class->mean_pool(dev, a[Y], a[X], &err);
+}
+
+static int mean_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->mean_pool_backward(dev, a[DX], a[DY], r->add, &err);
+}
+
+static int gate(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->gate(dev, a[Y], a[X], a[CHANNEL], a[SPATIAL], r->combine, &err);
+}
+
+static int gate_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->gate_backward(dev, a[DX], a[DCHANNEL], a[DSPATIAL], a[DY], a[X], a[CHANNEL], a[SPATIAL], r->combine, r->add,
+                                     &err);
+}
+
+static int activation_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->activation_backward(dev, a[DX], a[DY], a[Y], r->activation, &err);
+}
+
+static double *doubles(struct rn_array a)
+{
+    return a.data; /* the reference's memory */
+}
+
+static size_t count(struct rn_array a)
+{
+    return a.n * a.c * a.h * a.w;
+}
+
+/* The loss as an array, so that it is compared as any other output. On the reference it keeps its double. */
+static int loss_call(struct rn_device *dev, const struct row *r, struct rn_array *a, struct rn_array dlogits)
+{
+    static const float weights[] = { 0.5f, 2, 1.25f, 0.75f, 3, 1, 0.125f, 1.5f };
+    int64_t labels[64];
+    struct rn_loss loss;
+    assert_true(r->n <= LENGTH(labels) && r->c <= LENGTH(weights));
+    for (size_t i = 0; i < r->n; i++)
+        labels[i] = (int64_t)(i * 5 % r->c);
+    struct rn_loss_options options = { r->weights ? weights : NULL, r->smoothing };
+    if (dev->class->softmax_loss(dev, &loss, dlogits, a[X], labels, &options, &err))
+        return -1;
+    if (strcmp(dev->class->name, "reference") != 0)
+        return dev->class->upload(dev, a[Y], (float[]){ (float)loss.loss, (float)loss.correct }, &err);
+    doubles(a[Y])[0] = loss.loss;
+    doubles(a[Y])[1] = (double)loss.correct;
+    return 0;
+}
+
+static int loss(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return loss_call(dev, r, a, (struct rn_array){ 0 });
+}
+
+static int loss_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return loss_call(dev, r, a, a[DX]);
+}
+
+#define CONV .forward = conv, .backward = conv_backward
+#define NORM .forward = norm, .backward = norm_backward
+#define MAX_POOL .forward = max_pool, .backward = max_pool_backward
+#define MEAN_POOL .forward = mean_pool, .backward = mean_pool_backward
+#define GATE .forward = gate, .backward = gate_backward
+#define LOSS .forward = loss, .backward = loss_backward
+#define ADD_ALL (RN_ADD_DX | RN_ADD_DW | RN_ADD_RESIDUAL)
+#define WINDOW(r_, s_, stride_, padding_) .window = { r_, s_, stride_, padding_ }
+
+static const struct row rows[] = {
+    { "conv 1x1", CONV, 2, 5, 7, 6, 3, WINDOW(1, 1, 1, 0) },
+    { "conv 1x1 bias residual relu", CONV, 3, 64, 9, 5, 17, WINDOW(1, 1, 1, 0), .bias = true, .residual = true, .activation = RN_ACT_RELU },
+    { "conv 1x1 add", CONV, 2, 6, 4, 4, 9, WINDOW(1, 1, 1, 0), .bias = true, .add = ADD_ALL },
+    { "conv 1x1 stride 2", CONV, 2, 17, 9, 8, 6, WINDOW(1, 1, 2, 0) },
+    { "conv 1x1 stride 2 add", CONV, 2, 3, 8, 9, 64, WINDOW(1, 1, 2, 0), .add = ADD_ALL },
+    { "conv 1x1 padding", CONV, 1, 3, 4, 5, 2, WINDOW(1, 1, 1, 1) },
+    { "linear", CONV, 5, 64, 1, 1, 6, WINDOW(1, 1, 1, 0), .bias = true },
+    { "linear relu, one image", CONV, 1, 32, 1, 1, 2, WINDOW(1, 1, 1, 0), .bias = true, .activation = RN_ACT_RELU },
+    { "linear sigmoid", CONV, 4, 5, 1, 1, 17, WINDOW(1, 1, 1, 0), .bias = true, .activation = RN_ACT_SIGMOID },
+    { "linear, eval", CONV, 5, 64, 1, 1, 6, WINDOW(1, 1, 1, 0), .bias = true, .eval = true },
+    { "conv 3x3", CONV, 2, 3, 8, 11, 5, WINDOW(3, 3, 1, 1) },
+    { "conv 3x3 residual relu", CONV, 3, 17, 7, 7, 6, WINDOW(3, 3, 1, 1), .residual = true, .activation = RN_ACT_RELU },
+    { "conv 3x3 eval", CONV, 3, 17, 7, 7, 6, WINDOW(3, 3, 1, 1), .bias = true, .residual = true, .activation = RN_ACT_RELU, .eval = true },
+    { "conv 3x3 add", CONV, 2, 5, 9, 4, 17, WINDOW(3, 3, 1, 1), .bias = true, .add = ADD_ALL },
+    { "conv 3x3 stride 2", CONV, 5, 6, 9, 10, 64, WINDOW(3, 3, 2, 1), .bias = true, .activation = RN_ACT_SIGMOID },
+    { "conv 3x3 stride 2 add dx only", CONV, 2, 64, 7, 5, 3, WINDOW(3, 3, 2, 1), .add = RN_ADD_DX },
+    { "conv 3x3 without padding, add dw only", CONV, 2, 3, 6, 7, 5, WINDOW(3, 3, 1, 0), .bias = true, .add = RN_ADD_DW },
+    { "conv 3x3 on one pixel", CONV, 2, 5, 1, 1, 3, WINDOW(3, 3, 1, 1) },
+    { "conv 3x3 on a line, stride 2", CONV, 2, 5, 1, 9, 3, WINDOW(3, 3, 2, 1) },
+    { "conv 3x3 many channels", CONV, 3, 130, 5, 6, 140, WINDOW(3, 3, 1, 1), .add = RN_ADD_DW },
+    { "conv 3x3 many channels eval", CONV, 2, 70, 6, 5, 270, WINDOW(3, 3, 1, 1), .bias = true, .eval = true },
+    { "conv 3x3 large map", CONV, 2, 6, 40, 38, 5, WINDOW(3, 3, 1, 1), .bias = true, .residual = true, .activation = RN_ACT_RELU },
+    { "conv 3x3 large map eval", CONV, 2, 6, 40, 38, 5, WINDOW(3, 3, 1, 1), .bias = true, .eval = true },
+    { "conv 3x3 wide map", CONV, 1, 3, 2, 301, 4, WINDOW(3, 3, 1, 1), .bias = true },
+    { "conv 3x5, padding 3", CONV, 1, 5, 7, 6, 3, WINDOW(3, 5, 1, 3) },
+    { "conv 3x3 stride 3", CONV, 2, 3, 11, 10, 4, WINDOW(3, 3, 3, 0), .add = RN_ADD_DX },
+    { "conv 7x7 stride 2", CONV, 2, 3, 21, 18, 17, WINDOW(7, 7, 2, 3) },
+    { "conv 7x7 to one channel", CONV, 3, 64, 7, 7, 1, WINDOW(7, 7, 1, 3), .bias = true, .activation = RN_ACT_SIGMOID },
+    { "conv 7x7 to one channel add", CONV, 2, 17, 2, 3, 1, WINDOW(7, 7, 1, 3), .bias = true, .add = ADD_ALL },
+    { "conv 7x7 stride 2, dw only", CONV, 3, 3, 13, 15, 5, WINDOW(7, 7, 2, 3), .no_dx = true },
+    { "conv 3x3, dx only", CONV, 2, 3, 5, 5, 5, WINDOW(3, 3, 1, 1), .no_dw = true },
+
+    { "norm", NORM, 3, 5, 6, 7 },
+    { "norm relu", NORM, 2, 17, 5, 5, .relu = true },
+    { "norm residual relu", NORM, 4, 64, 3, 5, .residual = true, .relu = true },
+    { "norm residual", NORM, 5, 3, 2, 1, .residual = true },
+    { "norm add", NORM, 2, 6, 4, 3, .residual = true, .relu = true, .add = ADD_ALL },
+    { "norm add residual only", NORM, 2, 6, 4, 3, .residual = true, .add = RN_ADD_RESIDUAL },
+    { "norm of two numbers", NORM, 2, 3, 1, 1, .relu = true, .loose = 1000 }, /* dx is a small difference */
+    { "norm, several chunks", NORM, 3, 700, 8, 9, .residual = true, .relu = true },
+
+    { "fold", .forward = fold, .c = 5, .h = 3, .w = 3, .k = 17 },
+    { "fold 1x1", .forward = fold, .c = 64, .h = 1, .w = 1, .k = 6 },
+
+    { "max pool 3/2/1", MAX_POOL, 2, 17, 9, 11, WINDOW(3, 3, 2, 1) },
+    { "max pool 3/2/1 even", MAX_POOL, 3, 64, 8, 6, WINDOW(3, 3, 2, 1), .add = RN_ADD_DX },
+    { "max pool 3/2/1 equal values", MAX_POOL, 5, 6, 7, 7, WINDOW(3, 3, 2, 1), .few = true },
+    { "max pool 2/2", MAX_POOL, 1, 3, 7, 6, WINDOW(2, 2, 2, 0) },
+    { "max pool 3/1/1 equal values", MAX_POOL, 2, 5, 5, 4, WINDOW(3, 3, 1, 1), .few = true },
+    { "max pool of one pixel", MAX_POOL, 1, 3, 1, 1, WINDOW(3, 3, 2, 1) },
+    { "mean pool", MEAN_POOL, 3, 17, 7, 7 },
+    { "mean pool add", MEAN_POOL, 2, 130, 5, 1, .add = RN_ADD_DX },
+    { "mean pool of one pixel", MEAN_POOL, 1, 3, 1, 1 },
+
+    { "gate channel", GATE, 3, 17, 5, 4, .gates = 1 },
+    { "gate spatial", GATE, 2, 6, 7, 7, .gates = 2, .add = RN_ADD_DX },
+    { "gate channel, mul", GATE, 1, 5, 3, 3, .gates = 1, .combine = RN_COMBINE_MUL },
+    { "gate spatial, max", GATE, 1, 5, 3, 3, .gates = 2, .combine = RN_COMBINE_MAX },
+    { "gate sum", GATE, 3, 64, 3, 5, .gates = 3 },
+    { "gate sum add", GATE, 2, 3, 1, 1, .gates = 3, .add = RN_ADD_DX },
+    { "gate mul", GATE, 2, 17, 4, 3, .gates = 3, .combine = RN_COMBINE_MUL },
+    { "gate max", GATE, 5, 6, 5, 3, .gates = 3, .combine = RN_COMBINE_MAX },
+    { "gate max equal values", GATE, 2, 6, 4, 4, .gates = 3, .combine = RN_COMBINE_MAX, .few = true, .add = RN_ADD_DX },
+
+    { "loss", LOSS, 5, 6 },
+    { "loss of one image", LOSS, 1, 6 },
+    { "loss weighted", LOSS, 7, 8, .weights = true },
+    { "loss smoothed", LOSS, 4, 3, .smoothing = 0.125 },
+    { "loss weighted and smoothed", LOSS, 9, 6, .weights = true, .smoothing = 0.25 },
+
+    { "activation none", .backward = activation_backward, .n = 2, .c = 5, .h = 3, .w = 3 },
+    { "activation relu", .backward = activation_backward, .n = 3, .c = 17, .h = 5, .w = 3, .activation = RN_ACT_RELU },
+    { "activation sigmoid", .backward = activation_backward, .n = 2, .c = 64, .h = 3, .w = 1, .activation = RN_ACT_SIGMOID },
+};
+
+static void shapes_of(const struct row *r, struct rn_array *a)
+{
+    memset(a, 0, ARRAYS * sizeof *a);
+    if (r->backward == conv_backward)
+        conv_shapes(r, a);
+    else if (r->backward == norm_backward)
+        norm_shapes(r, a);
+    else if (r->forward == fold)
+        fold_shapes(r, a);
+    else if (r->forward == max_pool || r->forward == mean_pool)
+        pool_shapes(r, a);
+    else if (r->forward == gate)
+        gate_shapes(r, a);
+    else if (r->forward == loss)
+        loss_shapes(r, a);
+    else
+        activation_shapes(r, a);
+}
+
+/* ---- memory with sentinels behind it ---- */
+
+enum { GUARD = 64 };
+static const unsigned char pattern = 0xa5;
+
+static void allocate(struct rn_device *dev, struct rn_array *a)
+{
+    for (int i = 0; i < ARRAYS; i++) {
+        if (!a[i].n)
+            continue;
+        size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64) / 64);
+        a[i].data = dev->class->alloc(dev, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w) + GUARD, &err);
+        assert_non_null(a[i].data);
+        memset((char *)a[i].data + bytes, pattern, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w) + GUARD - bytes);
+    }
+}
+
+static void release(struct rn_device *dev, struct rn_array *a, const char *name)
+{
+    for (int i = 0; i < ARRAYS; i++) {
+        if (!a[i].data)
+            continue;
+        size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64) / 64);
+        size_t end = dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w) + GUARD;
+        for (size_t at = bytes; at < end; at++)
+            if (((unsigned char *)a[i].data)[at] != pattern)
+                fail_msg("%s on %s: byte %zu behind array %d was written to", name, dev->class->name, at - bytes, i);
+        dev->class->free(dev, a[i].data);
+    }
+}
+
+/* ---- numbers ---- */
+
+/* Random values of an array, the same for any device and thread count. Multiples of 2^-12 from about -3 to 3. */
+static float *values(const struct row *r, int array, struct rn_array a)
+{
+    struct rn_rng rng = rn_rng(1, RN_FOR_INIT, (uint64_t)array, (uint32_t)(r - rows) % LENGTH(rows));
+    float *x = malloc(count(a) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < count(a); i++) {
+        double value = rn_rng_uniform(&rng, -3, 3);
+        if (r->few && (array == X || array == CHANNEL || array == SPATIAL))
+            value = rint(value);
+        if (array == RUNNING_VAR || array == GAMMA)
+            value = 0.25 + fabs(value);
+        if (array == W)
+            value /= 4;
+        x[i] = (float)(rint(value * 0x1p12) * 0x1p-12);
+    }
+    return x;
+}
+
+static void upload_all(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    for (int i = 0; i < ARRAYS; i++) {
+        if (!a[i].n)
+            continue;
+        float *x = values(r, i, a[i]);
+        if (r->activation == RN_ACT_SIGMOID && !r->forward && i == Y)
+            for (size_t j = 0; j < count(a[i]); j++)
+                x[j] = (float)(1 / (1 + exp(-(double)x[j])));
+        check(dev->class->upload(dev, a[i], x, &err));
+        free(x);
+    }
+}
+
+static float *download(struct rn_device *dev, struct rn_array a)
+{
+    float *x = malloc(count(a) * sizeof *x);
+    assert_non_null(x);
+    check(dev->class->download(dev, x, a, &err));
+    return x;
+}
+
+/* Forward and backward, from the same random numbers everywhere (outputs too: add finds them there). */
+static void run(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    shapes_of(r, a);
+    allocate(dev, a);
+    upload_all(dev, r, a);
+    if (r->forward)
+        check(r->forward(dev, r, a));
+    if (r->backward)
+        check(r->backward(dev, r, a));
+}
+
+static struct rn_device *device(const char *name, int threads)
+{
+    struct rn_device *dev;
+    check(rn_device_open(&dev, name, threads, &err));
+    return dev;
+}
+
+/* ---- the tests ---- */
+
+static void cpu_agrees_with_reference(void **state)
+{
+    (void)state;
+    struct rn_device *cpu = device("cpu", 2), *reference = device("reference", 2);
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+        struct rn_array a[ARRAYS], b[ARRAYS];
+        run(cpu, r, a);
+        run(reference, r, b);
+        for (int i = 0; i < ARRAYS; i++) {
+            if (!a[i].n)
+                continue;
+            float *x = download(cpu, a[i]), *y = download(reference, b[i]);
+            double largest = 0, loose = r->loose > 0 ? r->loose : 1;
+            for (size_t j = 0; j < count(a[i]); j++)
+                largest = fmax(largest, fabs((double)y[j]));
+            for (size_t j = 0; j < count(a[i]); j++)
+                if (!(fabs((double)x[j] - (double)y[j]) <= loose * (2e-6 * largest + 1e-5 * fabs((double)y[j]))))
+                    fail_msg("%s: array %d, element %zu: %.9g, not %.9g (largest %g)", r->name, i, j, (double)x[j], (double)y[j], largest);
+            free(x);
+            free(y);
+        }
+        release(cpu, a, r->name);
+        release(reference, b, r->name);
+    }
+    rn_device_close(cpu);
+    rn_device_close(reference);
+}
+
+/* L = sum of y dy: a random linear functional of the output. The loss is one already. */
+static double functional(struct rn_device *reference, const struct row *r, struct rn_array *a)
+{
+    double sum = 0;
+    check(r->forward(reference, r, a));
+    if (r->forward == loss)
+        return doubles(a[Y])[0];
+    for (size_t i = 0; i < count(a[Y]); i++)
+        sum += doubles(a[Y])[i] * doubles(a[DY])[i];
+    return sum;
+}
+
+/* dL by one number, from three steps: where L has a kink between them, no number is right, and that one is skipped. */
+static bool slope(struct rn_device *reference, const struct row *r, struct rn_array *a, double *x, double *result)
+{
+    double at = *x, middle = functional(reference, r, a), step = 0x1p-16, up, down;
+    *x = at + step;
+    up = (functional(reference, r, a) - middle) / step;
+    *x = at - step;
+    down = (middle - functional(reference, r, a)) / step;
+    *x = at;
+    *result = (up + down) / 2;
+    return fabs(up - down) <= 1e-3 * (1 + fabs(up));
+}
+
+static void gradients_are_slopes(void **state)
+{
+    (void)state;
+    static const struct { int of, gradient; unsigned bit; } pairs[] = {
+        { X, DX, RN_ADD_DX }, { W, DW, RN_ADD_DW }, { BIAS, DBIAS, RN_ADD_DW }, { GAMMA, DW, RN_ADD_DW }, { BETA, DBIAS, RN_ADD_DW },
+        { RESIDUAL, DRESIDUAL, RN_ADD_RESIDUAL }, { CHANNEL, DCHANNEL, 0 }, { SPATIAL, DSPATIAL, 0 },
+    };
+    struct rn_device *reference = device("reference", 1);
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+        if (!r->forward || !r->backward || r->few || r->c * r->k > 2000 || r->c > 200)
+            continue;
+        struct rn_array a[ARRAYS], b[ARRAYS];
+        run(reference, r, a);
+        shapes_of(r, b);
+        allocate(reference, b);
+        upload_all(reference, r, b); /* what the gradients were before */
+        if (r->forward == conv) {
+            /* conv2d_backward wants the gradient before the activation: the network's own order of calls. */
+            check(conv(reference, r, a));
+            struct rn_array before = a[DY];
+            struct rn_array inside = a[DY];
+            inside.data = reference->class->alloc(reference, reference->class->bytes(inside.n, inside.c, inside.h, inside.w), &err);
+            assert_non_null(inside.data);
+            check(reference->class->activation_backward(reference, inside, before, a[Y], r->activation, &err));
+            for (int i = DX; i <= DBIAS; i++)
+                if (a[i].n)
+                    memcpy(a[i].data, b[i].data, count(a[i]) * sizeof(double));
+            a[DY] = inside;
+            check(conv_backward(reference, r, a));
+            a[DY] = before;
+            reference->class->free(reference, inside.data);
+        }
+        size_t tried = 0, kinks = 0;
+        for (size_t i = 0; i < LENGTH(pairs); i++) {
+            struct rn_array of = a[pairs[i].of], gradient = a[pairs[i].gradient];
+            if (!of.n || !gradient.n)
+                continue;
+            size_t stride = 1 + count(of) / 24; /* not every number of a large array */
+            for (size_t j = 0; j < count(of); j += stride) {
+                double want, got = doubles(gradient)[j];
+                if (r->add & pairs[i].bit)
+                    got -= doubles(b[pairs[i].gradient])[j];
+                tried++;
+                if (!slope(reference, r, a, doubles(of) + j, &want))
+                    kinks++;
+                else if (!(fabs(got - want) <= 1e-5 + 1e-5 * fabs(want)))
+                    fail_msg("%s: gradient %d, element %zu: %.9g, but the slope is %.9g", r->name, pairs[i].gradient, j, got, want);
+            }
+        }
+        if (!tried || kinks * 5 > tried)
+            fail_msg("%s: %zu slopes tried, %zu of them at a kink", r->name, tried, kinks);
+        release(reference, a, r->name);
+        release(reference, b, r->name);
+    }
+    rn_device_close(reference);
+}
+
+static void threads_do_not_matter(void **state)
+{
+    (void)state;
+    static const int counts[] = { 1, 2, 5 };
+    struct rn_device *dev[LENGTH(counts)];
+    for (size_t i = 0; i < LENGTH(counts); i++)
+        dev[i] = device("cpu", counts[i]);
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+        struct rn_array first[ARRAYS], other[ARRAYS];
+        run(dev[0], r, first);
+        for (size_t i = 1; i < LENGTH(counts); i++) {
+            run(dev[i], r, other);
+            for (int j = 0; j < ARRAYS; j++)
+                if (first[j].n && memcmp(first[j].data, other[j].data, count(first[j]) * sizeof(float)) != 0)
+                    fail_msg("%s: array %d differs with %d threads", r->name, j, counts[i]);
+            release(dev[i], other, r->name);
+        }
+        release(dev[0], first, r->name);
+    }
+    for (size_t i = 0; i < LENGTH(counts); i++)
+        rn_device_close(dev[i]);
+}
+
+/* In evaluation an image gives the same bits alone, in a batch and at any place of it. */
+static void eval_does_not_see_the_batch(void **state)
+{
+    (void)state;
+    static const struct row cases[] = {
+        { "1x1", CONV, 3, 64, 14, 14, 96, WINDOW(1, 1, 1, 0), .eval = true },
+        { "3x3", CONV, 3, 64, 28, 28, 32, WINDOW(3, 3, 1, 1), .eval = true },
+        { "3x3 small", CONV, 3, 160, 7, 7, 300, WINDOW(3, 3, 1, 1), .eval = true },
+        { "3x3 stride 2", CONV, 3, 17, 15, 13, 33, WINDOW(3, 3, 2, 1), .eval = true },
+        { "7x7 stride 2", CONV, 3, 3, 61, 59, 64, WINDOW(7, 7, 2, 3), .eval = true },
+        { "7x7 to one", CONV, 3, 64, 7, 7, 1, WINDOW(7, 7, 1, 3), .bias = true, .activation = RN_ACT_SIGMOID, .eval = true },
+        { "linear", CONV, 3, 512, 1, 1, 6, WINDOW(1, 1, 1, 0), .bias = true, .eval = true },
+    };
+    struct rn_device *cpu = device("cpu", 2);
+    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
+        struct rn_array a[ARRAYS];
+        run(cpu, r, a);
+        struct rn_array alone = a[X], out = a[Y];
+        size_t in_size = count(a[X]) / 3, out_size = count(a[Y]) / 3;
+        alone.n = out.n = 1;
+        out.data = malloc(out_size * sizeof(float));
+        float *moved = malloc(3 * in_size * sizeof *moved), *result = malloc(3 * out_size * sizeof *result), *x = a[X].data, *y = a[Y].data;
+        assert_true(out.data && moved && result);
+        for (size_t i = 0; i < 3; i++) {
+            alone.data = x + i * in_size;
+            check(conv(cpu, r, (struct rn_array[ARRAYS]){ [X] = alone, [W] = a[W], [BIAS] = a[BIAS], [Y] = out }));
+            if (memcmp(out.data, y + i * out_size, out_size * sizeof(float)) != 0)
+                fail_msg("%s: image %zu alone differs", r->name, i);
+            memcpy(moved + (i + 1) % 3 * in_size, alone.data, in_size * sizeof *moved);
+        }
+        struct rn_array in = a[X], all = a[Y];
+        in.data = moved;
+        all.data = result;
+        check(conv(cpu, r, (struct rn_array[ARRAYS]){ [X] = in, [W] = a[W], [BIAS] = a[BIAS], [Y] = all }));
+        for (size_t i = 0; i < 3; i++)
+            if (memcmp(result + (i + 1) % 3 * out_size, y + i * out_size, out_size * sizeof(float)) != 0)
+                fail_msg("%s: image %zu differs at another place", r->name, i);
+        free(out.data);
+        free(moved);
+        free(result);
+        release(cpu, a, r->name);
+    }
+    rn_device_close(cpu);
+}
+
+static void sgd_is_pytorchs(void **state)
+{
+    (void)state;
+    enum { N = 70001 };
+    static const char *const names[] = { "cpu", "reference" };
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct rn_device *dev = device(names[i], 2);
+        const struct rn_device_class *on = dev->class;
+        size_t bytes = on->bytes(1, N, 1, 1);
+        struct rn_array w = shape(1, N, 1, 1), v = w, g = w;
+        w.data = on->alloc(dev, bytes, &err);
+        v.data = on->alloc(dev, bytes, &err);
+        g.data = on->alloc(dev, bytes, &err);
+        assert_true(w.data && v.data && g.data);
+        check(on->fill(dev, w, 2, &err));
+        check(on->fill(dev, v, 77, &err)); /* not looked at in the first step */
+        check(on->fill(dev, g, 0.5, &err));
+        struct rn_sgd options = { .lr = 0.25, .momentum = 0.5, .wd = 0.125, .first = true };
+        check(on->sgd(dev, w.data, v.data, g.data, bytes, options, &err));
+        options.first = false;
+        check(on->sgd(dev, w.data, v.data, g.data, bytes, options, &err));
+        float *x = download(dev, w);
+        /* v = 0.5 + 0.25 = 0.75, w = 1.8125; v = 0.375 + 0.5 + 0.2265625 = 1.1015625, w = 1.537109375. */
+        for (size_t j = 0; j < N; j++)
+            if (x[j] != 1.537109375f)
+                fail_msg("%s: element %zu is %.9g", names[i], j, (double)x[j]);
+        free(x);
+        on->free(dev, w.data);
+        on->free(dev, v.data);
+        on->free(dev, g.data);
+        rn_device_close(dev);
+    }
+}
+
+/* Values by hand, so that the reference is not only compared with itself. */
+static void known_values(void **state)
+{
+    (void)state;
+    struct rn_device *dev = device("reference", 1);
+    double x[4] = { 1, 2, 3, 4 }, w[4] = { 1, 10, 100, 1000 }, y[9], bias[1] = { 0.5 };
+    struct rn_window window = { 2, 2, 1, 1 };
+    check(dev->class->conv2d(dev, (struct rn_array){ y, 1, 1, 3, 3 }, (struct rn_array){ x, 1, 1, 2, 2 },
+                             (struct rn_array){ w, 1, 1, 2, 2 }, window, (struct rn_epilogue){ .bias = { bias, 1, 1, 1, 1 } }, false,
+                             &err));
+    static const double want[9] = { 1000.5, 2100.5, 200.5, 3010.5, 4321.5, 402.5, 30.5, 43.5, 4.5 };
+    for (int i = 0; i < 9; i++)
+        assert_true(y[i] == want[i]);
+    int64_t labels[2] = { 1, 0 }; /* softmax of (0, log 3) is (1/4, 3/4) */
+    double logits[4] = { 0, log(3), 0, log(3) };
+    struct rn_loss result;
+    check(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ logits, 2, 2, 1, 1 }, labels,
+                                   &(struct rn_loss_options){ 0 }, &err));
+    assert_int_equal(result.correct, 1);
+    assert_true(fabs(result.loss - (log(4) - log(3) + log(4)) / 2) <= 1e-12);
+    check(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ logits, 2, 2, 1, 1 }, labels,
+                                   &(struct rn_loss_options){ (float[]){ 1, 3 }, 0.5 }, &err));
+    /* Own: (3 log 4/3 + log 4) / 4; over all classes, for each image: (log 4 + 3 log 4/3) / 4, times 2 images / 2 classes. */
+    assert_true(fabs(result.loss - (log(4) + 3 * log(4. / 3)) / 4) <= 1e-12);
+    rn_device_close(dev);
+}
+
+static void images_are_normalised(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "cpu", "reference" };
+    static const double mean[3] = { 0.5, 0.25, 0.125 }, std[3] = { 0.5, 0.25, 2 };
+    static const uint8_t pixels[2 * 2 * 3] = { 0, 255, 51, 102, 153, 204, 255, 0, 1, 2, 3, 4 };
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct rn_device *dev = device(names[i], 2);
+        struct rn_array y = shape(2, 3, 1, 2);
+        y.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 2), &err);
+        check(dev->class->upload_images(dev, y, pixels, mean, std, &err));
+        float *x = download(dev, y);
+        for (size_t n = 0; n < 2; n++)
+            for (size_t c = 0; c < 3; c++)
+                for (size_t w = 0; w < 2; w++) {
+                    double want = (pixels[(n * 2 + w) * 3 + c] / 255.0 - mean[c]) / std[c];
+                    assert_true(fabs((double)x[(n * 3 + c) * 2 + w] - want) <= 1e-6);
+                }
+        free(x);
+        dev->class->free(dev, y.data);
+        rn_device_close(dev);
+    }
+}
+
+static void not_a_number_is_not_lost(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "cpu", "reference" };
+    for (size_t i = 0; i < LENGTH(names); i++)
+        for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+            if (!r->forward || r->forward == fold)
+                continue;
+            struct rn_device *dev = device(names[i], 1);
+            struct rn_array a[ARRAYS];
+            shapes_of(r, a);
+            allocate(dev, a);
+            upload_all(dev, r, a);
+            check(dev->class->fill(dev, a[X], NAN, &err));
+            check(r->forward(dev, r, a));
+            float *y = download(dev, a[Y]);
+            size_t middle = r->forward == loss ? 0 : (a[Y].h / 2) * a[Y].w + a[Y].w / 2; /* not one that sees padding only */
+            if (!isnan(y[middle]))
+                fail_msg("%s on %s: %g", r->name, names[i], (double)y[middle]);
+            free(y);
+            release(dev, a, r->name);
+            rn_device_close(dev);
+        }
+}
+
+static void expect_error(const char *spec, int exit, const char *text)
+{
+    struct rn_device *dev = NULL;
+    err = (struct rn_err){ 0 };
+    assert_int_equal(rn_device_open(&dev, spec, 1, &err), -1);
+    assert_int_equal(err.exit, exit);
+    if (!strstr(err.text, text))
+        fail_msg("%s: \"%s\" does not say \"%s\"", spec, err.text, text);
+    assert_null(strchr(err.text, '\n'));
+    assert_null(dev);
+}
+
+static void errors(void **state)
+{
+    (void)state;
+    expect_error("tpu", RN_EXIT_USAGE, "cpu, reference");
+    expect_error("", RN_EXIT_USAGE, "cpu");
+    expect_error("cpu:0", RN_EXIT_USAGE, "cpu:0");
+    expect_error("cuda", RN_EXIT_SYSTEM, "CUDA");
+    expect_error("cuda:0,1", RN_EXIT_SYSTEM, "CUDA");
+    const char *given = getenv("RN_CPU");
+    char *was = given ? strdup(given) : NULL;
+    setenv("RN_CPU", "mmx", 1);
+    expect_error("cpu", RN_EXIT_USAGE, "RN_CPU=mmx");
+    was ? setenv("RN_CPU", was, 1) : unsetenv("RN_CPU");
+    free(was);
+    rn_device_close(NULL);
+
+    static const char *const names[] = { "cpu", "reference" };
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct rn_device *dev = device(names[i], 1);
+        assert_string_equal(dev->class->name, names[i]);
+        assert_int_equal(dev->class->bytes(SIZE_MAX / 2, 3, 1, 1), 0);
+        assert_int_equal(dev->class->bytes(1, 1, SIZE_MAX / 4, 1), 0);
+        assert_int_equal(dev->class->bytes(1, 3, 1, 1) % 64, 0);
+        float memory[256] = { 0 };
+        struct rn_array x = { memory, 1, 2, 3, 3 }, w = { memory, 2, 3, 1, 1 };
+        assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window){ 1, 1, 1, 0 }, (struct rn_epilogue){ 0 }, false, &err), -1);
+        assert_int_equal(dev->class->max_pool(dev, x, x, (struct rn_window){ 4, 4, 1, 0 }, &err), -1);
+        struct rn_loss result;
+        assert_int_equal(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ memory, 1, 3, 1, 1 },
+                                                  (int64_t[]){ 3 }, &(struct rn_loss_options){ 0 }, &err), -1);
+        rn_device_close(dev);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors),
+        cmocka_unit_test(known_values),
+        cmocka_unit_test(images_are_normalised),
+        cmocka_unit_test(sgd_is_pytorchs),
+        cmocka_unit_test(gradients_are_slopes),
+        cmocka_unit_test(cpu_agrees_with_reference),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(eval_does_not_see_the_batch),
+        cmocka_unit_test(not_a_number_is_not_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

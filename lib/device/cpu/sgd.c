@@ -6,21 +6,16 @@ struct sgd {
     const float *g;
     size_t count;
     float lr, momentum, wd;
-    bool first;
 };
 
 RN_CPU_CLONES static void update(const struct sgd *s, size_t from, size_t to)
 {
     float *restrict w = s->w, *restrict v = s->v, lr = s->lr, momentum = s->momentum, wd = s->wd;
     const float *restrict g = s->g;
-    if (s->first)
-        for (size_t i = from; i < to; i++)
-            v[i] = g[i] + wd * w[i];
-    else
-        for (size_t i = from; i < to; i++)
-            v[i] = momentum * v[i] + (g[i] + wd * w[i]);
-    for (size_t i = from; i < to; i++)
+    for (size_t i = from; i < to; i++) {
+        v[i] = momentum * v[i] + (g[i] + wd * w[i]);
         w[i] -= lr * v[i];
+    }
 }
 
 static void task(void *context, size_t i, int thread)
@@ -33,7 +28,7 @@ static void task(void *context, size_t i, int thread)
 int rn_cpu_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)
 {
     (void)err;
-    struct sgd s = { w, v, g, bytes / sizeof(float), (float)options.lr, (float)options.momentum, (float)options.wd, options.first };
+    struct sgd s = { w, v, g, bytes / sizeof(float), (float)options.lr, (float)options.momentum, (float)options.wd };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(s.count, RN_CPU_CHUNK), task, &s);
     return 0;
 }

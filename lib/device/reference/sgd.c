@@ -1,4 +1,4 @@
-/* sgd.c -- PyTorch's SGD: the momentum buffer starts as the first gradient, no dampening, no Nesterov. */
+/* sgd.c -- PyTorch's SGD: no dampening, no Nesterov. */
 #include "device/reference/reference.h"
 
 int rn_reference_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
@@ -10,7 +10,7 @@ int rn_reference_sgd(struct rn_device *dev, void *w, void *v, const void *g, siz
     const double *gradient = g;
     for (size_t i = 0; i < bytes / sizeof *weight; i++) {
         double step = gradient[i] + options.wd * weight[i];
-        velocity[i] = options.first ? step : options.momentum * velocity[i] + step;
+        velocity[i] = options.momentum * velocity[i] + step;
         weight[i] -= options.lr * velocity[i];
     }
     return 0;

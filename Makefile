@@ -21,7 +21,7 @@ PIPELINES := $(filter-out demo,$(patsubst pipelines/%,%,$(wildcard pipelines/*))
 PAGES   := $(wildcard doc/*.[57] man/*.[57])
 BENCH   := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
-all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%)
+all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%) $(B)/draw
 
 # Debian calls msgpack-c's package msgpack, upstream msgpack-c. OpenBLAS is not linked but loaded (device/cpu/blas.c).
 $(B)/packages.cflags $(B)/packages.libs &: Makefile

@@ -13,6 +13,7 @@ enum rn_purpose {
     RN_FOR_CROP,    /* rn-batch --train: crop and flip of one image */
     RN_FOR_INIT,    /* initial weights; who: hash of the parameter's name */
     RN_FOR_AUGMENT,
+    RN_FOR_DRAW,    /* the pictures of the demo */
 };
 
 struct rn_rng {

@@ -127,6 +127,8 @@ static bool whole(const msgpack_object *object, int64_t *value)
 
 static int not_whole(const char *key, int64_t low, int64_t high, struct rn_err *err)
 {
+    if (high < low)
+        return rn_fail(err, RN_EXIT_DATA, "\"%s\" must be nil: there are no classes", key);
     if (high == INT64_MAX)
         return rn_fail(err, RN_EXIT_DATA, "\"%s\" is not a whole number from %lld up", key, (long long)low);
     return rn_fail(err, RN_EXIT_DATA, "\"%s\" is not a whole number from %lld to %lld", key, (long long)low, (long long)high);

@@ -232,11 +232,7 @@ static int check_tail(struct rn_reader *reader, struct rn_err *err)
     struct rn_text text;
     uint64_t records, claimed = 0;
     if (rn_object_match(&reader->arena.unpacked.data, slots, 3, NULL, NULL, err) || rn_slots_there(slots, 2, err) ||
-        rn_slot_text(&slots[0], &text, err))
-        return -1;
-    if (!rn_text_is(text, "end"))
-        return rn_fail(err, RN_EXIT_DATA, "a head where a record or the tail must be: the segment before it has no tail");
-    if (rn_slot_u64(&slots[1], &records, err))
+        rn_slot_u64(&slots[1], &records, err))
         return -1;
     if (records != reader->records)
         return rn_fail(err, RN_EXIT_DATA, "%llu records came, the tail says %llu", (unsigned long long)reader->records,
@@ -261,20 +257,33 @@ static int check_unique(struct rn_reader *reader, const struct rn_record *record
     return rc ? (rc < 0 ? -1 : 0) : rn_fail(err, RN_EXIT_DATA, "the id \"%s\" is there twice", rn_text_show(record->id, room));
 }
 
+/* Only tails and heads have the key "rn". 1, 0 or -1. */
+static int is_tail(const struct rn_reader *reader, struct rn_err *err)
+{
+    struct rn_slot slot = { "rn", rn_object_find(&reader->arena.unpacked.data, "rn") };
+    struct rn_text name;
+    if (!slot.value)
+        return 0;
+    if (rn_slot_text(&slot, &name, err))
+        return -1;
+    if (rn_text_is(name, "end"))
+        return 1;
+    return rn_fail(err, RN_EXIT_DATA, "a head where a record or the tail must be: the segment before it has no tail");
+}
+
 static int record_or_tail(struct rn_reader *reader, struct rn_record *record, struct rn_err *err)
 {
-    if (unpack_object(reader, err))
+    int tail = unpack_object(reader, err) ? -1 : is_tail(reader, err);
+    if (tail < 0)
         return -1;
-    if (rn_object_find(&reader->arena.unpacked.data, "rn")) {
-        reader->place = AT_TAIL;
-        reader->records--;
-        if (check_tail(reader, err))
-            return -1;
-        reader->in_segment = false;
-        return 0;
+    if (!tail) {
+        hash_object(reader);
+        return rn_record_decode(record, &reader->head, &reader->arena, err) || check_unique(reader, record, err) ? -1 : 1;
     }
-    hash_object(reader);
-    return rn_record_decode(record, &reader->head, &reader->arena, err) || check_unique(reader, record, err) ? -1 : 1;
+    reader->place = AT_TAIL;
+    reader->records--;
+    reader->in_segment = false;
+    return check_tail(reader, err);
 }
 
 int rn_reader_record(struct rn_reader *reader, struct rn_record *record, struct rn_err *err)

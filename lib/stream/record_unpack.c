@@ -16,8 +16,6 @@ static int label_of(const struct rn_head *head, const struct rn_slot *slot, int6
     *label = RN_NIL;
     if (rn_slot_nil(slot))
         return 0;
-    if (!head->classes.count)
-        return rn_fail(err, RN_EXIT_DATA, "a label in a stream without classes");
     return rn_slot_int(slot, 0, (int64_t)head->classes.count - 1, label, err);
 }
 

@@ -9,19 +9,8 @@
 
 enum { FRACTION = 22, HALF = 1 << (FRACTION - 1) };
 
-/* The sums are of integers, so that wider instructions change nothing but the time. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
-#if defined(__has_feature)
-#if !__has_feature(address_sanitizer)
-#define FAST __attribute__((target_clones("avx2", "default")))
-#endif
-#else
-#define FAST __attribute__((target_clones("avx2", "default")))
-#endif
-#endif
-#ifndef FAST
-#define FAST
-#endif
+/* Everything hot is inlined into passes(), which is compiled twice: see the end. */
+#define HOT static inline __attribute__((always_inline))
 
 /* For each result: the first source that counts, how many, and their weights. */
 struct weights {
@@ -76,7 +65,7 @@ static int weights_make(struct weights *w, size_t from, size_t to, size_t begin,
     return 0;
 }
 
-static inline uint8_t round8(int32_t sum)
+HOT uint8_t round8(int32_t sum)
 {
     int32_t value = sum >> FRACTION;
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
@@ -89,7 +78,7 @@ struct view {
 };
 
 /* One row. The three channels run in one vector of four, so that one byte beyond the row is read. */
-FAST static void row_across(uint8_t *y, const uint8_t *x, const struct weights *w)
+HOT void row_across(uint8_t *y, const uint8_t *x, const struct weights *w)
 {
     typedef uint8_t bytes4 __attribute__((vector_size(4)));
     typedef int32_t ints4 __attribute__((vector_size(16)));
@@ -108,7 +97,7 @@ FAST static void row_across(uint8_t *y, const uint8_t *x, const struct weights *
 }
 
 /* y (x.height, w->results, 3). The last row is copied first: nothing may lie beyond it. */
-static int across(uint8_t *y, struct view x, const struct weights *w, struct rn_err *err)
+HOT int across(uint8_t *y, struct view x, const struct weights *w, struct rn_err *err)
 {
     size_t last = x.height - 1, row = w->results * 3;
     uint8_t *copy = rn_calloc(x.width * 3 + 1, 1, err);
@@ -122,20 +111,20 @@ static int across(uint8_t *y, struct view x, const struct weights *w, struct rn_
     return 0;
 }
 
-FAST static void add_row(int32_t *restrict sum, const uint8_t *restrict x, int32_t weight, size_t n)
+HOT void add_row(int32_t *restrict sum, const uint8_t *restrict x, int32_t weight, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] += x[i] * weight;
 }
 
-FAST static void round_row(uint8_t *restrict y, const int32_t *restrict sum, size_t n)
+HOT void round_row(uint8_t *restrict y, const int32_t *restrict sum, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = round8(sum[i]);
 }
 
 /* y (w->results, x.width, 3) */
-static int down(uint8_t *y, struct view x, const struct weights *w, struct rn_err *err)
+HOT int down(uint8_t *y, struct view x, const struct weights *w, struct rn_err *err)
 {
     size_t n = x.width * 3;
     int32_t *sum = rn_alloc_aligned(n, sizeof *sum, err);
@@ -152,6 +141,36 @@ static int down(uint8_t *y, struct view x, const struct weights *w, struct rn_er
     return 0;
 }
 
+HOT int passes(uint8_t *y, uint8_t *between, struct view x, const struct weights *h, const struct weights *v, bool down_first,
+               struct rn_err *err)
+{
+    struct view then = { between, h->results * 3, v->length, h->results };
+    if (!down_first)
+        return across(between, x, h, err) || down(y, then, v, err) ? -1 : 0;
+    then = (struct view){ between, h->length * 3, v->results, h->length };
+    return down(between, x, v, err) || across(y, then, h, err) ? -1 : 0;
+}
+
+/* The sums are of integers, so that wider instructions change nothing but the time. (No target_clones: its resolvers run
+ * before a sanitizer's runtime is ready.) */
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static int passes_avx2(uint8_t *y, uint8_t *between, struct view x, const struct weights *h,
+                                                       const struct weights *v, bool down_first, struct rn_err *err)
+{
+    return passes(y, between, x, h, v, down_first, err);
+}
+#endif
+
+static int run_passes(uint8_t *y, uint8_t *between, struct view x, const struct weights *h, const struct weights *v,
+                      bool down_first, struct rn_err *err)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        return passes_avx2(y, between, x, h, v, down_first, err);
+#endif
+    return passes(y, between, x, h, v, down_first, err);
+}
+
 static bool lies_in(struct rn_box box, size_t height, size_t width)
 {
     return box.height && box.width && box.top <= height && box.height <= height - box.top && box.left <= width &&
@@ -159,7 +178,7 @@ static bool lies_in(struct rn_box box, size_t height, size_t width)
 }
 
 /* Pillow since version 13: down first where that shrinks the picture much more. */
-static bool down_first(struct rn_box crop, size_t height, size_t width)
+static bool goes_down_first(struct rn_box crop, size_t height, size_t width)
 {
     return height < crop.height && (width >= crop.width || crop.height - height > 2 * (crop.width - width));
 }
@@ -178,19 +197,13 @@ int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_box crop, 
         goto out;
     size_t stride = x->width * 3;
     struct view from = { x->pixels + (crop.top + v.start) * stride + (crop.left + h.start) * 3, stride, v.length, h.length };
-    bool vertical = down_first(crop, height, width);
-    if (!rn_mul(vertical ? v.results : v.length, vertical ? h.length : h.results, &pixels)) {
+    bool down_first = goes_down_first(crop, height, width);
+    if (!rn_mul(down_first ? v.results : v.length, down_first ? h.length : h.results, &pixels)) {
         rn_fail(err, RN_EXIT_DATA, "a resize to %zu x %zu is too large", width, height);
         goto out;
     }
-    if (!(between = rn_alloc_aligned(pixels, 3, err)))
-        goto out;
-    if (vertical)
-        rc = down(between, from, &v, err) ||
-             across(y, (struct view){ between, h.length * 3, v.results, h.length }, &h, err) ? -1 : 0;
-    else
-        rc = across(between, from, &h, err) ||
-             down(y, (struct view){ between, h.results * 3, v.length, h.results }, &v, err) ? -1 : 0;
+    if ((between = rn_alloc_aligned(pixels, 3, err)))
+        rc = run_passes(y, between, from, &h, &v, down_first, err);
 out:
     weights_free(&h);
     weights_free(&v);

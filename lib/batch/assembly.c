@@ -1,0 +1,115 @@
+/* assembly.c -- photos into batches, batches into a segment. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch/private.h"
+
+int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan, enum rn_mode mode,
+                     struct rn_err *err)
+{
+    *assembly = (struct rn_assembly){ .writer = writer, .plan = plan };
+    struct rn_head *head = &assembly->head;
+    rn_head_init(head, RN_BATCHES);
+    head->has_input = true;
+    head->input = plan->input;
+    head->mode = mode;
+    head->batch = plan->batch;
+    head->epoch = 0;
+    if (rn_grow(&assembly->labels, &assembly->labels_room, 1, sizeof *assembly->labels, err))
+        return -1;
+    return 0;
+}
+
+void rn_assembly_free(struct rn_assembly *assembly)
+{
+    rn_head_free(&assembly->head);
+    rn_texts_free(&assembly->ids);
+    free(assembly->labels);
+    free(assembly->images);
+}
+
+int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *joined, struct rn_err *err)
+{
+    struct rn_head *head = &assembly->head;
+    rn_texts_free(&head->classes);
+    rn_history_free(&head->history);
+    if (rn_texts_copy(&head->classes, &joined->classes, err) || rn_history_copy(&head->history, &joined->history, err))
+        return -1;
+    return rn_head_sign(head, assembly->plan->tool, assembly->plan->options, NULL, err);
+}
+
+static int open_segment(struct rn_assembly *assembly, struct rn_err *err)
+{
+    if (assembly->open)
+        return 0;
+    assembly->open = true;
+    return rn_writer_head(assembly->writer, &assembly->head, err);
+}
+
+static int write_record(struct rn_assembly *assembly, const struct rn_record *record, struct rn_err *err)
+{
+    if (open_segment(assembly, err) || rn_writer_record(assembly->writer, record, err))
+        return -1;
+    return rn_writer_flush(assembly->writer, err);
+}
+
+static int finish_batch(struct rn_assembly *assembly, struct rn_err *err)
+{
+    size_t size = (size_t)assembly->plan->input.size, count = assembly->ids.count;
+    const struct rn_record record = {
+        .kind = RN_BATCHES, .epoch = assembly->head.epoch, .index = assembly->index, .count = count,
+        .ids = assembly->ids.item, .labels = assembly->labels,
+        .tensor = { RN_U8, 4, { count, size, size, 3 }, assembly->images },
+    };
+    if (count && write_record(assembly, &record, err))
+        return -1;
+    rn_texts_free(&assembly->ids);
+    assembly->members = 0;
+    assembly->index++;
+    return 0;
+}
+
+static int add_pixels(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err)
+{
+    size_t count = assembly->ids.count, one = (size_t)assembly->plan->input.size * (size_t)assembly->plan->input.size * 3;
+    if (rn_grow(&assembly->labels, &assembly->labels_room, count + 1, sizeof *assembly->labels, err) ||
+        rn_grow(&assembly->images, &assembly->images_room, count + 1, one, err) || rn_texts_add(&assembly->ids, photo->record.id, err))
+        return -1;
+    assembly->labels[count] = photo->record.label;
+    memcpy(assembly->images + count * one, photo->pixels, one);
+    return 0;
+}
+
+/* An error record of the input, or the one that a failed photo becomes. */
+static int add_error(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err)
+{
+    const struct rn_record *from = &photo->record;
+    struct rn_record record = { .kind = RN_BATCHES, .id = from->id, .label = from->label, .split = from->split, .error = from->error };
+    if (from->error.data) {
+        record.extra = from->extra;
+        record.extras = from->extras;
+    } else {
+        record.error = rn_text(photo->err.text);
+        assembly->failed++;
+    }
+    return write_record(assembly, &record, err);
+}
+
+int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err)
+{
+    bool passed = photo->state == RN_PHOTO_GOOD || (photo->state == RN_PHOTO_FAILED && assembly->plan->keep_going);
+    if (!passed)
+        return *err = photo->err, -1;
+    bool good = photo->state == RN_PHOTO_GOOD && !photo->record.error.data;
+    if (good ? add_pixels(assembly, photo, err) : add_error(assembly, photo, err))
+        return -1;
+    return ++assembly->members == assembly->plan->batch ? finish_batch(assembly, err) : 0;
+}
+
+int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err)
+{
+    if ((assembly->members && finish_batch(assembly, err)) || open_segment(assembly, err) || rn_writer_tail(assembly->writer, err))
+        return -1;
+    assembly->open = false;
+    return rn_writer_flush(assembly->writer, err);
+}

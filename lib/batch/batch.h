@@ -1,0 +1,41 @@
+/* batch.h -- records of photos into batches: what rn-batch does. This room joins two below it, stream and image.
+ *
+ * All segments of the input, samples and images, are one set: the union of their classes in order of appearance, and
+ * each step of their histories once, in order of appearance. Unknown head keys are not passed on. A batch's index covers
+ * a fixed part of the order: what became an error record is missing from its batch and stands, as a record, before it; a
+ * batch of which nothing is left is left out. The bytes do not depend on the number of threads. */
+#ifndef RN_BATCH_BATCH_H
+#define RN_BATCH_BATCH_H
+
+#include "image/image.h"
+#include "stream/stream.h"
+
+struct rn_batch_plan {
+    struct rn_input input;
+    int64_t batch;             /* photos in a batch */
+    int64_t epochs;            /* train: how many; and where to begin: */
+    int64_t epoch, index;
+    uint64_t seed;
+    int jobs;                  /* threads that decode */
+    bool keep_going;           /* a photo that fails becomes an error record; otherwise it is the error */
+    struct rn_decode decode;
+    const struct rn_tool *tool; /* for the history */
+    const void *options;
+};
+
+/* Both read to the end of the reader's stream and write whole segments (the caller closes the writer). *failed: the photos
+ * of which they made error records. Errors: those of reader and writer, and without keep_going a photo's own, with its path
+ * (or id). They set the reader to refuse repeated ids. */
+
+/* Evaluation: each photo by rn_image_eval, in the order of arrival, each batch written as soon as its photos are there. A
+ * segment with a new class, when the head is written already, begins a new segment of batches with index 0. */
+RN_MUST int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
+                          struct rn_err *err);
+
+/* Training: reads everything into an unlinked temporary file first, then a segment an epoch from plan->epoch on (its first
+ * batch: plan->index), each in its own order, by rn_image_train. An epoch behind the last: one segment without records.
+ * class_counts count photos, not the input's error records (these have their places in the order, though). */
+RN_MUST int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
+                           struct rn_err *err);
+
+#endif

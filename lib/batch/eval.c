@@ -1,0 +1,136 @@
+/* eval.c -- batches as photos arrive. One thread reads and fills the line of jobs; the caller's takes and writes, so that
+ * a batch goes out while the next record is still to come. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch/private.h"
+
+struct feed {
+    struct rn_reader *reader;
+    struct rn_line *line;
+    struct rn_joined joined;
+    volatile sig_atomic_t stop; /* the writer has failed: the reader must not wait for bytes */
+    struct rn_err err;
+    int rc;
+};
+
+/* The line owns photo, or it is freed. */
+static int submit(struct feed *feed, struct rn_photo *photo)
+{
+    if (photo && rn_line_submit(feed->line, photo) == 0)
+        return 0;
+    rn_photo_free(photo);
+    return -1;
+}
+
+/* Says in order, between the photos, what the segments joined so far are. */
+static int submit_news(struct feed *feed)
+{
+    struct rn_photo *photo = rn_photo_new(&feed->err);
+    if (!photo)
+        return -1;
+    if (!(photo->news = rn_calloc(1, sizeof *photo->news, &feed->err)) || rn_joined_copy(photo->news, &feed->joined, &feed->err)) {
+        rn_photo_free(photo);
+        return -1;
+    }
+    return submit(feed, photo);
+}
+
+static int feed_segment(struct feed *feed, const struct rn_head *head)
+{
+    struct rn_record record;
+    int64_t *map = NULL;
+    int rc = rn_joined_add(&feed->joined, head, &map, &feed->err) || submit_news(feed) ? -1 : 0;
+    while (rc == 0 && (rc = rn_reader_record(feed->reader, &record, &feed->err)) == 1)
+        rc = submit(feed, rn_photo_copy(&record, map, &feed->err));
+    free(map);
+    return rc;
+}
+
+static void *feed_all(void *argument)
+{
+    struct feed *feed = argument;
+    const struct rn_head *head;
+    int rc;
+    while ((rc = rn_reader_head(feed->reader, RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), &head, &feed->err)) == 1)
+        if ((rc = feed_segment(feed, head)))
+            break;
+    feed->rc = rc;
+    rn_line_end(feed->line);
+    return NULL;
+}
+
+static int start_feed(pthread_t *thread, struct feed *feed, struct rn_err *err)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(thread, NULL, feed_all, feed);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc ? rn_fail(err, RN_EXIT_SYSTEM, "cannot start a thread: %s", strerror(rc)) : 0;
+}
+
+/* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. */
+static int take_news(struct rn_assembly *assembly, const struct rn_joined *news, struct rn_err *err)
+{
+    if (assembly->open && news->classes.count == assembly->head.classes.count)
+        return 0;
+    if (assembly->open && rn_assembly_close(assembly, err))
+        return -1;
+    if (!assembly->members)
+        assembly->index = 0;
+    return rn_assembly_inherit(assembly, news, err);
+}
+
+static int take_all(struct rn_assembly *assembly, struct feed *feed, struct rn_err *err)
+{
+    struct rn_photo *photo;
+    int rc = 0;
+    while ((photo = rn_line_next(feed->line))) {
+        if (rc == 0 && (rc = photo->news ? take_news(assembly, photo->news, err) : rn_assembly_add(assembly, photo, err))) {
+            feed->stop = 1;
+            rn_line_stop(feed->line);
+        }
+        rn_photo_free(photo);
+    }
+    return rc;
+}
+
+static int run(struct feed *feed, struct rn_assembly *assembly, const struct rn_batch_plan *plan, struct rn_err *err)
+{
+    struct rn_photo_work work = { plan, RN_EVAL, NULL };
+    pthread_t thread;
+    if (rn_line_new(&feed->line, plan->jobs, (size_t)plan->jobs * 2 + 2, rn_photo_work, &work, err))
+        return -1;
+    int started = start_feed(&thread, feed, err);
+    if (started)
+        rn_line_end(feed->line);
+    int rc = take_all(assembly, feed, err);
+    if (started == 0)
+        pthread_join(thread, NULL);
+    rn_line_free(feed->line);
+    if (started || rc)
+        return -1;
+    if (feed->rc)
+        return *err = feed->err, -1;
+    return rn_assembly_close(assembly, err);
+}
+
+int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
+                  struct rn_err *err)
+{
+    struct feed feed = { .reader = reader };
+    struct rn_assembly assembly;
+    rn_reader_unique(reader);
+    rn_reader_stop_on(reader, &feed.stop);
+    int rc = rn_assembly_init(&assembly, writer, plan, RN_EVAL, err);
+    if (rc == 0)
+        rc = run(&feed, &assembly, plan, err);
+    rn_reader_stop_on(reader, NULL);
+    *failed = assembly.failed;
+    rn_assembly_free(&assembly);
+    rn_joined_free(&feed.joined);
+    return rc;
+}

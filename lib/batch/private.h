@@ -1,0 +1,104 @@
+/* private.h -- what the files of this room share. */
+#ifndef RN_BATCH_PRIVATE_H
+#define RN_BATCH_PRIVATE_H
+
+#include "batch/batch.h"
+#include "core/threads.h"
+
+/* ---- photo.c: one record on its way through the line of jobs ---- */
+
+enum rn_photo_state {
+    RN_PHOTO_GOOD,   /* pixels are there, or the record is an error record already */
+    RN_PHOTO_FAILED, /* this photo's own failure */
+    RN_PHOTO_FATAL,  /* a failure of the system, which keep_going does not pass over */
+};
+
+struct rn_photo {
+    struct rn_record record; /* borrows from bytes and arena */
+    struct rn_buffer bytes;
+    struct rn_arena *arena;
+    uint8_t *pixels;         /* (size, size, 3) */
+    enum rn_photo_state state;
+    struct rn_err err;
+    uint32_t epoch;
+    const struct rn_batch_entry *entry; /* train: where the spool has it */
+    struct rn_joined *news;             /* eval: no photo; the input's segments joined so far, owned */
+};
+
+struct rn_photo *rn_photo_new(struct rn_err *err);
+/* A copy of a record of samples or images with its label looked up in map. */
+struct rn_photo *rn_photo_copy(const struct rn_record *record, const int64_t *map, struct rn_err *err);
+void rn_photo_free(struct rn_photo *photo); /* NULL is allowed */
+
+struct rn_spool;
+struct rn_photo_work {
+    const struct rn_batch_plan *plan;
+    enum rn_mode mode;
+    const struct rn_spool *spool; /* train */
+};
+/* The work of a line: photo's pixels, or state and err. */
+void rn_photo_work(void *context, void *photo);
+
+/* ---- joined.c: the input's segments as one ---- */
+
+struct rn_joined {
+    struct rn_texts classes;
+    struct rn_history history;
+};
+/* Adds a segment's; map as of rn_classes_join. */
+RN_MUST int rn_joined_add(struct rn_joined *joined, const struct rn_head *head, int64_t **map, struct rn_err *err);
+RN_MUST int rn_joined_copy(struct rn_joined *to, const struct rn_joined *from, struct rn_err *err); /* to: empty */
+void rn_joined_free(struct rn_joined *joined);
+
+/* ---- assembly.c: photos into the batches of a segment ---- */
+
+struct rn_assembly {
+    struct rn_writer *writer;
+    const struct rn_batch_plan *plan;
+    struct rn_head head;
+    bool open;              /* the head is written */
+    int64_t index;          /* of the batch that is being filled */
+    int64_t members;        /* of it so far, error records too */
+    uint64_t failed;
+    struct rn_texts ids;    /* of its photos */
+    int64_t *labels;
+    uint8_t *images;
+    size_t labels_room, images_room;
+};
+RN_MUST int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan,
+                             enum rn_mode mode, struct rn_err *err);
+void rn_assembly_free(struct rn_assembly *assembly);
+/* Classes and history of the next segment, signed. */
+RN_MUST int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *joined, struct rn_err *err);
+/* The next photo in order; the head is written before the first. */
+RN_MUST int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err);
+/* What is left of the last batch, and the tail. */
+RN_MUST int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err);
+
+/* ---- spool.c: all records in a temporary file, and an epoch's order ---- */
+
+struct rn_batch_entry {
+    uint64_t offset, length; /* of its packed bytes */
+    uint64_t who;            /* hash of its id */
+    uint64_t draw;           /* of the epoch */
+    enum rn_kind kind;
+};
+struct rn_spool {
+    int fd;                          /* -1: none */
+    uint64_t written;
+    struct rn_buffer waiting;        /* bytes that are to be written after those */
+    struct rn_batch_entry *entry;
+    size_t count, capacity;
+    struct rn_head heads[2];         /* of samples and images, with all classes: what rn_record_unpack wants */
+};
+RN_MUST int rn_spool_open(struct rn_spool *spool, struct rn_err *err);
+void rn_spool_close(struct rn_spool *spool);
+RN_MUST int rn_spool_add(struct rn_spool *spool, const struct rn_record *record, struct rn_err *err);
+/* After the last record; from now on records can be read, by any thread. */
+RN_MUST int rn_spool_finish(struct rn_spool *spool, const struct rn_texts *classes, struct rn_err *err);
+RN_MUST int rn_spool_read(const struct rn_spool *spool, const struct rn_batch_entry *entry, struct rn_record *record,
+                          struct rn_buffer *bytes, struct rn_arena **arena, struct rn_err *err);
+/* Sorts the entries by the epoch's draws, equal ones by id. */
+RN_MUST int rn_spool_order(struct rn_spool *spool, uint64_t seed, uint32_t epoch, struct rn_err *err);
+
+#endif

@@ -1,0 +1,146 @@
+/* train.c -- the whole set, shuffled for each epoch. */
+#include <stdlib.h>
+
+#include "batch/private.h"
+
+struct training {
+    struct rn_spool spool;
+    struct rn_joined joined;
+    struct rn_assembly assembly;
+    int64_t *counts; /* photos of each class */
+    size_t counts_room;
+};
+
+static int read_segment(struct training *t, struct rn_reader *reader, const int64_t *map, struct rn_err *err)
+{
+    struct rn_record record;
+    int rc;
+    while ((rc = rn_reader_record(reader, &record, err)) == 1) {
+        if (record.label != RN_NIL) {
+            record.label = map[record.label];
+            t->counts[record.label] += !record.error.data;
+        }
+        if (rn_spool_add(&t->spool, &record, err))
+            return -1;
+    }
+    return rc;
+}
+
+static int read_all(struct training *t, struct rn_reader *reader, struct rn_err *err)
+{
+    const struct rn_head *head;
+    int rc;
+    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), &head, err)) == 1) {
+        int64_t *map = NULL;
+        size_t old = t->joined.classes.count;
+        if (rn_joined_add(&t->joined, head, &map, err))
+            return -1;
+        rc = rn_grow(&t->counts, &t->counts_room, t->joined.classes.count, sizeof *t->counts, err);
+        for (size_t i = old; rc == 0 && i < t->joined.classes.count; i++)
+            t->counts[i] = 0;
+        rc = rc ? rc : read_segment(t, reader, map, err);
+        free(map);
+        if (rc)
+            return -1;
+    }
+    return rc ? -1 : rn_spool_finish(&t->spool, &t->joined.classes, err);
+}
+
+static int fill_head(struct training *t, const struct rn_batch_plan *plan, struct rn_err *err)
+{
+    struct rn_head *head = &t->assembly.head;
+    size_t classes = t->joined.classes.count;
+    int64_t count = (int64_t)t->spool.count;
+    if (rn_assembly_inherit(&t->assembly, &t->joined, err) || !(head->class_counts = rn_calloc(classes, sizeof *t->counts, err)))
+        return -1;
+    for (size_t i = 0; i < classes; i++)
+        head->class_counts[i] = t->counts[i];
+    head->has_seed = true;
+    head->seed = plan->seed;
+    head->epochs = plan->epochs;
+    head->batches_per_epoch = count / plan->batch + (count % plan->batch != 0);
+    if (plan->index && plan->index >= head->batches_per_epoch)
+        return rn_fail(err, RN_EXIT_DATA, "there is no batch %lld: an epoch of these %lld records has %lld", (long long)plan->index,
+                       (long long)count, (long long)head->batches_per_epoch);
+    return 0;
+}
+
+/* Takes the oldest photo out of the line. */
+static int take(struct training *t, struct rn_line *line, struct rn_err *err)
+{
+    struct rn_photo *photo = rn_line_next(line);
+    int rc = rn_assembly_add(&t->assembly, photo, err);
+    rn_photo_free(photo);
+    return rc;
+}
+
+/* One thread submits and takes, so that it must never submit into a full line. */
+static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, size_t first, struct rn_err *err)
+{
+    size_t inside = 0;
+    for (size_t i = first; i < t->spool.count; i++) {
+        if (inside == capacity) {
+            if (take(t, line, err))
+                return -1;
+            inside--;
+        }
+        struct rn_photo *photo = rn_photo_new(err);
+        if (!photo)
+            return -1;
+        photo->entry = &t->spool.entry[i];
+        photo->epoch = (uint32_t)t->assembly.head.epoch;
+        if (rn_line_submit(line, photo)) {
+            rn_photo_free(photo);
+            return rn_fail(err, RN_EXIT_SYSTEM, "the line of jobs has stopped");
+        }
+        inside++;
+    }
+    for (; inside; inside--)
+        if (take(t, line, err))
+            return -1;
+    return rn_assembly_close(&t->assembly, err);
+}
+
+static int run_epochs(struct training *t, const struct rn_batch_plan *plan, struct rn_err *err)
+{
+    struct rn_photo_work work = { plan, RN_TRAIN, &t->spool };
+    struct rn_photo *left;
+    struct rn_line *line;
+    size_t capacity = (size_t)plan->jobs * 2 + 2;
+    int rc = 0;
+    if (rn_line_new(&line, plan->jobs, capacity, rn_photo_work, &work, err))
+        return -1;
+    for (int64_t epoch = plan->epoch; rc == 0 && epoch < plan->epochs; epoch++) {
+        t->assembly.head.epoch = epoch;
+        t->assembly.index = epoch == plan->epoch ? plan->index : 0;
+        rc = rn_spool_order(&t->spool, plan->seed, (uint32_t)epoch, err);
+        if (rc == 0)
+            rc = run_epoch(t, line, capacity, (size_t)(t->assembly.index * plan->batch), err);
+    }
+    rn_line_stop(line);
+    while ((left = rn_line_next(line)))
+        rn_photo_free(left);
+    rn_line_free(line);
+    return rc;
+}
+
+int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
+                   struct rn_err *err)
+{
+    struct training t = { .spool.fd = -1 };
+    rn_reader_unique(reader);
+    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) || rn_spool_open(&t.spool, err) || read_all(&t, reader, err) ||
+             fill_head(&t, plan, err) ? -1 : 0;
+    if (rc == 0 && plan->epoch == plan->epochs) {
+        t.assembly.head.epoch = plan->epoch;
+        rc = rn_assembly_close(&t.assembly, err);
+    } else if (rc == 0) {
+        rc = run_epochs(&t, plan, err);
+    }
+    *failed = t.assembly.failed;
+    rn_assembly_free(&t.assembly);
+    rn_spool_close(&t.spool);
+    rn_joined_free(&t.joined);
+    free(t.counts);
+    return rc;
+}

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "batch/batch.h"
 #include "core/threads.h"
@@ -145,10 +147,28 @@ static int make_plan(struct rn_batch_plan *plan, struct opts *opts, const struct
     return 0;
 }
 
+static void show(void *context, uint64_t done, uint64_t all)
+{
+    if (all)
+        rn_progress_show(context, done == all, "%llu of %llu photos", (unsigned long long)done, (unsigned long long)all);
+    else
+        rn_progress_show(context, false, "%llu photos", (unsigned long long)done);
+}
+
+/* Before another tool of the line, that one's progress is the one to see. */
+static struct rn_progress begin_progress(const struct rn_args *args)
+{
+    struct stat status;
+    struct rn_args quiet = *args;
+    quiet.quiet = args->quiet || (!args->progress && !args->output && fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode));
+    return rn_progress_begin(&quiet);
+}
+
 static int run(const void *given_options, const struct rn_args *args, struct rn_err *err)
 {
     struct opts opts = *(const struct opts *)given_options;
-    struct rn_batch_plan plan = { .tool = &rn_tool, .options = &opts };
+    struct rn_progress progress = begin_progress(args);
+    struct rn_batch_plan plan = { .tool = &rn_tool, .options = &opts, .progress = show, .progress_context = &progress };
     struct rn_writer *writer = NULL;
     struct rn_reader *reader = NULL;
     uint64_t failed = 0;
@@ -156,6 +176,7 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
              rn_image_start(err) || rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
     if (rc == 0)
         rc = opts.train ? rn_batch_train(reader, writer, &plan, &failed, err) : rn_batch_eval(reader, writer, &plan, &failed, err);
+    rn_progress_end(&progress);
     rn_reader_close(reader);
     if (rc)
         return rn_writer_discard(writer), -1;

@@ -103,6 +103,9 @@ int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, 
     bool good = photo->state == RN_PHOTO_GOOD && !photo->record.error.data;
     if (good ? add_pixels(assembly, photo, err) : add_error(assembly, photo, err))
         return -1;
+    assembly->done++;
+    if (assembly->plan->progress)
+        assembly->plan->progress(assembly->plan->progress_context, assembly->done, assembly->all);
     return ++assembly->members == assembly->plan->batch ? finish_batch(assembly, err) : 0;
 }
 

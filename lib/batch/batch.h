@@ -21,6 +21,9 @@ struct rn_batch_plan {
     struct rn_decode decode;
     const struct rn_tool *tool; /* for the history */
     const void *options;
+    /* NULL, or called after each photo: how many are done, of how many (0: nobody knows). */
+    void (*progress)(void *context, uint64_t done, uint64_t all);
+    void *progress_context;
 };
 
 /* Both read to the end of the reader's stream and write whole segments (the caller closes the writer). *failed: the photos

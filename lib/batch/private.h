@@ -60,6 +60,7 @@ struct rn_assembly {
     int64_t index;          /* of the batch that is being filled */
     int64_t members;        /* of it so far, error records too */
     uint64_t failed;
+    uint64_t done, all;     /* of all segments, for the progress */
     struct rn_texts ids;    /* of its photos */
     int64_t *labels;
     uint8_t *images;

@@ -62,6 +62,7 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
     if (plan->index && plan->index >= head->batches_per_epoch)
         return rn_fail(err, RN_EXIT_DATA, "there is no batch %lld: an epoch of these %lld records has %lld", (long long)plan->index,
                        (long long)count, (long long)head->batches_per_epoch);
+    t->assembly.all = (uint64_t)((plan->epochs - plan->epoch) * count - plan->index * plan->batch);
     return 0;
 }
 

@@ -14,6 +14,7 @@ struct rn_writer {
     XXH3_state_t *hash;
     uint64_t records;
     enum rn_kind kind;
+    int64_t classes;
     bool in_segment;
 };
 
@@ -47,6 +48,7 @@ int rn_writer_head(struct rn_writer *writer, const struct rn_head *head, struct 
     writer->buffer.length = 0;
     writer->records = 0;
     writer->kind = head->kind;
+    writer->classes = (int64_t)head->classes.count;
     writer->in_segment = true;
     XXH3_64bits_reset(writer->hash);
     return rn_head_pack(head, &writer->buffer, err) || emit(writer, writer->buffer.data, writer->buffer.length, err) ? -1 : 0;
@@ -57,6 +59,7 @@ int rn_writer_record(struct rn_writer *writer, const struct rn_record *record, s
     struct rn_text big;
     size_t hole;
     assert(writer->in_segment && record->kind == writer->kind);
+    assert(record->kind == RN_WEIGHTS || record->kind == RN_BATCHES || record->label < writer->classes);
     writer->buffer.length = 0;
     writer->records++;
     if (rn_record_pack_around(record, &writer->buffer, &big, &hole, err) || emit(writer, writer->buffer.data, hole, err) ||

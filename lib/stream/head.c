@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "stream/codec.h"
+#include "stream/pack.h"
 
 void rn_head_init(struct rn_head *head, enum rn_kind kind)
 {
@@ -143,4 +144,36 @@ int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_
     free(*map);
     *map = joined;
     return 0;
+}
+
+static bool same_step(const struct rn_step *a, const struct rn_step *b)
+{
+    if (!rn_text_equal(a->tool, b->tool) || !rn_text_equal(a->version, b->version) || a->args.count != b->args.count)
+        return false;
+    for (size_t i = 0; i < a->args.count; i++)
+        if (!rn_text_equal(a->args.item[i], b->args.item[i]))
+            return false;
+    return true;
+}
+
+/* Whether the steps of `part` stand somewhere in `whole`, one after the other. */
+static bool has_steps(const struct rn_history *whole, const struct rn_history *part)
+{
+    for (size_t start = 0; start + part->count <= whole->count; start++) {
+        size_t i = 0;
+        while (i < part->count && same_step(&whole->step[start + i], &part->step[i]))
+            i++;
+        if (i == part->count)
+            return true;
+    }
+    return false;
+}
+
+int rn_head_join(struct rn_head *to, const struct rn_head *from, int64_t **map, struct rn_err *err)
+{
+    struct rn_pack pack = { &to->extra, err, 0 };
+    rn_pack_extra_join(&pack, &to->extras, (struct rn_text){ from->extra.data, from->extra.length }, from->extras);
+    if (pack.rc || (!has_steps(&to->history, &from->history) && rn_history_copy(&to->history, &from->history, err)))
+        return -1;
+    return rn_classes_join(&to->classes, from, map, err);
 }

@@ -204,3 +204,25 @@ void rn_pack_extra(struct rn_pack *pack, struct rn_text extra, size_t pairs, con
         }
     }
 }
+
+static bool has_key(struct rn_text extra, size_t pairs, struct rn_text key)
+{
+    for (size_t i = 0; i < pairs; i++) {
+        if (rn_text_equal(take(&extra), key))
+            return true;
+        take(&extra);
+    }
+    return false;
+}
+
+void rn_pack_extra_join(struct rn_pack *pack, size_t *joined, struct rn_text extra, size_t pairs)
+{
+    for (size_t i = 0; i < pairs && pack->rc == 0; i++) {
+        struct rn_text key = take(&extra), value = take(&extra);
+        if (has_key((struct rn_text){ pack->buffer->data, pack->buffer->length }, *joined, key))
+            continue;
+        rn_pack_raw(pack, key.data, key.length);
+        rn_pack_raw(pack, value.data, value.length);
+        ++*joined;
+    }
+}

@@ -32,5 +32,7 @@ void rn_pack_object(struct rn_pack *pack, const msgpack_object *object); /* cano
 /* `pairs` packed pairs in `extra`, less those whose key is in `known` (NULL-terminated): how many are left. */
 size_t rn_pack_extra_count(struct rn_text extra, size_t pairs, const char *const *known);
 void rn_pack_extra(struct rn_pack *pack, struct rn_text extra, size_t pairs, const char *const *known);
+/* Appends those of the pairs in `extra` whose key is not among the *joined pairs that are there, and counts them in *joined. */
+void rn_pack_extra_join(struct rn_pack *pack, size_t *joined, struct rn_text extra, size_t pairs);
 
 #endif

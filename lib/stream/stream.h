@@ -179,5 +179,16 @@ void rn_arena_free(struct rn_arena *arena);
 /* For tools that join all segments into one: adds head's classes to `classes` (union, in order of appearance) and
  * replaces *map (NULL at first; freed with free()) by a block: (*map)[i] = index in classes of head's class i. */
 RN_MUST int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_t **map, struct rn_err *err);
+/* The same, and joins history (the steps of each segment, those of equal ones once) and unknown keys (of two that are the
+ * same the first stays). */
+RN_MUST int rn_head_join(struct rn_head *to, const struct rn_head *from, int64_t **map, struct rn_err *err);
+
+/* ---- as JSON ---- */
+
+/* Head and record as one JSON object each, appended: the keys of the stream in canonical order, unknown ones too. Tensors
+ * are {"type", "shape", "min", "max", "mean"}, and "values" where asked for; other bytes {"bytes": N}; numbers have as few
+ * digits as read back the same; what is not finite is null. */
+RN_MUST int rn_head_json(const struct rn_head *head, struct rn_buffer *out, struct rn_err *err);
+RN_MUST int rn_record_json(const struct rn_record *record, bool values, struct rn_buffer *out, struct rn_err *err);
 
 #endif

@@ -1,0 +1,39 @@
+/* show.h -- streams as people and scripts read them. (JSON is in stream/stream.h.) */
+#ifndef RN_SHOW_SHOW_H
+#define RN_SHOW_SHOW_H
+
+#include <stdbool.h>
+
+#include "core/file.h"
+#include "stream/stream.h"
+
+/* For people: lines "# ..." for head and tail, a line a record, its parts separated by tabs, "-" for what is not there.
+ * Control characters and bytes that are not UTF-8 are shown as \xHH. */
+RN_MUST int rn_show_head(struct rn_out *out, const struct rn_head *head, struct rn_err *err);
+RN_MUST int rn_show_record(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, struct rn_err *err);
+RN_MUST int rn_show_tail(struct rn_out *out, uint64_t records, uint64_t xxh3, bool hashed, struct rn_err *err);
+
+/* TSV: a header line when the first segment begins and whenever the columns change, a line a record. The table of
+ * predictions is that of rn-predict --tsv. Zeroed: nothing was written. */
+struct rn_table {
+    bool begun;
+    enum rn_kind kind;
+    struct rn_texts classes; /* that are columns */
+};
+RN_MUST int rn_table_head(struct rn_table *table, struct rn_out *out, const struct rn_head *head, struct rn_err *err);
+RN_MUST int rn_table_record(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, struct rn_err *err);
+void rn_table_free(struct rn_table *table);
+
+/* The key of the tensor in a kind's records; NULL: they have none. */
+const char *rn_show_tensor_key(enum rn_kind kind);
+/* A tensor as a .npy file, version 1.0 (numpy.lib.format). */
+RN_MUST int rn_show_npy(struct rn_out *out, const struct rn_tensor *tensor, struct rn_err *err);
+
+/* "shape" of a tensor as "16,224,224,3" in room, which it returns. */
+const char *rn_show_shape(const struct rn_tensor *tensor, char room[static 256]);
+
+/* A line for each layer of a network: name, what it does, the shapes of its parameters and how many numbers they are; then
+ * their sum. Error (exit 3): the head names no network. */
+RN_MUST int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, struct rn_err *err);
+
+#endif

@@ -1,0 +1,170 @@
+/* rn-pick -- only these records.
+ * stdin: any stream. stdout: the same kind, one segment for each. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "pick/pick.h"
+#include "stream/stream.h"
+#include "tools/tool.h"
+
+struct opts {
+    const char *shard;
+    int64_t head, skip;
+    bool errors;
+};
+
+static const struct rn_opt options[] = {
+    { 0, "shard", RN_OPT_TEXT, RN_AT(opts, shard), 0, 0, "the I-th of N equal slices of the input (needs files, not a pipe)", "I/N" },
+    { 0, "head", RN_OPT_INT, RN_AT(opts, head), 0, 1e15, "at most N records" },
+    { 0, "skip", RN_OPT_INT, RN_AT(opts, skip), 0, 1e15, "without the first N records" },
+    { 0, "errors", RN_OPT_FLAG, RN_AT(opts, errors), 0, 0, "only error records" },
+    RN_OPT_LAST,
+};
+
+enum { ALL = (1u << RN_KINDS) - 1 };
+
+struct work {
+    const struct opts *opts;
+    struct rn_conditions conditions;
+    struct rn_texts picked;  /* the conditions as they were written */
+    char **file;             /* the other operands */
+    size_t files;
+    bool live;               /* from a pipe: pass on at once */
+    uint64_t first, end, at; /* the slice; records of the input so far */
+    int64_t held;            /* records so far for which the conditions hold */
+    struct rn_reader *reader;
+    struct rn_writer *writer;
+};
+
+static int parse_operands(struct work *w, const struct rn_args *args, struct rn_err *err)
+{
+    w->conditions.errors = w->opts->errors;
+    if (!(w->file = rn_calloc(args->operands, sizeof *w->file, err)))
+        return -1;
+    for (size_t i = 0; i < args->operands; i++) {
+        int rc = rn_conditions_add(&w->conditions, args->operand[i], err);
+        if (rc < 0 || (rc && rn_texts_add(&w->picked, rn_text(args->operand[i]), err)))
+            return -1;
+        if (!rc)
+            w->file[w->files++] = args->operand[i];
+    }
+    return 0;
+}
+
+static bool is_regular(const char *path)
+{
+    struct stat status;
+    int rc = !strcmp(path, "-") ? fstat(STDIN_FILENO, &status) : stat(path, &status);
+    return rc || S_ISREG(status.st_mode); /* whoever opens what is not there says so */
+}
+
+static int parse_shard(const struct work *w, uint64_t *i, uint64_t *of, struct rn_err *err)
+{
+    unsigned long long part, parts;
+    char more;
+    const char *text = w->opts->shard;
+    if (strspn(text, "0123456789/") != strlen(text) || strlen(text) > 20 || sscanf(text, "%llu/%llu%c", &part, &parts, &more) != 2 ||
+        part < 1 || part > parts)
+        return rn_fail(err, RN_EXIT_USAGE, "--shard: '%s' is not I/N with I from 1 to N", text);
+    for (size_t k = 0; k < (w->files ? w->files : 1); k++)
+        if (!is_regular(w->files ? w->file[k] : "-"))
+            return rn_fail(err, RN_EXIT_USAGE, "--shard needs files, not a pipe: the records are counted first");
+    *i = part;
+    *of = parts;
+    return 0;
+}
+
+/* Reads everything once to count the records, and goes back to where standard input was. */
+static int find_slice(struct work *w, struct rn_err *err)
+{
+    const struct rn_head *head;
+    struct rn_record record;
+    uint64_t n = 0, i = 1, of = 1;
+    off_t start = lseek(STDIN_FILENO, 0, SEEK_CUR);
+    if (parse_shard(w, &i, &of, err) || rn_reader_open(&w->reader, w->file, w->files, err))
+        return -1;
+    int rc;
+    while ((rc = rn_reader_head(w->reader, ALL, &head, err)) == 1) {
+        while ((rc = rn_reader_record(w->reader, &record, err)) == 1)
+            n++;
+        if (rc < 0)
+            return -1;
+    }
+    rn_reader_close(w->reader);
+    w->reader = NULL;
+    if (start >= 0 && lseek(STDIN_FILENO, start, SEEK_SET) < 0)
+        return rn_fail_errno(err, "standard input");
+    rn_pick_slice(n, i, of, &w->first, &w->end);
+    return rc;
+}
+
+static bool wanted(struct work *w, const struct rn_head *head, const struct rn_record *record)
+{
+    uint64_t k = w->at++;
+    if (k < w->first || k >= w->end || !rn_conditions_hold(&w->conditions, head, record))
+        return false;
+    int64_t held = w->held++;
+    return held >= w->opts->skip && (w->opts->head < 0 || held - w->opts->skip < w->opts->head);
+}
+
+static int segment(struct work *w, const struct rn_head *in, struct rn_err *err)
+{
+    struct rn_head out;
+    struct rn_record record;
+    if (rn_conditions_check(&w->conditions, in, err) || rn_head_copy(&out, in, err))
+        return -1;
+    int rc = rn_head_sign(&out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, &out, err) ? -1 : 1;
+    rn_head_free(&out);
+    while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1)
+        if (wanted(w, in, &record) && (rn_writer_record(w->writer, &record, err) || (w->live && rn_writer_flush(w->writer, err))))
+            rc = -1;
+    return rc ? rc : rn_writer_tail(w->writer, err);
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    const struct rn_head *head;
+    struct work w = { .opts = options_, .end = UINT64_MAX };
+    int rc = -1;
+    if (parse_operands(&w, args, err) || rn_writer_open(&w.writer, args->output, err) || (w.opts->shard && find_slice(&w, err)) ||
+        rn_reader_open(&w.reader, w.file, w.files, err))
+        goto out;
+    w.live = !w.files && !is_regular("-");
+    while ((rc = rn_reader_head(w.reader, ALL, &head, err)) == 1)
+        if ((rc = segment(&w, head, err)))
+            break;
+    if (rc == 0) {
+        rc = rn_writer_close(w.writer, err);
+        w.writer = NULL;
+    }
+out:
+    rn_writer_discard(w.writer);
+    rn_reader_close(w.reader);
+    rn_conditions_free(&w.conditions);
+    rn_texts_free(&w.picked);
+    free(w.file);
+    return rc;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-pick", .operands = "[KEY=VALUE...] [KEY!=VALUE...] [FILE...]", .summary = "filter and slice any stream",
+    .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .head = -1 }, .run = run,
+    .about = "Passes on the records for which every condition holds, in one segment for each of the input, and nothing else of it is "
+             "changed. An operand that begins with a word and '=' or '!=' is a condition; others are files (a file with such a name: "
+             "./NAME=...).\n\n"
+             "Keys: label (a class's name), split, id, path and error of samples, images and predictions; epoch and index of batches; "
+             "name and role of weights. Of several KEY=VALUE with the same key one must hold; every KEY!=VALUE must hold; different "
+             "keys must all agree. An empty value means that there is none: 'label=' are the records without a label, 'error=' those "
+             "that did not fail. Error records are judged like others, by their id, label and split. A class that the stream does "
+             "not have, or a key that its kind does not have, is an error (exit 3).\n\n"
+             "--shard counts all records of the input, whatever the conditions; conditions come next, then --skip, then --head. "
+             "Shards 1/N to N/N one after the other have the records of the whole, in order. The input is read to its end "
+             "even when --head has had enough, so that damage is seen.",
+    .examples = "rn-pick split=train < all.rn | rn-batch --train | rn-train -o run/\n"
+                "rn-pick split=test label=glass label=metal all.rn | rn-show\n"
+                "seq 8 | parallel -k 'rn-pick --shard {}/8 all.rn | rn-augment -p mid' > augmented.rn",
+};

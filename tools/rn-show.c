@@ -1,0 +1,177 @@
+/* rn-show -- what is in this stream?
+ * stdin: any stream. stdout: text, TSV, JSON or .npy. */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "show/show.h"
+#include "stream/stream.h"
+#include "tools/tool.h"
+
+struct opts {
+    bool json, tsv, values, header, where, layers;
+    const char *npy;
+};
+
+static const struct rn_opt options[] = {
+    { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "head, records and tail as one JSON object a line" },
+    { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "a table with a header line" },
+    { 0, "values", RN_OPT_FLAG, RN_AT(opts, values), 0, 0, "with --json: all numbers of the tensors" },
+    { 0, "header", RN_OPT_FLAG, RN_AT(opts, header), 0, 0, "only the heads" },
+    { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, probs, value) as .npy", "KEY" },
+    { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
+    { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers and the number of its parameters" },
+    RN_OPT_LAST,
+};
+
+enum { ALL = (1u << RN_KINDS) - 1 };
+
+struct work {
+    const struct opts *opts;
+    struct rn_reader *reader;
+    struct rn_out *out;
+    struct rn_table table;
+    struct rn_buffer line; /* of JSON */
+    size_t classes;        /* of the model's last layer, or of its head */
+};
+
+static int check_usage(const struct opts *opts, struct rn_err *err)
+{
+    bool known = false;
+    int forms = opts->json + opts->tsv + opts->where + opts->layers + (opts->npy != NULL);
+    if (forms > 1 || (opts->header && forms && !opts->json))
+        return rn_fail(err, RN_EXIT_USAGE, "one of --json, --tsv, --npy, --where and -l, and --header with --json alone");
+    if (opts->values && !opts->json)
+        return rn_fail(err, RN_EXIT_USAGE, "--values goes with --json");
+    for (int kind = 0; kind < RN_KINDS && opts->npy; kind++) {
+        const char *key = rn_show_tensor_key((enum rn_kind)kind);
+        known = known || (key && !strcmp(key, opts->npy));
+    }
+    return known || !opts->npy ? 0 : rn_fail(err, RN_EXIT_USAGE, "--npy: no record has a tensor '%s'", opts->npy);
+}
+
+static int write_line(struct work *w, int rc, struct rn_err *err)
+{
+    if (rc || rn_buffer_add(&w->line, "\n", 1, err) || rn_out_write(w->out, w->line.data, w->line.length, err))
+        return -1;
+    w->line.length = 0;
+    return 0;
+}
+
+static int show_head(struct work *w, const struct rn_head *head, struct rn_err *err)
+{
+    const char *key = rn_show_tensor_key(head->kind);
+    w->classes = head->classes.count;
+    if (w->opts->json)
+        return write_line(w, rn_head_json(head, &w->line, err), err);
+    if (w->opts->tsv)
+        return rn_table_head(&w->table, w->out, head, err);
+    if (w->opts->npy)
+        return key && !strcmp(key, w->opts->npy) ? 0 : rn_fail(err, RN_EXIT_DATA, "%s have no tensor \"%s\"", rn_kind_name(head->kind), w->opts->npy);
+    if (w->opts->where && head->epoch == RN_NIL)
+        return rn_fail(err, RN_EXIT_DATA, "weights that are no checkpoint: there is no place to go on from");
+    return w->opts->where || w->opts->layers ? 0 : rn_show_head(w->out, head, err);
+}
+
+static int show_record(struct work *w, const struct rn_head *head, const struct rn_record *record, struct rn_err *err)
+{
+    if (w->opts->layers && rn_text_is(record->name, "final_fc.weight") && record->tensor.dims == 2)
+        w->classes = record->tensor.shape[0];
+    if (w->opts->header || w->opts->where || w->opts->layers)
+        return 0;
+    if (w->opts->json)
+        return write_line(w, rn_record_json(record, w->opts->values, &w->line, err), err);
+    if (w->opts->tsv)
+        return rn_table_record(w->out, head, record, err);
+    if (w->opts->npy)
+        return record->error.data ? 0 : rn_show_npy(w->out, &record->tensor, err);
+    return rn_show_record(w->out, head, record, err);
+}
+
+static int show_tail(struct work *w, const struct rn_head *head, struct rn_err *err)
+{
+    uint64_t records, xxh3;
+    bool hashed;
+    rn_reader_tail(w->reader, &records, &xxh3, &hashed);
+    if (w->opts->where)
+        return rn_out_printf(w->out, err, "%lld:%lld\n", (long long)head->epoch, (long long)head->batch_index);
+    if (w->opts->layers)
+        return rn_show_layers(w->out, head, w->classes, err);
+    if (w->opts->header || w->opts->tsv || w->opts->npy)
+        return 0;
+    if (!w->opts->json)
+        return rn_show_tail(w->out, records, xxh3, hashed, err);
+    if (rn_out_printf(w->out, err, "{\"rn\":\"end\",\"records\":%llu", (unsigned long long)records) ||
+        (hashed && rn_out_printf(w->out, err, ",\"xxh3\":\"%016llx\"", (unsigned long long)xxh3)))
+        return -1;
+    return rn_out_write(w->out, "}\n", 2, err);
+}
+
+/* What comes through a pipe is shown as it comes. */
+static bool is_live(const struct rn_args *args)
+{
+    struct stat status;
+    return !args->operands && (fstat(STDIN_FILENO, &status) || !S_ISREG(status.st_mode));
+}
+
+static int show(struct work *w, bool live, struct rn_err *err)
+{
+    const struct rn_head *head;
+    struct rn_record record;
+    unsigned kinds = w->opts->where || w->opts->layers ? RN_KIND_BIT(RN_WEIGHTS) : ALL;
+    int rc;
+    while ((rc = rn_reader_head(w->reader, kinds, &head, err)) == 1) {
+        rc = show_head(w, head, err) ? -1 : 1;
+        while (rc == 1 && (!live || (rc = rn_out_flush(w->out, err) ? -1 : 1) == 1) &&
+               (rc = rn_reader_record(w->reader, &record, err)) == 1)
+            if (show_record(w, head, &record, err))
+                rc = -1;
+        if (rc || (rc = show_tail(w, head, err)))
+            return rc;
+    }
+    return rc;
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    struct work w = { .opts = options_ };
+    struct rn_err unused;
+    int rc = -1;
+    if (check_usage(w.opts, err) || rn_out_open(&w.out, args->output, err) || (w.opts->npy && rn_out_binary(w.out, err)) ||
+        rn_reader_open(&w.reader, args->operand, args->operands, err))
+        goto out;
+    rc = show(&w, is_live(args), err);
+    if (rc == 0) {
+        rc = rn_out_commit(w.out, err);
+        w.out = NULL;
+    } else if (rn_out_flush(w.out, &unused)) { /* what was good before the damage is shown; *err says more */
+        rc = -1;
+    }
+out:
+    rn_out_discard(w.out);
+    rn_reader_close(w.reader);
+    rn_table_free(&w.table);
+    rn_buffer_free(&w.line);
+    return rc;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-show", .operands = "[FILE...]", .summary = "look at any stream: a line a record",
+    .options = options, .size = sizeof(struct opts), .run = run,
+    .about = "Without options: for people. Lines that begin with '# ' say what head and tail say; the others are the records, their "
+             "parts separated by tabs: id, label, split and content; a batch's EPOCH:INDEX, tensor and first ids; a prediction's id, "
+             "label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not there.\n\n"
+             "--json: the keys of the stream, unknown ones too. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with "
+             "--values also \"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte "
+             "of an id or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it. Numbers have as few digits as read back "
+             "the same. JSON has no NaN and no infinity: they are null, and so are min, max and mean of a tensor with a NaN.\n\n"
+             "--tsv: a header line, again where the columns change; tab, newline, carriage return and backslash are \\t \\n \\r "
+             "\\\\; an empty cell is what is not there. Predictions look as from rn-predict --tsv. Ids and labels of a batch are "
+             "joined by commas.\n\n"
+             "--npy writes one .npy file after the other: numpy.load on one open file reads them in turn. Error records have none.\n\n"
+             "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the whole "
+             "input too.",
+    .examples = "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
+                "rn-show -l run/best.rn\n"
+                "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) | rn-train --resume run/last.rn -o run/",
+};

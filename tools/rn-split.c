@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/spool.h"
+#include "core/stash.h"
 #include "split/split.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
@@ -40,7 +40,7 @@ struct work {
     struct rn_writer *writer;
     struct rn_head head;
     struct rn_lists lists;
-    struct rn_spool spool;
+    struct rn_stash stash;
     struct kept *kept;
     struct rn_split_member *member; /* all but the error records; group: the label, or RN_NIL */
     struct rn_texts ids, parts;
@@ -79,7 +79,7 @@ static int keep(struct work *w, struct rn_record *record, const int64_t *map, st
         record->label = map[record->label];
     bytes->length = 0;
     if (rn_record_pack(record, bytes, err) ||
-        rn_spool_add(&w->spool, (struct rn_text){ bytes->data, bytes->length }, &kept.offset, err) ||
+        rn_stash_add(&w->stash, (struct rn_text){ bytes->data, bytes->length }, &kept.offset, err) ||
         rn_grow(&w->kept, &w->kept_room, w->kept_count + 1, sizeof *w->kept, err))
         return -1;
     kept.length = bytes->length;
@@ -153,7 +153,7 @@ static int write_all(struct work *w, struct rn_err *err)
     for (size_t i = 0; i < w->kept_count && rc == 0; i++) {
         struct rn_text bytes;
         struct rn_record record;
-        if (rn_spool_read(&w->spool, w->kept[i].offset, w->kept[i].length, &room, &bytes, err) ||
+        if (rn_stash_read(&w->stash, w->kept[i].offset, w->kept[i].length, &room, &bytes, err) ||
             rn_record_unpack(&record, bytes, &w->head, &arena, err)) {
             rc = -1;
             break;
@@ -187,7 +187,7 @@ out:
     rn_reader_close(w.reader);
     rn_head_free(&w.head);
     rn_lists_free(&w.lists);
-    rn_spool_free(&w.spool);
+    rn_stash_free(&w.stash);
     rn_texts_free(&w.ids);
     rn_texts_free(&w.parts);
     free(w.kept);

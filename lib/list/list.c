@@ -73,7 +73,8 @@ static char *join(const char *folder, const char *name, struct rn_err *err)
     return path;
 }
 
-static int read_folder(struct rn_pictures *pictures, const char *path, size_t below, const struct inside *outer, struct rn_err *err);
+static int read_folder(struct rn_pictures *pictures, const char *path, size_t below, const struct inside *outer,
+                       struct rn_err *err);
 
 /* One entry of a folder: takes the path. */
 static int visit(struct rn_pictures *pictures, char *path, const char *name, size_t below, const struct inside *inside,
@@ -101,7 +102,8 @@ static int visit(struct rn_pictures *pictures, char *path, const char *name, siz
     return rc;
 }
 
-static int read_folder(struct rn_pictures *pictures, const char *path, size_t below, const struct inside *outer, struct rn_err *err)
+static int read_folder(struct rn_pictures *pictures, const char *path, size_t below, const struct inside *outer,
+                       struct rn_err *err)
 {
     char room[256];
     struct stat status;

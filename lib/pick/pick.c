@@ -78,7 +78,8 @@ int rn_conditions_check(const struct rn_conditions *conditions, const struct rn_
 }
 
 /* The value of the key as text; numbers are printed into room. */
-static struct rn_text value_of(enum rn_pick_key key, const struct rn_head *head, const struct rn_record *record, char room[static 32])
+static struct rn_text value_of(enum rn_pick_key key, const struct rn_head *head, const struct rn_record *record,
+                               char room[static 32])
 {
     bool failed = record->error.data != NULL;
     switch (key) {

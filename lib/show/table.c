@@ -139,7 +139,9 @@ static int cells(struct rn_out *out, const struct rn_head *head, const struct rn
         return prediction(out, head, record, err);
     if (text(out, "\t", record->split, err))
         return -1;
-    int rc = head->kind == RN_SAMPLES ? sample(out, record, err) : record->error.data ? blanks(out, 5, err) : tensor(out, &record->tensor, err);
+    int rc = head->kind == RN_SAMPLES ? sample(out, record, err)
+             : record->error.data     ? blanks(out, 5, err)
+                                      : tensor(out, &record->tensor, err);
     return rc || text(out, "\t", record->error, err) ? -1 : 0;
 }
 

@@ -69,7 +69,8 @@ static int about_weights(struct rn_out *out, const struct rn_head *head, struct 
 int rn_show_head(struct rn_out *out, const struct rn_head *head, struct rn_err *err)
 {
     char room[256];
-    if (rn_out_printf(out, err, "# %s", rn_kind_name(head->kind)) || (head->kind == RN_BATCHES && about_batches(out, head, err)) ||
+    if (rn_out_printf(out, err, "# %s", rn_kind_name(head->kind)) ||
+        (head->kind == RN_BATCHES && about_batches(out, head, err)) ||
         (head->kind == RN_WEIGHTS && about_weights(out, head, err)) ||
         rn_out_printf(out, err, "\n# %zu class%s", head->classes.count, head->classes.count == 1 ? "" : "es"))
         return -1;
@@ -80,12 +81,14 @@ int rn_show_head(struct rn_out *out, const struct rn_head *head, struct rn_err *
         (head->has_input && rn_out_printf(out, err, "# input: %s\n", rn_input_describe(&head->input, room))) ||
         history(out, &head->history, err))
         return -1;
-    return head->extras ? rn_out_printf(out, err, "# %zu more key%s: see --json\n", head->extras, head->extras == 1 ? "" : "s") : 0;
+    const char *plural = head->extras == 1 ? "" : "s";
+    return head->extras ? rn_out_printf(out, err, "# %zu more key%s: see --json\n", head->extras, plural) : 0;
 }
 
 static int batch(struct rn_out *out, const struct rn_record *record, struct rn_err *err)
 {
-    if (rn_out_printf(out, err, "%lld:%lld", (long long)record->epoch, (long long)record->index) || tensor(out, &record->tensor, err))
+    if (rn_out_printf(out, err, "%lld:%lld", (long long)record->epoch, (long long)record->index) ||
+        tensor(out, &record->tensor, err))
         return -1;
     for (size_t i = 0; i < record->count && i < FEW; i++)
         if (text(out, i ? ", " : "\t", record->ids[i], err))

@@ -21,7 +21,8 @@ void rn_split_evenly(size_t *totals, size_t n, size_t parts);
 /* cells(groups,parts): how many of each group go to each part. Its margins are exactly size(groups) and total(parts), which
  * have the same sum n, below 2^32; each cell is its quota size * total / n, rounded down or up, up where the remainder is
  * large. Such a table always exists (it is an integral flow near a fractional one). */
-RN_MUST int rn_split_table(size_t *cells, const size_t *size, size_t groups, const size_t *total, size_t parts, struct rn_err *err);
+RN_MUST int rn_split_table(size_t *cells, const size_t *size, size_t groups, const size_t *total, size_t parts,
+                           struct rn_err *err);
 
 /* One that is to be split; group below `groups`. */
 struct rn_split_member {
@@ -30,9 +31,10 @@ struct rn_split_member {
     size_t part;   /* the answer */
     uint64_t draw; /* used inside */
 };
-/* Turns labels (indices of classes, or RN_NIL) that stand in `group` into groups: these are numbered by the classes' names, not
- * as the classes happen to stand, and the unlabelled are the last one: classes->count + 1 groups. */
-RN_MUST int rn_split_group(struct rn_split_member *member, size_t members, const struct rn_texts *classes, struct rn_err *err);
+/* Turns labels (indices of classes, or RN_NIL) that stand in `group` into groups: these are numbered by the classes' names,
+ * not as the classes happen to stand, and the unlabelled are the last one: classes->count + 1 groups. */
+RN_MUST int rn_split_group(struct rn_split_member *member, size_t members, const struct rn_texts *classes,
+                           struct rn_err *err);
 /* Fills `part`: within each group the members are ordered by a Philox draw of (seed, id), then by id, and the first cells
  * go to the first part, and so on. */
 RN_MUST int rn_split_draw(struct rn_split_member *member, size_t members, size_t groups, const size_t *total, size_t parts,
@@ -60,7 +62,8 @@ RN_MUST int rn_lists_read(struct rn_lists *lists, struct rn_text part, const cha
 RN_MUST int rn_lists_ready(struct rn_lists *lists, struct rn_err *err);
 /* The split of a sample (its name is what follows the id's last slash; label nil: any class), nil: it is in no list. Error
  * (exit 3): two samples for one listed name. label must live as long as the lists. */
-RN_MUST int rn_lists_find(struct rn_lists *lists, struct rn_text id, struct rn_text label, struct rn_text *part, struct rn_err *err);
+RN_MUST int rn_lists_find(struct rn_lists *lists, struct rn_text id, struct rn_text label, struct rn_text *part,
+                          struct rn_err *err);
 /* After the last sample. Error (exit 3): a listed name that no sample has, or only one of another class. */
 RN_MUST int rn_lists_used_up(const struct rn_lists *lists, struct rn_err *err);
 void rn_lists_free(struct rn_lists *lists);

@@ -156,24 +156,25 @@ static bool same_step(const struct rn_step *a, const struct rn_step *b)
     return true;
 }
 
-/* Whether the steps of `part` stand somewhere in `whole`, one after the other. */
-static bool has_steps(const struct rn_history *whole, const struct rn_history *part)
+int rn_history_join(struct rn_history *to, const struct rn_history *from, struct rn_err *err)
 {
-    for (size_t start = 0; start + part->count <= whole->count; start++) {
-        size_t i = 0;
-        while (i < part->count && same_step(&whole->step[start + i], &part->step[i]))
-            i++;
-        if (i == part->count)
-            return true;
+    size_t old = to->count; /* a history that has the same step twice keeps both */
+    for (size_t i = 0; i < from->count; i++) {
+        const struct rn_history one = { .step = &from->step[i], .count = 1 };
+        size_t k = 0;
+        while (k < old && !same_step(&to->step[k], one.step))
+            k++;
+        if (k == old && rn_history_copy(to, &one, err))
+            return -1;
     }
-    return false;
+    return 0;
 }
 
 int rn_head_join(struct rn_head *to, const struct rn_head *from, int64_t **map, struct rn_err *err)
 {
     struct rn_pack pack = { &to->extra, err, 0 };
     rn_pack_extra_join(&pack, &to->extras, (struct rn_text){ from->extra.data, from->extra.length }, from->extras);
-    if (pack.rc || (!has_steps(&to->history, &from->history) && rn_history_copy(&to->history, &from->history, err)))
+    if (pack.rc || rn_history_join(&to->history, &from->history, err))
         return -1;
     return rn_classes_join(&to->classes, from, map, err);
 }

@@ -179,8 +179,9 @@ void rn_arena_free(struct rn_arena *arena);
 /* For tools that join all segments into one: adds head's classes to `classes` (union, in order of appearance) and
  * replaces *map (NULL at first; freed with free()) by a block: (*map)[i] = index in classes of head's class i. */
 RN_MUST int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_t **map, struct rn_err *err);
-/* The same, and joins history (the steps of each segment, those of equal ones once) and unknown keys (of two that are the
- * same the first stays). */
+/* Appends those steps of `from` that are not in `to`. */
+RN_MUST int rn_history_join(struct rn_history *to, const struct rn_history *from, struct rn_err *err);
+/* Classes, history and unknown keys (of two that are the same the first stays). */
 RN_MUST int rn_head_join(struct rn_head *to, const struct rn_head *from, int64_t **map, struct rn_err *err);
 
 /* ---- as JSON ---- */

@@ -1,0 +1,53 @@
+# bootstrap: asks for nothing, installs only what is missing, and leaves apt alone when nothing is.
+load common
+
+# apt-get, sudo and friends of our own, which write down how they were called; jansson is "missing" until it is installed.
+fakes() {
+    mkdir bin
+    cat > bin/apt-get <<END
+#!/bin/bash
+echo "DEBIAN_FRONTEND=\$DEBIAN_FRONTEND apt-get \$*" >> $PWD/calls
+[[ " \$* " != *" install "* ]] || touch $PWD/installed
+[ ! -e $PWD/broken ]
+END
+    cat > bin/pkg-config <<END
+#!/bin/bash
+[[ " \$* " != *" jansson "* || -e $PWD/installed ]] || exit 1
+exec $(command -v pkg-config) "\$@"
+END
+    printf '#!/bin/bash\necho "sudo $*" >> %q\nexec "$@"\n' "$PWD/calls" > bin/sudo
+    printf '#!/bin/bash\necho 1000\n' > bin/id
+    printf '#!/bin/bash\necho "make $*" >> %q\n' "$PWD/calls" > bin/make
+    printf '#!/bin/bash\nexit 100\n' > bin/apt-cache
+    chmod +x bin/*
+    PATH=$PWD/bin:$PATH
+}
+
+@test "nothing missing: only make runs" {
+    fakes
+    touch installed
+    "$TOP/bootstrap" check demo
+    [ "$(cat calls)" = "make -j$(nproc)
+make check
+make demo" ]
+}
+
+@test "something missing: that alone is installed, with sudo, and nothing is asked" {
+    fakes
+    "$TOP/bootstrap" </dev/null
+    grep -v ^sudo calls > called
+    [ "$(wc -l < called)" = 3 ]
+    sed -n 1p called | grep -qE '^DEBIAN_FRONTEND=noninteractive apt-get .*-y .*update$'
+    sed -n 2p called | grep -qE '^DEBIAN_FRONTEND=noninteractive apt-get .*-y .*install --no-install-recommends libjansson-dev$'
+    sed -n 3p called | grep -q '^make -j'
+    [ "$(grep -c '^sudo env DEBIAN_FRONTEND=noninteractive apt-get' calls)" = 2 ]
+}
+
+@test "no network: one clear line" {
+    fakes
+    touch broken
+    run "$TOP/bootstrap"
+    [ $status = 4 ]
+    [ "${lines[-1]}" = "bootstrap: apt-get update failed: is there a network?" ]
+    ! grep -q '^make' calls
+}

@@ -1,0 +1,55 @@
+# What every tool has in common: help, version, man page, completion, wrong usage; and their installation.
+load common
+
+tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
+
+@test "every option of --help is in the man page and in the completion" {
+    for tool in $(tools); do
+        "$tool" --help > help
+        grep -oE -- '--[a-z][a-z0-9-]*' help | sort -u > options
+        [ -s options ]
+        "$tool" --help-man | sed 's/\\-/-/g' > man
+        "$tool" --help-completion > completion
+        bash -n completion
+        sed '/^examples:/,$d' help | grep -oE -- '^ *(-[A-Za-z], )?--[a-z][a-z0-9-]*' | grep -oE -- '--.*' | while read -r option; do
+            grep -qF -- "$option" man && grep -qF -- "$option" completion || { echo "$tool $option"; exit 1; }
+        done
+        [ "$("$tool" --version)" = "$("$tool" -V)" ]
+        [[ $("$tool" -V) == "$tool (recyclenet) "* ]]
+    done
+}
+
+@test "wrong usage: exit 2, one line, nothing on standard output" {
+    for tool in $(tools); do
+        "$tool" --no-such-option > out 2> err < /dev/null && status=0 || status=$?
+        [ $status = 2 ] || { echo "$tool: $status"; false; }
+        [ "$(wc -l < err)" = 1 ]
+        grep -q "^$tool: " err
+        [ ! -s out ]
+    done
+}
+
+@test "messages are one line, whatever is quoted in them" {
+    for tool in $(tools); do
+        "$tool" $'--no\nsuch\e[31m' 2> err < /dev/null && status=0 || status=$?
+        [ $status = 2 ]
+        [ "$(wc -l < err)" = 1 ]
+        ! grep -q $'\e' err
+    done
+}
+
+@test "make install and uninstall" {
+    build=$(realpath --relative-to="$TOP" "$BUILD")
+    make -s -C "$TOP" B="$build" DESTDIR="$PWD/root" PREFIX=/usr install
+    for tool in $(tools); do
+        cmp "$BUILD/$tool" "root/usr/bin/$tool"
+        [ -s "root/usr/share/man/man1/$tool.1" ]
+        [ -s "root/usr/share/bash-completion/completions/$tool" ]
+    done
+    for pipeline in "$TOP"/pipelines/*; do
+        name=$(basename "$pipeline")
+        [ "$name" = demo ] || [ -x "root/usr/bin/rn-pipe-$name" ]
+    done
+    make -s -C "$TOP" B="$build" DESTDIR="$PWD/root" PREFIX=/usr uninstall
+    [ "$(find root -type f | wc -l)" = 0 ]
+}

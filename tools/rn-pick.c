@@ -111,18 +111,24 @@ static bool wanted(struct work *w, const struct rn_head *head, const struct rn_r
     return held >= w->opts->skip && (w->opts->head < 0 || held - w->opts->skip < w->opts->head);
 }
 
+/* What a live source has given is handed on before more is waited for. */
+static int flush(struct work *w, struct rn_err *err)
+{
+    return w->live ? rn_writer_flush(w->writer, err) : 0;
+}
+
 static int segment(struct work *w, const struct rn_head *in, struct rn_err *err)
 {
     struct rn_head out;
     struct rn_record record;
     if (rn_conditions_check(&w->conditions, in, err) || rn_head_copy(&out, in, err))
         return -1;
-    int rc = rn_head_sign(&out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, &out, err) ? -1 : 1;
+    int rc = rn_head_sign(&out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, &out, err) || flush(w, err) ? -1 : 1;
     rn_head_free(&out);
     while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1)
-        if (wanted(w, in, &record) && (rn_writer_record(w->writer, &record, err) || (w->live && rn_writer_flush(w->writer, err))))
+        if (wanted(w, in, &record) && (rn_writer_record(w->writer, &record, err) || flush(w, err)))
             rc = -1;
-    return rc ? rc : rn_writer_tail(w->writer, err);
+    return rc || rn_writer_tail(w->writer, err) || flush(w, err) ? -1 : 0;
 }
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)

@@ -67,7 +67,8 @@ static int show_head(struct work *w, const struct rn_head *head, struct rn_err *
     if (w->opts->tsv)
         return rn_table_head(&w->table, w->out, head, err);
     if (w->opts->npy)
-        return key && !strcmp(key, w->opts->npy) ? 0 : rn_fail(err, RN_EXIT_DATA, "%s have no tensor \"%s\"", rn_kind_name(head->kind), w->opts->npy);
+        return key && !strcmp(key, w->opts->npy)
+                   ? 0 : rn_fail(err, RN_EXIT_DATA, "%s have no tensor '%s'", rn_kind_name(head->kind), w->opts->npy);
     if (w->opts->where && head->epoch == RN_NIL)
         return rn_fail(err, RN_EXIT_DATA, "weights that are no checkpoint: there is no place to go on from");
     return w->opts->where || w->opts->layers ? 0 : rn_show_head(w->out, head, err);
@@ -163,8 +164,8 @@ const struct rn_tool rn_tool = {
              "label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not there.\n\n"
              "--json: the keys of the stream, unknown ones too. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with "
              "--values also \"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte "
-             "of an id or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it. Numbers have as few digits as read back "
-             "the same. JSON has no NaN and no infinity: they are null, and so are min, max and mean of a tensor with a NaN.\n\n"
+             "of an id or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it. Numbers have as few "
+             "digits as read back the same. JSON has no NaN and no infinity: they are null, and so are min, max and mean of a tensor with a NaN.\n\n"
              "--tsv: a header line, again where the columns change; tab, newline, carriage return and backslash are \\t \\n \\r "
              "\\\\; an empty cell is what is not there. Predictions look as from rn-predict --tsv. Ids and labels of a batch are "
              "joined by commas.\n\n"

@@ -5,3 +5,47 @@ SHARED=$TOP/../shared
 PATH=$BUILD:$PATH
 
 setup() { cd "$BATS_TEST_TMPDIR"; }
+
+# stream EXPRESSION...: what the Perl expressions give, one after the other, as a foreign program would write it: dict(key => value,
+# ...), list(...), str, bin, num (a whole number from -32 to 65535), real (float64), none, tensor(TYPE, [SHAPE], BYTES) as
+# msgpack-numpy has it, head(KIND, [CLASSES], more...), tail(N).
+stream() {
+    perl -e '
+        sub str { my $n = length $_[0]; $n < 32 ? chr(0xa0 | $n) . $_[0] : "\xda" . pack("n", $n) . $_[0] }
+        sub bin { "\xc6" . pack("N", length $_[0]) . $_[0] }
+        sub num { $_[0] < 0 ? chr(256 + $_[0]) : $_[0] < 128 ? chr $_[0] : "\xcd" . pack("n", $_[0]) }
+        sub real { "\xcb" . pack("d>", $_[0]) }
+        sub none { "\xc0" }
+        sub list { "\xdc" . pack("n", scalar @_) . join("", @_) }
+        sub dict { "\xde" . pack("n", @_ / 2) . join("", map { $_ % 2 ? $_[$_] : str($_[$_]) } 0 .. $#_) }
+        sub tensor { my ($type, $shape, $data) = @_;
+                     "\x85" . bin("nd") . "\xc3" . bin("type") . str($type) . bin("kind") . bin("") .
+                     bin("shape") . list(map { num($_) } @$shape) . bin("data") . bin($data) }
+        sub head { my ($kind, $classes, @more) = @_;
+                   dict(rn => str($kind), version => num(1), classes => list(map { str($_) } @$classes), @more) }
+        sub tail { dict(rn => str("end"), records => num($_[0])) }
+        binmode STDOUT;
+        for (@ARGV) { my $bytes = eval $_; die $@ if $@; print $bytes }
+    ' "$@"
+}
+
+# photos FOLDER NAME...: files that are as good as photos to tools that do not open them
+photos() {
+    local folder=$1 name
+    shift
+    for name; do
+        mkdir -p "$(dirname "$folder/$name")"
+        printf 'photo %s' "$name" > "$folder/$name"
+    done
+}
+
+# fails CODE PATTERN COMMAND...: exits with the code, says one line that matches the pattern, and writes nothing
+fails() {
+    local code=$1 pattern=$2 rc=0
+    shift 2
+    "$@" >fails.out 2>fails.err || rc=$?
+    [ $rc = "$code" ] || { echo "$*: exit $rc, not $code"; cat fails.err; return 1; }
+    [ "$(wc -l <fails.err)" = 1 ] || { echo "$*: not one line:"; cat fails.err; return 1; }
+    grep -qE -- "$pattern" fails.err || { echo "$*: not /$pattern/:"; cat fails.err; return 1; }
+    [ ! -s fails.out ] || { echo "$*: it wrote $(wc -c <fails.out) bytes"; return 1; }
+}

@@ -1,0 +1,147 @@
+# rn-pick: conditions, slices, every kind, unknown keys.
+load common
+
+# a listing of six samples with splits, two segments, an error record, an unknown key
+six() {
+    stream 'head("samples", ["glass", "paper"], note => str("kept"))' \
+        'dict(id => str("g1"), label => num(0), split => str("train"), path => str("p/g1"), mine => num(1))' \
+        'dict(id => str("p1"), label => num(1), split => str("val"), path => str("p/p1"))' \
+        'dict(id => str("bad"), label => num(1), split => str("train"), error => str("cut short"))' 'tail(3)' \
+        'head("samples", ["paper", "glass"])' \
+        'dict(id => str("g2"), label => num(1), split => str("train"), data => bin("xyz"))' \
+        'dict(id => str("n"), label => none(), split => none(), path => str("n"))' \
+        'dict(id => str("p2"), label => num(0), split => str("test"), path => str("a=b"))' 'tail(3)'
+}
+
+# the ids that are picked, in one line
+ids() { rn-pick "$@" | rn-show --tsv | cut -f 1 | grep -v '^id$' | paste -sd ' '; }
+
+@test "conditions: or within a key, and between keys, nothing, not" {
+    six > six.rn
+    [ "$(ids six.rn)" = 'g1 p1 bad g2 n p2' ]
+    [ "$(ids split=train six.rn)" = 'g1 bad g2' ]
+    [ "$(ids split=train split=val six.rn)" = 'g1 p1 bad g2' ]
+    [ "$(ids split=train label=glass six.rn)" = 'g1 g2' ]
+    [ "$(ids split=train label=glass id=g2 six.rn)" = 'g2' ]
+    [ "$(ids label=paper six.rn)" = 'p1 bad p2' ]
+    [ "$(ids label!=paper six.rn)" = 'g1 g2 n' ]
+    [ "$(ids label!=paper label!=glass six.rn)" = 'n' ]
+    [ "$(ids label= six.rn)" = 'n' ]
+    [ "$(ids split!= label!= error= six.rn)" = 'g1 p1 g2 p2' ]
+    [ "$(ids --errors six.rn)" = 'bad' ]
+    [ "$(ids --errors label=glass six.rn)" = '' ]
+    [ "$(ids 'error=cut short' six.rn)" = 'bad' ]
+    [ "$(ids path=a=b six.rn)" = 'p2' ]
+    cp six.rn split=train
+    [ "$(ids split=test ./split=train)" = 'p2' ]
+    [ "$(ids split=test - < six.rn)" = 'p2' ]
+}
+
+@test "head and skip count what the conditions leave, over all segments" {
+    six > six.rn
+    [ "$(ids --head 2 six.rn)" = 'g1 p1' ]
+    [ "$(ids --skip 2 --head 2 six.rn)" = 'bad g2' ]
+    [ "$(ids --skip 1 split=train six.rn)" = 'bad g2' ]
+    [ "$(ids --head 0 six.rn)" = '' ]
+    [ "$(ids --skip 99 six.rn)" = '' ]
+}
+
+@test "heads: one segment for each, unknown keys kept, signed in" {
+    six | rn-pick split=train --head 2 label=glass | rn-show --json | sed 's/"xxh3":.*/"xxh3"}/' > out
+    cat > want <<'END'
+{"rn":"samples","version":1,"classes":["glass","paper"],"note":"kept","history":[{"tool":"rn-pick","version":"0.1.0","args":["--head=2","label=glass","split=train"]}]}
+{"id":"g1","label":0,"split":"train","path":"p/g1","mine":1}
+{"rn":"end","records":1,"xxh3"}
+{"rn":"samples","version":1,"classes":["paper","glass"],"history":[{"tool":"rn-pick","version":"0.1.0","args":["--head=2","label=glass","split=train"]}]}
+{"id":"g2","label":1,"split":"train","data":{"bytes":3}}
+{"rn":"end","records":1,"xxh3"}
+END
+    diff want out
+    # files are no part of the history, so where it came from does not matter
+    six > six.rn
+    rn-pick split=train six.rn > a.rn
+    six | rn-pick split=train | cmp - a.rn
+}
+
+@test "shards: together the whole, in order, each a stream" {
+    six > six.rn
+    for n in 1 2 3 4 6 7 100; do
+        : > all.rn
+        for ((i = 1; i <= n; i++)); do rn-pick --shard $i/$n six.rn >> all.rn; done
+        [ "$(rn-show --tsv all.rn | cut -f 1 | paste -sd ' ')" = 'id g1 p1 bad g2 n p2' ]
+    done
+    [ "$(ids --shard 2/3 six.rn)" = 'bad g2' ]
+    [ "$(ids --shard 2/2 split=train six.rn)" = 'g2' ]
+    [ "$(ids --shard 2/3 six.rn six.rn)" = 'n p2 g1 p1' ]
+    [ "$(ids --shard 2/3 < six.rn)" = 'bad g2' ]
+    # standard input is read from where it stands
+    { printf junk; cat six.rn; } > behind
+    [ "$({ dd bs=4 count=1 of=/dev/null 2>/dev/null; ids --shard 2/3; } < behind)" = 'bad g2' ]
+}
+
+@test "shards need files" {
+    six > six.rn
+    pipe() { cat six.rn | rn-pick --shard 1/2; }
+    fails 2 'not a pipe' pipe
+    mkfifo fifo
+    fails 2 'not a pipe' rn-pick --shard 1/2 fifo
+    for shard in 0/2 3/2 1 1/ /2 1/0 a/b 1/2/3 -1/2 ''; do fails 2 'I/N' rn-pick --shard "$shard" six.rn; done
+    fails 4 'none.rn' rn-pick --shard 1/2 none.rn
+    head -c -1 six.rn > cut.rn
+    fails 3 'cut.rn' rn-pick --shard 1/2 cut.rn
+}
+
+@test "weights, batches, predictions and images" {
+    stream 'head("weights", [], arch => none(), attention => none(), input => none())' \
+        'dict(name => str("a"), role => str("parameter"), value => tensor("<f4", [1], pack("f<", 1)))' \
+        'dict(name => str("b"), role => str("buffer"), value => tensor("<f4", [1], pack("f<", 2)))' \
+        'dict(name => str("a"), role => str("momentum"), value => tensor("<f4", [1], pack("f<", 3)))' 'tail(3)' > w.rn
+    [ "$(ids role=parameter role=buffer w.rn | tr ' ' ,)" = 'name,a,b' ]
+    [ "$(ids name=a role!=momentum w.rn)" = 'name a' ]
+    fails 2 'role' rn-pick role=bias w.rn
+    batch() { echo "dict(epoch => num($1), index => num($2), ids => list(str('i')), labels => list(none()), images => tensor('|u1', [1,1,1,3], 'abc'))"; }
+    stream 'head("batches", [], mode => str("eval"))' "$(batch 0 0)" "$(batch 0 1)" \
+        'dict(id => str("bad"), label => none(), split => none(), error => str("x"))' "$(batch 1 0)" 'tail(4)' > b.rn
+    [ "$(rn-pick epoch=0 index!=0 b.rn | rn-show | grep -v '^#')" = $'0:1\tu8 [1,1,1,3]\ti' ]
+    [ "$(rn-pick --errors id=bad b.rn | rn-show | grep -v '^#')" = $'bad\t-\t-\terror: x' ]
+    [ "$(rn-pick epoch!=0 b.rn | rn-show | grep -vc '^#')" = 2 ]
+    fails 2 'whole number' rn-pick epoch=x b.rn
+    stream 'head("predictions", ["g"])' 'dict(id => str("1"), label => num(0), probs => tensor("<f4", [1], pack("f<", 1)))' 'tail(1)' > p.rn
+    [ "$(ids label=g p.rn)" = '1' ]
+    fails_at_head() { rn-pick "$@" > /dev/null; }
+    fails 3 'predictions have no "split"' fails_at_head split=train p.rn
+    fails 3 'weights have no "label"' fails_at_head label= w.rn
+    stream 'head("images", ["g"])' 'dict(id => str("1"), label => num(0), split => none(), image => tensor("|u1", [1,1,3], "abc"))' 'tail(1)' > i.rn
+    [ "$(ids split= i.rn)" = '1' ]
+    # mixed kinds stay what they are
+    six > six.rn
+    rn-pick id!=1 six.rn i.rn | rn-show --json | grep -o '"rn":"[a-z]*"' | paste -sd ' ' | grep -x '"rn":"samples" "rn":"end" "rn":"samples" "rn":"end" "rn":"images" "rn":"end"'
+}
+
+@test "what cannot be: a key, a class, a file" {
+    six > six.rn
+    fails 2 "'splitt' is no key" rn-pick splitt=train six.rn
+    fails 3 "no class 'wood'" rn-pick label=wood six.rn
+    fails 3 "no class 'wood'" rn-pick label!=wood six.rn
+    fails 4 'none.rn: No such file' rn-pick split=train none.rn
+    fails 2 'is not an option' rn-pick --wat six.rn
+    rc=0; rn-pick six.rn > /dev/full 2> err || rc=$?
+    [ $rc = 4 ]
+    [ "$(wc -l < err)" = 1 ]
+    # damage behind what --head has taken is seen too, and no file appears
+    head -c -1 six.rn > cut.rn
+    rc=0; rn-pick --head 1 cut.rn -o out.rn 2> err || rc=$?
+    [ $rc = 3 ]
+    [ ! -e out.rn ]
+}
+
+@test "a live pipe: a record is there while the input is still open" {
+    six > six.rn
+    mkfifo in out
+    rn-pick id=g1 < in > out &
+    exec 7> in 8< out
+    head -c 250 six.rn >&7
+    timeout 5 head -c 60 <&8 | grep -qa 'kept'
+    exec 8<&- 7>&-
+    wait || true
+}

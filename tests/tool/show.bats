@@ -1,0 +1,241 @@
+# rn-show: every kind in every form, what scripts read, damage.
+load common
+
+weights() {
+    stream 'head("weights", ["g"], arch => none(), attention => none(), input => none(), note => dict(a => list(num(1), real(0.1), real(9**9**9), "\xc2"), b => bin("xyz")))' \
+        'dict(name => str("conv1.weight"), role => str("parameter"), value => tensor("<f4", [2,1,1,2], pack("f<*", 0.1, -1.5, 1e-7, 16777216)))' \
+        'dict(name => str("n"), role => str("buffer"), value => tensor("<i8", [], pack("q<", 9007199254740993)))' \
+        'dict(name => str("h"), role => str("buffer"), value => tensor("<f2", [3], pack("v*", 0x3c00, 0xfc00, 0x0001)))' \
+        'dict(name => str("x"), role => str("momentum"), value => tensor("<f4", [2], pack("f<", 1) . "\x00\x00\xc0\x7f"))' \
+        'dict(name => str("e"), role => str("buffer"), value => tensor("<f4", [0], ""))' 'tail(5)'
+}
+
+predictions() {
+    stream 'head("predictions", ["gl\tass", "paper"])' \
+        'dict(id => str("a\n1"), label => num(1), probs => tensor("<f4", [2], pack("f<*", 0.25, 0.75)))' \
+        'dict(id => bin("\xff\\"), label => none(), probs => tensor("<f4", [2], pack("f<*", 0.5, 0.5)))' \
+        'dict(id => str("bad"), label => num(0), split => str("val"), error => str("cut\tshort"))' 'tail(3)'
+}
+
+images() {
+    stream 'head("images", ["glass"])' \
+        'dict(id => str("1"), label => num(0), split => str("train"), image => tensor("|u1", [1,2,3], pack("C*", 1, 2, 3, 4, 5, 255)))' \
+        'dict(id => str("2"), label => none(), split => none(), image => tensor("|u1", [2,1,3], pack("C*", 0, 0, 0, 0, 0, 0)))' \
+        'dict(id => str("bad"), label => none(), split => none(), error => str("no"))' 'tail(3)'
+}
+
+batches() {
+    stream 'head("batches", ["glass", "paper"], mode => str("train"), input => dict(size => num(1), resize => num(1), mean => list(real(0.5), real(0.5), real(0.5)), std => list(real(1), real(1), real(1))), batch => num(6), epoch => num(2), seed => num(7), epochs => num(9), batches_per_epoch => num(1), class_counts => list(num(6), num(0)), history => list(dict(tool => str("rn-batch"), version => str("0"), args => list(str("--train")))))' \
+        'dict(id => str("bad"), label => num(0), split => none(), error => str("no"))' \
+        'dict(epoch => num(2), index => num(0), ids => list(map { str($_) } qw(a b c d e f)), labels => list(num(1), none(), (num(0)) x 4), images => tensor("|u1", [6,1,1,3], "abcabcabcabcabcabc"))' 'tail(2)'
+}
+
+@test "text: a line a record, for every kind" {
+    weights | rn-show > out
+    cat > want <<'END'
+# weights: -, attention -
+# 1 class: g
+# 1 more key: see --json
+conv1.weight	parameter	f32 [2,1,1,2]
+n	buffer	i64 []
+h	buffer	f16 [3]
+x	momentum	f32 [2]
+e	buffer	f32 [0]
+# 5 records
+END
+    diff want out
+    predictions | rn-show > out
+    cat > want <<'END'
+# predictions
+# 2 classes: gl\x09ass, paper
+a\x0a1	paper	paper	0.7500
+\xff\	-	gl\x09ass	0.5000
+bad	gl\x09ass	val	error: cut\x09short
+# 3 records
+END
+    diff want out
+    images | rn-show > out
+    cat > want <<'END'
+# images
+# 1 class: glass
+1	glass	train	u8 [1,2,3]
+2	-	-	u8 [2,1,3]
+bad	-	-	error: no
+# 3 records
+END
+    diff want out
+    batches | rn-show > out
+    cat > want <<'END'
+# batches: train, batch 6, epoch 2, epochs 9, batches an epoch 1, seed 7
+# 2 classes: glass, paper
+# input: size 1, resize 1, mean 0.5 0.5 0.5, std 1 1 1
+# made by: rn-batch --train
+bad	glass	-	error: no
+2:0	u8 [6,1,1,3]	a, b, c, d, and 2 more
+# 2 records
+END
+    diff want out
+}
+
+@test "json: the stream's keys, unknown ones too; tensors summed up, or whole" {
+    weights | rn-show --json > out
+    cat > want <<'END'
+{"rn":"weights","version":1,"classes":["g"],"arch":null,"attention":null,"input":null,"note":{"a":[1,0.1,null,false],"b":{"bytes":3}},"history":[]}
+{"name":"conv1.weight","role":"parameter","value":{"type":"<f4","shape":[2,1,1,2],"min":-1.5,"max":16777216,"mean":4194303.65000005}}
+{"name":"n","role":"buffer","value":{"type":"<i8","shape":[],"min":9007199254740993,"max":9007199254740993,"mean":9007199254740992}}
+{"name":"h","role":"buffer","value":{"type":"<f2","shape":[3],"min":null,"max":1,"mean":null}}
+{"name":"x","role":"momentum","value":{"type":"<f4","shape":[2],"min":null,"max":null,"mean":null}}
+{"name":"e","role":"buffer","value":{"type":"<f4","shape":[0],"min":null,"max":null,"mean":null}}
+{"rn":"end","records":5}
+END
+    # the mean is of what float32 has of these numbers
+    sed 's/"mean":4194303\.6[0-9]*/"mean":4194303.65000005/; s/"mean":9007199254740992.*}}$/"mean":9007199254740992}}/' out | diff want -
+    weights | rn-show --json --values > out
+    grep -F '"values":[0.1,-1.5,1e-07,16777216]}}' out
+    grep -F '"values":[9007199254740993]}}' out
+    grep -F '"values":[1,null,5.9604645e-08]}}' out
+    grep -F '"values":[1,null]}}' out
+    grep -F '"values":[]}}' out
+    predictions | rn-show --json > out
+    cat > want <<'END'
+{"rn":"predictions","version":1,"classes":["gl\tass","paper"],"history":[]}
+{"id":"a\n1","label":1,"probs":{"type":"<f4","shape":[2],"min":0.25,"max":0.75,"mean":0.5}}
+{"id":"\udcff\\","label":null,"probs":{"type":"<f4","shape":[2],"min":0.5,"max":0.5,"mean":0.5}}
+{"id":"bad","label":0,"split":"val","error":"cut\tshort"}
+{"rn":"end","records":3}
+END
+    diff want out
+    batches | rn-show --json > out
+    cat > want <<'END'
+{"rn":"batches","version":1,"classes":["glass","paper"],"mode":"train","input":{"size":1,"resize":1,"mean":[0.5,0.5,0.5],"std":[1,1,1]},"batch":6,"epoch":2,"seed":7,"epochs":9,"batches_per_epoch":1,"class_counts":[6,0],"history":[{"tool":"rn-batch","version":"0","args":["--train"]}]}
+{"id":"bad","label":0,"split":null,"error":"no"}
+{"epoch":2,"index":0,"ids":["a","b","c","d","e","f"],"labels":[1,null,0,0,0,0],"images":{"type":"|u1","shape":[6,1,1,3],"min":97,"max":99,"mean":98}}
+{"rn":"end","records":2}
+END
+    diff want out
+    # our own tail has the hash
+    batches | rn-pick | rn-show --json | tail -n 1 | grep -xE '\{"rn":"end","records":2,"xxh3":"[0-9a-f]{16}"\}'
+    perl -MJSON::PP -e 1 2>/dev/null || return 0
+    for kind in weights images batches; do $kind | rn-show --json --values | perl -MJSON::PP -ne 'decode_json($_)'; done
+}
+
+@test "tsv: a header line, escapes, again where the columns change" {
+    predictions | rn-show --tsv > out
+    printf '%s\n' 'id	label	prediction	confidence	gl\tass	paper' 'a\n1	paper	paper	0.75	0.25	0.75' > want
+    printf '\xff\\\\\t\tgl\\tass\t0.5\t0.5\t0.5\nbad\tgl\\tass\terror: cut\\tshort\t\t\t\n' >> want
+    diff want out
+    images > i.rn; batches > b.rn; predictions > p.rn
+    rn-show --tsv i.rn i.rn b.rn > out
+    cat > want <<'END'
+id	label	split	type	shape	min	max	mean	error
+1	glass	train	|u1	1,2,3	1	255	45	
+2			|u1	2,1,3	0	0	0	
+bad								no
+1	glass	train	|u1	1,2,3	1	255	45	
+2			|u1	2,1,3	0	0	0	
+bad								no
+epoch	index	type	shape	min	max	mean	ids	labels	error
+							bad	glass	no
+2	0	|u1	6,1,1,3	97	99	98	a,b,c,d,e,f	paper,,glass,glass,glass,glass	
+END
+    diff want out
+    weights | rn-show --tsv | sed -n '1p;4,5p' | diff <(printf '%s\n' 'name	role	type	shape	min	max	mean' 'h	buffer	<f2	3	-inf	1	-inf' 'x	momentum	<f4	2			') -
+    for file in i.rn b.rn p.rn; do [ "$(rn-show --tsv $file | awk -F '\t' '{ print NF }' | sort -u | wc -l)" = 1 ]; done
+}
+
+@test "header: heads alone" {
+    images > i.rn; predictions > p.rn
+    [ "$(rn-show --header i.rn p.rn)" = $'# images\n# 1 class: glass\n# predictions\n# 2 classes: gl\\x09ass, paper' ]
+    [ "$(rn-show --header --json i.rn p.rn | grep -o '"rn":"[a-z]*"' | paste -sd ' ')" = '"rn":"images" "rn":"predictions"' ]
+}
+
+@test "npy: one file after the other" {
+    images | rn-show --npy image > out
+    {
+        printf '\x93NUMPY\x01\x00\x76\x00%-117s\n\x01\x02\x03\x04\x05\xff' "{'descr': '|u1', 'fortran_order': False, 'shape': (1,2,3), }"
+        printf '\x93NUMPY\x01\x00\x76\x00%-117s\n\x00\x00\x00\x00\x00\x00' "{'descr': '|u1', 'fortran_order': False, 'shape': (2,1,3), }"
+    } | cmp - out
+    weights | rn-show --npy value -o w.npy
+    grep -aF "'descr': '<i8', 'fortran_order': False, 'shape': (), }" w.npy
+    grep -aF "'descr': '<f2', 'fortran_order': False, 'shape': (3,), }" w.npy
+    grep -aF "'shape': (2,1,1,2), }" w.npy
+    predictions > p.rn
+    [ "$(rn-show --npy probs p.rn | wc -c)" = 272 ]
+    fails 3 "predictions have no tensor 'image'" rn-show --npy image p.rn
+    fails 2 "no record has a tensor 'label'" rn-show --npy label p.rn
+    rc=0; script -qec "rn-show --npy probs p.rn" /dev/null > out < /dev/null || rc=$?
+    [ $rc = 2 ]
+    grep "is a terminal" out
+}
+
+@test "where and layers of a checkpoint" {
+    checkpoint() {
+        stream "head('weights', ['a','b','c','d','e','f'], arch => str('$1'), attention => str('$2'), input => dict(size => num(64), resize => num(73), mean => list(real(0),real(0),real(0)), std => list(real(1),real(1),real(1)))$3)" 'tail(0)'
+    }
+    place=", epoch => num(4), batch_index => num(17), best_acc1 => none(), partial => dict(loss_sum => real(0), correct => num(0), seen => num(0)), batches => none(), options => list(), RN_CPU => none()"
+    [ "$(checkpoint resnet18 none "$place" | rn-show --where)" = 4:17 ]
+    checkpoint resnet18 none "$place" | rn-show | grep -x '# weights: resnet18, attention none, checkpoint: next batch 4:17'
+    checkpoint resnet18 none '' > m.rn
+    fails 3 'no checkpoint' rn-show --where m.rn
+    images > i.rn
+    fails 3 'a stream of images, not of weights' rn-show --where i.rn
+    fails 3 'a stream of images, not of weights' rn-show -l i.rn
+    weights > w.rn
+    fails 3 'without --arch' rn-show -l w.rn
+    checkpoint resnet99 none '' > m.rn
+    fails 3 "'resnet99'" rn-show -l m.rn
+    while read -r arch attention parameters; do
+        checkpoint $arch $attention '' | rn-show -l > out
+        [ "$(tail -n 1 out)" = "$parameters parameters" ]
+        [ "$(sed '$d' out | awk '{ sum += $NF } END { print sum }')" = "$parameters" ]
+    done <<'END'
+resnet18 none 11179590
+resnet34 none 21287750
+resnet50 none 23520326
+resnet18 ours 11237991
+resnet50 ours 24147143
+resnet18 ours-spatial 11204679
+resnet18 ours-channel 11212902
+resnet18 ours-mul 11237991
+END
+    checkpoint resnet18 ours '' | rn-show -l | grep -E '^conv1 +conv 7x7/2, padding 3 +\[64,3,7,7\] +9408$'
+    checkpoint resnet18 ours '' | rn-show -l | grep -E '^final_fc +linear +\[6,512\] \[6\] +3078$'
+}
+
+@test "damage: what came before it is shown, exit 3" {
+    printf '\xdd\xff\x00\x00\x00' > bad.rn
+    fails 3 'not an rn stream' rn-show bad.rn
+    # the sanitizers need more room for themselves
+    [ -n "${RN_SANITIZED-}" ] || (ulimit -v 65536; fails 3 'not an rn stream' rn-show bad.rn)
+    fails 3 'no bytes at all' rn-show /dev/null
+    predictions | rn-pick > p.rn
+    for form in '' --json --tsv; do
+        rn-show $form p.rn > whole
+        rc=0; head -c -5 p.rn | rn-show $form > out 2> err || rc=$?
+        [ $rc = 3 ]
+        [ "$(wc -l < err)" = 1 ]
+        head -n 5 whole | sed '/^#.*record/d; /"end"/d' | diff - <(head -n 5 out)
+        rc=0; head -c -5 p.rn > cut.rn; rn-show $form cut.rn -o file 2> err || rc=$?
+        [ $rc = 3 ]
+        [ ! -e file ]
+    done
+    sed 's/short/shore/' p.rn > altered.rn
+    rc=0; rn-show --header altered.rn > out 2> err || rc=$?
+    [ $rc = 3 ]
+    grep 'altered' err
+}
+
+@test "options that do not go together, files that are not there" {
+    images > i.rn
+    fails 2 'one of' rn-show --json --tsv i.rn
+    fails 2 'one of' rn-show --header --tsv i.rn
+    fails 2 'goes with --json' rn-show --values i.rn
+    fails 4 'none.rn: No such file' rn-show none.rn
+    fails 4 'Is a directory' rn-show .
+    rc=0; rn-show i.rn > /dev/full 2> err || rc=$?
+    [ $rc = 4 ]
+    [ "$(wc -l < err)" = 1 ]
+    # a reader that has had enough: no message
+    for ((i = 0; i < 3000; i++)); do cat i.rn; done | rn-show 2> err | head -n 1
+    [ ! -s err ]
+}

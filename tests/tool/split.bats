@@ -1,0 +1,138 @@
+# rn-split: exact totals, independence from order, published lists, folds, joined segments.
+load common
+
+# many N CLASS...: a listing of N pictures of each class
+many() {
+    local n=$1 class i
+    shift
+    for class; do for ((i = 0; i < n; i++)); do echo "d/$class/$class$i.jpg"; done; done > list
+    mkdir -p d
+    (IFS=,; tr '\n' '\0' < list | while IFS= read -rd '' i; do mkdir -p "${i%/*}"; : > "$i"; done)
+    rn-list d
+}
+
+# "N split" for each split, of rn-show --tsv
+counts() { rn-show --tsv | tail -n +2 | cut -f "${1:-3}" | sort | uniq -c | awk '{ $1 = $1; print }'; }
+
+@test "totals are exact, classes as even as they allow, the input's order stays" {
+    many 37 glass paper metal > all.rn
+    rn-split all.rn > split.rn
+    counts < split.rn > out
+    printf '%s\n' '20 test' '77 train' '14 val' | diff - out
+    # 37 * 77 / 111 = 25.67, 37 * 14 / 111 = 4.67, 37 * 20 / 111 = 6.67
+    rn-show --tsv split.rn | tail -n +2 | cut -f 2,3 | sort | uniq -c | awk '
+        $3 == "train" && $1 != 25 && $1 != 26 || $3 == "val" && $1 != 4 && $1 != 5 || $3 == "test" && $1 != 6 && $1 != 7 { exit 1 }'
+    diff <(rn-show --tsv all.rn | cut -f 1) <(rn-show --tsv split.rn | cut -f 1)
+    rn-split --ratio 100/0/0 all.rn | counts | diff <(echo '111 train') -
+    rn-split -r 0/50/50 all.rn | counts | diff <(printf '%s\n' '56 test' '55 val') -
+}
+
+@test "the seed and the ids decide, not the order of the input" {
+    many 20 glass paper > all.rn
+    rn-split all.rn > a.rn
+    rn-split < all.rn | cmp - a.rn
+    rn-split --seed 1234 --ratio 70/13/17 all.rn | cmp - a.rn
+    rn-split a.rn | rn-show --tsv | diff <(rn-show --tsv a.rn) -
+    sort -R --random-source=<(yes) list | rn-list --files-from - > other.rn
+    rn-list --files-from list --classes paper,glass > same.rn
+    diff <(rn-split same.rn | rn-show --tsv | sort) <(rn-split other.rn | rn-show --tsv | sort)
+    rn-split -s 5 all.rn | rn-show --tsv > b
+    run diff <(rn-show --tsv a.rn) b
+    [ "$status" = 1 ]
+    rn-split -s 5 all.rn | rn-show --json | head -n 1 | grep -F '{"tool":"rn-split","version":"0.1.0","args":["--seed=5"]}'
+}
+
+@test "segments are joined: classes by name, unlabelled samples a group of their own, error records passed on" {
+    photos a glass/1.jpg paper/2.jpg; photos b paper/3.jpg wood/4.jpg; photos c 5.jpg
+    rn-list a > a.rn
+    rn-list --classes wood,paper b > b.rn
+    rn-list --unlabeled c > c.rn
+    stream 'head("samples", ["wood"], note => str("kept"))' \
+        'dict(id => str("broken"), label => num(0), split => str("old"), error => str("no"), mine => num(7))' \
+        'dict(id => str("6"), label => num(0), split => str("old"), path => str("6.jpg"), mine => num(8))' 'tail(2)' > d.rn
+    cat a.rn b.rn c.rn d.rn | rn-split --ratio 0/0/100 | rn-show --json | sed 's/"xxh3":.*/"xxh3"}/' > out
+    cat > want <<'END'
+{"rn":"samples","version":1,"classes":["glass","paper","wood"],"note":"kept","history":[{"tool":"rn-list","version":"0.1.0","args":[]},{"tool":"rn-list","version":"0.1.0","args":["--classes=wood,paper"]},{"tool":"rn-list","version":"0.1.0","args":["--unlabeled"]},{"tool":"rn-split","version":"0.1.0","args":["--ratio=0/0/100"]}]}
+{"id":"glass/1.jpg","label":0,"split":"test","path":"a/glass/1.jpg"}
+{"id":"paper/2.jpg","label":1,"split":"test","path":"a/paper/2.jpg"}
+{"id":"paper/3.jpg","label":1,"split":"test","path":"b/paper/3.jpg"}
+{"id":"wood/4.jpg","label":2,"split":"test","path":"b/wood/4.jpg"}
+{"id":"5.jpg","label":null,"split":"test","path":"c/5.jpg"}
+{"id":"broken","label":2,"split":"old","error":"no","mine":7}
+{"id":"6","label":2,"split":"test","path":"6.jpg","mine":8}
+{"rn":"end","records":7,"xxh3"}
+END
+    diff want out
+    fails 3 'there twice' rn-split a.rn a.rn
+    fails 3 'a stream of batches, not of samples' rn-split <(stream 'head("batches", [], mode => str("eval"))' 'tail(0)')
+}
+
+@test "embedded photos stay whole, many too" {
+    mkdir -p d/x
+    for i in 1 2 3 4 5 6; do head -c 1500000 /dev/urandom > d/x/$i.jpg; done
+    rn-list --embed d | rn-split > out.rn
+    [ "$(rn-show --json out.rn | grep -c '{"bytes":1500000}')" = 6 ]
+    perl -e 'local $/; open F, "<", "out.rn"; $s = <F>; for (1 .. 6) { open G, "<", "d/x/$_.jpg"; $g = <G>; exit 1 if index($s, $g) < 0 }'
+    [ "$(ls -A "$BATS_TEST_TMPDIR")" = $'d\nout.rn' ]
+}
+
+@test "--folds: names, sizes within one, every class in every fold" {
+    many 23 glass paper > all.rn
+    rn-split --folds 4 all.rn > folds.rn
+    counts < folds.rn | diff <(printf '%s\n' '12 fold0' '12 fold1' '11 fold2' '11 fold3') -
+    rn-show --tsv folds.rn | tail -n +2 | cut -f 2,3 | sort | uniq -c | awk '$1 != 5 && $1 != 6 { exit 1 } END { exit NR != 8 }'
+    fails 2 'not both' rn-split --folds 4 --ratio 70/13/17 all.rn
+    fails 2 'from 2' rn-split --folds 1 all.rn
+}
+
+@test "--list: names and classes, and whatever does not fit" {
+    photos d glass/glass1.jpg paper/paper1.jpg paper/paper2.jpg cardboard/x.jpg
+    rn-list d > all.rn
+    echo 'glass1.jpg 1' > train; echo 'paper2.jpg 2' > val
+    rn-split --list train=train --list val=val all.rn 2> err | rn-show --tsv | tail -n +2 | cut -f 1,3 > out
+    printf '%s\t%s\n' cardboard/x.jpg '' glass/glass1.jpg train paper/paper1.jpg '' paper/paper2.jpg val | diff - out
+    [ "$(cat err)" = 'rn-split: 2 samples are in no list: they have no split' ]
+    rn-split -q --list train=train --list val=val all.rn 2>&1 > /dev/null | cmp - /dev/null
+    echo 'paper1.jpg 1' > bad
+    fails 3 'paper1.jpg: .* glass, .* paper' rn-split --list train=bad all.rn
+    echo 'nobody.jpg 3' > bad
+    fails 3 'nobody.jpg: .*no sample' rn-split --list train=bad all.rn
+    fails 3 'glass1.jpg .*twice' rn-split --list train=train --list val=train all.rn
+    printf 'glass1.jpg 1\nglass1.jpg\n' > bad
+    fails 3 '^rn-split: bad: line 2: ' rn-split --list train=bad all.rn
+    fails 4 'none: No such file' rn-split --list train=none all.rn
+    fails 2 'SPLIT=FILE' rn-split --list train all.rn
+    fails 2 'leaves nothing' rn-split --list train=train --folds 2 all.rn
+    photos e other/paper2.jpg paper/more/paper2.jpg
+    mv e/other e/paper/other
+    fails 3 'paper/other/paper2.jpg: a second sample' rn-split --list val=val <(rn-list e)
+}
+
+@test "ratios that are none, damage, a full disk" {
+    many 3 glass > all.rn
+    for ratio in 70/30 70/13/18 a/b/c 50/50/0/0 '' 100; do fails 2 'sum to 100' rn-split --ratio "$ratio" all.rn; done
+    head -c -1 all.rn > cut.rn
+    fails 3 '^rn-split: cut.rn: ' rn-split cut.rn -o out.rn
+    [ ! -e out.rn ]
+    fails 3 'no bytes' rn-split /dev/null
+    fails 4 'none.rn: No such file' rn-split none.rn
+    rc=0; rn-split all.rn > /dev/full 2> err || rc=$?
+    [ $rc = 4 ]
+    [ "$(wc -l < err)" = 1 ]
+    mkdir e
+    rn-list e | rn-split | rn-show --json | tail -n 1 | grep -F '"records":0'
+}
+
+@test "TrashNet: 1768/328/431, and the published lists" {
+    [ -d "$SHARED/trashnet/dataset-resized" ] || skip "no photos beside the repository"
+    rn-list "$SHARED/trashnet/dataset-resized" > all.rn
+    rn-split all.rn | counts | diff <(printf '%s\n' '431 test' '1768 train' '328 val') -
+    for set in train val test; do lists+=(--list "$set=$TOP/data/split/$set.txt"); done
+    rn-split "${lists[@]}" all.rn 2> err > published.rn
+    [ ! -s err ]
+    counts < published.rn | diff <(printf '%s\n' '431 test' '1768 train' '328 val') -
+    for set in train val test; do
+        diff <(cut -d ' ' -f 1 "$SHARED/trashnet/one-indexed-files-notrash_$set.txt" | sort) \
+            <(rn-pick split=$set published.rn | rn-show --tsv | tail -n +2 | cut -f 1 | sed 's#.*/##' | sort)
+    done
+}

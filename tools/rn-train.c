@@ -102,8 +102,8 @@ static int prepare_folder(struct work *w, struct rn_err *err)
         !(w->log = path_in(folder, "log.tsv", err)))
         return -1;
     if (!w->opts.resume && !w->opts.overwrite && access(w->last, F_OK) == 0)
-        return rn_fail(err, RN_EXIT_USAGE, "%s holds a run: --resume %s goes on with it, --overwrite begins anew",
-                       rn_text_show(rn_text(folder), shown), "last.rn");
+        return rn_fail(err, RN_EXIT_USAGE, "%s is there: --resume goes on with it, --overwrite begins anew",
+                       rn_text_show(rn_text(w->last), shown));
     return 0;
 }
 
@@ -371,7 +371,7 @@ const struct rn_tool rn_tool = {
                    .class_weights = "none", .seed = 1234 },
         .device = "cpu",
     },
-    .run = run,
+    .run = run, .folder = true,
     .about = "Reads train batches (rn-batch --train), one segment an epoch, and trains with stochastic gradient descent as "
              "PyTorch's: cross entropy, momentum, weight decay on every parameter.\n\n"
              "After each epoch: validation on --val (plain cross entropy, whatever --class-weights and --label-smoothing say), "

@@ -21,6 +21,12 @@ static const struct rn_opt common[] = {
     RN_OPT_LAST,
 };
 
+/* The first common row, as it is said of a tool whose output is a folder. */
+static const struct rn_opt folder_row[] = {
+    { 'o', "output", RN_OPT_TEXT, RN_AT(rn_args, output), 0, 0, "the folder for what is made", "DIR", RN_OPT_HOW },
+    RN_OPT_LAST,
+};
+
 static size_t count(const struct rn_opt *options)
 {
     size_t n = 0;
@@ -409,7 +415,8 @@ static int document_help(const struct rn_tool *tool, struct rn_buffer *out, stru
 {
     static const struct rn_args usual = { 0 };
     if (add(out, err, "usage: %s [OPTION]... %s\n%s\n\n", tool->name, tool->operands, tool->summary) ||
-        help_rows(tool->options, tool->defaults, out, err) || help_rows(common, &usual, out, err))
+        help_rows(tool->options, tool->defaults, out, err) ||
+        (tool->folder && help_rows(folder_row, &usual, out, err)) || help_rows(common + tool->folder, &usual, out, err))
         return -1;
     if (tool->examples && add(out, err, "\nexamples:\n"))
         return -1;
@@ -462,13 +469,14 @@ static int document_man(const struct rn_tool *tool, struct rn_buffer *out, struc
             return -1;
         at += length + (end ? 2 : 0);
     }
-    if (add(out, err, ".SH OPTIONS\n") || man_rows(tool->options, tool->defaults, out, err) || man_rows(common, &usual, out, err) ||
+    if (add(out, err, ".SH OPTIONS\n") || man_rows(tool->options, tool->defaults, out, err) ||
+        (tool->folder && man_rows(folder_row, &usual, out, err)) || man_rows(common + tool->folder, &usual, out, err) ||
         add(out, err, ".SH EXIT STATUS\n%s\n", exit_codes))
         return -1;
     if (tool->examples &&
         (add(out, err, ".SH EXAMPLES\n.nf\n") || add_roff(out, err, tool->examples) || add(out, err, "\n.fi\n")))
         return -1;
-    return add(out, err, ".SH SEE ALSO\n.BR rn (7),\n.BR rn\\-stream (5)\n");
+    return 0;
 }
 
 static int document_completion(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)

@@ -60,6 +60,7 @@ struct rn_tool {
     size_t size;           /* of the struct of options */
     const void *defaults;  /* such a struct, or NULL: zeros */
     const char *about;     /* paragraphs for the man page, separated by empty lines */
+    bool folder;           /* -o names a folder, not a file */
     const char *examples;  /* command lines, one a line, for --help and the man page */
     /* The exit code, or -1 with err filled. */
     int (*run)(const void *options, const struct rn_args *args, struct rn_err *err);

@@ -12,8 +12,9 @@
 #include "core/threads.h"
 #include "device/device.h"
 
-/* Functions with hot loops are compiled for several vector lengths; the loader picks. */
-#if defined __x86_64__
+/* Functions with hot loops are compiled for several vector lengths, and the loader picks. Not under a sanitizer, whose
+ * run time is not there yet when the loader picks, nor by clang, whose pickers of static functions are global. */
+#if defined __x86_64__ && !defined __clang__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 #define RN_CPU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define RN_CPU_CLONES

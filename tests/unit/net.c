@@ -241,7 +241,7 @@ static void cpu_agrees_with_reference(void **state)
         struct rn_sgd sgd = { .lr = 0.001, .momentum = 0.9, .wd = 1e-4 };
         ok(rn_net_update(a, sgd, &err), &err);
         ok(rn_net_update(b, sgd, &err), &err);
-        compare_params(a, b, false, 1e-3);
+        compare_params(a, b, false, 5e-3); /* what 5% of a gradient moves */
         free_sample(&s);
         rn_net_close(a);
         rn_net_close(b);

@@ -12,8 +12,7 @@ struct norm {
     size_t rows, c, chunk, chunks;
     const float *x, *y, *dy, *residual;
     float *out, *dresidual;
-    const float *scale, *shift, *mean, *inv_std; /* of each channel */
-    const float *slope, *offset;
+    const float *scale, *beta, *mean, *inv_std, *slope, *offset; /* of each channel */
     double *sums; /* for each chunk: a sum of each channel, then another */
     const double *centre;
     bool relu, add, add_residual;
@@ -72,16 +71,16 @@ static void sum_task(void *context, size_t task, int thread)
 RN_CPU_CLONES static void apply(const struct norm *v, size_t row, size_t end)
 {
     size_t c = v->c;
-    const float *restrict scale = v->scale, *restrict shift = v->shift;
+    const float *restrict scale = v->scale, *restrict mean = v->mean, *restrict beta = v->beta;
     for (; row < end; row++) {
         const float *restrict x = v->x + row * c, *restrict residual = v->residual ? v->residual + row * c : NULL;
         float *restrict y = v->out + row * c;
         if (residual)
             for (size_t i = 0; i < c; i++)
-                y[i] = x[i] * scale[i] + shift[i] + residual[i];
+                y[i] = (x[i] - mean[i]) * scale[i] + beta[i] + residual[i];
         else
             for (size_t i = 0; i < c; i++)
-                y[i] = x[i] * scale[i] + shift[i];
+                y[i] = (x[i] - mean[i]) * scale[i] + beta[i];
         if (v->relu)
             for (size_t i = 0; i < c; i++)
                 y[i] = y[i] < 0 ? 0 : y[i]; /* NaN stays */
@@ -103,10 +102,10 @@ int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array 
     struct norm v = over(x);
     struct rn_cpu *cpu = rn_cpu(dev);
     size_t c = v.c, sums;
-    if (!rn_mul(v.chunks + 1, c, &sums) || rn_cpu_scratch(cpu, 0, 2 * sums + 2 * c, err))
+    if (!rn_mul(v.chunks + 1, c, &sums) || rn_cpu_scratch(cpu, 0, 2 * sums + c, err))
         return -1;
     double *mean = (double *)(void *)cpu->shared, count = (double)v.rows;
-    float *scale = (float *)(void *)(mean + sums), *shift = scale + c;
+    float *scale = (float *)(void *)(mean + sums);
     v.sums = mean + c;
     rn_pool_for(cpu->pool, v.chunks, sum_task, &v);
     combine(v.sums, v.chunks, c);
@@ -115,7 +114,7 @@ int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array 
     v.centre = mean;
     rn_pool_for(cpu->pool, v.chunks, sum_task, &v);
     combine(v.sums, v.chunks, c);
-    const float *gamma = norm->gamma.data, *beta = norm->beta.data;
+    const float *gamma = norm->gamma.data;
     float *running_mean = norm->running_mean.data, *running_var = norm->running_var.data;
     for (size_t i = 0; i < c; i++) {
         double var = v.sums[i] / count, inv_std = 1 / sqrt(var + norm->eps), m = norm->momentum;
@@ -124,10 +123,10 @@ int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array 
         running_mean[i] = (float)((1 - m) * (double)running_mean[i] + m * mean[i]);
         running_var[i] = (float)((1 - m) * (double)running_var[i] + m * var * count / (count - 1));
         scale[i] = (float)((double)gamma[i] * inv_std);
-        shift[i] = (float)((double)beta[i] - mean[i] * (double)gamma[i] * inv_std);
     }
     v.scale = scale;
-    v.shift = shift;
+    v.mean = norm->mean.data;
+    v.beta = norm->beta.data;
     v.residual = residual.data;
     v.out = y.data;
     v.relu = relu;

@@ -1,5 +1,6 @@
 /* main.c -- the main of every tool: arguments, work, one line about what went wrong, exit code.
  * Each tools/rn-X.c defines `rn_tool`; nothing else in the project prints to standard error or exits. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,6 +40,8 @@ int main(int argc, char **argv)
 {
     struct rn_err err = { 0 };
     struct rn_args args;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is an error like a full disk */
+    signal(SIGPIPE, SIG_DFL); /* who started us may ignore it; a reader that is gone still ends us quietly */
     void *options = calloc(1, rn_tool.size + 1);
     int what = options ? rn_opt_parse(&rn_tool, options, &args, argc, argv, &err) : rn_fail(&err, RN_EXIT_SYSTEM, "out of memory");
     int rc = what < 0 ? -1 : what == RN_OPT_RUN ? rn_tool.run(options, &args, &err) : document((enum rn_opt_result)what, &err);

@@ -14,6 +14,7 @@ struct rn_out {
     int fd;
     char *path;      /* as given; for messages and the rename */
     char *temporary; /* NULL: written in place */
+    bool nameless;   /* the temporary has no name yet */
     size_t used;
     char buffer[65536];
 };
@@ -21,6 +22,23 @@ struct rn_out {
 static const char *shown(const char *path, char room[static 256])
 {
     return rn_text_show(rn_text(path), room);
+}
+
+/* A file that vanishes with its last descriptor, unless give_name comes first. -1 where that is not to be had. */
+static int open_nameless(const char *folder)
+{
+    return access("/proc/self/fd", X_OK) ? -1 : open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+}
+
+static int give_name(struct rn_out *out, struct rn_err *err)
+{
+    char room[256], link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", out->fd);
+    unlink(out->temporary);
+    if (linkat(AT_FDCWD, link, AT_FDCWD, out->temporary, AT_SYMLINK_FOLLOW))
+        return rn_fail_errno(err, "%s", shown(out->path, room));
+    out->nameless = false;
+    return 0;
 }
 
 /* Opens the temporary beside out->path: the same folder, so that the rename cannot cross file systems. A link is
@@ -38,8 +56,13 @@ static int open_temporary(struct rn_out *out, struct rn_err *err)
         return -1;
     const char *slash = strrchr(out->path, '/');
     int folder = slash ? (int)(slash - out->path) + 1 : 0;
+    snprintf(out->temporary, length, "%.*s", folder, out->path);
+    out->fd = open_nameless(folder ? out->temporary : ".");
+    out->nameless = out->fd >= 0;
     /* 200: the longest file name there can be must still have a temporary one */
     snprintf(out->temporary, length, "%.*s.%.200s.%ld.tmp", folder, out->path, out->path + folder, (long)getpid());
+    if (out->nameless)
+        return 0;
     unlink(out->temporary);
     out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (out->fd < 0) {
@@ -180,6 +203,8 @@ int rn_out_commit(struct rn_out *out, struct rn_err *err)
     int rc = rn_out_flush(out, err);
     if (rc == 0 && out->temporary && fsync(out->fd))
         rc = rn_fail_errno(err, "%s", shown(out->path, room));
+    if (rc == 0 && out->nameless)
+        rc = give_name(out, err);
     if (close(out->fd) && rc == 0)
         rc = rn_fail_errno(err, "%s", shown(out->path, room));
     out->fd = -1;
@@ -189,7 +214,7 @@ int rn_out_commit(struct rn_out *out, struct rn_err *err)
         else
             sync_folder(out->path);
     }
-    if (rc && out->temporary)
+    if (rc && out->temporary && !out->nameless)
         unlink(out->temporary);
     free(out->temporary);
     free(out->path);
@@ -203,7 +228,7 @@ void rn_out_discard(struct rn_out *out)
         return;
     if (out->fd > STDERR_FILENO)
         close(out->fd);
-    if (out->temporary)
+    if (out->temporary && !out->nameless)
         unlink(out->temporary);
     free(out->temporary);
     free(out->path);

@@ -1,7 +1,7 @@
 /* file.h -- output that is whole or not there, and input whose every error is seen.
  *
- * A regular file is written under a temporary name beside it, flushed to the disk and renamed when it is
- * complete; anything else (/dev/stdout, /dev/full, a FIFO) is written in place. */
+ * A regular file is written without a name (where the file system cannot do that: under a temporary name beside it),
+ * flushed to the disk, and takes its name when it is complete, so that not even a killed program leaves a rest behind; anything else (/dev/stdout, /dev/full, a FIFO) is written in place. */
 #ifndef RN_CORE_FILE_H
 #define RN_CORE_FILE_H
 

@@ -59,10 +59,12 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
     head->seed = plan->seed;
     head->epochs = plan->epochs;
     head->batches_per_epoch = count / plan->batch + (count % plan->batch != 0);
-    if (plan->index && plan->index >= head->batches_per_epoch)
+    /* an index one behind the last batch is the place of a run that was stopped just before the epoch's end */
+    if (plan->index > head->batches_per_epoch)
         return rn_fail(err, RN_EXIT_DATA, "there is no batch %lld: an epoch of these %lld records has %lld", (long long)plan->index,
                        (long long)count, (long long)head->batches_per_epoch);
-    t->assembly.all = (uint64_t)((plan->epochs - plan->epoch) * count - plan->index * plan->batch);
+    int64_t done = plan->index == head->batches_per_epoch ? count : plan->index * plan->batch;
+    t->assembly.all = (uint64_t)((plan->epochs - plan->epoch) * count - done);
     return 0;
 }
 

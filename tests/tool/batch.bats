@@ -88,7 +88,13 @@ fails() {
     cmp <(tail -c $((n + 40)) whole | head -c $n) <(tail -c $((n + 40)) rest | head -c $n)
     rn-batch --train -b 3 --epochs 4 -s 77 --size 40 --from 4:0 in >rest
     [ "$(wc -c <rest)" -lt 2000 ]
-    fails 3 "there is no batch 4" rn-batch --train -b 3 --epochs 4 --from 1:4 in
+    # stopped between the last batch of epoch 1 and its end: what is left of it is a segment without records
+    rn-batch --train -b 3 --epochs 4 -s 77 --size 40 --from 1:4 in >rest
+    rn-batch --train -b 3 --epochs 4 -s 77 --size 40 --from 2:0 in >next
+    tail -c "$(wc -c <next)" rest | cmp - next
+    [ "$(rn-show --json rest | head -n 2 | jq -c '.epoch // .records')" = "1
+0" ]
+    fails 3 "there is no batch 5" rn-batch --train -b 3 --epochs 4 --from 1:5 in
     fails 2 "behind the end" rn-batch --train -b 3 --epochs 4 --from 4:1 in
     fails 2 "behind the end" rn-batch --train --from 2:0 in
 }

@@ -319,7 +319,10 @@ static void training_begins_anywhere(void **state)
         assert_true(tail.length <= all.length);
         assert_memory_equal(tail.data, all.data + all.length - tail.length, tail.length);
     }
-    plan.index = 3;
+    plan.index = 3; /* stopped between the last batch and the end of its epoch */
+    run_well(&plan, true, input, other);
+    assert_int_equal(fingerprints(other, rest, BATCHES), 0);
+    plan.index = 4;
     assert_int_equal(run(&plan, true, input, other, &failed, &err), -1);
     assert_int_equal(err.exit, RN_EXIT_DATA);
     rn_buffer_free(&all);

@@ -18,7 +18,7 @@ struct opts {
 };
 
 static const struct rn_opt options[] = {
-    { 0, "train", RN_OPT_FLAG, RN_AT(opts, train), 0, 0, "random crops and flips in random order (else: one pass, scaled and centred)", NULL, 0 },
+    { 0, "train", RN_OPT_FLAG, RN_AT(opts, train), 0, 0, "random crops and flips in random order (else scaled, centred)", NULL, 0 },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 65536, "photos in a batch", NULL, 0 },
     { 0, "epochs", RN_OPT_INT, RN_AT(opts, epochs), 1, 1e9, "with --train: how often the set is gone through", NULL, 0 },
     { 0, "from", RN_OPT_TEXT, RN_AT(opts, from), 0, 0, "with --train: begin at this place", "EPOCH:INDEX", RN_OPT_HOW },

@@ -18,7 +18,7 @@ static const struct rn_opt options[] = {
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "a table with a header line" },
     { 0, "values", RN_OPT_FLAG, RN_AT(opts, values), 0, 0, "with --json: all numbers of the tensors" },
     { 0, "header", RN_OPT_FLAG, RN_AT(opts, header), 0, 0, "only the heads" },
-    { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, probs, value) as .npy", "KEY" },
+    { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, probs, value)", "KEY" },
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
     { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers and the number of its parameters" },
     RN_OPT_LAST,
@@ -174,5 +174,6 @@ const struct rn_tool rn_tool = {
              "input too.",
     .examples = "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
                 "rn-show -l run/best.rn\n"
-                "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) | rn-train --resume run/last.rn -o run/",
+                "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) |\n"
+                "    rn-train --resume run/last.rn -o run/",
 };

@@ -211,5 +211,5 @@ const struct rn_tool rn_tool = {
              "With --folds the splits have sizes within one of each other, for cross-validation: rn-pick split=fold0 tests, "
              "rn-pick split!=fold0 trains.",
     .examples = "rn-list trashnet/ | rn-split --ratio 70/13/17 --seed 1234 > all.rn\n"
-                "rn-list trashnet/ | rn-split --list train=train.txt --list val=val.txt --list test=test.txt > published.rn",
+                "rn-list trashnet/ | rn-split --list train=train.txt --list val=val.txt --list test=test.txt > listed.rn",
 };

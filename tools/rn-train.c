@@ -28,9 +28,9 @@ static const struct rn_opt options[] = {
     { 0, "lr", RN_OPT_REAL, RN_AT(opts, train.lr), 0, 1e6, "learning rate" },
     { 0, "momentum", RN_OPT_REAL, RN_AT(opts, train.momentum), 0, 1, "momentum" },
     { 0, "wd", RN_OPT_REAL, RN_AT(opts, train.wd), 0, 1e6, "weight decay" },
-    { 0, "step", RN_OPT_INT, RN_AT(opts, train.step), 0, 1e9, "epochs between divisions of the learning rate by 10; 0: constant" },
+    { 0, "step", RN_OPT_INT, RN_AT(opts, train.step), 0, 1e9, "epochs until the learning rate is divided by 10; 0: never" },
     { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
-      "none, inv (n / (classes n_class)), sqrt (its root), or one number a class", "W" },
+      "none, inv (n / (classes n_class)), sqrt (its root), numbers", "W" },
     { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
     { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches too, not just each epoch", "N", RN_OPT_HOW },
@@ -381,5 +381,6 @@ const struct rn_tool rn_tool = {
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused.",
     .examples = "rn-pick split=train all.rn | rn-batch --train --epochs 100 | rn-train -t ours --val val.rn -o run\n"
-                "rn-pick split=train all.rn | rn-batch --train --resume run/last.rn | rn-train --resume run/last.rn -o run",
+                "rn-pick split=train all.rn | rn-batch --train --resume run/last.rn |\n"
+                "    rn-train --resume run/last.rn -o run",
 };

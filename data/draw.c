@@ -217,11 +217,11 @@ static struct thing draw_lots(const struct kind *kind, struct rn_rng *rng)
     for (int i = 0; i < SCRAPS; i++) {
         struct scrap *scrap = &thing.scrap[i];
         double angle = uniform(rng, 0, 2 * pi);
-        double away = i ? uniform(rng, 0.25, 0.6) : 0;
+        double away = i ? uniform(rng, 0.35, 0.75) : 0;
         scrap->u = away * cos(angle);
         scrap->v = away * sin(angle);
         scrap->colour = any_colour(rng, 0, 0.8, 0.3);
-        scrap->radius = i ? uniform(rng, 0.2, 0.4) : 0.65;
+        scrap->radius = i ? uniform(rng, 0.25, 0.45) : 0.7;
         scrap->crease = uniform(rng, 0, pi);
         scrap->phase[0] = uniform(rng, 0, 2 * pi);
         scrap->phase[1] = uniform(rng, 0, 2 * pi);
@@ -245,20 +245,20 @@ static struct scene make_scene(const struct kind *kind, size_t height, size_t wi
     double shorter = (double)(height < width ? height : width);
     struct scene scene = { .thing = draw_lots(kind, rng) };
     scene.ground[0] = any_colour(rng, 0, 0.7, 0.5);
-    scene.ground[0] = scale(scene.ground[0], uniform(rng, 0.3, 1));
+    scene.ground[0] = scale(scene.ground[0], uniform(rng, 0.4, 1));
     scene.ground[1] = mix(scene.ground[0], any_colour(rng, 0, 0.6, 0.3), 0.4);
-    scene.light.g = uniform(rng, 0.75, 1.15);
+    scene.light.g = uniform(rng, 0.85, 1.15);
     scene.light.r = scene.light.g * uniform(rng, 0.9, 1.1);
     scene.light.b = scene.light.g * uniform(rng, 0.9, 1.1);
     scene.tilt = uniform(rng, 0, 2 * pi);
     bool boarded = uniform(rng, 0, 1) < 0.4;
     scene.board = boarded ? uniform(rng, 8, 20) : 0;
-    scene.patch = uniform(rng, 0.05, 0.25);
-    scene.size = shorter * uniform(rng, 0.4, 0.5);
+    scene.patch = uniform(rng, 0.05, 0.2);
+    scene.size = shorter * uniform(rng, 0.44, 0.54);
     scene.turn = rn_rng_normal(rng) * 0.35;
     scene.x = (double)width / 2 + shorter * uniform(rng, -0.08, 0.08);
     scene.y = (double)height / 2 + shorter * uniform(rng, -0.08, 0.08);
-    scene.grain = uniform(rng, 0.01, 0.05);
+    scene.grain = uniform(rng, 0.01, 0.035);
     scene.salt = rn_rng_u32(rng);
     return scene;
 }

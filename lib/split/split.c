@@ -100,7 +100,7 @@ static void augment(struct table *t, size_t start)
                 }
         }
     }
-    assert(!"margins of the same sum have such a path");
+    assert(false); /* margins of the same sum have such a path */
 }
 
 static void round_cells(struct table *t, struct chance *chance, size_t chances)

@@ -223,8 +223,8 @@ static void cpu_agrees_with_reference(void **state)
     struct rn_err err = { 0 };
     ok(rn_device_open(&cpu, "cpu", 0, &err), &err);
     ok(rn_device_open(&reference, "reference", 0, &err), &err);
-    size_t step = getenv("RN_SANITIZED") ? 5 : 1; /* sanitizers are slow: one with both gates, one with MAX */
-    for (size_t i = step / 5; i < sizeof rows / sizeof *rows; i += step) {
+    bool few = getenv("RN_SANITIZED") != NULL; /* sanitizers are slow: only ours and ours-max */
+    for (size_t i = few ? 1 : 0; i < sizeof rows / sizeof *rows; i += few ? 4 : 1) {
         struct rn_net *a = open_net(cpu, rows[i].arch, rows[i].attention), *b = open_net(reference, rows[i].arch, rows[i].attention);
         struct sample s = sample_by_rule(rows[i].attention, 3, 40);
         struct rn_batch batch = batch_of(&s);

@@ -29,6 +29,19 @@ stream() {
     ' "$@"
 }
 
+# lab FOLDER: small drawn photos and one stream of each kind that came of them, for tests that need a whole line: photos/, all.rn
+# (samples), train.rn (train batches: 2 epochs of 3), val.rn (eval batches), model/last.rn (after one epoch), test.rn (predictions)
+lab() {
+    mkdir "$1" && cd "$1" || return
+    draw photos 2
+    rn-list photos | rn-split -r 70/30/0 -o all.rn
+    rn-pick split=val all.rn | rn-batch --size 32 -o val.rn
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 3 --epochs 1 | rn-train -t ours --lr 0.01 -j 1 -o model >/dev/null
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 3 --epochs 2 -o train.rn
+    rn-predict -j 1 -m model/last.rn val.rn -o test.rn
+    cd - >/dev/null
+}
+
 # photos FOLDER NAME...: files that are as good as photos to tools that do not open them
 photos() {
     local folder=$1 name

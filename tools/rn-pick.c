@@ -59,7 +59,7 @@ static bool is_regular(const char *path)
 {
     struct stat status;
     int rc = !strcmp(path, "-") ? fstat(STDIN_FILENO, &status) : stat(path, &status);
-    return rc || S_ISREG(status.st_mode); /* whoever opens what is not there says so */
+    return rc || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode); /* whoever opens what is no file says so */
 }
 
 static int parse_shard(const struct work *w, uint64_t *i, uint64_t *of, struct rn_err *err)

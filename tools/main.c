@@ -1,8 +1,10 @@
 /* main.c -- the main of every tool: arguments, work, one line about what went wrong, exit code.
  * Each tools/rn-X.c defines `rn_tool`; nothing else in the project prints to standard error or exits. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/opt.h"
 #include "tools/tool.h"
@@ -36,10 +38,20 @@ static int document(enum rn_opt_result what, struct rn_err *err)
     return rc;
 }
 
+/* A descriptor that was closed for us would be the next file's, and messages would go into that file. It is opened the
+ * wrong way round, so that using it is still an error. */
+static void fill_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(RN_EXIT_SYSTEM);
+}
+
 int main(int argc, char **argv)
 {
     struct rn_err err = { 0 };
     struct rn_args args;
+    fill_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is an error like a full disk */
     signal(SIGPIPE, SIG_DFL); /* who started us may ignore it; a reader that is gone still ends us quietly */
     void *options = calloc(1, rn_tool.size + 1);

@@ -65,6 +65,18 @@ int rn_check_activation(struct rn_array dx, struct rn_array dy, struct rn_array 
     return result(y.data && same(dx, y) && same(dy, y), "activation_backward", y, err);
 }
 
+int rn_check_add(struct rn_array y, struct rn_array a, struct rn_array b, struct rn_err *err)
+{
+    return result(a.data && same(y, a) && (!b.data || same(b, a)), "add", a, err);
+}
+
+int rn_check_add_backward(struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
+                          enum rn_activation activation, struct rn_err *err)
+{
+    return result(dy.data && same(da, dy) && (!db.data || same(db, dy)) && (activation == RN_ACT_NONE || same(y, dy)),
+                  "add_backward", dy, err);
+}
+
 static bool norm_fits(const struct rn_norm *norm, size_t c, bool running)
 {
     return vector(norm->gamma, c, false) &&
@@ -105,6 +117,11 @@ int rn_check_max_pool(struct rn_array y, struct rn_array x, struct rn_window win
 int rn_check_mean_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
 {
     return result(x.data && is(y, x.n, x.c, 1, 1), "mean_pool", x, err);
+}
+
+int rn_check_channel_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
+{
+    return result(x.data && x.c && is(y, x.n, 2, x.h, x.w), "channel_pool", x, err);
 }
 
 int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial, struct rn_err *err)

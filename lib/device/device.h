@@ -110,6 +110,13 @@ struct rn_device_class {
     RN_MUST int (*activation_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
                                        enum rn_activation activation, struct rn_err *err);
 
+    /* y = activation(a + b), all of one shape; b optional. y may be a. */
+    RN_MUST int (*add)(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
+                       enum rn_activation activation, struct rn_err *err);
+    /* da = db = dy times the activation's derivative, from y. db: optional; its bit is RN_ADD_RESIDUAL. */
+    RN_MUST int (*add_backward)(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy,
+                                struct rn_array y, enum rn_activation activation, unsigned add, struct rn_err *err);
+
     /* Train mode: y = gamma (x - mean) / sqrt(var + eps) + beta, then + residual (optional), then ReLU (when relu). The
      * caller has checked that N H W > 1. */
     RN_MUST int (*batch_norm)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
@@ -133,6 +140,11 @@ struct rn_device_class {
     RN_MUST int (*mean_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
     RN_MUST int (*mean_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                                       struct rn_err *err);
+
+    /* y(N,2,H,W): the largest and the mean of x's channels at each pixel. Of equal channels the first gets the gradient. */
+    RN_MUST int (*channel_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
+    RN_MUST int (*channel_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
+                                         struct rn_array y, unsigned add, struct rn_err *err);
 
     /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. Backward: each gate that is
      * there has its gradient; `add` is for dx alone. */

@@ -73,14 +73,14 @@ struct rn_layer rn_layer_linear(struct rn_graph *g, const char *name, size_t c, 
     return layer;
 }
 
-/* Adds the node and the value that it makes. */
+/* Adds the node, with no values but x, and the value that it makes. */
 static int add_node(struct rn_graph *g, const char *name, struct rn_node node, struct rn_value value)
 {
     if (!room(g, &g->value, &g->value_room, g->values, sizeof *g->value) ||
         !room(g, &g->node, &g->node_room, g->nodes, sizeof *g->node))
         return 0;
     node.name = copy(g, name);
-    node.norm = node.conv = RN_NONE;
+    node.norm = node.conv = node.residual = node.channel = node.spatial = RN_NONE;
     node.y = (int)g->values;
     g->value[g->values++] = value;
     g->node[g->nodes++] = node;
@@ -93,51 +93,61 @@ int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, size_t 
     if (g->err.exit)
         return 0;
     const struct rn_param *w = &g->param[layer->weight];
-    return add_node(g, layer->name,
-                    (struct rn_node){ .op = RN_OP_CONV, .x = x, .residual = RN_NONE, .channel = RN_NONE, .spatial = RN_NONE,
-                                      .weight = layer->weight, .bias = layer->bias, .activation = activation,
-                                      .window = { w->h, w->w, stride, padding } },
-                    (struct rn_value){ w->n, g->value[x].pixel });
+    struct rn_node node = { .op = RN_OP_CONV, .x = x, .weight = layer->weight, .bias = layer->bias, .activation = activation,
+                            .window = { w->h, w->w, stride, padding } };
+    return add_node(g, layer->name, node, (struct rn_value){ w->n, g->value[x].pixel });
 }
 
 int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int residual, bool relu, double momentum)
 {
     if (g->err.exit)
         return 0;
-    return add_node(g, layer->name,
-                    (struct rn_node){ .op = RN_OP_NORM, .x = x, .residual = residual, .channel = RN_NONE, .spatial = RN_NONE,
-                                      .gamma = layer->gamma, .beta = layer->beta, .mean = layer->mean, .var = layer->var,
-                                      .momentum = momentum, .activation = relu ? RN_ACT_RELU : RN_ACT_NONE },
-                    g->value[x]);
+    struct rn_node node = { .op = RN_OP_NORM, .x = x, .gamma = layer->gamma, .beta = layer->beta, .mean = layer->mean,
+                            .var = layer->var, .momentum = momentum, .activation = relu ? RN_ACT_RELU : RN_ACT_NONE };
+    int y = add_node(g, layer->name, node, g->value[x]);
+    if (!g->err.exit)
+        g->node[g->nodes - 1].residual = residual;
+    return y;
 }
 
 int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window)
 {
     if (g->err.exit)
         return 0;
-    return add_node(g, name,
-                    (struct rn_node){ .op = RN_OP_MAX_POOL, .x = x, .residual = RN_NONE, .channel = RN_NONE,
-                                      .spatial = RN_NONE, .window = window },
-                    g->value[x]);
+    struct rn_node node = { .op = RN_OP_MAX_POOL, .x = x, .window = window };
+    return add_node(g, name, node, (struct rn_value){ g->value[x].c, g->value[x].pixel || !window.r });
 }
 
 int rn_add_mean_pool(struct rn_graph *g, const char *name, int x)
 {
+    return g->err.exit ? 0 : add_node(g, name, (struct rn_node){ .op = RN_OP_MEAN_POOL, .x = x }, (struct rn_value){ g->value[x].c, true });
+}
+
+int rn_add_channel_pool(struct rn_graph *g, const char *name, int x)
+{
+    return g->err.exit ? 0 : add_node(g, name, (struct rn_node){ .op = RN_OP_CHANNEL_POOL, .x = x }, (struct rn_value){ 2, g->value[x].pixel });
+}
+
+int rn_add_sum(struct rn_graph *g, const char *name, int a, int b, enum rn_activation activation)
+{
     if (g->err.exit)
         return 0;
-    return add_node(g, name,
-                    (struct rn_node){ .op = RN_OP_MEAN_POOL, .x = x, .residual = RN_NONE, .channel = RN_NONE, .spatial = RN_NONE },
-                    (struct rn_value){ g->value[x].c, true });
+    int y = add_node(g, name, (struct rn_node){ .op = RN_OP_ADD, .x = a, .activation = activation }, g->value[a]);
+    if (!g->err.exit)
+        g->node[g->nodes - 1].residual = b;
+    return y;
 }
 
 int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int spatial, enum rn_combine combine)
 {
     if (g->err.exit)
         return 0;
-    return add_node(g, name,
-                    (struct rn_node){ .op = RN_OP_GATE, .x = x, .residual = RN_NONE, .channel = channel, .spatial = spatial,
-                                      .combine = combine },
-                    g->value[x]);
+    int y = add_node(g, name, (struct rn_node){ .op = RN_OP_GATE, .x = x, .combine = combine }, g->value[x]);
+    if (!g->err.exit) {
+        g->node[g->nodes - 1].channel = channel;
+        g->node[g->nodes - 1].spatial = spatial;
+    }
+    return y;
 }
 
 int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatial, enum rn_combine combine)

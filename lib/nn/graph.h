@@ -34,19 +34,19 @@ struct rn_param {
     size_t fan_in;
 };
 
-enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_MEAN_POOL, RN_OP_GATE };
+enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_MEAN_POOL, RN_OP_CHANNEL_POOL, RN_OP_GATE, RN_OP_ADD };
 
 struct rn_node {
     enum rn_op op;
     char *name;                    /* of the layer, for messages and lists */
     int x, y;                      /* values: input and output */
-    int residual;                  /* NORM: a value to add, or RN_NONE */
+    int residual;                  /* NORM, ADD: a value to add, or RN_NONE */
     int channel, spatial;          /* GATE: values, or RN_NONE */
     int weight, bias;              /* CONV: parameters; bias may be RN_NONE */
     int gamma, beta, mean, var;    /* NORM: parameters */
     double momentum;               /* NORM */
-    struct rn_window window;       /* CONV, MAX_POOL */
-    enum rn_activation activation; /* CONV (after the bias), NORM (after the residual): none or RELU */
+    struct rn_window window;       /* CONV, MAX_POOL (r 0: the whole map) */
+    enum rn_activation activation; /* CONV (after the bias), NORM (after the residual; none or RELU), ADD */
     enum rn_combine combine;       /* GATE */
     int norm;                      /* CONV: the NORM node that is the only user of y: folded in evaluation; or RN_NONE */
     int conv;                      /* NORM: that CONV node */
@@ -79,7 +79,9 @@ const struct rn_arch *rn_arch_find(struct rn_text name); /* NULL: none */
 struct rn_attention {
     const char *name; /* as the user writes it: "ours-mul" */
     const char *summary;
-    int (*after_layer4)(struct rn_graph *graph, int x); /* NULL: nothing there. Returns the value that goes on */
+    /* Each may be NULL: nothing there. It returns the value that goes on. */
+    int (*after_layer4)(struct rn_graph *graph, int x);
+    int (*in_block)(struct rn_graph *graph, const char *block, int x); /* after a block's last norm, before the shortcut is added */
 };
 extern const struct rn_attention *const rn_attention_table[]; /* NULL-terminated; made by lib/gen-table */
 const struct rn_attention *rn_attention_find(struct rn_text name);
@@ -109,7 +111,9 @@ struct rn_layer rn_layer_linear(struct rn_graph *g, const char *name, size_t c, 
 
 int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, size_t stride, size_t padding, enum rn_activation);
 int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int residual, bool relu, double momentum);
-int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window);
+int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window); /* window.r 0: the whole map */
+int rn_add_channel_pool(struct rn_graph *g, const char *name, int x);
+int rn_add_sum(struct rn_graph *g, const char *name, int a, int b, enum rn_activation); /* b may be RN_NONE */
 int rn_add_mean_pool(struct rn_graph *g, const char *name, int x);
 int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int spatial, enum rn_combine combine);
 

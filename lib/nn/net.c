@@ -32,7 +32,7 @@ struct rn_net {
     void *arena;
     size_t arena_bytes;
     struct layout layout[2]; /* evaluation, training */
-    bool *written;           /* backward: gradient of value v holds something */
+    bool *written;           /* backward: whose gradient holds something: of values, then of parameters */
 };
 
 const struct rn_graph *rn_net_graph(const struct rn_net *net)
@@ -133,7 +133,7 @@ int rn_net_open(struct rn_net **result, struct rn_device *dev, struct rn_text ar
     net->train = train;
     net->stale = true;
     if (rn_graph_new(&net->graph, arch, attention, classes, err) || place_params(net, err) || place_norms(net, err) ||
-        !(net->written = rn_calloc(net->graph->values, sizeof *net->written, err))) {
+        !(net->written = rn_calloc(net->graph->values + net->graph->params, sizeof *net->written, err))) {
         rn_net_close(net);
         return -1;
     }
@@ -216,6 +216,12 @@ static bool slide(size_t size, size_t kernel, size_t stride, size_t padding, siz
     return true;
 }
 
+/* A MAX_POOL's window on this map: the node's own, or all of it. */
+static struct rn_window window_on(const struct rn_node *node, struct rn_array x)
+{
+    return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window){ x.h, x.w, 1, 0 };
+}
+
 /* Shapes of all values for n images of h x w. */
 static int shapes(const struct rn_net *net, struct layout *layout, struct rn_err *err)
 {
@@ -227,9 +233,9 @@ static int shapes(const struct rn_net *net, struct layout *layout, struct rn_err
         y.c = g->value[node->y].c;
         if (node->op == RN_OP_MEAN_POOL)
             y.h = y.w = 1;
+        struct rn_window window = window_on(node, y);
         if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) &&
-            (!slide(y.h, node->window.r, node->window.stride, node->window.padding, &y.h) ||
-             !slide(y.w, node->window.s, node->window.stride, node->window.padding, &y.w)))
+            (!slide(y.h, window.r, window.stride, window.padding, &y.h) || !slide(y.w, window.s, window.stride, window.padding, &y.w)))
             return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
         layout->value[node->y] = y;
     }
@@ -417,7 +423,13 @@ static int forward(const struct walk *w, struct rn_err *err)
             rc = forward_norm(w, i, err);
             break;
         case RN_OP_MAX_POOL:
-            rc = on->max_pool(w->net->dev, value(w, node->y), value(w, node->x), node->window, err);
+            rc = on->max_pool(w->net->dev, value(w, node->y), value(w, node->x), window_on(node, value(w, node->x)), err);
+            break;
+        case RN_OP_CHANNEL_POOL:
+            rc = on->channel_pool(w->net->dev, value(w, node->y), value(w, node->x), err);
+            break;
+        case RN_OP_ADD:
+            rc = on->add(w->net->dev, value(w, node->y), value(w, node->x), value(w, node->residual), node->activation, err);
             break;
         case RN_OP_MEAN_POOL:
             rc = on->mean_pool(w->net->dev, value(w, node->y), value(w, node->x), err);
@@ -478,7 +490,8 @@ static int backward_node(const struct walk *w, size_t i, struct rn_err *err)
     unsigned add = adds(net, node->x, RN_ADD_DX);
     struct rn_norm norm;
     switch (node->op) {
-    case RN_OP_CONV:
+    case RN_OP_CONV: /* a layer may be used twice */
+        add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
         if (node->activation != RN_ACT_NONE && on->activation_backward(net->dev, dy, dy, y, node->activation, err))
             return -1;
         return on->conv2d_backward(net->dev, dx, param_in(net, net->gradients, node->weight),
@@ -491,7 +504,12 @@ static int backward_node(const struct walk *w, size_t i, struct rn_err *err)
                                        param_in(net, net->gradients, node->beta), dy, x, y, &norm,
                                        node->activation == RN_ACT_RELU, add, err);
     case RN_OP_MAX_POOL:
-        return on->max_pool_backward(net->dev, dx, dy, x, y, node->window, add, err);
+        return on->max_pool_backward(net->dev, dx, dy, x, y, window_on(node, x), add, err);
+    case RN_OP_CHANNEL_POOL:
+        return on->channel_pool_backward(net->dev, dx, dy, x, y, add, err);
+    case RN_OP_ADD:
+        add |= adds(net, node->residual, RN_ADD_RESIDUAL);
+        return on->add_backward(net->dev, dx, grad(w, node->residual), dy, y, node->activation, add, err);
     case RN_OP_MEAN_POOL:
         return on->mean_pool_backward(net->dev, dx, dy, add, err);
     case RN_OP_GATE:
@@ -512,7 +530,7 @@ int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t
         return -1;
     struct walk w = { net, layout, batch->n, true };
     net->stale = true;
-    memset(net->written, 0, net->graph->values * sizeof *net->written);
+    memset(net->written, 0, (net->graph->values + net->graph->params) * sizeof *net->written);
     net->written[output] = true;
     if (forward(&w, err) || (logits && net->on->download(net->dev, logits, value(&w, output), err)) ||
         net->on->softmax_loss(net->dev, loss, grad(&w, output), value(&w, output), labels, options, err))

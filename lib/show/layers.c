@@ -25,7 +25,16 @@ static const char *action(const struct rn_graph *g, const struct rn_node *node, 
         snprintf(room, 128, "batch norm%s%s", node->residual == RN_NONE ? "" : " + residual", then);
         break;
     case RN_OP_MAX_POOL:
-        snprintf(room, 128, "max pool %zux%zu/%zu, padding %zu", w->r, w->s, w->stride, w->padding);
+        if (w->r)
+            snprintf(room, 128, "max pool %zux%zu/%zu, padding %zu", w->r, w->s, w->stride, w->padding);
+        else
+            snprintf(room, 128, "maximum over pixels");
+        break;
+    case RN_OP_CHANNEL_POOL:
+        snprintf(room, 128, "maximum and mean over channels");
+        break;
+    case RN_OP_ADD:
+        snprintf(room, 128, "%s%s", node->residual == RN_NONE ? "as it is" : "sum", then);
         break;
     case RN_OP_MEAN_POOL:
         snprintf(room, 128, "mean over pixels");

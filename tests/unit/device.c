@@ -105,6 +105,19 @@ static void pool_shapes(const struct row *r, struct rn_array *a)
     a[Y] = a[DY] = r->window.r ? shape(r->n, r->c, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r)) : shape(r->n, r->c, 1, 1);
 }
 
+static void channel_pool_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[DX] = shape(r->n, r->c, r->h, r->w);
+    a[Y] = a[DY] = shape(r->n, 2, r->h, r->w);
+}
+
+static void adding_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[DX] = a[Y] = a[DY] = shape(r->n, r->c, r->h, r->w);
+    if (r->residual)
+        a[RESIDUAL] = a[DRESIDUAL] = a[X];
+}
+
 static void gate_shapes(const struct row *r, struct rn_array *a)
 {
     a[X] = a[Y] = a[DY] = a[DX] = shape(r->n, r->c, r->h, r->w);
@@ -195,6 +208,27 @@ static int activation_backward(struct rn_device *dev, const struct row *r, struc
     return dev->class->activation_backward(dev, a[DX], a[DY], a[Y], r->activation, &err);
 }
 
+static int adding(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->add(dev, a[Y], a[X], a[RESIDUAL], r->activation, &err);
+}
+
+static int adding_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->add_backward(dev, a[DX], a[DRESIDUAL], a[DY], a[Y], r->activation, r->add, &err);
+}
+
+static int channel_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    (void)r;
+    return dev->class->channel_pool(dev, a[Y], a[X], &err);
+}
+
+static int channel_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    return dev->class->channel_pool_backward(dev, a[DX], a[DY], a[X], a[Y], r->add, &err);
+}
+
 static double *doubles(struct rn_array a)
 {
     return a.data; /* the reference's memory */
@@ -238,6 +272,8 @@ static int loss_backward(struct rn_device *dev, const struct row *r, struct rn_a
 #define NORM .forward = norm, .backward = norm_backward
 #define MAX_POOL .forward = max_pool, .backward = max_pool_backward
 #define MEAN_POOL .forward = mean_pool, .backward = mean_pool_backward
+#define ADD .forward = adding, .backward = adding_backward
+#define CHANNEL_POOL .forward = channel_pool, .backward = channel_pool_backward
 #define GATE .forward = gate, .backward = gate_backward
 #define LOSS .forward = loss, .backward = loss_backward
 #define ADD_ALL (RN_ADD_DX | RN_ADD_DW | RN_ADD_RESIDUAL)
@@ -298,6 +334,18 @@ static const struct row rows[] = {
     { "mean pool add", MEAN_POOL, 2, 130, 5, 1, .add = RN_ADD_DX },
     { "mean pool of one pixel", MEAN_POOL, 1, 3, 1, 1 },
 
+    { "channel pool", CHANNEL_POOL, 3, 17, 5, 4 },
+    { "channel pool add", CHANNEL_POOL, 2, 64, 7, 7, .add = RN_ADD_DX },
+    { "channel pool of one channel", CHANNEL_POOL, 2, 1, 3, 3 },
+    { "channel pool equal values", CHANNEL_POOL, 2, 6, 4, 4, .few = true },
+    { "max pool of the whole map", MAX_POOL, 2, 6, 7, 5, WINDOW(7, 5, 1, 0) },
+
+    { "add", ADD, 3, 17, 5, 4, .residual = true },
+    { "add relu", ADD, 2, 64, 7, 7, .residual = true, .activation = RN_ACT_RELU, .add = ADD_ALL },
+    { "add sigmoid", ADD, 2, 6, 1, 1, .residual = true, .activation = RN_ACT_SIGMOID, .add = RN_ADD_DX },
+    { "sigmoid of one map", ADD, 3, 1, 9, 7, .activation = RN_ACT_SIGMOID },
+    { "relu of many", ADD, 2, 80, 17, 15, .activation = RN_ACT_RELU, .add = RN_ADD_DX },
+
     { "gate channel", GATE, 3, 17, 5, 4, .gates = 1 },
     { "gate spatial", GATE, 2, 6, 7, 7, .gates = 2, .add = RN_ADD_DX },
     { "gate channel, mul", GATE, 1, 5, 3, 3, .gates = 1, .combine = RN_COMBINE_MUL },
@@ -330,6 +378,10 @@ static void shapes_of(const struct row *r, struct rn_array *a)
         fold_shapes(r, a);
     else if (r->forward == max_pool || r->forward == mean_pool)
         pool_shapes(r, a);
+    else if (r->forward == channel_pool)
+        channel_pool_shapes(r, a);
+    else if (r->forward == adding)
+        adding_shapes(r, a);
     else if (r->forward == gate)
         gate_shapes(r, a);
     else if (r->forward == loss)

@@ -94,6 +94,10 @@ int rn_cpu_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_
                            struct rn_err *err);
 int rn_cpu_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
                                enum rn_activation activation, struct rn_err *err);
+int rn_cpu_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
+               enum rn_activation activation, struct rn_err *err);
+int rn_cpu_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
+                        enum rn_activation activation, unsigned add, struct rn_err *err);
 int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                       const struct rn_norm *norm, bool relu, struct rn_err *err);
 int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
@@ -106,6 +110,9 @@ int rn_cpu_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct r
                              struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
 int rn_cpu_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
 int rn_cpu_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add, struct rn_err *err);
+int rn_cpu_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
+int rn_cpu_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
+                                 struct rn_array y, unsigned add, struct rn_err *err);
 int rn_cpu_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
                 enum rn_combine combine, struct rn_err *err);
 int rn_cpu_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,

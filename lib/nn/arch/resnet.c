@@ -16,7 +16,8 @@ const struct rn_arch rn_arch_table[] = {
 static const double momentum = 0.1;
 
 /* One residual block: two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times as many channels out. */
-static int block(struct rn_graph *g, const char *name, int x, size_t width, size_t stride, bool bottleneck)
+static int block(struct rn_graph *g, const char *name, int x, size_t width, size_t stride, bool bottleneck,
+                 const struct rn_attention *attention)
 {
     const size_t kernels[2][3] = { { 3, 3, 0 }, { 1, 3, 1 } };
     size_t count = bottleneck ? 3 : 2, strided = bottleneck ? 1 : 0;
@@ -50,7 +51,11 @@ static int block(struct rn_graph *g, const char *name, int x, size_t width, size
         shortcut = rn_add_conv(g, &down_conv, x, stride, 0, RN_ACT_NONE);
         shortcut = rn_add_norm(g, &down_norm, shortcut, RN_NONE, false, momentum);
     }
-    return rn_add_norm(g, &norm[count - 1], y, shortcut, true, momentum);
+    if (!attention->in_block)
+        return rn_add_norm(g, &norm[count - 1], y, shortcut, true, momentum);
+    y = rn_add_norm(g, &norm[count - 1], y, RN_NONE, false, momentum);
+    y = attention->in_block(g, name, y);
+    return rn_add_sum(g, name, y, shortcut, RN_ACT_RELU);
 }
 
 int rn_build_resnet(struct rn_graph *g, const struct rn_arch *arch, const struct rn_attention *attention, size_t classes)
@@ -63,7 +68,7 @@ int rn_build_resnet(struct rn_graph *g, const struct rn_arch *arch, const struct
         for (size_t i = 0; i < arch->blocks[stage]; i++) {
             char name[32];
             snprintf(name, sizeof name, "layer%zu.%zu", stage + 1, i);
-            x = block(g, name, x, width, i == 0 && stage > 0 ? 2 : 1, arch->bottleneck);
+            x = block(g, name, x, width, i == 0 && stage > 0 ? 2 : 1, arch->bottleneck, attention);
         }
     }
     /* The original makes its linear layer before the attention: so stand their parameters in the state dict. */

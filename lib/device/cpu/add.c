@@ -1,0 +1,80 @@
+/* add.c -- the sum of two maps, and an activation, in chunks. */
+#include <math.h>
+
+#include "device/check.h"
+#include "device/cpu/cpu.h"
+
+struct add {
+    const float *a, *b, *dy, *y;
+    float *to, *to_b; /* y; da and db */
+    size_t count;
+    enum rn_activation activation;
+    unsigned add;
+};
+
+RN_CPU_CLONES static void forward(const struct add *v, size_t from, size_t to)
+{
+    const float *a = v->a, *b = v->b;
+    float *y = v->to;
+    if (b)
+        for (size_t i = from; i < to; i++)
+            y[i] = a[i] + b[i];
+    else
+        for (size_t i = from; i < to; i++)
+            y[i] = a[i];
+    if (v->activation == RN_ACT_RELU)
+        for (size_t i = from; i < to; i++)
+            y[i] = y[i] < 0 ? 0 : y[i]; /* NaN stays */
+}
+
+static void forward_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct add *v = context;
+    size_t from = task * RN_CPU_CHUNK, to = rn_cpu_min(from + RN_CPU_CHUNK, v->count);
+    forward(v, from, to);
+    if (v->activation == RN_ACT_SIGMOID)
+        for (size_t i = from; i < to; i++)
+            v->to[i] = (float)(1 / (1 + exp(-(double)v->to[i])));
+}
+
+int rn_cpu_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b, enum rn_activation activation,
+               struct rn_err *err)
+{
+    if (rn_check_add(y, a, b, err))
+        return -1;
+    struct add v = { .a = a.data, .b = b.data, .to = y.data, .count = rn_cpu_count(a), .activation = activation };
+    rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(v.count, RN_CPU_CHUNK), forward_task, &v);
+    return 0;
+}
+
+/* One of the two gradients. */
+RN_CPU_CLONES static void backward(const struct add *v, float *restrict d, bool add, size_t from, size_t to)
+{
+    const float *restrict dy = v->dy, *restrict y = v->y;
+    for (size_t i = from; i < to; i++) {
+        float slope = v->activation == RN_ACT_NONE ? 1 : v->activation == RN_ACT_RELU ? (y[i] > 0) : y[i] * (1 - y[i]);
+        d[i] = add ? d[i] + dy[i] * slope : dy[i] * slope;
+    }
+}
+
+static void backward_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct add *v = context;
+    size_t from = task * RN_CPU_CHUNK, to = rn_cpu_min(from + RN_CPU_CHUNK, v->count);
+    backward(v, v->to, v->add & RN_ADD_DX, from, to);
+    if (v->to_b)
+        backward(v, v->to_b, v->add & RN_ADD_RESIDUAL, from, to);
+}
+
+int rn_cpu_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
+                        enum rn_activation activation, unsigned add, struct rn_err *err)
+{
+    if (rn_check_add_backward(da, db, dy, y, activation, err))
+        return -1;
+    struct add v = { .dy = dy.data, .y = y.data, .to = da.data, .to_b = db.data, .count = rn_cpu_count(dy),
+                     .activation = activation, .add = add };
+    rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(v.count, RN_CPU_CHUNK), backward_task, &v);
+    return 0;
+}

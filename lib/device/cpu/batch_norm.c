@@ -136,35 +136,41 @@ int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array 
 
 /* ---- backward ---- */
 
-/* Sums of dy and of dy times the normalised x, dy being zero where the ReLU cut. */
-RN_CPU_CLONES static void sum_gradients(double *restrict sum, const struct norm *v, size_t row, size_t end)
+enum { BLOCK = 64 };
+
+/* d = dy where the ReLU let through, else 0; y NULL: everywhere. Apart from the sums, as compilers then vectorise both. */
+static inline void mask(float *restrict d, const float *restrict dy, const float *restrict y, size_t width)
 {
-    size_t c = v->c;
-    double *restrict dot = sum + c;
-    const float *restrict mean = v->mean, *restrict inv_std = v->inv_std;
-    for (size_t i = 0; i < 2 * c; i++)
-        sum[i] = 0;
-    for (; row < end; row++) {
-        const float *restrict x = v->x + row * c, *restrict dy = v->dy + row * c, *restrict y = v->relu ? v->y + row * c : NULL;
-        if (v->relu)
-            for (size_t i = 0; i < c; i++) {
-                float d = y[i] > 0 ? dy[i] : 0;
-                sum[i] += (double)d;
-                dot[i] += (double)(d * ((x[i] - mean[i]) * inv_std[i]));
+    for (size_t i = 0; i < width; i++)
+        d[i] = y && !(y[i] > 0) ? 0 : dy[i];
+}
+
+/* Sums of d and of d times the normalised x. */
+RN_CPU_CLONES static void sum_gradients(double *restrict sum, double *restrict dot, const float *restrict dy,
+                                        const float *restrict x, const float *restrict y, const float *restrict mean,
+                                        const float *restrict inv_std, size_t rows, size_t c)
+{
+    float d[BLOCK];
+    for (size_t i = 0; i < c; i++)
+        sum[i] = dot[i] = 0;
+    for (size_t row = 0; row < rows; row++, dy += c, x += c, y += y ? c : 0)
+        for (size_t at = 0; at < c; at += BLOCK) {
+            size_t width = rn_cpu_min(BLOCK, c - at);
+            mask(d, dy + at, y ? y + at : NULL, width);
+            for (size_t i = 0; i < width; i++) {
+                sum[at + i] += (double)d[i];
+                dot[at + i] += (double)(d[i] * ((x[at + i] - mean[at + i]) * inv_std[at + i]));
             }
-        else
-            for (size_t i = 0; i < c; i++) {
-                sum[i] += (double)dy[i];
-                dot[i] += (double)(dy[i] * ((x[i] - mean[i]) * inv_std[i]));
-            }
-    }
+        }
 }
 
 static void gradient_task(void *context, size_t task, int thread)
 {
     (void)thread;
     const struct norm *v = context;
-    sum_gradients(v->sums + task * 2 * v->c, v, task * v->chunk, rn_cpu_min((task + 1) * v->chunk, v->rows));
+    size_t row = task * v->chunk, rows = rn_cpu_min(v->chunk, v->rows - row), at = row * v->c;
+    double *sum = v->sums + task * 2 * v->c;
+    sum_gradients(sum, sum + v->c, v->dy + at, v->x + at, v->relu ? v->y + at : NULL, v->mean, v->inv_std, rows, v->c);
 }
 
 /* dx = scale d - slope (x - mean) - offset. */
@@ -177,7 +183,7 @@ RN_CPU_CLONES static void spread(const struct norm *v, size_t row, size_t end)
         float *restrict dx = v->out + row * c;
         if (v->relu)
             for (size_t i = 0; i < c; i++) {
-                float d = y[i] > 0 ? dy[i] : 0, value = scale[i] * d - slope[i] * (x[i] - mean[i]) - offset[i];
+                float g = dy[i], d = y[i] > 0 ? g : 0, value = scale[i] * d - slope[i] * (x[i] - mean[i]) - offset[i];
                 dx[i] = v->add ? dx[i] + value : value;
             }
         else
@@ -188,7 +194,7 @@ RN_CPU_CLONES static void spread(const struct norm *v, size_t row, size_t end)
         float *restrict dresidual = v->dresidual ? v->dresidual + row * c : NULL;
         if (dresidual)
             for (size_t i = 0; i < c; i++) {
-                float d = !v->relu || y[i] > 0 ? dy[i] : 0;
+                float d = v->relu && !(y[i] > 0) ? 0 : dy[i];
                 dresidual[i] = v->add_residual ? dresidual[i] + d : d;
             }
     }

@@ -23,13 +23,15 @@ static int result(bool fits, const char *name, struct rn_array x, struct rn_err 
 {
     if (fits)
         return 0;
-    return rn_fail(err, RN_EXIT_SYSTEM, "%s: shapes do not fit, with an input of (%zu,%zu,%zu,%zu)", name, x.n, x.c, x.h, x.w);
+    return rn_fail(err, RN_EXIT_SYSTEM, "%s: shapes do not fit, with an input of (%zu,%zu,%zu,%zu)", name, x.n, x.c,
+                   x.h, x.w);
 }
 
 /* y's map is what a window gives on x's. */
 static bool slides(struct rn_array y, struct rn_array x, struct rn_window window)
 {
-    if (!window.r || !window.s || !window.stride || window.r > INT_MAX || window.s > INT_MAX || window.padding > INT_MAX)
+    if (!window.r || !window.s || !window.stride || window.r > INT_MAX || window.s > INT_MAX ||
+        window.padding > INT_MAX)
         return false;
     if (window.r > x.h + 2 * window.padding || window.s > x.w + 2 * window.padding)
         return false;
@@ -73,14 +75,16 @@ int rn_check_add(struct rn_array y, struct rn_array a, struct rn_array b, struct
 int rn_check_add_backward(struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
                           enum rn_activation activation, struct rn_err *err)
 {
-    return result(dy.data && same(da, dy) && (!db.data || same(db, dy)) && (activation == RN_ACT_NONE || same(y, dy)),
+    return result(dy.data && same(da, dy) && (!db.data || same(db, dy)) &&
+                      (activation == RN_ACT_NONE || same(y, dy)),
                   "add_backward", dy, err);
 }
 
 static bool norm_fits(const struct rn_norm *norm, size_t c, bool running)
 {
     return vector(norm->gamma, c, false) &&
-           (running ? vector(norm->beta, c, false) && vector(norm->running_mean, c, false) && vector(norm->running_var, c, false)
+           (running ? vector(norm->beta, c, false) && vector(norm->running_mean, c, false) &&
+                          vector(norm->running_var, c, false)
                     : vector(norm->mean, c, false) && vector(norm->inv_std, c, false));
 }
 
@@ -92,16 +96,18 @@ int rn_check_batch_norm(struct rn_array y, struct rn_array x, struct rn_array re
                   "batch_norm", x, err);
 }
 
-int rn_check_batch_norm_backward(struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma, struct rn_array dbeta,
-                                 struct rn_array dy, struct rn_array x, struct rn_array y, const struct rn_norm *norm, bool relu,
-                                 struct rn_err *err)
+int rn_check_batch_norm_backward(struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
+                                 struct rn_array dbeta, struct rn_array dy, struct rn_array x, struct rn_array y,
+                                 const struct rn_norm *norm, bool relu, struct rn_err *err)
 {
-    return result(x.data && same(dx, x) && same(dy, x) && (!relu || same(y, x)) && (!dresidual.data || same(dresidual, x)) &&
-                      vector(dgamma, x.c, false) && vector(dbeta, x.c, false) && norm_fits(norm, x.c, false),
+    return result(x.data && same(dx, x) && same(dy, x) && (!relu || same(y, x)) &&
+                      (!dresidual.data || same(dresidual, x)) && vector(dgamma, x.c, false) &&
+                      vector(dbeta, x.c, false) && norm_fits(norm, x.c, false),
                   "batch_norm_backward", x, err);
 }
 
-int rn_check_fold(struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm, struct rn_err *err)
+int rn_check_fold(struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm,
+                  struct rn_err *err)
 {
     return result(w.data && same(w2, w) && vector(bias2, w.n, false) && norm_fits(norm, w.n, true), "fold", w, err);
 }
@@ -124,15 +130,18 @@ int rn_check_channel_pool(struct rn_array y, struct rn_array x, struct rn_err *e
     return result(x.data && x.c && is(y, x.n, 2, x.h, x.w), "channel_pool", x, err);
 }
 
-int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial, struct rn_err *err)
+int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
+                  struct rn_err *err)
 {
-    return result(x.data && same(y, x) && (channel.data || spatial.data) && (!channel.data || is(channel, x.n, x.c, 1, 1)) &&
+    return result(x.data && same(y, x) && (channel.data || spatial.data) &&
+                      (!channel.data || is(channel, x.n, x.c, 1, 1)) &&
                       (!spatial.data || is(spatial, x.n, 1, x.h, x.w)),
                   "gate", x, err);
 }
 
-int rn_check_gate_backward(struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial, struct rn_array dy,
-                           struct rn_array x, struct rn_array channel, struct rn_array spatial, struct rn_err *err)
+int rn_check_gate_backward(struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
+                           struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
+                           struct rn_err *err)
 {
     return result(rn_check_gate(dx, x, channel, spatial, err) == 0 && same(dy, x) &&
                       (channel.data ? same(dchannel, channel) : !dchannel.data) &&
@@ -142,13 +151,14 @@ int rn_check_gate_backward(struct rn_array dx, struct rn_array dchannel, struct 
 
 int rn_check_loss(struct rn_array dlogits, struct rn_array logits, const int64_t *labels, struct rn_err *err)
 {
-    if (result(logits.n && logits.c && is(logits, logits.n, logits.c, 1, 1) && (!dlogits.data || same(dlogits, logits)),
+    if (result(logits.n && logits.c && is(logits, logits.n, logits.c, 1, 1) &&
+                   (!dlogits.data || same(dlogits, logits)),
                "softmax_loss", logits, err))
         return -1;
     for (size_t i = 0; i < logits.n; i++)
         if (labels[i] < 0 || (uint64_t)labels[i] >= logits.c)
-            return rn_fail(err, RN_EXIT_SYSTEM, "softmax_loss: label %lld of image %zu, with %zu classes", (long long)labels[i], i,
-                           logits.c);
+            return rn_fail(err, RN_EXIT_SYSTEM, "softmax_loss: label %lld of image %zu, with %zu classes",
+                           (long long)labels[i], i, logits.c);
     return 0;
 }
 

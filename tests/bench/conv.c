@@ -11,7 +11,7 @@ struct layer {
 };
 
 static const struct layer layers[] = {
-    { 3, 224, 64, 7, 2, 1 },  { 64, 56, 64, 3, 1, 4 },  { 64, 56, 128, 3, 2, 1 },  { 64, 56, 128, 1, 2, 1 },
+    { 3, 224, 64, 7, 2, 1 },   { 64, 56, 64, 3, 1, 4 },   { 64, 56, 128, 3, 2, 1 },  { 64, 56, 128, 1, 2, 1 },
     { 128, 28, 128, 3, 1, 3 }, { 128, 28, 256, 3, 2, 1 }, { 128, 28, 256, 1, 2, 1 }, { 256, 14, 256, 3, 1, 3 },
     { 256, 14, 512, 3, 2, 1 }, { 256, 14, 512, 1, 2, 1 }, { 512, 7, 512, 3, 1, 3 },  { 512, 7, 1, 7, 1, 1 },
     { 64, 56, 256, 1, 1, 0 },  { 256, 56, 64, 1, 1, 0 },  { 512, 28, 128, 1, 1, 0 }, { 1024, 14, 256, 1, 1, 0 },
@@ -52,8 +52,10 @@ static void measure(struct rn_device *dev, const struct layer *l, size_t n, doub
     struct rn_array none = { 0 };
     struct rn_window window = { l->kernel, l->kernel, l->stride, l->kernel / 2 };
     size_t out = (l->map + 2 * window.padding - l->kernel) / l->stride + 1;
-    struct rn_array x = array(dev, n, l->c, l->map, l->map), y = array(dev, n, l->k, out, out), dx = array(dev, n, l->c, l->map, l->map);
-    struct rn_array w = array(dev, l->k, l->c, l->kernel, l->kernel), dw = array(dev, l->k, l->c, l->kernel, l->kernel);
+    struct rn_array x = array(dev, n, l->c, l->map, l->map), y = array(dev, n, l->k, out, out),
+                    dx = array(dev, n, l->c, l->map, l->map);
+    struct rn_array w = array(dev, l->k, l->c, l->kernel, l->kernel),
+                    dw = array(dev, l->k, l->c, l->kernel, l->kernel);
     for (int way = 0; way < WAYS; way++)
         best[way] = 1e9;
     for (int round = 0; round < 3; round++)
@@ -62,7 +64,9 @@ static void measure(struct rn_device *dev, const struct layer *l, size_t n, doub
             if (way == FORWARD || way == EVAL)
                 check(on->conv2d(dev, y, x, w, window, (struct rn_epilogue){ 0 }, way == EVAL, &err), &err);
             else
-                check(on->conv2d_backward(dev, way == DX ? dx : none, way == DW ? dw : none, none, y, x, w, window, 0, &err), &err);
+                check(on->conv2d_backward(dev, way == DX ? dx : none, way == DW ? dw : none, none, y, x, w, window,
+                                          0, &err),
+                      &err);
             double took = seconds() - start;
             best[way] = took < best[way] ? took : best[way];
         }
@@ -78,7 +82,8 @@ int main(int argc, char **argv)
     size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 16;
     double total[WAYS] = { 0 }, flops = 0;
     check(rn_device_open(&dev, "cpu", argc > 2 ? atoi(argv[2]) : 0, &err), &err);
-    printf("GFLOP/s (ms), batch %zu, %s\n%-22s %16s %16s %16s %16s\n", n, dev->class->variant(dev), "layer", "forward", "eval", "dx", "dw");
+    printf("GFLOP/s (ms), batch %zu, %s\n%-22s %16s %16s %16s %16s\n", n, dev->class->variant(dev), "layer",
+           "forward", "eval", "dx", "dw");
     for (const struct layer *l = layers; l < layers + sizeof layers / sizeof *layers; l++) {
         double best[WAYS], out = (double)((l->map - 1) / l->stride + 1);
         measure(dev, l, n, best);

@@ -67,12 +67,13 @@ int main(int argc, char **argv)
             wall[eval][round] = (seconds(CLOCK_MONOTONIC) - start) * 1e3 / (double)n;
             cpu[eval][round] = (seconds(CLOCK_PROCESS_CPUTIME_ID) - start_cpu) * 1e3 / (double)n;
         }
-    printf("%s %s, batch %zu, %s %s: ms an image\n", arch, attention, n, dev->class->name, dev->class->variant(dev));
+    printf("%s %s, batch %zu, %s %s: ms an image\n", arch, attention, n, dev->class->name,
+           dev->class->variant(dev));
     for (int eval = 0; eval < 2; eval++) {
         qsort(wall[eval], ROUNDS, sizeof **wall, ascending);
         qsort(cpu[eval], ROUNDS, sizeof **cpu, ascending);
-        printf("%-10s wall %7.1f %7.1f   processor %7.1f %7.1f\n", eval ? "evaluation" : "training", wall[eval][0], wall[eval][ROUNDS / 2],
-               cpu[eval][0], cpu[eval][ROUNDS / 2]);
+        printf("%-10s wall %7.1f %7.1f   processor %7.1f %7.1f\n", eval ? "evaluation" : "training", wall[eval][0],
+               wall[eval][ROUNDS / 2], cpu[eval][0], cpu[eval][ROUNDS / 2]);
     }
     free(pixels);
     free(labels);

@@ -44,8 +44,8 @@ RN_CPU_CLONES static void sum_rows(double *restrict sum, const float *restrict x
             sum[i] += (double)x[i];
 }
 
-RN_CPU_CLONES static void sum_squares(double *restrict sum, const float *restrict x, const double *restrict mean, size_t rows,
-                                      size_t c)
+RN_CPU_CLONES static void sum_squares(double *restrict sum, const float *restrict x, const double *restrict mean,
+                                      size_t rows, size_t c)
 {
     for (size_t i = 0; i < c; i++)
         sum[i] = 0;
@@ -147,8 +147,9 @@ static inline void mask(float *restrict d, const float *restrict dy, const float
 
 /* Sums of d and of d times the normalised x. */
 RN_CPU_CLONES static void sum_gradients(double *restrict sum, double *restrict dot, const float *restrict dy,
-                                        const float *restrict x, const float *restrict y, const float *restrict mean,
-                                        const float *restrict inv_std, size_t rows, size_t c)
+                                        const float *restrict x, const float *restrict y,
+                                        const float *restrict mean, const float *restrict inv_std, size_t rows,
+                                        size_t c)
 {
     float d[BLOCK];
     for (size_t i = 0; i < c; i++)
@@ -170,20 +171,24 @@ static void gradient_task(void *context, size_t task, int thread)
     const struct norm *v = context;
     size_t row = task * v->chunk, rows = rn_cpu_min(v->chunk, v->rows - row), at = row * v->c;
     double *sum = v->sums + task * 2 * v->c;
-    sum_gradients(sum, sum + v->c, v->dy + at, v->x + at, v->relu ? v->y + at : NULL, v->mean, v->inv_std, rows, v->c);
+    sum_gradients(sum, sum + v->c, v->dy + at, v->x + at, v->relu ? v->y + at : NULL, v->mean, v->inv_std, rows,
+                  v->c);
 }
 
 /* dx = scale d - slope (x - mean) - offset. */
 RN_CPU_CLONES static void spread(const struct norm *v, size_t row, size_t end)
 {
     size_t c = v->c;
-    const float *restrict scale = v->scale, *restrict mean = v->mean, *restrict slope = v->slope, *restrict offset = v->offset;
+    const float *restrict scale = v->scale, *restrict mean = v->mean, *restrict slope = v->slope,
+                          *restrict offset = v->offset;
     for (; row < end; row++) {
-        const float *restrict x = v->x + row * c, *restrict dy = v->dy + row * c, *restrict y = v->relu ? v->y + row * c : NULL;
+        const float *restrict x = v->x + row * c, *restrict dy = v->dy + row * c,
+                              *restrict y = v->relu ? v->y + row * c : NULL;
         float *restrict dx = v->out + row * c;
         if (v->relu)
             for (size_t i = 0; i < c; i++) {
-                float g = dy[i], d = y[i] > 0 ? g : 0, value = scale[i] * d - slope[i] * (x[i] - mean[i]) - offset[i];
+                float g = dy[i], d = y[i] > 0 ? g : 0,
+                      value = scale[i] * d - slope[i] * (x[i] - mean[i]) - offset[i];
                 dx[i] = v->add ? dx[i] + value : value;
             }
         else
@@ -207,9 +212,10 @@ static void spread_task(void *context, size_t task, int thread)
     spread(v, task * v->chunk, rn_cpu_min((task + 1) * v->chunk, v->rows));
 }
 
-int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
-                               struct rn_array dbeta, struct rn_array dy, struct rn_array x, struct rn_array y,
-                               const struct rn_norm *norm, bool relu, unsigned add, struct rn_err *err)
+int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
+                               struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
+                               struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
+                               struct rn_err *err)
 {
     if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err))
         return -1;
@@ -228,7 +234,8 @@ int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct
     combine(v.sums, v.chunks, 2 * c);
 
     const float *gamma = norm->gamma.data;
-    float *to_gamma = dgamma.data, *to_beta = dbeta.data, *scale = (float *)(void *)(v.sums + sums), *slope = scale + c, *offset = slope + c;
+    float *to_gamma = dgamma.data, *to_beta = dbeta.data, *scale = (float *)(void *)(v.sums + sums),
+          *slope = scale + c, *offset = slope + c;
     for (size_t i = 0; i < c; i++) {
         double sum = v.sums[i], dot = v.sums[c + i], inv_std = (double)v.inv_std[i], k = (double)gamma[i] * inv_std;
         scale[i] = (float)k;

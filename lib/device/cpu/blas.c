@@ -1,7 +1,7 @@
 /* blas.c -- OpenBLAS, loaded when the device is opened.
  *
  * It is not linked: it picks its kernels while it is loaded, and releases older than a processor take its slowest ones
- * for it (0.3.21 takes "Prescott", SSE3, for AMD's Zen 4 and Intel's Emerald Rapids). What it picks can be set only
+ * for it (0.3.21 takes "Prescott", of SSE3, for Intel's Emerald Rapids). What it picks can be set only
  * before that, through OPENBLAS_CORETYPE. */
 #include <cblas.h>
 #include <dlfcn.h>
@@ -20,8 +20,8 @@ static bool runs(const struct variant *variant)
 {
 #if defined __x86_64__
     if (variant == &variants[0])
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512dq");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     if (variant == &variants[1])
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     return true;
@@ -80,7 +80,8 @@ int rn_cpu_blas_open(const char **name, struct rn_err *err)
     pthread_mutex_lock(&lock);
     int rc = loaded ? 0 : load(variant, err);
     if (rc == 0 && loaded != variant)
-        rc = rn_fail(err, RN_EXIT_SYSTEM, "RN_CPU=%s: this process runs on %s already", variant->name, loaded->name);
+        rc = rn_fail(err, RN_EXIT_SYSTEM, "RN_CPU=%s: this process runs on %s already", variant->name,
+                     loaded->name);
     pthread_mutex_unlock(&lock);
     *name = variant->name;
     return rc;
@@ -88,6 +89,6 @@ int rn_cpu_blas_open(const char **name, struct rn_err *err)
 
 void rn_cpu_gemm(const struct rn_cpu_gemm *g)
 {
-    sgemm(CblasRowMajor, g->a_transposed ? CblasTrans : CblasNoTrans, g->b_transposed ? CblasTrans : CblasNoTrans, (int)g->m,
-          (int)g->n, (int)g->k, 1, g->a, (int)g->lda, g->b, (int)g->ldb, g->beta, g->c, (int)g->ldc);
+    sgemm(CblasRowMajor, g->a_transposed ? CblasTrans : CblasNoTrans, g->b_transposed ? CblasTrans : CblasNoTrans,
+          (int)g->m, (int)g->n, (int)g->k, 1, g->a, (int)g->lda, g->b, (int)g->ldb, g->beta, g->c, (int)g->ldc);
 }

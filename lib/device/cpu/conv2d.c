@@ -34,7 +34,8 @@ struct conv {
     size_t r_step; /* of the kernel's rows, how many a task of dw takes */
 };
 
-static struct conv shape(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window)
+static struct conv shape(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
+                         struct rn_window window)
 {
     struct conv v = {
         .cpu = rn_cpu(dev), .n = x.n, .c = x.c, .h = x.h, .w = x.w, .k = y.c, .p = y.h, .q = y.w, .map = y.h * y.w,
@@ -118,8 +119,8 @@ RN_CPU_CLONES static void col2im(float *dx, const float *col, const struct conv 
 }
 
 /* The matrix of rows p0..p1-1 of `images` images from `image` on, and the length of its rows. */
-static const float *columns(const struct conv *v, float *scratch, size_t image, size_t images, size_t p0, size_t p1, size_t r0,
-                            size_t r1, size_t *ld)
+static const float *columns(const struct conv *v, float *scratch, size_t image, size_t images, size_t p0, size_t p1,
+                            size_t r0, size_t r1, size_t *ld)
 {
     if (v->direct) {
         *ld = v->c;
@@ -133,8 +134,8 @@ static const float *columns(const struct conv *v, float *scratch, size_t image, 
 
 /* ---- forward ---- */
 
-RN_CPU_CLONES static void finish(float *restrict y, const float *restrict bias, const float *restrict residual, size_t rows,
-                                 size_t width, size_t ld, bool relu)
+RN_CPU_CLONES static void finish(float *restrict y, const float *restrict bias, const float *restrict residual,
+                                 size_t rows, size_t width, size_t ld, bool relu)
 {
     for (size_t i = 0; i < rows; i++) {
         float *restrict row = y + i * ld;
@@ -155,7 +156,8 @@ static void forward_task(void *context, size_t task, int thread)
     const struct conv *v = context;
     size_t k0 = task % v->k_blocks * v->cut.k, width = rn_cpu_min(v->cut.k, v->k - k0);
     size_t p0 = task / v->k_blocks % v->row_blocks * v->cut.rows, p1 = rn_cpu_min(p0 + v->cut.rows, v->p);
-    size_t image = task / v->k_blocks / v->row_blocks * v->cut.images, images = rn_cpu_min(v->cut.images, v->n - image);
+    size_t image = task / v->k_blocks / v->row_blocks * v->cut.images,
+           images = rn_cpu_min(v->cut.images, v->n - image);
     size_t rows = images * (p1 - p0) * v->q, at = (image * v->map + p0 * v->q) * v->k + k0, ld;
     const float *col = columns(v, v->cpu->scratch[thread], image, images, p0, p1, 0, v->window.r, &ld);
     rn_cpu_gemm(&(struct rn_cpu_gemm){
@@ -169,8 +171,8 @@ static void forward_task(void *context, size_t task, int thread)
                 *y = (float)(1 / (1 + exp(-(double)*y)));
 }
 
-int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                  struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
+                  struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err)
 {
     if (rn_check_conv2d(y, x, w, window, &epilogue, err))
         return -1;
@@ -195,15 +197,16 @@ int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, s
 static void dx_task(void *context, size_t task, int thread)
 {
     const struct conv *v = context;
-    size_t image = task * v->cut.images, images = rn_cpu_min(v->cut.images, v->n - image), size = v->h * v->w * v->c;
+    size_t image = task * v->cut.images, images = rn_cpu_min(v->cut.images, v->n - image),
+           size = v->h * v->w * v->c;
     if (!v->direct && !v->add)
         memset(v->dx + image * size, 0, images * size * sizeof *v->dx);
     for (size_t p0 = 0; p0 < v->p; p0 += v->cut.rows) {
         size_t p1 = rn_cpu_min(p0 + v->cut.rows, v->p), rows = (p1 - p0) * v->q, at = image * v->map + p0 * v->q;
         float *col = v->direct ? v->dx + at * v->c : v->cpu->scratch[thread];
         rn_cpu_gemm(&(struct rn_cpu_gemm){
-            .m = images * rows, .n = v->taps, .k = v->k, .a = v->dy + at * v->k, .lda = v->k, .b = v->weight, .ldb = v->taps,
-            .c = col, .ldc = v->taps, .beta = v->direct && v->add });
+            .m = images * rows, .n = v->taps, .k = v->k, .a = v->dy + at * v->k, .lda = v->k, .b = v->weight,
+            .ldb = v->taps, .c = col, .ldc = v->taps, .beta = v->direct && v->add });
         for (size_t i = 0; i < images && !v->direct; i++)
             col2im(v->dx + (image + i) * size, col + i * rows * v->taps, v, p0, p1);
     }
@@ -232,8 +235,9 @@ static void dw_task(void *context, size_t task, int thread)
             size_t images = rn_cpu_min(v->cut.images, last - image), p1 = rn_cpu_min(p0 + v->cut.rows, v->p), ld;
             const float *col = columns(v, v->cpu->scratch[thread], image, images, p0, p1, r0, r1, &ld);
             rn_cpu_gemm(&(struct rn_cpu_gemm){
-                .m = width, .n = ld, .k = images * (p1 - p0) * v->q, .a = v->dy + (image * v->map + p0 * v->q) * v->k + k0,
-                .lda = v->k, .a_transposed = true, .b = col, .ldb = ld, .c = dw, .ldc = v->taps, .beta = beta });
+                .m = width, .n = ld, .k = images * (p1 - p0) * v->q,
+                .a = v->dy + (image * v->map + p0 * v->q) * v->k + k0, .lda = v->k, .a_transposed = true, .b = col,
+                .ldb = ld, .c = dw, .ldc = v->taps, .beta = beta });
         }
 }
 
@@ -305,8 +309,8 @@ static void dbias_task(void *context, size_t task, int thread)
 }
 
 int rn_cpu_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
-                           struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window, unsigned add,
-                           struct rn_err *err)
+                           struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
+                           unsigned add, struct rn_err *err)
 {
     if (rn_check_conv2d_backward(dx, dw, dbias, dy, x, w, window, err))
         return -1;

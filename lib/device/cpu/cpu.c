@@ -31,7 +31,8 @@ static int open_device(struct rn_device **dev, const char *which, int threads, s
     cpu->variant = variant;
     if (threads <= 0)
         threads = rn_threads_default();
-    if (rn_pool_new(&cpu->pool, threads, err) || !(cpu->scratch = rn_calloc((size_t)threads, sizeof *cpu->scratch, err)) ||
+    if (rn_pool_new(&cpu->pool, threads, err) ||
+        !(cpu->scratch = rn_calloc((size_t)threads, sizeof *cpu->scratch, err)) ||
         !(cpu->capacity = rn_calloc((size_t)threads, sizeof *cpu->capacity, err))) {
         close_device(&cpu->device);
         return -1;

@@ -4,13 +4,14 @@
 #include "device/check.h"
 #include "device/cpu/cpu.h"
 
-int rn_cpu_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm,
-                struct rn_err *err)
+int rn_cpu_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
+                const struct rn_norm *norm, struct rn_err *err)
 {
     (void)dev;
     if (rn_check_fold(w2, bias2, w, norm, err))
         return -1;
-    const float *gamma = norm->gamma.data, *beta = norm->beta.data, *mean = norm->running_mean.data, *var = norm->running_var.data;
+    const float *gamma = norm->gamma.data, *beta = norm->beta.data, *mean = norm->running_mean.data,
+                *var = norm->running_var.data;
     const float *from = w.data;
     float *to = w2.data, *bias = bias2.data;
     size_t taps = w.c * w.h * w.w;

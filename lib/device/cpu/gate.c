@@ -14,8 +14,9 @@ struct gate {
 static struct gate shape(struct rn_device *dev, struct rn_array x, struct rn_array channel, struct rn_array spatial,
                          enum rn_combine combine)
 {
-    return (struct gate){ .cpu = rn_cpu(dev), .c = x.c, .map = x.h * x.w, .x = x.data, .channel = channel.data,
-                          .spatial = spatial.data, .combine = combine };
+    return (struct gate){
+        .cpu = rn_cpu(dev), .c = x.c, .map = x.h * x.w, .x = x.data, .channel = channel.data,
+        .spatial = spatial.data, .combine = combine };
 }
 
 /* ---- forward ---- */
@@ -51,8 +52,8 @@ static void forward_task(void *context, size_t image, int thread)
                       v->spatial ? v->spatial + i : NULL, v->c, v->combine);
 }
 
-int rn_cpu_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                enum rn_combine combine, struct rn_err *err)
+int rn_cpu_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
+                struct rn_array spatial, enum rn_combine combine, struct rn_err *err)
 {
     if (rn_check_gate(y, x, channel, spatial, err))
         return -1;
@@ -65,8 +66,9 @@ int rn_cpu_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, str
 /* ---- backward ---- */
 
 /* The gradients of the two gated maps a = x channel and b = x spatial, from that of what was made of them. */
-RN_CPU_CLONES static void split(float *restrict da, float *restrict db, const float *restrict dy, const float *restrict x,
-                                const float *restrict channel, const float *spatial, size_t c, enum rn_combine combine)
+RN_CPU_CLONES static void split(float *restrict da, float *restrict db, const float *restrict dy,
+                                const float *restrict x, const float *restrict channel, const float *spatial,
+                                size_t c, enum rn_combine combine)
 {
     if (!channel || !spatial || combine == RN_COMBINE_SUM)
         for (size_t i = 0; i < c; i++)
@@ -117,9 +119,9 @@ static void backward_task(void *context, size_t image, int thread)
         v->dchannel[image * c + i] = (float)sums[i];
 }
 
-int rn_cpu_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
-                         struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                         enum rn_combine combine, unsigned add, struct rn_err *err)
+int rn_cpu_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel,
+                         struct rn_array dspatial, struct rn_array dy, struct rn_array x, struct rn_array channel,
+                         struct rn_array spatial, enum rn_combine combine, unsigned add, struct rn_err *err)
 {
     if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))
         return -1;

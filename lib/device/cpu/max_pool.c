@@ -16,11 +16,14 @@ struct pool {
 
 static struct pool shape(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window)
 {
-    return (struct pool){ .cpu = rn_cpu(dev), .n = x.n, .c = x.c, .h = x.h, .w = x.w, .p = y.h, .q = y.w, .window = window, .x = x.data };
+    return (struct pool){
+        .cpu = rn_cpu(dev), .n = x.n, .c = x.c, .h = x.h, .w = x.w, .p = y.h, .q = y.w, .window = window,
+        .x = x.data };
 }
 
 /* The window's part on the map, along one side: [low, high). */
-static inline void span(size_t at, size_t length, size_t size, const struct rn_window *window, size_t *low, size_t *high)
+static inline void span(size_t at, size_t length, size_t size, const struct rn_window *window, size_t *low,
+                        size_t *high)
 {
     size_t start = at * window->stride;
     *low = start < window->padding ? 0 : start - window->padding;
@@ -52,7 +55,8 @@ static void forward_task(void *context, size_t task, int thread)
     row_max(v, task / v->p, task % v->p);
 }
 
-int rn_cpu_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+int rn_cpu_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
+                    struct rn_err *err)
 {
     if (rn_check_max_pool(y, x, window, err))
         return -1;

@@ -26,7 +26,8 @@ static void forward_task(void *context, size_t image, int thread)
     (void)thread;
     const struct mean *v = context;
     for (size_t c = 0; c < v->c; c += BLOCK)
-        mean_block(v->to + image * v->c + c, v->from + image * v->map * v->c + c, rn_cpu_min(BLOCK, v->c - c), v->map, v->c);
+        mean_block(v->to + image * v->c + c, v->from + image * v->map * v->c + c, rn_cpu_min(BLOCK, v->c - c),
+                   v->map, v->c);
 }
 
 int rn_cpu_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
@@ -58,7 +59,8 @@ static void backward_task(void *context, size_t image, int thread)
     spread(context, image);
 }
 
-int rn_cpu_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add, struct rn_err *err)
+int rn_cpu_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+                              struct rn_err *err)
 {
     if (rn_check_mean_pool(dy, dx, err))
         return -1;

@@ -9,8 +9,8 @@
 size_t rn_cpu_bytes(size_t n, size_t c, size_t h, size_t w)
 {
     size_t count;
-    if (!rn_mul(n, c, &count) || !rn_mul(count, h, &count) || !rn_mul(count, w, &count) || !rn_mul(count, sizeof(float), &count) ||
-        count > SIZE_MAX / 2)
+    if (!rn_mul(n, c, &count) || !rn_mul(count, h, &count) || !rn_mul(count, w, &count) ||
+        !rn_mul(count, sizeof(float), &count) || count > SIZE_MAX / 2)
         return 0;
     return count ? rn_cpu_blocks(count, 64) * 64 : 64;
 }

@@ -25,10 +25,13 @@ static void task(void *context, size_t i, int thread)
     update(s, i * RN_CPU_CHUNK, rn_cpu_min((i + 1) * RN_CPU_CHUNK, s->count));
 }
 
-int rn_cpu_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)
+int rn_cpu_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
+               struct rn_err *err)
 {
     (void)err;
-    struct sgd s = { w, v, g, bytes / sizeof(float), (float)options.lr, (float)options.momentum, (float)options.wd };
+    struct sgd s = {
+        w, v, g, bytes / sizeof(float), (float)options.lr, (float)options.momentum, (float)options.wd
+    };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(s.count, RN_CPU_CHUNK), task, &s);
     return 0;
 }

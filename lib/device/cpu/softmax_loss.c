@@ -5,8 +5,9 @@
 #include "device/check.h"
 #include "device/cpu/cpu.h"
 
-int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
-                        const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
+int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
+                        struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
+                        struct rn_err *err)
 {
     (void)dev;
     if (rn_check_loss(dlogits, logits, labels, err))

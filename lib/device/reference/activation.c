@@ -2,8 +2,8 @@
 #include "device/check.h"
 #include "device/reference/reference.h"
 
-int rn_reference_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
-                                     enum rn_activation activation, struct rn_err *err)
+int rn_reference_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy,
+                                     struct rn_array y, enum rn_activation activation, struct rn_err *err)
 {
     (void)dev;
     if (rn_check_activation(dx, dy, y, err))

@@ -25,8 +25,10 @@ static void forward_channel(void *context, size_t c, int thread)
         for (size_t i = 0; i < x.h * x.w; i++)
             var += pow(*rn_reference_at(x, n, c, 0, i) - mean, 2);
     var /= count;
-    double inv_std = 1 / sqrt(var + norm->eps), gamma = *rn_reference_of(norm->gamma, c), beta = *rn_reference_of(norm->beta, c);
-    double *running_mean = rn_reference_of(norm->running_mean, c), *running_var = rn_reference_of(norm->running_var, c);
+    double inv_std = 1 / sqrt(var + norm->eps), gamma = *rn_reference_of(norm->gamma, c),
+           beta = *rn_reference_of(norm->beta, c);
+    double *running_mean = rn_reference_of(norm->running_mean, c),
+           *running_var = rn_reference_of(norm->running_var, c);
     *rn_reference_of(norm->mean, c) = mean;
     *rn_reference_of(norm->inv_std, c) = inv_std;
     *running_mean = (1 - norm->momentum) * *running_mean + norm->momentum * mean;
@@ -81,14 +83,15 @@ static void backward_channel(void *context, size_t c, int thread)
 }
 
 int rn_reference_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
-                                     struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
-                                     struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
-                                     struct rn_err *err)
+                                     struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy,
+                                     struct rn_array x, struct rn_array y, const struct rn_norm *norm, bool relu,
+                                     unsigned add, struct rn_err *err)
 {
     if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err))
         return -1;
-    struct norm v = { .y = y, .x = x, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = dy, .norm = norm,
-                      .relu = relu };
+    struct norm v = {
+        .y = y, .x = x, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = dy, .norm = norm,
+        .relu = relu };
     rn_reference_begin(dx, add & RN_ADD_DX);
     rn_reference_begin(dresidual, add & RN_ADD_RESIDUAL);
     rn_reference_begin(dgamma, add & RN_ADD_DW);

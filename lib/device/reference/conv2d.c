@@ -46,8 +46,8 @@ static void forward_map(void *context, size_t i, int thread)
             *rn_reference_at(v->y, i / v->y.c, i % v->y.c, p, q) = output(v, i / v->y.c, i % v->y.c, p, q);
 }
 
-int rn_reference_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                        struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+int rn_reference_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
+                        struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err)
 {
     (void)eval;
     if (rn_check_conv2d(y, x, w, window, &epilogue, err))
@@ -101,9 +101,9 @@ static void dbias_channel(void *context, size_t k, int thread)
                 *rn_reference_of(v->dbias, k) += *rn_reference_at(v->y, n, k, p, q);
 }
 
-int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
-                                 struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
-                                 unsigned add, struct rn_err *err)
+int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw,
+                                 struct rn_array dbias, struct rn_array dy, struct rn_array x, struct rn_array w,
+                                 struct rn_window window, unsigned add, struct rn_err *err)
 {
     if (rn_check_conv2d_backward(dx, dw, dbias, dy, x, w, window, err))
         return -1;

@@ -12,7 +12,8 @@ int rn_reference_fold(struct rn_device *dev, struct rn_array w2, struct rn_array
         return -1;
     for (size_t k = 0; k < w.n; k++) {
         double scale = *rn_reference_of(norm->gamma, k) / sqrt(*rn_reference_of(norm->running_var, k) + norm->eps);
-        *rn_reference_of(bias2, k) = *rn_reference_of(norm->beta, k) - *rn_reference_of(norm->running_mean, k) * scale;
+        *rn_reference_of(bias2, k) =
+            *rn_reference_of(norm->beta, k) - *rn_reference_of(norm->running_mean, k) * scale;
         for (size_t c = 0; c < w.c; c++)
             for (size_t r = 0; r < w.h; r++)
                 for (size_t s = 0; s < w.w; s++)

@@ -32,7 +32,8 @@ int rn_reference_gate(struct rn_device *dev, struct rn_array y, struct rn_array 
                     double value = *rn_reference_at(x, n, c, h, w);
                     double a = channel.data ? value * *rn_reference_at(channel, n, c, 0, 0) : 0;
                     double b = spatial.data ? value * *rn_reference_at(spatial, n, 0, h, w) : 0;
-                    *rn_reference_at(y, n, c, h, w) = combined(a, b, channel.data && spatial.data, channel.data, combine);
+                    *rn_reference_at(y, n, c, h, w) =
+                        combined(a, b, channel.data && spatial.data, channel.data, combine);
                 }
     return 0;
 }
@@ -51,9 +52,10 @@ static double share(double a, double b, enum rn_combine combine)
     return NAN;
 }
 
-int rn_reference_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
-                               struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                               enum rn_combine combine, unsigned add, struct rn_err *err)
+int rn_reference_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel,
+                               struct rn_array dspatial, struct rn_array dy, struct rn_array x,
+                               struct rn_array channel, struct rn_array spatial, enum rn_combine combine,
+                               unsigned add, struct rn_err *err)
 {
     (void)dev;
     if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))

@@ -28,8 +28,8 @@ int rn_reference_max_pool(struct rn_device *dev, struct rn_array y, struct rn_ar
     return 0;
 }
 
-static void give(struct rn_array dx, double dy, struct rn_array x, double y, struct rn_window window, size_t n, size_t c, size_t p,
-                 size_t q)
+static void give(struct rn_array dx, double dy, struct rn_array x, double y, struct rn_window window, size_t n,
+                 size_t c, size_t p, size_t q)
 {
     size_t h, w;
     for (size_t r = 0; r < window.r; r++)
@@ -51,6 +51,7 @@ int rn_reference_max_pool_backward(struct rn_device *dev, struct rn_array dx, st
         for (size_t c = 0; c < y.c; c++)
             for (size_t p = 0; p < y.h; p++)
                 for (size_t q = 0; q < y.w; q++)
-                    give(dx, *rn_reference_at(dy, n, c, p, q), x, *rn_reference_at(y, n, c, p, q), window, n, c, p, q);
+                    give(dx, *rn_reference_at(dy, n, c, p, q), x, *rn_reference_at(y, n, c, p, q), window, n, c, p,
+                         q);
     return 0;
 }

@@ -9,8 +9,8 @@
 size_t rn_reference_bytes(size_t n, size_t c, size_t h, size_t w)
 {
     size_t count;
-    if (!rn_mul(n, c, &count) || !rn_mul(count, h, &count) || !rn_mul(count, w, &count) || !rn_mul(count, sizeof(double), &count) ||
-        count > SIZE_MAX / 2)
+    if (!rn_mul(n, c, &count) || !rn_mul(count, h, &count) || !rn_mul(count, w, &count) ||
+        !rn_mul(count, sizeof(double), &count) || count > SIZE_MAX / 2)
         return 0;
     return count ? (count + 63) / 64 * 64 : 64;
 }
@@ -48,8 +48,8 @@ int rn_reference_download(struct rn_device *dev, float *y, struct rn_array x, st
     return 0;
 }
 
-int rn_reference_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
-                               const double std[3], struct rn_err *err)
+int rn_reference_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels,
+                               const double mean[3], const double std[3], struct rn_err *err)
 {
     (void)dev;
     if (rn_check_images(y, err))
@@ -58,7 +58,8 @@ int rn_reference_upload_images(struct rn_device *dev, struct rn_array y, const u
         for (size_t h = 0; h < y.h; h++)
             for (size_t w = 0; w < y.w; w++)
                 for (size_t c = 0; c < 3; c++)
-                    *rn_reference_at(y, n, c, h, w) = (pixels[((n * y.h + h) * y.w + w) * 3 + c] / 255.0 - mean[c]) / std[c];
+                    *rn_reference_at(y, n, c, h, w) =
+                        (pixels[((n * y.h + h) * y.w + w) * 3 + c] / 255.0 - mean[c]) / std[c];
     return 0;
 }
 

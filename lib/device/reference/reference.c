@@ -15,7 +15,8 @@ static void close_device(struct rn_device *dev)
 static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)
 {
     if (which)
-        return rn_fail(err, RN_EXIT_USAGE, "device reference:%s: there is nothing to choose from; say reference", which);
+        return rn_fail(err, RN_EXIT_USAGE, "device reference:%s: there is nothing to choose from; say reference",
+                       which);
     struct rn_reference *reference = rn_calloc(1, sizeof *reference, err);
     if (!reference)
         return -1;

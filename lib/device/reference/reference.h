@@ -34,8 +34,8 @@ static inline size_t rn_reference_count(struct rn_array a)
 void rn_reference_begin(struct rn_array a, unsigned add);
 
 /* The place on x that the kernel's (r, s) sees from output (p, q); false: padding. */
-static inline bool rn_reference_tap(struct rn_array x, struct rn_window window, size_t p, size_t q, size_t r, size_t s, size_t *h,
-                                    size_t *w)
+static inline bool rn_reference_tap(struct rn_array x, struct rn_window window, size_t p, size_t q, size_t r,
+                                    size_t s, size_t *h, size_t *w)
 {
     *h = p * window.stride + r - window.padding; /* wraps round below zero */
     *w = q * window.stride + s - window.padding;
@@ -55,20 +55,20 @@ void *rn_reference_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err
 void rn_reference_free(struct rn_device *dev, void *memory);
 int rn_reference_upload(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
 int rn_reference_download(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
-int rn_reference_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
-                               const double std[3], struct rn_err *err);
+int rn_reference_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels,
+                               const double mean[3], const double std[3], struct rn_err *err);
 int rn_reference_fill(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err);
 int rn_reference_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
                         struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
-int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
-                                 struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
-                                 unsigned add, struct rn_err *err);
-int rn_reference_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
-                                     enum rn_activation activation, struct rn_err *err);
+int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw,
+                                 struct rn_array dbias, struct rn_array dy, struct rn_array x, struct rn_array w,
+                                 struct rn_window window, unsigned add, struct rn_err *err);
+int rn_reference_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy,
+                                     struct rn_array y, enum rn_activation activation, struct rn_err *err);
 int rn_reference_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
                      enum rn_activation activation, struct rn_err *err);
-int rn_reference_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
-                              enum rn_activation activation, unsigned add, struct rn_err *err);
+int rn_reference_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy,
+                              struct rn_array y, enum rn_activation activation, unsigned add, struct rn_err *err);
 int rn_reference_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                             const struct rn_norm *norm, bool relu, struct rn_err *err);
 int rn_reference_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
@@ -85,8 +85,8 @@ int rn_reference_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_a
 int rn_reference_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                                     struct rn_err *err);
 int rn_reference_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
-int rn_reference_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                       struct rn_array y, unsigned add, struct rn_err *err);
+int rn_reference_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy,
+                                       struct rn_array x, struct rn_array y, unsigned add, struct rn_err *err);
 int rn_reference_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
                       struct rn_array spatial, enum rn_combine combine, struct rn_err *err);
 int rn_reference_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel,

@@ -20,8 +20,9 @@ static double log_sum_exp(struct rn_array x, size_t n, size_t *largest)
     return log(sum) + *rn_reference_at(x, n, *largest, 0, 0);
 }
 
-int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
-                              const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
+int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
+                              struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
+                              struct rn_err *err)
 {
     (void)dev;
     if (rn_check_loss(dlogits, logits, labels, err))
@@ -41,7 +42,8 @@ int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struc
             double weight = ((i == (size_t)labels[n] ? 1 - e : 0) + e / classes) * (u ? (double)u[i] : 1) / total;
             sum += weight * (lse - *rn_reference_at(logits, n, i, 0, 0));
             for (size_t j = 0; j < logits.c && dlogits.data; j++)
-                *rn_reference_at(dlogits, n, j, 0, 0) += weight * (exp(*rn_reference_at(logits, n, j, 0, 0) - lse) - (i == j));
+                *rn_reference_at(dlogits, n, j, 0, 0) +=
+                    weight * (exp(*rn_reference_at(logits, n, j, 0, 0) - lse) - (i == j));
         }
     }
     *loss = (struct rn_loss){ .loss = sum, .correct = correct };

@@ -283,6 +283,8 @@ static const struct row rows[] = {
     { "conv 1x1", CONV, 2, 5, 7, 6, 3, WINDOW(1, 1, 1, 0) },
     { "conv 1x1 bias residual relu", CONV, 3, 64, 9, 5, 17, WINDOW(1, 1, 1, 0), .bias = true, .residual = true, .activation = RN_ACT_RELU },
     { "conv 1x1 add", CONV, 2, 6, 4, 4, 9, WINDOW(1, 1, 1, 0), .bias = true, .add = ADD_ALL },
+    { "conv 1x1 add, one image", CONV, 1, 6, 5, 4, 9, WINDOW(1, 1, 1, 0), .bias = true, .add = ADD_ALL },
+    { "conv 3x3 add, one image", CONV, 1, 5, 17, 19, 6, WINDOW(3, 3, 1, 1), .add = ADD_ALL },
     { "conv 1x1 stride 2", CONV, 2, 17, 9, 8, 6, WINDOW(1, 1, 2, 0) },
     { "conv 1x1 stride 2 add", CONV, 2, 3, 8, 9, 64, WINDOW(1, 1, 2, 0), .add = ADD_ALL },
     { "conv 1x1 padding", CONV, 1, 3, 4, 5, 2, WINDOW(1, 1, 1, 1) },

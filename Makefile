@@ -70,8 +70,28 @@ demo: all
 bench: all $(BENCH)
 	@for b in $(BENCH) $(wildcard tests/bench/*.sh); do echo "== $${b##*/}"; BUILD=$(abspath $(B)) $$b || exit; done
 
+# The published study: make row-resnet18-ours, make table1 .. table4, make tables; data/ablation.tsv names the rows.
+TRASHNET = trashnet
+WEIGHTS  = weights
+OUT      = ablation
+EPOCHS   = 100
+BATCH    = 16
+SIZE     = 224
+SEEDS    = 1234
+DEVICE   = cpu
+JOBS     = 1
+ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE)
+row-%: all
+	pipelines/ablation $* $(ABLATION)
+table1 table2 table3 table4: table%: all
+	grep -v '^#' data/ablation.tsv | awk -F'\t' '("," $$2 ",") ~ /,$*,/ { print $$1 }' | parallel --will-cite --line-buffer -j $(JOBS) \
+	    $(SSHLOGIN:%=-S % --wd $(CURDIR)) --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
+	pipelines/tables $(OUT) $*
+tables: table1 table2 table3 table4
+
 BIN  = $(DESTDIR)$(PREFIX)/bin
 MAN  = $(DESTDIR)$(PREFIX)/share/man
+SHARE = $(DESTDIR)$(PREFIX)/share/recyclenet
 COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 install: all
 	install -d $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man7 $(COMP)
@@ -80,15 +100,17 @@ install: all
 	    install -m 644 $(B)/man/$$t.1 $(MAN)/man1/$$t.1; \
 	    install -m 644 $(B)/completions/$$t $(COMP)/$$t; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p $(BIN)/rn-pipe-$$p; done
+	install -d $(SHARE)/split && install -m 644 data/ablation.tsv data/classes $(SHARE) && install -m 644 data/split/* $(SHARE)/split
 	set -e; for m in $(PAGES); do install -m 644 $$m $(MAN)/man$${m##*.}/$${m##*/}; done
 uninstall:
+	rm -rf $(SHARE)
 	rm -f $(TOOLS:%=$(BIN)/%) $(TOOLS:%=$(MAN)/man1/%.1) $(TOOLS:%=$(COMP)/%) $(PIPELINES:%=$(BIN)/rn-pipe-%)
 	for m in $(PAGES); do rm -f $(MAN)/man$${m##*.}/$${m##*/}; done
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all check check-full demo bench install uninstall clean
+.PHONY: all check check-full demo bench table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

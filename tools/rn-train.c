@@ -57,7 +57,7 @@ struct work {
     double rate;           /* of them a second, without validation */
 };
 
-static volatile sig_atomic_t stop_signal, save_signal;
+static atomic_int stop_signal, save_signal;
 
 static void on_signal(int number)
 {

@@ -1,7 +1,6 @@
 /* eval.c -- batches as photos arrive. One thread reads and fills the line of jobs; the caller's takes and writes, so that
  * a batch goes out while the next record is still to come. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@ struct feed {
     struct rn_reader *reader;
     struct rn_line *line;
     struct rn_joined joined;
-    volatile sig_atomic_t stop; /* the writer has failed: the reader must not wait for bytes */
+    atomic_int stop; /* the writer has failed: the reader must not wait for bytes */
     struct rn_err err;
     int rc;
 };

@@ -80,7 +80,7 @@ void rn_reader_unique(struct rn_reader *reader)
     reader->unique = true;
 }
 
-void rn_reader_stop_on(struct rn_reader *reader, const volatile sig_atomic_t *stop)
+void rn_reader_stop_on(struct rn_reader *reader, const atomic_int *stop)
 {
     reader->source.stop = stop;
 }

@@ -2,7 +2,6 @@
 #ifndef RN_STREAM_SOURCE_H
 #define RN_STREAM_SOURCE_H
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +16,7 @@ struct rn_source {
     uint64_t offset;  /* of data[start] in it */
     char *data;
     size_t start, end, capacity;
-    const volatile sig_atomic_t *stop; /* or NULL */
+    const atomic_int *stop; /* or NULL */
 };
 
 /* Opens the next file, when the one before was taken whole. 1, 0: there are no more, -1 (exit 4). */

@@ -6,7 +6,7 @@
 #ifndef RN_STREAM_STREAM_H
 #define RN_STREAM_STREAM_H
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -133,9 +133,10 @@ RN_MUST int rn_reader_open(struct rn_reader **reader, char *const *files, size_t
 void rn_reader_close(struct rn_reader *reader); /* NULL is allowed */
 /* Repeated ids of samples, images and predictions are damage from now on (16 bytes of memory a record). */
 void rn_reader_unique(struct rn_reader *reader);
-/* While *stop is not 0, a read that waits gives up: rn_reader_head and rn_reader_record return RN_STOPPED. */
+/* While *stop is not 0 (a signal handler or another thread may set it), a read that waits gives up: rn_reader_head and
+ * rn_reader_record return RN_STOPPED. */
 enum { RN_STOPPED = 2 };
-void rn_reader_stop_on(struct rn_reader *reader, const volatile sig_atomic_t *stop);
+void rn_reader_stop_on(struct rn_reader *reader, const atomic_int *stop);
 
 /* The next segment's head: 1, or 0 at the end of the stream, or -1. A kind that is not in `kinds` (bits) is an error that
  * names both. Records of the segment before that were not read are read and checked first. The head belongs to the

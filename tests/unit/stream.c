@@ -530,7 +530,7 @@ static void byte_by_byte(void **state)
     rn_buffer_free(&bytes);
 }
 
-static volatile sig_atomic_t stop;
+static atomic_int stop;
 
 static void *stop_soon(void *context)
 {

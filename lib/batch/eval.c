@@ -1,8 +1,6 @@
 /* eval.c -- batches as photos arrive. One thread reads and fills the line of jobs; the caller's takes and writes, so that
  * a batch goes out while the next record is still to come. */
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "batch/private.h"
 
@@ -61,16 +59,6 @@ static void *feed_all(void *argument)
     return NULL;
 }
 
-static int start_feed(pthread_t *thread, struct feed *feed, struct rn_err *err)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(thread, NULL, feed_all, feed);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return rc ? rn_fail(err, RN_EXIT_SYSTEM, "cannot start a thread: %s", strerror(rc)) : 0;
-}
-
 /* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. */
 static int take_news(struct rn_assembly *assembly, const struct rn_joined *news, struct rn_err *err)
 {
@@ -103,7 +91,7 @@ static int run(struct feed *feed, struct rn_assembly *assembly, const struct rn_
     pthread_t thread;
     if (rn_line_new(&feed->line, plan->jobs, (size_t)plan->jobs * 2 + 2, rn_photo_work, &work, err))
         return -1;
-    int started = start_feed(&thread, feed, err);
+    int started = rn_thread_start(&thread, feed_all, feed, err);
     if (started)
         rn_line_end(feed->line);
     int rc = take_all(assembly, feed, err);

@@ -1,7 +1,6 @@
 /* threads.c -- a pool for loops and a line for jobs in order. */
 #include "core/threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -18,8 +17,7 @@ int rn_threads_default(void)
     return n > 0 ? n : 1;
 }
 
-/* Signals belong to the main thread: it is the one whose reads they interrupt. */
-static int start(pthread_t *thread, void *(*run)(void *), void *argument, struct rn_err *err)
+int rn_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, struct rn_err *err)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -95,7 +93,7 @@ int rn_pool_new(struct rn_pool **result, int threads, struct rn_err *err)
     pool->workers = rn_calloc((size_t)pool->threads, sizeof *pool->workers, err);
     for (int i = 0; pool->workers && i < pool->threads - 1; i++) {
         pool->workers[i] = (struct worker){ .pool = pool, .index = i };
-        if (start(&pool->workers[i].thread, pool_thread, &pool->workers[i], err))
+        if (rn_thread_start(&pool->workers[i].thread, pool_thread, &pool->workers[i], err))
             break;
         pool->started++;
     }
@@ -205,7 +203,7 @@ int rn_line_new(struct rn_line **result, int threads, size_t capacity, void (*wo
     line->context = context;
     line->slots = rn_calloc(capacity, sizeof *line->slots, err);
     line->threads = line->slots ? rn_calloc((size_t)threads, sizeof *line->threads, err) : NULL;
-    while (line->threads && line->started < threads && start(&line->threads[line->started], line_thread, line, err) == 0)
+    while (line->threads && line->started < threads && rn_thread_start(&line->threads[line->started], line_thread, line, err) == 0)
         line->started++;
     if (line->started < threads) {
         rn_line_stop(line);

@@ -2,12 +2,16 @@
 #ifndef RN_CORE_THREADS_H
 #define RN_CORE_THREADS_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include "core/err.h"
 
 /* How many cores this process may use (affinity counts). */
 int rn_threads_default(void);
+
+/* pthread_create, with all signals blocked in the new thread: they are the main thread's, whose reads they interrupt. */
+RN_MUST int rn_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, struct rn_err *err);
 
 /* A pool for loops whose iterations are independent. How the work is cut into iterations must follow from its
  * shape alone, never from the number of threads: then results are equal, bit for bit, for any number. */

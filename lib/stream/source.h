@@ -2,6 +2,7 @@
 #ifndef RN_STREAM_SOURCE_H
 #define RN_STREAM_SOURCE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -94,18 +94,19 @@ MAN  = $(DESTDIR)$(PREFIX)/share/man
 SHARE = $(DESTDIR)$(PREFIX)/share/recyclenet
 COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 install: all
-	install -d $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man7 $(COMP)
+	install -d "$(BIN)" "$(MAN)/man1" "$(MAN)/man5" "$(MAN)/man7" "$(COMP)"
 	set -e; for t in $(TOOLS); do \
-	    install -m 755 $(B)/$$t $(BIN)/$$t; \
-	    install -m 644 $(B)/man/$$t.1 $(MAN)/man1/$$t.1; \
-	    install -m 644 $(B)/completions/$$t $(COMP)/$$t; done
-	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p $(BIN)/rn-pipe-$$p; done
-	install -d $(SHARE)/split && install -m 644 data/ablation.tsv data/classes $(SHARE) && install -m 644 data/split/* $(SHARE)/split
-	set -e; for m in $(PAGES); do install -m 644 $$m $(MAN)/man$${m##*.}/$${m##*/}; done
+	    install -m 755 $(B)/$$t "$(BIN)/$$t"; \
+	    install -m 644 $(B)/man/$$t.1 "$(MAN)/man1/$$t.1"; \
+	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
+	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
+	install -d "$(SHARE)/split" && install -m 644 data/ablation.tsv data/classes "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
-	rm -rf $(SHARE)
-	rm -f $(TOOLS:%=$(BIN)/%) $(TOOLS:%=$(MAN)/man1/%.1) $(TOOLS:%=$(COMP)/%) $(PIPELINES:%=$(BIN)/rn-pipe-%)
-	for m in $(PAGES); do rm -f $(MAN)/man$${m##*.}/$${m##*/}; done
+	rm -rf "$(SHARE)"
+	for t in $(TOOLS); do rm -f "$(BIN)/$$t" "$(MAN)/man1/$$t.1" "$(COMP)/$$t"; done
+	for p in $(PIPELINES); do rm -f "$(BIN)/rn-pipe-$$p"; done
+	for m in $(PAGES); do rm -f "$(MAN)/man$${m##*.}/$${m##*/}"; done
 
 clean:
 	rm -rf $(B)

@@ -53,3 +53,30 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     make -s -C "$TOP" B="$build" DESTDIR="$PWD/root" PREFIX=/usr uninstall
     [ "$(find root -type f | wc -l)" = 0 ]
 }
+
+@test "help fits a screen; man pages are well-formed and built" {
+    for tool in $(tools); do
+        "$tool" -h > help
+        [ "$(wc -l < help)" -le 40 ]
+        ! sed '/^examples:/,$d' help | grep -E '.{101}' || { echo "$tool"; false; }
+        ! grep -E '.{111}' help || { echo "$tool"; false; }
+        cmp help <("$tool" --help)
+        cmp "$BUILD/man/$tool.1" <("$tool" --help-man)
+        cmp "$BUILD/completions/$tool" <("$tool" --help-completion)
+    done
+    command -v groff > /dev/null || return 0
+    for page in "$BUILD"/man/*.1; do
+        groff -man -ww -Tutf8 -z "$page" > warnings 2>&1
+        [ ! -s warnings ] || { echo "$page"; cat warnings; false; }
+    done
+}
+
+@test "completion completes" {
+    for tool in $(tools); do
+        bash -c '
+            . "$1"; words=("$2" "--he"); COMP_WORDS=("${words[@]}") COMP_CWORD=1 COMP_LINE="$2 --he" COMP_POINT=${#COMP_LINE}
+            function=$(complete -p "$2" | grep -oP -- "-F \K\S+") && { $function "$2" --he "$2"; printf "%s\n" "${COMPREPLY[@]}"; }
+        ' - "$BUILD/completions/$tool" "$tool" > words
+        grep -qE '^--help ?$' words || { echo "$tool"; cat words; false; }
+    done
+}

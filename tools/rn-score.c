@@ -1,5 +1,5 @@
 /* rn-score -- how good are these predictions?
- * stdin: predictions, all segments as one. stdout: text, JSON or TSV.
+ * stdin: predictions, all segments as one. stdout: text, JSON or TSV; a picture with --plot.
  * exit: 1 when below --min, or when an error record was met. */
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 
 struct opts {
     bool json, tsv;
-    const char *compare;
+    const char *compare, *plot;
     double min;
 };
 
@@ -18,6 +18,8 @@ static const struct rn_opt options[] = {
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write metric and value, a line each", NULL, RN_OPT_HOW },
     { 0, "compare", RN_OPT_TEXT, RN_AT(opts, compare), 0, 0, "predictions for the same ids, for McNemar's test",
       "OTHER" },
+    { 0, "plot", RN_OPT_TEXT, RN_AT(opts, plot), 0, 0, "draw confusions, reliability, each class's precision and recall",
+      "FILE.svg", RN_OPT_HOW },
     { 'm', "min", RN_OPT_REAL, RN_AT(opts, min), 0, 100, "exit 1 below this Acc@1, in percent" },
     RN_OPT_LAST,
 };
@@ -127,17 +129,25 @@ static int read_both(struct reading *first, struct reading *second, struct rn_co
     return 0;
 }
 
-static int write_report(const struct rn_report *report, const struct opts *opts, const struct rn_args *args,
-                        struct rn_err *err)
+static int write_whole(const char *path, int (*write)(struct rn_out *, const struct rn_report *, struct rn_err *),
+                       const struct rn_report *report, struct rn_err *err)
 {
     struct rn_out *out;
-    if (rn_out_open(&out, args->output, err))
+    if (rn_out_open(&out, path, err))
         return -1;
-    if ((opts->json ? rn_report_json : opts->tsv ? rn_report_tsv : rn_report_text)(out, report, err)) {
+    if (write(out, report, err)) {
         rn_out_discard(out);
         return -1;
     }
     return rn_out_commit(out, err);
+}
+
+static int write_report(const struct rn_report *report, const struct opts *opts, const struct rn_args *args,
+                        struct rn_err *err)
+{
+    if (opts->plot && write_whole(opts->plot, rn_report_plot, report, err))
+        return -1;
+    return write_whole(args->output, opts->json ? rn_report_json : opts->tsv ? rn_report_tsv : rn_report_text, report, err);
 }
 
 /* At most one of the two streams can be standard input. */
@@ -149,6 +159,19 @@ static bool both_from_stdin(const struct opts *opts, const struct rn_args *args)
     return used && opts->compare && rn_text_is(rn_text(opts->compare), "-");
 }
 
+static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+{
+    if (opts->json && opts->tsv)
+        return rn_fail(err, RN_EXIT_USAGE, "--json and --tsv: choose one");
+    if (opts->plot && (!*opts->plot || rn_text_is(rn_text(opts->plot), "-")))
+        return rn_fail(err, RN_EXIT_USAGE, "--plot: a file's name is needed, standard output is the report's");
+    if (opts->plot && args->output && rn_text_equal(rn_text(opts->plot), rn_text(args->output)))
+        return rn_fail(err, RN_EXIT_USAGE, "--plot and -o name the same file");
+    if (both_from_stdin(opts, args))
+        return rn_fail(err, RN_EXIT_USAGE, "--compare -: standard input is read already");
+    return 0;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     const struct opts *opts = options_;
@@ -156,10 +179,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     struct rn_texts classes = { 0 };
     struct rn_comparison comparison;
     struct rn_score score = { 0 };
-    if (opts->json && opts->tsv)
-        return rn_fail(err, RN_EXIT_USAGE, "--json and --tsv: choose one");
-    if (both_from_stdin(opts, args))
-        return rn_fail(err, RN_EXIT_USAGE, "--compare -: standard input is read already");
+    if (check_usage(opts, args, err))
+        return -1;
     int rc = read_both(&first, &second, &comparison, opts, args, &classes, err);
     if (rc == 0 && (rc = rn_score(&score, &first.tally, err)) == 0) {
         const struct rn_report report = { &score, &first.tally, &classes, first.errors,
@@ -191,10 +212,13 @@ const struct rn_tool rn_tool = {
              "rows of metric and value: acc1_low and acc1_high, recall/CLASS, confusion/TRUE/PREDICTED.\n\n"
              "--compare adds McNemar's exact test on the predictions of both streams, matched by id: b are right here "
              "only, c there only, p is the chance of a difference at least that large if neither were better.\n\n"
+             "--plot writes an SVG besides: the confusion matrix, the reliability diagram (how often it was right, by how sure it "
+             "was), precision and recall of each class. It is light or dark as the viewer prefers.\n\n"
              "A prediction without a label is an error. The exit status is 1 when there were error records, in either "
              "stream, or Acc@1 is below --min.",
     .examples = "rn-batch --for run/best.rn test.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-score --json test.rn | jq .acc1\n"
+                "rn-score --plot test.svg test.rn\n"
                 "rn-score --compare plain.rn attention.rn",
     .run = run,
 };

@@ -109,6 +109,16 @@ void rn_texts_free(struct rn_texts *list)
     *list = (struct rn_texts){ 0 };
 }
 
+/* XML's reference for one character; U+FFFE and U+FFFF are none of XML's. */
+static int referred(char room[static 8], const unsigned char *s, size_t length)
+{
+    static const char *const names[] = { "&amp;", "<lt;", ">gt;", "\"quot;", "'#39;" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (*s == (unsigned char)names[i][0])
+            return snprintf(room, 8, "&%s", names[i] + 1);
+    return length == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe ? snprintf(room, 8, "\\xff%02x", s[2] + 0x40) : 0;
+}
+
 /* The escape of one byte or character of `length` bytes in `room`; its length there, 0: as it is. */
 static int escaped(char room[static 8], const unsigned char *s, size_t length, enum rn_escape how)
 {
@@ -128,7 +138,7 @@ static int escaped(char room[static 8], const unsigned char *s, size_t length, e
     /* C1 controls are the characters c2 80 .. c2 9f */
     if (!length || *s < 0x20 || *s == 0x7f || (length == 2 && s[0] == 0xc2 && s[1] < 0xa0))
         return snprintf(room, 8, "\\x%02x", length == 2 ? s[1] : *s);
-    return 0;
+    return how == RN_ESCAPE_XML ? referred(room, s, length) : 0;
 }
 
 /* The next character of the text (not empty) as it is shown, at *shown (in room, or in the text itself), *n bytes of it;

@@ -38,8 +38,9 @@ void rn_texts_free(struct rn_texts *list);
 
 /* How a text is shown. TSV: tab, newline, carriage return and backslash as \t \n \r \\, other bytes as they are.
  * JSON: a quoted string, a byte that is not UTF-8 as \udc80 .. \udcff (as Python's surrogateescape).
- * MESSAGE: for one line on a terminal: control characters and bytes that are not UTF-8 as \xHH. */
-enum rn_escape { RN_ESCAPE_TSV, RN_ESCAPE_JSON, RN_ESCAPE_MESSAGE };
+ * MESSAGE: for one line on a terminal: control characters and bytes that are not UTF-8 as \xHH.
+ * XML: as MESSAGE, and & < > " ' as references: for text and attributes, of HTML too. */
+enum rn_escape { RN_ESCAPE_TSV, RN_ESCAPE_JSON, RN_ESCAPE_MESSAGE, RN_ESCAPE_XML };
 RN_MUST int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
 
 /* A finite number with as few digits as read back as the same double: also JSON's, in room, which it returns. */

@@ -1,4 +1,4 @@
-/* report.h -- a score for people (text) and for scripts (JSON, TSV). */
+/* report.h -- a score for people (text, pictures) and for scripts (JSON, TSV). */
 #ifndef RN_SCORE_REPORT_H
 #define RN_SCORE_REPORT_H
 
@@ -26,5 +26,8 @@ RN_MUST int rn_report_json(struct rn_out *out, const struct rn_report *report, s
 /* A header line, then "metric value" rows with the same names: acc1_low and acc1_high for the interval,
  * precision/CLASS and so on, confusion/TRUE/PREDICTED, compare_acc1 and so on. */
 RN_MUST int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_err *err);
+/* One SVG for the eye: confusion matrix, reliability diagram, precision and recall of each class. Light and dark, as the
+ * viewer prefers. The numbers in the matrix are left out with more than 20 classes, matrix and bars with more than 200. */
+RN_MUST int rn_report_plot(struct rn_out *out, const struct rn_report *report, struct rn_err *err);
 
 #endif

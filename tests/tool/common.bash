@@ -62,3 +62,20 @@ fails() {
     grep -qE -- "$pattern" fails.err || { echo "$*: not /$pattern/:"; cat fails.err; return 1; }
     [ ! -s fails.out ] || { echo "$*: it wrote $(wc -c <fails.out) bytes"; return 1; }
 }
+
+# well_formed FILE: it is XML: every tag is closed, & begins a reference, and there is UTF-8 only
+well_formed() {
+    perl -e '
+        use open ":std", ":encoding(UTF-8)";
+        local $/; my $xml = <STDIN>; my @open;
+        die "a control character\n" if $xml =~ /[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffd}-\x{ffff}]/;
+        while ($xml =~ /\G(?:<(\/?)([a-z0-9]+)((?: [a-zA-Z:-]+="[^"<]*")*)(\/?)>|([^<]+))/gc) {
+            my ($text, $end, $name, $more, $empty) = ($5 // $3, $1, $2, $3, $4);
+            die "a bare &: $text\n" if $text =~ /&(?!amp;|lt;|gt;|quot;|#39;)/;
+            next if defined $5 || $empty;
+            if (!$end) { push @open, $name } elsif ((pop(@open) // "") ne $name) { die "</$name> closes nothing\n" }
+        }
+        die "not XML at byte " . (pos $xml) . "\n" if (pos($xml) // 0) < length $xml;
+        die "<$open[-1]> is not closed\n" if @open;
+    ' < "$1"
+}

@@ -153,6 +153,52 @@ END
     [ $status = 4 ]
 }
 
+@test "plot: a picture beside the report, its parts where the numbers say" {
+    some | rn-score --plot p.svg > with
+    cmp with <(some | rn-score)
+    well_formed p.svg
+    grep -q 'prefers-color-scheme:dark' p.svg
+    grep -qE '<svg [^>]*viewBox="0 0 600 [0-9]+"' p.svg
+    [ "$(grep -c ' taken for ' p.svg)" = 4 ]   # cells that are not 0
+    grep -q 'fill-opacity="0.560"><title>paper taken for glass: 1 of 2<' p.svg
+    [ "$(grep -cE '^<text class="c[^"]*" [^>]*>[0-9]+</text>$' p.svg)" = 9 ]
+    # predictions with .5, .6, .7 and two of .8: four bins, of which one was never right
+    [ "$(grep -c ' predictions: ' p.svg)" = 4 ]
+    grep -q '<title>2 predictions: 100.0 % right, 80.0 % sure<' p.svg
+    grep -q '<title>1 predictions: 0.0 % right, 50.0 % sure<' p.svg
+    grep -qE '<rect class="b" x="130" y="[0-9.]+" width="197.00" ' p.svg # paper's recall: half of 394
+    [ "$(grep -c '>50.0 %</text>' p.svg)" = 1 ]
+}
+
+@test "plot: awkward class names, and many classes" {
+    predictions '<b>&"' $'tab\there' $'not\xffutf8' "a name that is far too long to be shown" <<< 'x 0 .9 .1 0 0' | rn-score --plot p.svg > /dev/null
+    well_formed p.svg
+    grep -qF '&lt;b&gt;&amp;&quot;' p.svg && grep -qF 'tab\x09here' p.svg && grep -qF 'not\xffutf8' p.svg && grep -qF '>a name that i…<' p.svg
+    for n in 1 21 60 201; do
+        stream "head(predictions => [map { \"c\$_\" } 1 .. $n])" \
+            "dict(id => str(x), label => num(0), split => none, probs => tensor('<f4', [$n], pack('f<*', .9, (0) x $((n - 1)))))" 'tail(1)' |
+            rn-score --plot p.svg > /dev/null
+        well_formed p.svg
+        [ "$(grep -c 'Too many to draw' p.svg)" = $((n > 200 ? 2 : 0)) ]
+        [ "$(grep -c ' taken for ' p.svg)" = $((n > 200 ? 0 : 1)) ]
+    done
+    predictions a b <<< 'x 0 !gone' > e.rn
+    run rn-score --plot none.svg e.rn
+    [ $status = 1 ]
+    well_formed none.svg
+    run ! grep -qiE 'nan|inf' none.svg
+}
+
+@test "plot: wrong names leave nothing behind" {
+    some > s.rn
+    fails 2 '--plot: a file' rn-score --plot - s.rn
+    fails 2 'same file' rn-score --plot x -o x s.rn
+    fails 4 'no/such' rn-score --plot no/such/p.svg s.rn
+    fails 4 '/dev/full' rn-score --plot /dev/full s.rn
+    fails 3 '' rn-score --plot p.svg <(head -c 100 s.rn)
+    [ ! -e x ] && [ ! -e p.svg ]
+}
+
 @test "the reference of scikit-learn, through a stream" {
     [ -r "$SHARED/golden/score/reference.json" ] || skip "no ../shared/golden/score"
     ref=$SHARED/golden/score/reference.json

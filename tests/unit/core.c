@@ -309,6 +309,23 @@ static void text_escapes(void **state)
     }
 }
 
+static void text_for_xml_is_well_formed(void **state)
+{
+    (void)state;
+    static const struct { struct rn_text text; const char *xml; } cases[] = {
+        { RN_TEXT("<a href=\"x\">'&amp;"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;amp;" },
+        { RN_TEXT("a\tb\x01\xff"), "a\\x09b\\x01\\xff" },
+        { RN_TEXT("\xef\xbf\xbd\xef\xbf\xbe\xef\xbf\xbf"), "\xef\xbf\xbd\\xfffe\\xffff" },
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct rn_buffer out = { 0 };
+        assert_int_equal(rn_text_escape(&out, cases[i].text, RN_ESCAPE_XML, &err), 0);
+        assert_int_equal(out.length, strlen(cases[i].xml));
+        assert_memory_equal(out.data, cases[i].xml, out.length);
+        rn_buffer_free(&out);
+    }
+}
+
 static void text_show_is_short_and_whole(void **state)
 {
     (void)state;
@@ -725,7 +742,8 @@ int main(void)
         cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges),
         cmocka_unit_test(opt_kinds), cmocka_unit_test(opt_errors), cmocka_unit_test(opt_documents),
         cmocka_unit_test(opt_history), cmocka_unit_test(opt_apply_errors),
-        cmocka_unit_test(text_escapes), cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_numbers), cmocka_unit_test(text_utf8),
+        cmocka_unit_test(text_escapes), cmocka_unit_test(text_for_xml_is_well_formed),
+        cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_numbers), cmocka_unit_test(text_utf8),
         cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(errors_read_where_what), cmocka_unit_test(out_appears_whole),
         cmocka_unit_test(out_commit_fails_clean), cmocka_unit_test(out_keeps_links_and_long_names),

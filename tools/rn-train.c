@@ -253,6 +253,8 @@ static int end_epoch(struct work *w, struct rn_err *err)
         snprintf(val, sizeof val, "%.6f\t%.4f", score.loss, score.acc1);
     }
     rn_progress_end(&w->progress);
+    if (score.errors && !w->args->quiet)
+        rn_note("%s: %lld photos could not be read: the validation is without them", w->opts.val, (long long)score.errors);
     bool better = w->opts.val && score.acc1 > t->head.best_acc1;
     if (better)
         t->head.best_acc1 = score.acc1;

@@ -150,6 +150,8 @@ static int same_stream(struct rn_trainer *t, const struct rn_head *head, struct 
         return differs(err, "seed", (long long)run->batches_seed, (long long)head->seed);
     if (head->batch != RN_NIL && head->batch != run->batches_batch)
         return differs(err, "batch size", run->batches_batch, head->batch);
+    if (head->epochs != RN_NIL) /* a run may be made longer */
+        run->batches_epochs = head->epochs;
     return 0;
 }
 

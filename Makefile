@@ -51,6 +51,13 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+# A fuzzer needs the rooms that read foreign bytes, not the libraries of the others (tests/fuzz/run builds it with clang).
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librn-fuzz.a $(B)/packages.libs
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm
+$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% nn/graph.o nn/arch/% nn/attention/%),$(OBJ)) $(B)/gen/attention.o
+	@rm -f $@
+	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
 $(B)/man/%.1: $(B)/%
@@ -60,11 +67,16 @@ $(B)/completions/%: $(B)/%
 	@mkdir -p $(@D)
 	$< --help-completion > $@
 
-# check: everything that must hold, in minutes. check-full: the long runs on real photos besides. bench: figures, no verdict.
+# check: everything that must hold, in minutes. check-full: the long runs on real photos besides. check-python: what we write
+# as Python's packages see it (makes a virtual environment). fuzz: SECONDS=15 for each fuzzer. bench: figures, no verdict.
 check: all $(UNIT)
 	@tests/run $(B)
 check-full: all $(UNIT)
 	@RN_FULL=1 tests/run $(B)
+fuzz:
+	@tests/fuzz/run $(SECONDS)
+check-python: all
+	@tests/python/run $(B)
 demo: all
 	@pipelines/demo
 bench: all $(BENCH)
@@ -111,7 +123,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all check check-full demo bench table1 table2 table3 table4 tables install uninstall clean
+.PHONY: all check check-full check-python fuzz demo bench table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

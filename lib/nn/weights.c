@@ -60,6 +60,14 @@ static int find(const struct rn_graph *g, struct rn_text name, bool alias)
     return RN_NONE;
 }
 
+/* PyTorch counts the batches that each norm has seen; imports keep the number, networks do not need it. */
+static bool is_counter(struct rn_text name)
+{
+    static const char end[] = ".num_batches_tracked";
+    size_t length = sizeof end - 1;
+    return name.length > length && !memcmp(name.data + name.length - length, end, length);
+}
+
 static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_tensor *tensor, struct rn_err *err)
 {
     size_t count = count_of(&rn_net_graph(net)->param[i]);
@@ -112,7 +120,7 @@ int rn_model_load(struct rn_model *model, const char *path, struct rn_device *de
     bool *seen = rn_calloc(2 * g->params, sizeof *seen, err);
     int rc = seen ? 1 : -1;
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1)
-        if ((record.role != RN_MOMENTUM || train) && load_record(model, &record, seen, err))
+        if ((record.role != RN_MOMENTUM || train) && !is_counter(record.name) && load_record(model, &record, seen, err))
             rc = -1;
     for (size_t i = 0; i < g->params && rc == 0; i++)
         if (!seen[2 * i] || (train && head->epoch != RN_NIL && g->param[i].role == RN_PARAMETER && !seen[2 * i + 1]))
@@ -141,7 +149,7 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
     int rc = seen ? 1 : -1;
     *taken = (struct rn_taken){ 0 };
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1) {
-        if (record.role == RN_MOMENTUM)
+        if (record.role == RN_MOMENTUM || is_counter(record.name))
             continue;
         int i = find(g, record.name, true);
         bool last = i != RN_NONE && !strncmp(g->param[i].name, "final_fc.", 9);

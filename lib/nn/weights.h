@@ -17,7 +17,7 @@ struct rn_model {
 /* Opens the file and reads its head; net stays NULL. */
 RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err);
 /* After rn_model_head: opens the network on dev and loads every tensor (train: momentum too, where the file has it). A
- * tensor that is missing, of another shape or of no such network: exit 3. */
+ * tensor that is missing, of another shape or of no such network: exit 3 (an import's num_batches_tracked is passed over). */
 RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
 void rn_model_close(struct rn_model *model);
 

@@ -1,0 +1,93 @@
+/* exchange.h -- networks of other programs: read from PyTorch's files and safetensors, written as safetensors, npz and ONNX.
+ *
+ * What is read is data only: pickles are taken apart by a machine that knows a few opcodes and calls nothing, and no size,
+ * offset or stride is used before it has been checked against the bytes that are there. Whatever is refused is exit 3. */
+#ifndef RN_EXCHANGE_EXCHANGE_H
+#define RN_EXCHANGE_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/file.h"
+#include "core/tensor.h"
+#include "core/text.h"
+#include "nn/graph.h"
+#include "stream/stream.h"
+
+/* ---- reading ---- */
+
+/* What an element is in a foreign file; little-endian. */
+enum rn_element {
+    RN_E_BOOL, RN_E_U8, RN_E_I8, RN_E_I16, RN_E_U16, RN_E_I32, RN_E_U32, RN_E_I64, RN_E_F16, RN_E_BF16, RN_E_F32, RN_E_F64,
+    RN_ELEMENTS
+};
+
+/* A view of a storage: element (i,j,...) is storage[offset + i stride[0] + j stride[1] + ...]. */
+struct rn_view {
+    enum rn_element element;
+    int dims;
+    size_t shape[RN_DIMS], stride[RN_DIMS], offset; /* strides and offset in elements */
+    const char *storage; /* borrowed from the file's bytes, not aligned */
+    size_t elements;     /* how many the storage has */
+};
+
+/* The tensors of a file. Zeroed: none. */
+struct rn_foreign {
+    struct rn_texts name;     /* one a view, without "module." */
+    struct rn_view *view;
+    size_t count, capacity;
+    size_t bytes;             /* of all tensors as they are read */
+    struct rn_texts left_out; /* entries of the state dict that are not tensors */
+};
+
+/* The bytes of a whole file, whose format is recognised by what is in it; they are borrowed and must outlive the result.
+ * Frees what it took when it fails. */
+RN_MUST int rn_foreign_open(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
+void rn_foreign_free(struct rn_foreign *foreign);
+/* Index of the tensor of that name, or -1. */
+long rn_foreign_find(const struct rn_foreign *foreign, const char *name);
+/* Tensor i, row-major: real numbers as float32, integers as int64 (unsigned bytes and truth values as they are). It borrows
+ * from room. */
+RN_MUST int rn_foreign_read(const struct rn_foreign *foreign, size_t i, struct rn_tensor *tensor, struct rn_buffer *room,
+                            struct rn_err *err);
+
+/* Which tensor is which parameter. Zeroed: freeable. */
+struct rn_fit {
+    size_t *param;            /* of each parameter of the graph: a tensor */
+    long *counter;            /* of each parameter that is a running variance: its num_batches_tracked, or -1 */
+    struct rn_texts left_out; /* tensors that are not the network's */
+};
+/* The number of classes that the last layer ("fc" or "final_fc") has. */
+RN_MUST int rn_foreign_classes(const struct rn_foreign *foreign, size_t *classes, struct rn_err *err);
+/* Exit 3 when a parameter is missing or has another shape. "fc" serves as "final_fc". */
+RN_MUST int rn_foreign_fit(const struct rn_foreign *foreign, const struct rn_graph *graph, struct rn_fit *fit, struct rn_err *err);
+void rn_fit_free(struct rn_fit *fit);
+
+/* ---- writing ---- */
+
+/* Parameters and buffers of one weights segment in memory, in the order of the stream; momentum is left out. */
+struct rn_named {
+    char *name; /* name and values are owned */
+    struct rn_tensor tensor;
+};
+struct rn_tensors {
+    struct rn_named *item;
+    size_t count, capacity;
+};
+/* The records of the segment whose head was read last. Exit 3 for a repeated name. */
+RN_MUST int rn_tensors_load(struct rn_tensors *tensors, struct rn_reader *reader, struct rn_err *err);
+/* Gives each batch norm the num_batches_tracked (0) that PyTorch's have, where it is not there. */
+RN_MUST int rn_tensors_add_counters(struct rn_tensors *tensors, struct rn_err *err);
+/* NULL: none. */
+const struct rn_named *rn_tensors_find(const struct rn_tensors *tensors, const char *name);
+void rn_tensors_free(struct rn_tensors *tensors);
+
+RN_MUST int rn_safetensors_write(const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err);
+RN_MUST int rn_npz_write(const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err);
+/* ONNX, opset 17: images f32 (N,3,H,W), normalised as head's input says -> probabilities f32 (N,classes); N, H and W are
+ * free. Classes, mean, std, size and resize are in the model's metadata. Exit 3 when the head names no network or a tensor
+ * is missing or has another shape. */
+RN_MUST int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err);
+
+#endif

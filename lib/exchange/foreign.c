@@ -1,0 +1,215 @@
+/* foreign.c -- the tensors of a foreign file, whatever its format: collected, checked, converted. */
+#include "exchange/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "exchange/private.h"
+
+/* One tensor, and all of them together, as they are read: a file of a few bytes can show one number as many. */
+static const size_t tensor_limit = (size_t)1 << 30, total_limit = (size_t)1 << 32;
+
+static const struct { size_t size; enum rn_type type; } elements[RN_ELEMENTS] = {
+    [RN_E_BOOL] = { 1, RN_U8 }, [RN_E_U8] = { 1, RN_U8 },   [RN_E_I8] = { 1, RN_I64 },   [RN_E_I16] = { 2, RN_I64 },
+    [RN_E_U16] = { 2, RN_I64 }, [RN_E_I32] = { 4, RN_I64 }, [RN_E_U32] = { 4, RN_I64 },  [RN_E_I64] = { 8, RN_I64 },
+    [RN_E_F16] = { 2, RN_F32 }, [RN_E_BF16] = { 2, RN_F32 }, [RN_E_F32] = { 4, RN_F32 }, [RN_E_F64] = { 8, RN_F32 },
+};
+
+size_t rn_element_size(enum rn_element element)
+{
+    return elements[element].size;
+}
+
+/* ---- collecting ---- */
+
+/* Number of elements; false when one of them would lie outside the storage, or a size overflows. */
+static bool inside(const struct rn_view *view, size_t *count)
+{
+    size_t last = view->offset, step;
+    bool empty = false;
+    *count = 1;
+    for (int i = 0; i < view->dims; i++) {
+        empty = empty || view->shape[i] == 0;
+        if (!rn_mul(*count, view->shape[i], count))
+            return false;
+    }
+    for (int i = 0; i < view->dims && !empty; i++)
+        if (!rn_mul(view->shape[i] - 1, view->stride[i], &step) || __builtin_add_overflow(last, step, &last))
+            return false;
+    return empty ? view->offset <= view->elements : last < view->elements;
+}
+
+int rn_foreign_add(struct rn_foreign *f, struct rn_text name, const struct rn_view *view, struct rn_err *err)
+{
+    char shown[256];
+    size_t count, bytes;
+    struct rn_text plain = name;
+    if (name.length > 7 && !memcmp(name.data, "module.", 7))
+        plain = (struct rn_text){ name.data + 7, name.length - 7 };
+    if (!plain.length)
+        return rn_fail(err, RN_EXIT_DATA, "a tensor without a name");
+    if (!inside(view, &count))
+        return rn_fail(err, RN_EXIT_DATA, "'%s': its shape, strides or offset reach out of its storage of %zu elements",
+                       rn_text_show(name, shown), view->elements);
+    if (!rn_mul(count, rn_type_size(elements[view->element].type), &bytes) || bytes > tensor_limit - 4096 ||
+        (f->bytes += bytes) > total_limit)
+        return rn_fail(err, RN_EXIT_DATA, "'%s': more data than a stream of weights takes", rn_text_show(name, shown));
+    if (rn_grow(&f->view, &f->capacity, f->count + 1, sizeof *f->view, err) || rn_texts_add(&f->name, plain, err))
+        return -1;
+    f->view[f->count++] = *view;
+    return 0;
+}
+
+static int check_names(const struct rn_foreign *f, struct rn_err *err)
+{
+    char shown[256];
+    struct rn_texts sorted = { 0 };
+    int rc = rn_texts_copy(&sorted, &f->name, err);
+    if (rc == 0)
+        rn_texts_sort(&sorted);
+    for (size_t i = 1; i < sorted.count && rc == 0; i++)
+        if (rn_text_equal(sorted.item[i], sorted.item[i - 1]))
+            rc = rn_fail(err, RN_EXIT_DATA, "two tensors are called '%s'", rn_text_show(sorted.item[i], shown));
+    rn_texts_free(&sorted);
+    return rc;
+}
+
+int rn_foreign_open(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err)
+{
+    int rc;
+    *foreign = (struct rn_foreign){ 0 };
+    if (bytes.length >= 4 && !memcmp(bytes.data, "PK\3\4", 4))
+        rc = rn_torch_zip_read(foreign, bytes, err);
+    else if (bytes.length >= 2 && bytes.data[0] == '\x80' && bytes.data[1] >= 2 && bytes.data[1] <= 5)
+        rc = rn_torch_legacy_read(foreign, bytes, err);
+    else if (bytes.length >= 9 && bytes.data[8] == '{')
+        rc = rn_safetensors_read(foreign, bytes, err);
+    else
+        rc = rn_fail(err, RN_EXIT_DATA, "neither a file of PyTorch nor safetensors");
+    if (rc == 0)
+        rc = foreign->count ? check_names(foreign, err) : rn_fail(err, RN_EXIT_DATA, "no tensors in it");
+    if (rc)
+        rn_foreign_free(foreign);
+    return rc;
+}
+
+void rn_foreign_free(struct rn_foreign *foreign)
+{
+    rn_texts_free(&foreign->name);
+    rn_texts_free(&foreign->left_out);
+    free(foreign->view);
+    *foreign = (struct rn_foreign){ 0 };
+}
+
+long rn_foreign_find(const struct rn_foreign *foreign, const char *name)
+{
+    return rn_texts_find(&foreign->name, rn_text(name));
+}
+
+/* ---- converting ---- */
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* IEEE 754 binary16: payloads of NaN are kept. */
+static float float_of_half(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+    if (exponent == 31)
+        return float_of_bits(sign | 0x7f800000 | fraction << 13);
+    if (exponent)
+        return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
+    return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
+}
+
+static float real(enum rn_element element, const char *at)
+{
+    uint64_t bits;
+    double wide;
+    switch (element) {
+    case RN_E_F16:
+        return float_of_half(rn_le16(at));
+    case RN_E_BF16:
+        return float_of_bits((uint32_t)rn_le16(at) << 16);
+    case RN_E_F32:
+        return float_of_bits(rn_le32(at));
+    default: /* F64 */
+        bits = rn_le64(at);
+        memcpy(&wide, &bits, sizeof wide);
+        return (float)wide;
+    }
+}
+
+static int64_t whole(enum rn_element element, const char *at)
+{
+    switch (element) {
+    case RN_E_I8:
+        return (signed char)*at;
+    case RN_E_I16:
+        return (int16_t)rn_le16(at);
+    case RN_E_U16:
+        return rn_le16(at);
+    case RN_E_I32:
+        return (int32_t)rn_le32(at);
+    case RN_E_U32:
+        return rn_le32(at);
+    default: /* I64 */
+        return (int64_t)rn_le64(at);
+    }
+}
+
+/* A run of elements, `step` bytes apart, as numbers of the type. */
+static void convert(void *to, enum rn_type type, const char *from, enum rn_element element, size_t step, size_t count)
+{
+    if (element == RN_E_F32 && step == sizeof(float)) {
+        memcpy(to, from, count * sizeof(float));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *at = from + i * step;
+        if (type == RN_F32)
+            ((float *)to)[i] = real(element, at);
+        else if (type == RN_I64)
+            ((int64_t *)to)[i] = whole(element, at);
+        else
+            ((char *)to)[i] = *at;
+    }
+}
+
+/* Walks all indices but the last, which is one run. */
+static void gather(char *to, enum rn_type type, const struct rn_view *view, size_t count)
+{
+    size_t index[RN_DIMS] = { 0 }, size = rn_element_size(view->element), at = view->offset;
+    int last = view->dims - 1;
+    size_t run = view->dims ? view->shape[last] : 1, step = view->dims ? view->stride[last] * size : size;
+    for (size_t done = 0; done < count; done += run) {
+        convert(to + done * rn_type_size(type), type, view->storage + at * size, view->element, step, run);
+        for (int i = last - 1; i >= 0; i--) {
+            at += view->stride[i];
+            if (++index[i] < view->shape[i])
+                break;
+            at -= view->stride[i] * view->shape[i];
+            index[i] = 0;
+        }
+    }
+}
+
+int rn_foreign_read(const struct rn_foreign *foreign, size_t i, struct rn_tensor *tensor, struct rn_buffer *room,
+                    struct rn_err *err)
+{
+    const struct rn_view *view = &foreign->view[i];
+    size_t count;
+    *tensor = (struct rn_tensor){ .type = elements[view->element].type, .dims = view->dims };
+    memcpy(tensor->shape, view->shape, sizeof view->shape);
+    if (!rn_tensor_count(tensor, &count))
+        return rn_fail(err, RN_EXIT_DATA, "a tensor whose shape overflows");
+    if (rn_grow(&room->data, &room->capacity, count * rn_type_size(tensor->type) + 1, 1, err))
+        return -1;
+    gather(room->data, tensor->type, view, count);
+    tensor->data = room->data;
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* private.h -- what the files of lib/exchange share. */
+#ifndef RN_EXCHANGE_PRIVATE_H
+#define RN_EXCHANGE_PRIVATE_H
+
+#include <string.h>
+
+#include "core/mem.h"
+#include "exchange/exchange.h"
+
+/* Little-endian numbers, not aligned. */
+static inline uint16_t rn_le16(const char *at)
+{
+    const unsigned char *b = (const unsigned char *)at;
+    return (uint16_t)(b[0] | b[1] << 8);
+}
+static inline uint32_t rn_le32(const char *at)
+{
+    return rn_le16(at) | (uint32_t)rn_le16(at + 2) << 16;
+}
+static inline uint64_t rn_le64(const char *at)
+{
+    return rn_le32(at) | (uint64_t)rn_le32(at + 4) << 32;
+}
+static inline void rn_put_le(char *at, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        at[i] = (char)(value >> 8 * i);
+}
+
+/* ---- foreign.c ---- */
+
+size_t rn_element_size(enum rn_element element);
+/* Adds the tensor after checking that every element of the view lies in its storage. */
+RN_MUST int rn_foreign_add(struct rn_foreign *foreign, struct rn_text name, const struct rn_view *view, struct rn_err *err);
+
+/* The readers of the formats: bytes is the whole file. */
+RN_MUST int rn_torch_zip_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
+RN_MUST int rn_torch_legacy_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
+RN_MUST int rn_safetensors_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
+
+/* ---- zip.c: archives of stored entries ---- */
+
+struct rn_zip_entry {
+    struct rn_text name;
+    size_t start, data, size; /* where its local header and its bytes are, and how many bytes it has */
+    uint32_t crc;
+};
+struct rn_zip {
+    struct rn_text bytes;
+    struct rn_zip_entry *entry; /* by name */
+    size_t count;
+};
+/* Exit 3: damaged, compressed, encrypted, overlapping or repeated entries. */
+RN_MUST int rn_zip_open(struct rn_zip *zip, struct rn_text bytes, struct rn_err *err);
+/* NULL: none. */
+const struct rn_zip_entry *rn_zip_find(const struct rn_zip *zip, struct rn_text name);
+/* The entry's bytes, borrowed, after its checksum has been checked. */
+RN_MUST int rn_zip_get(const struct rn_zip *zip, const struct rn_zip_entry *entry, struct rn_text *bytes, struct rn_err *err);
+void rn_zip_free(struct rn_zip *zip);
+uint32_t rn_crc32(const char *bytes, size_t length);
+
+/* ---- pickle.c: a machine that makes data of a pickle and nothing else ---- */
+
+enum rn_pickle_kind {
+    RN_P_NONE, RN_P_BOOL, RN_P_INT, RN_P_REAL, RN_P_TEXT,
+    RN_P_LONG,       /* text: an integer of more than 64 bits, as its bytes */
+    RN_P_TUPLE, RN_P_LIST,
+    RN_P_DICT,       /* items: key, value, key, value ... in the order in which they were set */
+    RN_P_GLOBAL,     /* integer: index in the table of allowed ones */
+    RN_P_PERSISTENT, /* argument: what stands for an object outside the pickle */
+    RN_P_CALL,       /* of callee with argument, not done */
+};
+struct rn_pickle_value {
+    enum rn_pickle_kind kind;
+    union {
+        int64_t integer; /* BOOL too */
+        double real;
+        struct rn_text text; /* borrowed */
+        struct { uint32_t first, last, count; } items; /* cells */
+        struct { uint32_t callee, argument; };         /* values */
+    };
+};
+struct rn_pickle_cell {
+    uint32_t value, next;
+};
+struct rn_pickle {
+    struct rn_pickle_value *value;
+    struct rn_pickle_cell *cell;
+    size_t values, cells, value_room, cell_room;
+    uint32_t root;
+};
+
+/* What a global is. */
+enum rn_pickle_what { RN_G_ORDERED_DICT, RN_G_TENSOR, RN_G_PARAMETER, RN_G_STORAGE };
+struct rn_pickle_global {
+    const char *module, *name;
+    enum rn_pickle_what what;
+    enum rn_element element; /* STORAGE */
+};
+extern const struct rn_pickle_global rn_pickle_globals[]; /* module NULL at the end */
+
+/* The pickle that begins at bytes[*at]; *at becomes the end of it. Messages count bytes from bytes[0]. Zero the pickle
+ * before; free it in any case. */
+RN_MUST int rn_pickle_load(struct rn_pickle *pickle, struct rn_text bytes, size_t *at, struct rn_err *err);
+void rn_pickle_free(struct rn_pickle *pickle);
+const struct rn_pickle_value *rn_pickle_root(const struct rn_pickle *pickle);
+/* The global that the value is, or NULL. */
+const struct rn_pickle_global *rn_pickle_global(const struct rn_pickle_value *value);
+/* The items of a tuple or list of at most `most`: how many, or -1. */
+int rn_pickle_items(const struct rn_pickle *pickle, const struct rn_pickle_value *value, int most,
+                    const struct rn_pickle_value **item);
+/* What a dictionary has last set for the key, or NULL. */
+const struct rn_pickle_value *rn_pickle_get(const struct rn_pickle *pickle, const struct rn_pickle_value *dict, const char *key);
+
+/* ---- protobuf.c: the wire format, as far as ONNX needs it; errors as in stream/pack.h: the first one stays ---- */
+
+struct rn_proto {
+    struct rn_buffer buffer;
+    struct rn_err *err;
+    int rc;
+};
+void rn_proto_int(struct rn_proto *proto, unsigned field, uint64_t value);
+void rn_proto_float(struct rn_proto *proto, unsigned field, float value);
+void rn_proto_bytes(struct rn_proto *proto, unsigned field, const void *bytes, size_t length);
+/* What comes before so many bytes that the caller puts there. */
+void rn_proto_header(struct rn_proto *proto, unsigned field, size_t length);
+void rn_proto_text(struct rn_proto *proto, unsigned field, const char *text);
+/* The message as a field; it is emptied and can be used again. */
+void rn_proto_message(struct rn_proto *proto, unsigned field, struct rn_proto *message);
+void rn_proto_free(struct rn_proto *proto);
+
+#endif

@@ -1,0 +1,191 @@
+/* rn-import -- weights of PyTorch (.pth, .pth.tar) and safetensors as a stream.
+ * stdin: such a file. stdout: weights. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "exchange/exchange.h"
+#include "tools/tool.h"
+
+struct opts {
+    const char *arch, *attention, *classes;
+    bool strict;
+};
+
+static const struct rn_opt options[] = {
+    { 'a', "arch", RN_OPT_TEXT, RN_AT(opts, arch), 0, 0, "check the file as this network, and write a model", "NAME", 0,
+      rn_arch_name },
+    { 't', "attention", RN_OPT_TEXT, RN_AT(opts, attention), 0, 0, "with --arch: its attention module (none)", "NAME", 0,
+      rn_attention_name },
+    { 0, "classes", RN_OPT_TEXT, RN_AT(opts, classes), 0, 0, "names of the classes, in the order of the last layer",
+      "NAME,NAME,..." },
+    { 0, "strict", RN_OPT_FLAG, RN_AT(opts, strict), 0, 0, "refuse what would be left out" },
+    RN_OPT_LAST,
+};
+
+/* 8 GiB: twice what a stream can hold of one tensor and more than any ResNet */
+static const size_t file_limit = (size_t)1 << 33;
+
+struct work {
+    const struct opts *opts;
+    struct rn_buffer file, room;
+    struct rn_foreign foreign;
+    struct rn_graph *graph; /* with --arch, and what is what in it */
+    struct rn_fit fit;
+    struct rn_head head;
+    struct rn_writer *writer;
+};
+
+static int split_names(struct rn_texts *classes, const char *names, struct rn_err *err)
+{
+    char shown[256];
+    for (const char *at = names;; at++) {
+        struct rn_text name = { at, strcspn(at, ",") };
+        if (!name.length)
+            return rn_fail(err, RN_EXIT_USAGE, "--classes: an empty name");
+        if (rn_texts_find(classes, name) >= 0)
+            return rn_fail(err, RN_EXIT_USAGE, "--classes: '%s' is there twice", rn_text_show(name, shown));
+        if (rn_texts_add(classes, name, err))
+            return -1;
+        at += name.length;
+        if (!*at)
+            return 0;
+    }
+}
+
+static int check_usage(struct work *w, const struct rn_args *args, struct rn_err *err)
+{
+    if (args->operands > 1)
+        return rn_fail(err, RN_EXIT_USAGE, "one file at a time");
+    if (w->opts->attention && !w->opts->arch)
+        return rn_fail(err, RN_EXIT_USAGE, "--attention goes with --arch");
+    return w->opts->classes ? split_names(&w->head.classes, w->opts->classes, err) : 0;
+}
+
+/* A file whose attention would be left out is another network than the one that is asked for. */
+static int check_attention(const struct work *w, struct rn_err *err)
+{
+    char shown[256];
+    for (size_t i = 0; i < w->fit.left_out.count && !w->opts->attention; i++) {
+        struct rn_text name = w->fit.left_out.item[i];
+        if ((name.length > 4 && !memcmp(name.data, "att.", 4)) || memmem(name.data, name.length, ".att.", 5))
+            return rn_fail(err, RN_EXIT_DATA, "it has an attention module ('%s'): say which with --attention",
+                           rn_text_show(name, shown));
+    }
+    return 0;
+}
+
+static int fit(struct work *w, struct rn_err *err)
+{
+    size_t classes;
+    struct rn_text attention = rn_text(w->opts->attention ? w->opts->attention : "none");
+    if (rn_foreign_classes(&w->foreign, &classes, err))
+        return -1;
+    if (w->head.classes.count && w->head.classes.count != classes)
+        return rn_fail(err, RN_EXIT_DATA, "the last layer has %zu classes, --classes names %zu", classes, w->head.classes.count);
+    if (rn_graph_new(&w->graph, rn_text(w->opts->arch), attention, classes, err) ||
+        rn_foreign_fit(&w->foreign, w->graph, &w->fit, err) || check_attention(w, err))
+        return -1;
+    w->head.has_input = true;
+    w->head.input = rn_input_default;
+    w->head.arch = (struct rn_text){ strdup(w->opts->arch), strlen(w->opts->arch) };
+    w->head.attention = (struct rn_text){ strndup(attention.data, attention.length), attention.length };
+    return w->head.arch.data && w->head.attention.data ? 0 : rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+}
+
+static int report(const struct work *w, const struct rn_args *args, struct rn_err *err)
+{
+    char shown[256];
+    const struct rn_texts *list[] = { &w->foreign.left_out, &w->fit.left_out };
+    static const char *const what[] = { "no tensors", "not the network's" };
+    for (size_t i = 0; i < 2; i++) {
+        if (!list[i]->count)
+            continue;
+        rn_text_show(list[i]->item[0], shown);
+        if (w->opts->strict)
+            return rn_fail(err, RN_EXIT_DATA, "--strict: %zu entries are %s, the first is '%s'", list[i]->count, what[i], shown);
+        if (!args->quiet)
+            rn_note("%zu entries left out (%s), the first is '%s'", list[i]->count, what[i], shown);
+    }
+    return 0;
+}
+
+static int load(struct work *w, const char *path, const struct rn_args *args, struct rn_err *err)
+{
+    char shown[256];
+    bool standard = !path || !strcmp(path, "-");
+    if (rn_file_read(&w->file, standard ? "/dev/stdin" : path, file_limit, err))
+        return -1;
+    if (rn_foreign_open(&w->foreign, (struct rn_text){ w->file.data, w->file.length }, err) || (w->opts->arch && fit(w, err)) ||
+        report(w, args, err))
+        return rn_fail_at(err, "%s", standard ? "standard input" : rn_text_show(rn_text(path), shown));
+    return 0;
+}
+
+static bool ends_with(struct rn_text name, const char *end)
+{
+    size_t length = strlen(end);
+    return name.length >= length && !memcmp(name.data + name.length - length, end, length);
+}
+
+static int write_tensor(struct work *w, size_t i, const char *new_name, struct rn_err *err)
+{
+    struct rn_text name = new_name ? rn_text(new_name) : w->foreign.name.item[i];
+    bool buffer = ends_with(name, "running_mean") || ends_with(name, "running_var") || ends_with(name, "num_batches_tracked");
+    struct rn_record record = { .kind = RN_WEIGHTS, .name = name, .role = buffer ? RN_BUFFER : RN_PARAMETER };
+    return rn_foreign_read(&w->foreign, i, &record.tensor, &w->room, err) || rn_writer_record(w->writer, &record, err) ? -1 : 0;
+}
+
+static int write_tensors(struct work *w, struct rn_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < w->foreign.count && !w->graph && rc == 0; i++)
+        rc = write_tensor(w, i, NULL, err);
+    for (size_t i = 0; w->graph && i < w->graph->params && rc == 0; i++) {
+        rc = write_tensor(w, w->fit.param[i], w->graph->param[i].name, err);
+        if (rc == 0 && w->fit.counter[i] >= 0)
+            rc = write_tensor(w, (size_t)w->fit.counter[i], NULL, err);
+    }
+    return rc;
+}
+
+static int write_stream(struct work *w, const char *path, struct rn_err *err)
+{
+    if (rn_writer_open(&w->writer, path, err) || rn_head_sign(&w->head, &rn_tool, w->opts, NULL, err) ||
+        rn_writer_head(w->writer, &w->head, err) || write_tensors(w, err) || rn_writer_tail(w->writer, err))
+        return -1;
+    struct rn_writer *writer = w->writer;
+    w->writer = NULL;
+    return rn_writer_close(writer, err);
+}
+
+static int run(const void *opts, const struct rn_args *args, struct rn_err *err)
+{
+    struct work w = { .opts = opts };
+    rn_head_init(&w.head, RN_WEIGHTS);
+    int rc = check_usage(&w, args, err) || load(&w, args->operands ? args->operand[0] : NULL, args, err) ||
+             write_stream(&w, args->output, err) ? -1 : RN_EXIT_OK;
+    rn_writer_discard(w.writer);
+    rn_fit_free(&w.fit);
+    rn_graph_free(w.graph);
+    rn_foreign_free(&w.foreign);
+    rn_buffer_free(&w.file);
+    rn_buffer_free(&w.room);
+    rn_head_free(&w.head);
+    return rc;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-import", .operands = "[FILE]", .summary = "weights of PyTorch or safetensors as a stream",
+    .options = options, .size = sizeof(struct opts), .run = run,
+    .about = "Reads what torch.save wrote (.pth, .pth.tar: zip archives, and the format before PyTorch 1.6) or safetensors; which "
+             "it is, the content says. Of a checkpoint the dictionary 'state_dict' is taken (epoch, optimizer and the rest are not), "
+             "else the dictionary of tensors that is there. 'module.' before a name is removed, and every name is kept.\n\n"
+             "Half precision, bfloat16 and double become float32; integers (num_batches_tracked) stay integers.\n\n"
+             "Without --arch the result serves rn-train --init and rn-export. With --arch every tensor of that network must be "
+             "there in its shape, 'fc' is written as 'final_fc', and what is not the network's is left out with a note, or "
+             "refused with --strict; with --classes too it is a model for rn-predict, whose input is ImageNet's (224 pixels).\n\n"
+             "Nothing in the file is executed: a pickle with anything but dictionaries, lists, numbers, text and tensors is "
+             "refused (exit 3) and the message names the opcode or the global and its place.",
+    .examples = "rn-import resnet18-imagenet.pth -o resnet18.rn\n"
+                "rn-import -a resnet18 -t ours --classes glass,paper,cardboard,plastic,metal,trash model_best.pth.tar -o model.rn",
+};

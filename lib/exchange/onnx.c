@@ -139,6 +139,32 @@ static void gate(struct writing *w, const struct rn_node *n)
         node(w, op[n->combine], (const char *const[]){ by_channel.text, by_pixel.text, NULL }, y.text);
 }
 
+/* The largest and the mean of the channels, as two channels. */
+static void channel_pool(struct writing *w, const struct rn_node *n)
+{
+    static const char *const op[] = { "ReduceMax", "ReduceMean" };
+    const uint64_t channels = 1;
+    struct label x = value(n->x, NULL), y = value(n->y, NULL), part[] = { value(n->y, "max"), value(n->y, "mean") };
+    for (size_t i = 0; i < 2; i++) {
+        ints(w, "axes", &channels, 1);
+        whole(w, "keepdims", 1);
+        node(w, op[i], (const char *const[]){ x.text, NULL }, part[i].text);
+    }
+    whole(w, "axis", 1);
+    node(w, "Concat", (const char *const[]){ part[0].text, part[1].text, NULL }, y.text);
+}
+
+static void add(struct writing *w, const struct rn_node *n)
+{
+    const char *act = activation(n->activation);
+    struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "sum"), residual = value(n->residual, NULL);
+    bool adds = n->residual != RN_NONE;
+    if (adds)
+        node(w, "Add", (const char *const[]){ x.text, residual.text, NULL }, act ? sum.text : y.text);
+    if (act || !adds)
+        node(w, act ? act : "Identity", (const char *const[]){ adds ? sum.text : x.text, NULL }, y.text);
+}
+
 static void nodes(struct writing *w)
 {
     for (size_t i = 0; i < w->graph->nodes; i++) {
@@ -152,14 +178,21 @@ static void nodes(struct writing *w)
             norm(w, n);
             break;
         case RN_OP_MAX_POOL:
-            window(w, n->window);
-            node(w, "MaxPool", (const char *const[]){ x.text, NULL }, y.text);
+            if (n->window.r)
+                window(w, n->window);
+            node(w, n->window.r ? "MaxPool" : "GlobalMaxPool", (const char *const[]){ x.text, NULL }, y.text);
             break;
         case RN_OP_MEAN_POOL:
             node(w, "GlobalAveragePool", (const char *const[]){ x.text, NULL }, y.text);
             break;
+        case RN_OP_CHANNEL_POOL:
+            channel_pool(w, n);
+            break;
         case RN_OP_GATE:
             gate(w, n);
+            break;
+        case RN_OP_ADD:
+            add(w, n);
             break;
         }
     }

@@ -16,7 +16,7 @@
 #include "core/file.h"
 #include "core/rng.h"
 
-enum { SIDE_MIN = 72, SIDE_MAX = 104, SCRAPS = 7 };
+enum { SIDE_MIN = 72, SIDE_MAX = 104, SCRAPS = 14 };
 static const double pi = 3.14159265358979323846;
 
 struct colour {
@@ -87,7 +87,7 @@ static double cell(uint32_t salt, int x, int y)
 /* A bottle that one can see through: dark rims, two reflections. */
 static void glass(const struct thing *thing, double u, double v, struct colour *c)
 {
-    double neck = 0.13 + 0.06 * thing->a[0], body = 0.36 + 0.12 * thing->a[1], shoulder = -0.5 + 0.25 * thing->a[2];
+    double neck = 0.16 + 0.08 * thing->a[0], body = 0.46 + 0.12 * thing->a[1], shoulder = -0.6 + 0.25 * thing->a[2];
     double half = neck + (body - neck) * smooth(shoulder, shoulder + 0.3, v) + (v < -0.9 ? 0.05 : 0);
     double across = u / half;
     if (fabs(v) > 1 || fabs(across) > 1)
@@ -193,7 +193,7 @@ static void trash(const struct thing *thing, double u, double v, struct colour *
         if (reach > 1)
             continue;
         double crease = sin(14 * (x * cos(scrap->crease) + y * sin(scrap->crease)) + 5 * sin(4 * x + scrap->phase[1]));
-        *c = scale(scrap->colour, reach > 0.92 ? 0.4 : 0.8 + 0.25 * crease);
+        *c = scale(scrap->colour, reach > 0.92 ? 0.4 : 0.75 + 0.3 * crease);
     }
 }
 
@@ -217,11 +217,11 @@ static struct thing draw_lots(const struct kind *kind, struct rn_rng *rng)
     for (int i = 0; i < SCRAPS; i++) {
         struct scrap *scrap = &thing.scrap[i];
         double angle = uniform(rng, 0, 2 * pi);
-        double away = i ? uniform(rng, 0.35, 0.75) : 0;
+        double away = i ? uniform(rng, 0.2, 0.8) : 0;
         scrap->u = away * cos(angle);
         scrap->v = away * sin(angle);
         scrap->colour = any_colour(rng, 0, 0.8, 0.3);
-        scrap->radius = i ? uniform(rng, 0.25, 0.45) : 0.7;
+        scrap->radius = i ? uniform(rng, 0.16, 0.32) : 0.75;
         scrap->crease = uniform(rng, 0, pi);
         scrap->phase[0] = uniform(rng, 0, 2 * pi);
         scrap->phase[1] = uniform(rng, 0, 2 * pi);

@@ -13,7 +13,7 @@ PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
-TABLES  := $(B)/gen/attention.c $(B)/gen/device.c
+TABLES  := $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 
@@ -30,8 +30,9 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) openblas $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
 	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; pkg-config --libs $(PACKAGES) $$m > $(B)/packages.libs
 
-# The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/device/X/ defines rn_device_X.
-$(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c) $(wildcard lib/device/*) lib/gen-table
+# The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/augment/transform/X.c rn_augment_X,
+# lib/device/X/ rn_device_X.
+$(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c lib/augment/transform/*.c lib/device/*) lib/gen-table
 	@mkdir -p $(@D)
 	lib/gen-table $* > $@
 
@@ -113,6 +114,7 @@ install: all
 	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
 	install -d "$(SHARE)/split" && install -m 644 data/ablation.tsv data/classes "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
 	rm -rf "$(SHARE)"

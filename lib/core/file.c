@@ -302,6 +302,28 @@ int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn
     return 0;
 }
 
+int rn_file_put(const char *path, const void *bytes, size_t length, struct rn_err *err)
+{
+    char room[256];
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path) + 1 : 0;
+    char *temporary = NULL;
+    if (asprintf(&temporary, "%.*s.%.200s.%ld.tmp", folder, path, path + folder, (long)gettid()) < 0)
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int rc = fd < 0 ? rn_fail_errno(err, "%s", shown(path, room)) : 0;
+    if (rc == 0 && rn_file_write(fd, bytes, length, err))
+        rc = rn_fail_at(err, "%s", shown(path, room));
+    if (fd >= 0 && close(fd) && rc == 0)
+        rc = rn_fail_errno(err, "%s", shown(path, room));
+    if (rc == 0 && rename(temporary, path))
+        rc = rn_fail_errno(err, "%s", shown(path, room));
+    if (rc && fd >= 0)
+        unlink(temporary);
+    free(temporary);
+    return rc;
+}
+
 int rn_file_mkdir(const char *path, struct rn_err *err)
 {
     char room[256];

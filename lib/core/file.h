@@ -39,6 +39,10 @@ RN_MUST int rn_file_scratch(struct rn_err *err);
 RN_MUST int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn_err *err);
 RN_MUST int rn_file_write(int fd, const void *bytes, size_t length, struct rn_err *err);
 
+/* Writes a whole file under a temporary name, then renames it: complete or not there, but not flushed to the disk (for
+ * many files that can be made again). */
+RN_MUST int rn_file_put(const char *path, const void *bytes, size_t length, struct rn_err *err);
+
 /* Makes the folder and its parents; one that is there is fine. */
 RN_MUST int rn_file_mkdir(const char *path, struct rn_err *err);
 

@@ -104,6 +104,20 @@ static bool read_pair(double pair[2], const char *value)
     return !*end && isfinite(pair[1]);
 }
 
+static bool read_reals(double *real, const struct rn_opt *opt, const char *value)
+{
+    for (size_t i = 0; i < opt->count; i++) {
+        char *end;
+        real[i] = strtod(value, &end);
+        if (!starts_number(value) || end == value || !(real[i] >= opt->low && real[i] <= opt->high))
+            return false;
+        if (*end != (i + 1 < opt->count ? ',' : '\0'))
+            return false;
+        value = end + 1;
+    }
+    return true;
+}
+
 int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struct rn_err *err)
 {
     char *field = (char *)options + opt->offset, *end;
@@ -153,6 +167,10 @@ int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struc
         pair = (double *)field;
         if (!read_pair(pair, value) || !(pair[0] >= opt->low && pair[1] <= opt->high && pair[0] <= pair[1]))
             return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a pair LOW,HIGH within %g,%g", opt->name, value, opt->low, opt->high);
+        return 0;
+    case RN_OPT_REALS:
+        if (!read_reals((double *)field, opt, value))
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not %zu numbers from %g to %g", opt->name, value, opt->count, opt->low, opt->high);
         return 0;
     case RN_OPT_END:
         break;
@@ -259,6 +277,7 @@ static bool value_text(const struct rn_opt *opt, const void *options, char room[
         snprintf(room, 64, "%s,%s", rn_text_number(((const double *)field)[0], low), rn_text_number(((const double *)field)[1], high));
         return true;
     }
+    case RN_OPT_REALS:
     case RN_OPT_LIST:
     case RN_OPT_END:
         break;
@@ -368,7 +387,8 @@ static int add_roff(struct rn_buffer *out, struct rn_err *err, const char *text)
 static const char *argument_of(const struct rn_opt *opt)
 {
     static const char *const names[] = { [RN_OPT_INT] = "N", [RN_OPT_REAL] = "X", [RN_OPT_SEED] = "N", [RN_OPT_COUNT] = "N",
-                                         [RN_OPT_TEXT] = "TEXT", [RN_OPT_LIST] = "TEXT", [RN_OPT_PAIR] = "LOW,HIGH" };
+                                         [RN_OPT_TEXT] = "TEXT", [RN_OPT_LIST] = "TEXT", [RN_OPT_PAIR] = "LOW,HIGH",
+                                         [RN_OPT_REALS] = "X,.." };
     return opt->argument ? opt->argument : names[opt->kind];
 }
 

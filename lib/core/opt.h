@@ -21,6 +21,7 @@ enum rn_opt_kind {
     RN_OPT_LIST,   /* struct rn_texts, may be given again */
     RN_OPT_CHOICE, /* int, index into the words of `argument` ("eval|train") */
     RN_OPT_PAIR,   /* double[2], "low,high" or one number x for -x,x */
+    RN_OPT_REALS,  /* double[count] in low..high: "x,y,..", just as many */
 };
 
 enum {
@@ -38,6 +39,7 @@ struct rn_opt {
     const char *argument; /* what --help calls the value; for a CHOICE its words. NULL: by kind */
     unsigned flags;
     const char *(*choice)(size_t i); /* TEXT that must be one of a table's names: name i, NULL at the end */
+    size_t count; /* REALS: how many */
 };
 #define RN_AT(type, field) offsetof(struct type, field)
 #define RN_OPT_LAST { .kind = RN_OPT_END }

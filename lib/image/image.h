@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "core/mem.h"
 #include "core/rng.h"
 #include "core/text.h"
 
@@ -40,6 +41,9 @@ RN_MUST int rn_image_load(struct rn_image *image, const char *path, const struct
 struct rn_box {
     size_t top, left, height, width;
 };
+
+/* Appends x as a JPEG file: 4:2:0, quality 1 to 100. Exit 3: larger than a JPEG can be. */
+RN_MUST int rn_image_encode_jpeg(struct rn_buffer *out, const struct rn_image *x, int quality, struct rn_err *err);
 
 /* Pillow's bilinear, antialiased resize (ImagingResample: a triangle filter as wide as the scale, 22-bit fixed-point weights,
  * along the rows first, or down the columns where Pillow 13 does that; 8 bits between the passes; agrees with Pillow 13 in

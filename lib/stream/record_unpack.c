@@ -50,8 +50,8 @@ static int unpack_image(struct rn_record *record, const struct rn_slot *slot, st
     const struct rn_tensor *t = &record->tensor;
     if (rn_slot_tensor(slot, &record->tensor, err))
         return -1;
-    bool good = t->type == RN_U8 && t->dims == 3 && t->shape[2] == 3 && has_pixels(t);
-    return good ? 0 : shape_error(slot->key, t, "|u1 [H,W,3]", err);
+    bool good = (t->type == RN_U8 || t->type == RN_F32) && t->dims == 3 && t->shape[2] == 3 && has_pixels(t);
+    return good ? 0 : shape_error(slot->key, t, "|u1 or <f4 [H,W,3]", err);
 }
 
 static int unpack_ids(struct rn_record *record, struct rn_arena *arena, const struct rn_slot *slot, struct rn_err *err)

@@ -112,7 +112,7 @@ struct rn_record {
     struct rn_text error;  /* data not NULL: an error record, and only id, label, split are set besides */
     struct rn_text path;   /* samples: a file ... */
     struct rn_text data;   /* ... or the file's own bytes */
-    struct rn_tensor tensor; /* images `image` u8 [H,W,3]; batches `images` u8 [N,H,W,3] or f32 [N,3,H,W]; predictions
+    struct rn_tensor tensor; /* images `image` u8 or f32 [H,W,3]; batches `images` u8 [N,H,W,3] or f32 [N,3,H,W]; predictions
                                 `probs` f32 [C]; weights `value`; an import may hold any type */
     int64_t epoch, index;  /* batches */
     size_t count;          /* batches: N */
@@ -174,6 +174,8 @@ struct rn_arena;
 RN_MUST int rn_record_unpack(struct rn_record *record, struct rn_text bytes, const struct rn_head *head,
                              struct rn_arena **arena, struct rn_err *err);
 void rn_arena_free(struct rn_arena *arena);
+/* A copy of a record of samples, images or predictions that borrows from bytes (empty at first) instead of the reader. */
+RN_MUST int rn_record_copy(struct rn_record *to, const struct rn_record *from, struct rn_buffer *bytes, struct rn_err *err);
 
 /* ---- joining ---- */
 

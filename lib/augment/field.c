@@ -1,0 +1,123 @@
+/* field.c -- smooth random displacements. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "augment/private.h"
+#include "core/mem.h"
+
+/* Index i of 0 .. n-1 continued by d c b a | a b c d | d c b a. */
+static size_t symmetric(long i, long n)
+{
+    long at = i % (2 * n);
+    at = at < 0 ? at + 2 * n : at;
+    return (size_t)(at < n ? at : 2 * n - 1 - at);
+}
+
+/* Weights -radius .. radius that sum to 1, owned by the caller. */
+static double *make_kernel(size_t *radius, double sigma, struct rn_err *err)
+{
+    *radius = (size_t)(4 * sigma + 0.5);
+    double sum = 0, *kernel = rn_calloc(2 * *radius + 1, sizeof *kernel, err);
+    if (!kernel)
+        return NULL;
+    for (size_t i = 0; i <= 2 * *radius; i++) {
+        double d = (double)i - (double)*radius;
+        kernel[i] = sigma > 0 ? exp(-0.5 * d * d / (sigma * sigma)) : 1;
+        sum += kernel[i];
+    }
+    for (size_t i = 0; i <= 2 * *radius; i++)
+        kernel[i] /= sum;
+    return kernel;
+}
+
+RN_PLAIN add_scaled_plain(double *y, const double *x, double scale, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i] * scale;
+}
+RN_WIDE(add_scaled, (double *y, const double *x, double scale, size_t n), (y, x, scale, n))
+
+static void smooth_down(double *y, const double *x, size_t height, size_t width, const double *kernel, size_t radius)
+{
+    memset(y, 0, height * width * sizeof *y);
+    for (size_t i = 0; i < height; i++)
+        for (size_t k = 0; k <= 2 * radius; k++)
+            add_scaled(y + i * width, x + symmetric((long)(i + k) - (long)radius, (long)height) * width, kernel[k], width);
+}
+
+/* line: room for width + 2 radius. */
+static void smooth_across(double *y, const double *x, double *line, size_t width, const double *kernel, size_t radius)
+{
+    for (size_t j = 0; j < width + 2 * radius; j++)
+        line[j] = x[symmetric((long)j - (long)radius, (long)width)];
+    memset(y, 0, width * sizeof *y);
+    for (size_t k = 0; k <= 2 * radius; k++)
+        add_scaled(y, line + k, kernel[k], width);
+}
+
+int rn_field_smooth(double *field, size_t height, size_t width, double sigma_down, double sigma_across, struct rn_err *err)
+{
+    size_t down, across;
+    double *kernel_down = make_kernel(&down, sigma_down, err), *kernel_across = kernel_down ? make_kernel(&across, sigma_across, err) : NULL;
+    double *between = kernel_across ? rn_calloc(height * width, sizeof *between, err) : NULL;
+    double *line = between ? rn_calloc(width + 2 * across, sizeof *line, err) : NULL;
+    if (line) {
+        smooth_down(between, field, height, width, kernel_down, down);
+        for (size_t i = 0; i < height; i++)
+            smooth_across(field + i * width, between + i * width, line, width, kernel_across, across);
+    }
+    int rc = line ? 0 : -1;
+    free(kernel_down);
+    free(kernel_across);
+    free(between);
+    free(line);
+    return rc;
+}
+
+/* ---- displacement ---- */
+
+struct field {
+    const double *dx, *dy;
+    size_t rows, columns;
+    double down, across; /* cells a pixel */
+};
+
+static double at(const double *d, const struct field *f, size_t y, size_t x)
+{
+    double v = fmin(fmax(((double)y + 0.5) * f->down - 0.5, 0), (double)f->rows - 1);
+    double u = fmin(fmax(((double)x + 0.5) * f->across - 0.5, 0), (double)f->columns - 1);
+    size_t i = (size_t)v, j = (size_t)u, below = i + 1 < f->rows ? f->columns : 0, right = j + 1 < f->columns;
+    const double *p = d + i * f->columns + j;
+    v -= (double)i;
+    u -= (double)j;
+    return (p[0] * (1 - u) + p[right] * u) * (1 - v) + (p[below] * (1 - u) + p[below + right] * u) * v;
+}
+
+/* Maps are float32, and an overlarge displacement stays far outside. */
+static int32_t fixed(double v)
+{
+    float s = (float)v * 32;
+    return s > 1e9f ? 1000000000 : s < -1e9f ? -1000000000 : (int32_t)lrintf(s);
+}
+
+static void field_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
+{
+    const struct field *f = context;
+    bool fine = f->down == 1 && f->across == 1;
+    for (size_t i = 0; i < n; i++) {
+        size_t x = first + i;
+        sx[i] = fixed((double)x + (fine ? f->dx[y * f->columns + x] : at(f->dx, f, y, x)));
+        sy[i] = fixed((double)y + (fine ? f->dy[y * f->columns + x] : at(f->dy, f, y, x)));
+    }
+}
+
+int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, struct rn_err *err)
+{
+    struct field f = { dx, dy, rows, columns, (double)rows / (double)x->height, (double)columns / (double)x->width };
+    double most = 0;
+    for (size_t i = 0; i < rows * columns; i++)
+        most = fmax(most, fmax(fabs(dx[i]), fabs(dy[i])));
+    /* a remap in steps of 1/32 pixel, half to even, moves nothing by that much */
+    return most <= 1.0 / 64 ? 0 : rn_warp(x, field_row, &f, err);
+}

@@ -1,0 +1,300 @@
+/* filter.c -- filters over small neighbourhoods. Each works on a copy with a border, so that its loops know no edges. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "augment/private.h"
+#include "core/mem.h"
+
+/* Index i of 0 .. n-1 continued by reflection: 3 2 1 | 0 1 2 3. */
+static size_t mirrored(long i, long n)
+{
+    if (n == 1)
+        return 0;
+    long period = 2 * (n - 1), at = i % period;
+    at = at < 0 ? at + period : at;
+    return (size_t)(at < n ? at : period - at);
+}
+
+static size_t nearest(long i, long n)
+{
+    return (size_t)(i < 0 ? 0 : i >= n ? n - 1 : i);
+}
+
+void *rn_padded(struct rn_canvas *x, size_t margin, bool replicate, size_t *stride, struct rn_err *err)
+{
+    size_t (*edge)(long, long) = replicate ? nearest : mirrored;
+    size_t pixel = 3 * rn_type_size(x->type), width = x->width + 2 * margin, height = x->height + 2 * margin, line = width * pixel;
+    const char *from = x->pixels;
+    size_t bytes;
+    if (!rn_mul(line, height, &bytes) || bytes > SIZE_MAX - RN_SLACK) {
+        rn_fail(err, RN_EXIT_DATA, "a picture of %zu x %zu is too large for a filter", x->width, x->height);
+        return NULL;
+    }
+    char *y = rn_canvas_scratch(x, bytes + RN_SLACK, err);
+    if (!y)
+        return NULL;
+    for (size_t i = 0; i < height; i++) {
+        const char *row = from + edge((long)i - (long)margin, (long)x->height) * x->width * pixel;
+        char *to = y + i * line;
+        memcpy(to + margin * pixel, row, x->width * pixel);
+        for (size_t j = 0; j < margin; j++) {
+            memcpy(to + j * pixel, row + edge((long)j - (long)margin, (long)x->width) * pixel, pixel);
+            memcpy(to + (margin + x->width + j) * pixel, row + edge((long)(x->width + j), (long)x->width) * pixel, pixel);
+        }
+    }
+    *stride = width * 3;
+    return y;
+}
+
+/* ---- sums of rows ---- */
+
+RN_PLAIN mean3_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n)
+{
+    for (size_t i = 0; i < n + 6; i++)
+        sum[i] = (uint16_t)(x[i] + x[i + stride] + x[i + 2 * stride]);
+    /* (s + 4) / 9 for every s up to 9 * 255 */
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)((uint32_t)(uint16_t)(sum[i] + sum[i + 3] + sum[i + 6] + 4) * 7282u >> 16);
+}
+RN_WIDE(mean3, (uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n), (y, sum, x, stride, n))
+
+RN_PLAIN sum_rows_plain(uint32_t *sum, const uint8_t *x, size_t stride, const uint16_t *kernel, size_t k, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] = 0;
+    for (size_t r = 0; r < k; r++)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += (uint32_t)x[i + r * stride] * kernel[r];
+}
+RN_WIDE(sum_rows, (uint32_t *sum, const uint8_t *x, size_t stride, const uint16_t *kernel, size_t k, size_t n),
+        (sum, x, stride, kernel, k, n))
+
+RN_PLAIN sum_columns_plain(uint32_t *total, const uint32_t *sum, const uint16_t *kernel, size_t k, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        total[i] = 0;
+    for (size_t r = 0; r < k; r++)
+        for (size_t i = 0; i < n; i++)
+            total[i] += sum[i + 3 * r] * kernel[r];
+}
+RN_WIDE(sum_columns, (uint32_t *total, const uint32_t *sum, const uint16_t *kernel, size_t k, size_t n), (total, sum, kernel, k, n))
+
+RN_PLAIN shift_down_plain(uint8_t *y, const uint32_t *total, int shift, size_t n)
+{
+    uint32_t half = 1u << shift >> 1;
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)((total[i] + half) >> shift);
+}
+RN_WIDE(shift_down, (uint8_t *y, const uint32_t *total, int shift, size_t n), (y, total, shift, n))
+
+/* Rounded quotients by a float32 reciprocal: sums are far below 2^23, and an odd divisor has no ties. */
+RN_PLAIN divide_plain(uint8_t *y, const uint32_t *total, uint32_t divisor, size_t n)
+{
+    float scale = 1 / (float)divisor;
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)(int32_t)((float)(int32_t)total[i] * scale + 0.5f);
+}
+RN_WIDE(divide, (uint8_t *y, const uint32_t *total, uint32_t divisor, size_t n), (y, total, divisor, n))
+
+/* A separable kernel of whole numbers; the sum is divided by 2^shift, or by `divisor` when that is not 0. */
+static int separable(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, uint32_t divisor, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3, line = n + 3 * (k - 1);
+    const uint8_t *from = rn_padded(x, k / 2, false, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    uint32_t *sum = y ? rn_alloc_aligned(line + n, sizeof *sum, err) : NULL;
+    if (!sum)
+        return -1;
+    for (size_t i = 0; i < x->height; i++) {
+        sum_rows(sum, from + i * stride, stride, kernel, k, line);
+        sum_columns(sum + line, sum, kernel, k, n);
+        if (divisor)
+            divide(y + i * n, sum + line, divisor, n);
+        else
+            shift_down(y + i * n, sum + line, shift, n);
+    }
+    free(sum);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
+static int blur3(struct rn_canvas *x, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3;
+    const uint8_t *from = rn_padded(x, 1, false, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    uint16_t *sum = y ? rn_alloc_aligned(n + 6, sizeof *sum, err) : NULL;
+    if (!sum)
+        return -1;
+    for (size_t i = 0; i < x->height; i++)
+        mean3(y + i * n, sum, from + i * stride, stride, n);
+    free(sum);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
+int rn_box_blur(struct rn_canvas *x, size_t k, struct rn_err *err)
+{
+    uint16_t ones[RN_KERNEL_MAX];
+    for (size_t i = 0; i < k; i++)
+        ones[i] = 1;
+    return k == 3 ? blur3(x, err) : separable(x, ones, k, 0, (uint32_t)(k * k), err);
+}
+
+RN_PLAIN smooth3_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n)
+{
+    for (size_t i = 0; i < n + 6; i++)
+        sum[i] = (uint16_t)(x[i] + 2 * x[i + stride] + x[i + 2 * stride]);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)((uint16_t)(sum[i] + 2 * sum[i + 3] + sum[i + 6] + 8) >> 4);
+}
+RN_WIDE(smooth3, (uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n), (y, sum, x, stride, n))
+
+int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, struct rn_err *err)
+{
+    if (k != 3 || kernel[0] != 1 || kernel[1] != 2)
+        return separable(x, kernel, k, 2 * shift, 0, err);
+    size_t stride, n = x->width * 3;
+    const uint8_t *from = rn_padded(x, 1, false, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    uint16_t *sum = y ? rn_alloc_aligned(n + 6, sizeof *sum, err) : NULL;
+    if (!sum)
+        return -1;
+    for (size_t i = 0; i < x->height; i++)
+        smooth3(y + i * n, sum, from + i * stride, stride, n);
+    free(sum);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
+/* ---- means over a mask ---- */
+
+RN_PLAIN mean_taps_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, const size_t *tap, size_t taps, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] = x[i + tap[0]];
+    for (size_t t = 1; t < taps; t++)
+        for (size_t i = 0; i < n; i++)
+            sum[i] = (uint16_t)(sum[i] + x[i + tap[t]]);
+    float scale = 1 / (float)taps;
+    /* adding and taking away 1.5 * 2^23 rounds half to even */
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)(int32_t)((float)(int32_t)sum[i] * scale + 12582912.0f - 12582912.0f);
+}
+RN_WIDE(mean_taps, (uint8_t *y, uint16_t *sum, const uint8_t *x, const size_t *tap, size_t taps, size_t n), (y, sum, x, tap, taps, n))
+
+/* Two pixels: (a + b) / 2 half to even, without leaving 16 bits. */
+RN_PLAIN mean_two_plain(uint8_t *y, const uint8_t *a, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t sum = (uint16_t)(a[i] + b[i]);
+        y[i] = (uint8_t)((uint16_t)(sum + (sum >> 1 & 1)) >> 1);
+    }
+}
+RN_WIDE(mean_two, (uint8_t *y, const uint8_t *a, const uint8_t *b, size_t n), (y, a, b, n))
+
+/* Three: to the nearest, there are no ties. */
+RN_PLAIN mean_three_plain(uint8_t *y, const uint8_t *a, const uint8_t *b, const uint8_t *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)((uint32_t)(uint16_t)(a[i] + b[i] + c[i] + 1) * 21846u >> 16);
+}
+RN_WIDE(mean_three, (uint8_t *y, const uint8_t *a, const uint8_t *b, const uint8_t *c, size_t n), (y, a, b, c, n))
+
+int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3, tap[RN_KERNEL_MAX * RN_KERNEL_MAX], taps = 0;
+    const uint8_t *from = rn_padded(x, k / 2, false, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    uint16_t *sum = y ? rn_alloc_aligned(n, sizeof *sum, err) : NULL;
+    if (!sum)
+        return -1;
+    for (size_t i = 0; i < k * k; i++)
+        if (mask[i])
+            tap[taps++] = i / k * stride + i % k * 3;
+    for (size_t i = 0; i < x->height; i++) {
+        const uint8_t *row = from + i * stride;
+        if (taps == 2)
+            mean_two(y + i * n, row + tap[0], row + tap[1], n);
+        else if (taps == 3)
+            mean_three(y + i * n, row + tap[0], row + tap[1], row + tap[2], n);
+        else
+            mean_taps(y + i * n, sum, row, tap, taps, n);
+    }
+    free(sum);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
+/* ---- medians ---- */
+
+#define LOWER(a, b) ((a) < (b) ? (a) : (b))
+#define HIGHER(a, b) ((a) > (b) ? (a) : (b))
+
+/* Columns sorted first: the median is that of the largest low, the median middle and the smallest high of three columns. */
+RN_PLAIN median3_plain(uint8_t *y, uint8_t *low, uint8_t *middle, uint8_t *high, const uint8_t *x, size_t stride, size_t n)
+{
+    for (size_t i = 0; i < n + 6; i++) {
+        uint8_t a = x[i], b = x[i + stride], c = x[i + 2 * stride];
+        uint8_t l = LOWER(a, b), h = HIGHER(a, b), m = LOWER(h, c);
+        low[i] = LOWER(l, m);
+        middle[i] = HIGHER(l, m);
+        high[i] = HIGHER(h, c);
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint8_t a = HIGHER(low[i], low[i + 3]), c = LOWER(high[i], high[i + 3]);
+        uint8_t l = LOWER(middle[i], middle[i + 3]), h = HIGHER(middle[i], middle[i + 3]), m = LOWER(h, middle[i + 6]);
+        uint8_t b = HIGHER(l, m);
+        a = HIGHER(a, low[i + 6]);
+        c = LOWER(c, high[i + 6]);
+        l = LOWER(a, b);
+        h = HIGHER(a, b);
+        m = LOWER(h, c);
+        y[i] = HIGHER(l, m);
+    }
+}
+RN_WIDE(median3, (uint8_t *y, uint8_t *low, uint8_t *middle, uint8_t *high, const uint8_t *x, size_t stride, size_t n),
+        (y, low, middle, high, x, stride, n))
+
+enum { LANES = 64 };
+
+/* The median's bits from the highest down: a bit is set when at most half of the values lie below what that gives. */
+RN_PLAIN median_bits_plain(uint8_t *y, const uint8_t *x, size_t stride, size_t k)
+{
+    uint8_t found[LANES] = { 0 };
+    for (int bit = 7; bit >= 0; bit--) {
+        uint8_t trial[LANES], below[LANES] = { 0 };
+        for (size_t i = 0; i < LANES; i++)
+            trial[i] = (uint8_t)(found[i] | 1u << bit);
+        for (size_t r = 0; r < k; r++)
+            for (size_t c = 0; c < k; c++)
+                for (size_t i = 0; i < LANES; i++)
+                    below[i] = (uint8_t)(below[i] + (x[r * stride + 3 * c + i] < trial[i]));
+        for (size_t i = 0; i < LANES; i++)
+            found[i] = below[i] <= k * k / 2 ? trial[i] : found[i];
+    }
+    memcpy(y, found, LANES);
+}
+RN_WIDE(median_bits, (uint8_t *y, const uint8_t *x, size_t stride, size_t k), (y, x, stride, k))
+
+int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3;
+    const uint8_t *from = rn_padded(x, k / 2, true, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    uint8_t *sorted = y ? rn_alloc_aligned(n + 6, 3, err) : NULL, part[LANES];
+    if (!sorted)
+        return -1;
+    for (size_t i = 0; i < x->height; i++) {
+        const uint8_t *row = from + i * stride;
+        if (k == 3)
+            median3(y + i * n, sorted, sorted + n + 6, sorted + 2 * (n + 6), row, stride, n);
+        for (size_t j = 0; k != 3 && j < n; j += LANES) {
+            median_bits(part, row + j, stride, k);
+            memcpy(y + i * n + j, part, n - j < LANES ? n - j : LANES);
+        }
+    }
+    free(sorted);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}

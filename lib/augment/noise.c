@@ -1,0 +1,134 @@
+/* noise.c -- Gaussian noise on bytes.
+ *
+ * trunc(clip(v + n)) of a whole v is clip(v + floor(n)), and floor(n) takes few values: it is drawn from their distribution
+ * by one look-up of a 16-bit number's upper 12 bits. The few cells in which two values meet (one in fifty at the most) are
+ * decided by the other bits and 32 more, so that the distribution is exact to 2^-48. */
+#include <math.h>
+#include <string.h>
+
+#include "augment/private.h"
+
+enum { LOWEST = -256, VALUES = 512, CELLS = 4096, BLOCKS = 16, SAMPLES = BLOCKS * 8, MIXED = INT16_MIN };
+
+struct floors {
+    uint64_t bound[VALUES + 1]; /* 2^48 times the chance of a value below LOWEST + i */
+    int16_t cell[CELLS];        /* the value, or MIXED */
+};
+
+static void make_floors(struct floors *f, double mean, double sigma)
+{
+    const double all = 0x1p48;
+    for (int i = 0; i <= VALUES; i++) {
+        double z = (LOWEST + i - mean) / sigma, below = i == 0 ? 0 : i == VALUES ? 1 : 0.5 * erfc(-z * 0.70710678118654752);
+        f->bound[i] = (uint64_t)(below * all);
+    }
+    for (int c = 0, i = 0; c < CELLS; c++) {
+        uint64_t low = (uint64_t)c << 36, high = (uint64_t)(c + 1) << 36;
+        while (f->bound[i + 1] <= low)
+            i++;
+        f->cell[c] = (int16_t)(f->bound[i + 1] >= high ? LOWEST + i : MIXED);
+    }
+}
+
+/* BLOCKS counters at once: the first is `first`. word: one after the other, 4 BLOCKS of them. */
+RN_PLAIN philox_plain(uint32_t *word, const uint32_t key[2], uint32_t first)
+{
+    uint32_t c0[BLOCKS], c1[BLOCKS], c2[BLOCKS], c3[BLOCKS], k0 = key[0], k1 = key[1];
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        c0[i] = first + i;
+        c1[i] = c2[i] = c3[i] = 0;
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < BLOCKS; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            uint32_t old1 = c1[i], old3 = c3[i];
+            c0[i] = (uint32_t)(p1 >> 32) ^ old1 ^ k0;
+            c1[i] = (uint32_t)p1;
+            c2[i] = (uint32_t)(p0 >> 32) ^ old3 ^ k1;
+            c3[i] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    memcpy(word, c0, sizeof c0);
+    memcpy(word + BLOCKS, c1, sizeof c1);
+    memcpy(word + 2 * BLOCKS, c2, sizeof c2);
+    memcpy(word + 3 * BLOCKS, c3, sizeof c3);
+}
+RN_WIDE(philox, (uint32_t *word, const uint32_t key[2], uint32_t first), (word, key, first))
+
+/* Sample number `sample`, of which the first 16 bits are known. */
+static int16_t decide(const struct floors *f, const uint32_t key[2], size_t sample, uint16_t bits)
+{
+    uint32_t more[4], counter[4] = { (uint32_t)sample, (uint32_t)((uint64_t)sample >> 32), 1, 0 };
+    rn_philox(key, counter, more);
+    uint64_t u = (uint64_t)bits << 32 | more[0];
+    int low = 0, high = VALUES; /* bound[low] <= u < bound[high] */
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (f->bound[middle] <= u)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (int16_t)(LOWEST + low);
+}
+
+RN_PLAIN add_plain(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int16_t v = (int16_t)(x[i] + value[i]);
+        v = v < 0 ? 0 : v;
+        y[i] = (uint8_t)(v > 255 ? 255 : v);
+    }
+}
+RN_WIDE(add, (uint8_t *y, const uint8_t *x, const int16_t *value, size_t n), (y, x, value, n))
+
+void rn_noise_add(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n)
+{
+    add(y, x, value, n);
+}
+
+static void fill(uint8_t *y, const uint8_t *x, size_t n, const struct floors *f, const uint32_t key[2])
+{
+    uint32_t word[4 * BLOCKS];
+    uint16_t bits[SAMPLES];
+    int16_t value[SAMPLES];
+    for (size_t first = 0; first < n; first += SAMPLES) {
+        philox(word, key, (uint32_t)(first / 8));
+        memcpy(bits, word, sizeof word);
+        for (size_t i = 0; i < SAMPLES; i++) {
+            value[i] = f->cell[bits[i] >> 4];
+            if (__builtin_expect(value[i] == MIXED, 0))
+                value[i] = decide(f, key, first + i, bits[i]);
+        }
+        add(y + first, x + first, value, n - first < SAMPLES ? n - first : SAMPLES);
+    }
+}
+
+static void fill_floats(float *y, const float *x, size_t n, uint64_t seed, double mean, double sigma)
+{
+    struct rn_rng rng = rn_rng(seed, RN_FOR_AUGMENT, 0, 0);
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] + (float)(mean + sigma * rn_rng_normal(&rng));
+        y[i] = v < 0 ? 0 : v > 1 ? 1 : v;
+    }
+}
+
+int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, struct rn_err *err)
+{
+    const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
+    struct floors floors;
+    size_t n = x->height * x->width * 3;
+    void *y = rn_canvas_next(x, x->type, x->height, x->width, err);
+    if (!y)
+        return -1;
+    if (x->type == RN_F32) {
+        fill_floats(y, x->pixels, n, seed, mean, sigma);
+    } else {
+        make_floors(&floors, mean, sigma > 1e-9 ? sigma : 1e-9);
+        fill(y, x->pixels, n, &floors, key);
+    }
+    rn_canvas_turn(x, x->type, x->height, x->width);
+    return 0;
+}

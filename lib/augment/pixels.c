@@ -1,0 +1,192 @@
+/* pixels.c -- operations on single pixels: tables, crops, turns. */
+#include <math.h>
+#include <string.h>
+
+#include "augment/private.h"
+#include "core/mem.h"
+
+double rn_draw_int(struct rn_rng *rng, double low, double high)
+{
+    return high <= low ? low : low + (double)rn_rng_below(rng, (uint64_t)(high - low) + 1);
+}
+
+int rn_lookup(struct rn_canvas *x, const uint8_t table[3][256], struct rn_err *err)
+{
+    size_t n = x->height * x->width;
+    const uint8_t *from = x->pixels;
+    uint8_t *y = rn_canvas_next(x, RN_U8, x->height, x->width, err);
+    if (!y)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        y[3 * i] = table[0][from[3 * i]];
+        y[3 * i + 1] = table[1][from[3 * i + 1]];
+        y[3 * i + 2] = table[2][from[3 * i + 2]];
+    }
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
+void rn_linear_table(uint8_t table[256], double alpha, double beta)
+{
+    for (int i = 0; i < 256; i++) {
+        float v = (float)i;
+        if (alpha != 1)
+            v *= (float)alpha;
+        if (beta != 0)
+            v += (float)beta;
+        table[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+}
+
+RN_PLAIN linear_plain(float *y, const float *x, size_t n, const float alpha[3], const float beta[3], float low, float high)
+{
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++) {
+            float v = x[3 * i + c] * alpha[c] + beta[c];
+            y[3 * i + c] = v < low ? low : v > high ? high : v;
+        }
+}
+RN_WIDE(linear, (float *y, const float *x, size_t n, const float alpha[3], const float beta[3], float low, float high),
+        (y, x, n, alpha, beta, low, high))
+
+int rn_linear_floats(struct rn_canvas *x, const double alpha[3], const double beta[3], bool clip, struct rn_err *err)
+{
+    float *y = rn_canvas_next(x, RN_F32, x->height, x->width, err);
+    float a[3] = { (float)alpha[0], (float)alpha[1], (float)alpha[2] }, b[3] = { (float)beta[0], (float)beta[1], (float)beta[2] };
+    if (!y)
+        return -1;
+    linear(y, x->pixels, x->height * x->width, a, b, clip ? 0 : -INFINITY, clip ? 1 : INFINITY);
+    rn_canvas_turn(x, RN_F32, x->height, x->width);
+    return 0;
+}
+
+/* ---- crops ---- */
+
+static int too_small(const struct rn_canvas *x, size_t height, size_t width, struct rn_err *err)
+{
+    return rn_fail(err, RN_EXIT_DATA, "a crop of %zu x %zu is larger than the picture of %zu x %zu (width x height)", width, height,
+                   x->width, x->height);
+}
+
+int rn_crop(struct rn_canvas *x, struct rn_frame frame, struct rn_err *err)
+{
+    if (frame.height > x->height || frame.width > x->width || frame.top > x->height - frame.height ||
+        frame.left > x->width - frame.width)
+        return too_small(x, frame.height, frame.width, err);
+    size_t pixel = 3 * rn_type_size(x->type), stride = x->width * pixel, line = frame.width * pixel;
+    const char *from = (const char *)x->pixels + frame.top * stride + frame.left * pixel;
+    char *y = rn_canvas_next(x, x->type, frame.height, frame.width, err);
+    if (!y)
+        return -1;
+    for (size_t i = 0; i < frame.height; i++)
+        memcpy(y + i * line, from + i * stride, line);
+    rn_canvas_turn(x, x->type, frame.height, frame.width);
+    return 0;
+}
+
+static size_t place(size_t whole, size_t part, double start)
+{
+    size_t at = (size_t)((double)(whole - part + 1) * start);
+    return at > whole - part ? whole - part : at;
+}
+
+int rn_crop_frame(struct rn_frame *frame, const struct rn_canvas *x, size_t height, size_t width, double h_start, double w_start,
+                  struct rn_err *err)
+{
+    if (height > x->height || width > x->width)
+        return too_small(x, height, width, err);
+    *frame = (struct rn_frame){ place(x->height, height, h_start), place(x->width, width, w_start), height, width };
+    return 0;
+}
+
+/* ---- turns ---- */
+
+enum { TILE = 16 };
+
+/* A tile of pixels of `size` bytes: y[i][j] = x[j][i]; strides in bytes, of either sign. */
+static inline __attribute__((always_inline)) void tile(char *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const char *x, ptrdiff_t x_row,
+                                                       size_t rows, size_t columns, size_t size)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            memcpy(y + (ptrdiff_t)j * y_row + (ptrdiff_t)i * y_pixel, x + (ptrdiff_t)i * x_row + j * size, size);
+}
+
+static void transpose(char *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const char *x, size_t height, size_t width, size_t size)
+{
+    ptrdiff_t x_row = (ptrdiff_t)(width * size);
+    for (size_t i = 0; i < height; i += TILE)
+        for (size_t j = 0; j < width; j += TILE) {
+            size_t rows = height - i < TILE ? height - i : TILE, columns = width - j < TILE ? width - j : TILE;
+            char *to = y + (ptrdiff_t)j * y_row + (ptrdiff_t)i * y_pixel;
+            const char *from = x + (ptrdiff_t)i * x_row + j * size;
+            if (size == 3)
+                tile(to, y_row, y_pixel, from, x_row, rows, columns, 3);
+            else
+                tile(to, y_row, y_pixel, from, x_row, rows, columns, 12);
+        }
+}
+
+static inline __attribute__((always_inline)) void mirror(char *y, const char *x, size_t width, size_t size)
+{
+    for (size_t j = 0; j < width; j++)
+        memcpy(y + (width - 1 - j) * size, x + j * size, size);
+}
+
+static void copy_row(char *y, const char *x, size_t width, size_t size, bool across)
+{
+    if (!across)
+        memcpy(y, x, width * size);
+    else if (size == 3)
+        mirror(y, x, width, 3);
+    else
+        mirror(y, x, width, 12);
+}
+
+int rn_turn(struct rn_canvas *x, bool transposed, bool across, bool down, struct rn_err *err)
+{
+    size_t size = 3 * rn_type_size(x->type);
+    size_t height = transposed ? x->width : x->height, width = transposed ? x->height : x->width, stride = width * size;
+    const char *from = x->pixels;
+    char *y = rn_canvas_next(x, x->type, height, width, err);
+    if (!y)
+        return -1;
+    if (transposed) {
+        char *start = y + (down ? (height - 1) * stride : 0) + (across ? (width - 1) * size : 0);
+        transpose(start, down ? -(ptrdiff_t)stride : (ptrdiff_t)stride, across ? -(ptrdiff_t)size : (ptrdiff_t)size, from, x->height,
+                  x->width, size);
+    } else {
+        for (size_t i = 0; i < height; i++)
+            copy_row(y + i * stride, from + (down ? height - 1 - i : i) * stride, width, size, across);
+    }
+    rn_canvas_turn(x, x->type, height, width);
+    return 0;
+}
+
+/* ---- brightness and contrast ---- */
+
+int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, struct rn_err *err)
+{
+    uint8_t table[3][256];
+    if (x->type == RN_F32)
+        return rn_linear_floats(x, (const double[]){ alpha, alpha, alpha }, (const double[]){ beta, beta, beta }, true, err);
+    rn_linear_table(table[0], alpha, beta * 255);
+    memcpy(table[1], table[0], sizeof table[0]);
+    memcpy(table[2], table[0], sizeof table[0]);
+    return rn_lookup(x, table, err);
+}
+
+/* ---- sides of kernels ---- */
+
+int rn_check_sides(const double limit[2], struct rn_err *err)
+{
+    for (int i = 0; i < 2; i++)
+        if (fmod(limit[i], 2) != 1)
+            return rn_fail(err, RN_EXIT_USAGE, "blur_limit: %g is not odd", limit[i]);
+    return 0;
+}
+
+double rn_draw_side(struct rn_rng *rng, const double limit[2])
+{
+    return limit[0] + 2 * rn_draw_int(rng, 0, (limit[1] - limit[0]) / 2);
+}

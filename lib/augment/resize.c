@@ -1,0 +1,133 @@
+/* resize.c -- OpenCV's bilinear resize (INTER_LINEAR): pixel centres, no antialiasing; 11-bit weights for bytes. */
+#include <math.h>
+#include <string.h>
+
+#include "augment/private.h"
+#include "core/mem.h"
+
+/* Where a result's pixel lies between two of the source, in float32 as there. */
+struct tap {
+    int32_t at[2]; /* clamped */
+    float weight;  /* of the second */
+};
+
+static void make_taps(struct tap *tap, size_t to, size_t from, bool clamp_weights)
+{
+    double scale = (double)from / (double)to;
+    for (size_t i = 0; i < to; i++) {
+        float s = (float)(((double)i + 0.5) * scale - 0.5), floor = floorf(s), f = s - floor;
+        long first = (long)floor, last = (long)from - 1;
+        if (clamp_weights && (first < 0 || first >= last))
+            f = 0;
+        tap[i] = (struct tap){ { (int32_t)(first < 0 ? 0 : first > last ? last : first),
+                                 (int32_t)(first + 1 < 0 ? 0 : first + 1 > last ? last : first + 1) }, f };
+    }
+}
+
+static int32_t fixed(float weight)
+{
+    return (int32_t)lrintf(weight * 2048);
+}
+
+static void across(int32_t *y, const uint8_t *x, const struct tap *tap, size_t width)
+{
+    for (size_t j = 0; j < width; j++) {
+        const uint8_t *a = x + tap[j].at[0] * 3, *b = x + tap[j].at[1] * 3;
+        int32_t w0 = fixed(1 - tap[j].weight), w1 = fixed(tap[j].weight);
+        for (int c = 0; c < 3; c++)
+            y[3 * j + c] = a[c] * w0 + b[c] * w1;
+    }
+}
+
+RN_PLAIN down_plain(uint8_t *y, const int32_t *a, const int32_t *b, int32_t w0, int32_t w1, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)((((w0 * (a[i] >> 4)) >> 16) + ((w1 * (b[i] >> 4)) >> 16) + 2) >> 2);
+}
+RN_WIDE(down, (uint8_t *y, const int32_t *a, const int32_t *b, int32_t w0, int32_t w1, size_t n), (y, a, b, w0, w1, n))
+
+static void across_floats(float *y, const float *x, const struct tap *tap, size_t width)
+{
+    for (size_t j = 0; j < width; j++)
+        for (int c = 0; c < 3; c++)
+            y[3 * j + c] = x[tap[j].at[0] * 3 + c] * (1 - tap[j].weight) + x[tap[j].at[1] * 3 + c] * tap[j].weight;
+}
+
+/* The two rows that are needed, each computed once: rows come in order. */
+struct rows {
+    int32_t index[2];
+    void *row[2];
+};
+
+static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_frame part, const struct tap *columns, const struct tap *tap,
+                       size_t width)
+{
+    if (rows->index[1] == tap->at[0] && rows->index[0] != tap->at[0]) {
+        void *swap = rows->row[0];
+        rows->row[0] = rows->row[1];
+        rows->row[1] = swap;
+        rows->index[0] = rows->index[1];
+        rows->index[1] = -1;
+    }
+    for (int k = 0; k < 2; k++) {
+        if (rows->index[k] == tap->at[k])
+            continue;
+        size_t at = ((part.top + (size_t)tap->at[k]) * x->width + part.left) * 3;
+        if (x->type == RN_U8)
+            across(rows->row[k], (const uint8_t *)x->pixels + at, columns, width);
+        else
+            across_floats(rows->row[k], (const float *)x->pixels + at, columns, width);
+        rows->index[k] = tap->at[k];
+    }
+}
+
+static void mean_of_four(uint8_t *y, const uint8_t *x, size_t stride, size_t width)
+{
+    for (size_t j = 0; j < width; j++)
+        for (size_t c = 0; c < 3; c++) {
+            const uint8_t *p = x + 6 * j + c;
+            y[3 * j + c] = (uint8_t)((p[0] + p[3] + p[stride] + p[stride + 3] + 2) >> 2);
+        }
+}
+
+static int halve(struct rn_canvas *x, struct rn_frame part, struct rn_err *err)
+{
+    size_t height = part.height / 2, width = part.width / 2, stride = x->width * 3;
+    uint8_t *y = rn_canvas_next(x, RN_U8, height, width, err);
+    if (!y)
+        return -1;
+    for (size_t i = 0; i < height; i++)
+        mean_of_four(y + i * width * 3, (const uint8_t *)x->pixels + (part.top + 2 * i) * stride + part.left * 3, stride, width);
+    rn_canvas_turn(x, RN_U8, height, width);
+    return 0;
+}
+
+int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_err *err)
+{
+    if (part.height == height && part.width == width)
+        return rn_crop(x, part, err);
+    if (x->type == RN_U8 && part.height == 2 * height && part.width == 2 * width)
+        return halve(x, part, err);
+    bool bytes = x->type == RN_U8;
+    char *y = rn_canvas_next(x, x->type, height, width, err);
+    char *scratch = y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * width * 3 * sizeof(int32_t), err) : NULL;
+    if (!scratch)
+        return -1;
+    struct tap *columns = (struct tap *)scratch, *tap = columns + width;
+    struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width } };
+    make_taps(columns, width, part.width, true);
+    make_taps(tap, height, part.height, false);
+    for (size_t i = 0; i < height; i++) {
+        scale_rows(&rows, x, part, columns, &tap[i], width);
+        float w = tap[i].weight;
+        if (bytes) {
+            down((uint8_t *)y + i * width * 3, rows.row[0], rows.row[1], fixed(1 - w), fixed(w), width * 3);
+            continue;
+        }
+        const float *a = rows.row[0], *b = rows.row[1];
+        for (size_t j = 0; j < width * 3; j++)
+            ((float *)y)[i * width * 3 + j] = a[j] * (1 - w) + b[j] * w;
+    }
+    rn_canvas_turn(x, x->type, height, width);
+    return 0;
+}

@@ -1,0 +1,70 @@
+/* optical_distortion.c -- a lens's radial distortion. The library measures from (W - 1) / 2 in the result but from W / 2 in the
+ * source, so that even k = 0 moves the picture by half a pixel; and it rounds the shift to whole pixels. */
+#include <math.h>
+
+#include "augment/private.h"
+
+struct optical_distortion {
+    double distort_limit[2], shift_limit[2];
+};
+
+static const struct rn_opt options[] = {
+    { 0, "distort_limit", RN_OPT_PAIR, RN_AT(optical_distortion, distort_limit), -1e3, 1e3, "range of k", NULL },
+    { 0, "shift_limit", RN_OPT_PAIR, RN_AT(optical_distortion, shift_limit), -1e5, 1e5, "range of the shift in pixels, rounded", NULL },
+    RN_OPT_LAST,
+};
+static const struct rn_drawn drawn[] = { { "k", 1 }, { "dx", 1 }, { "dy", 1 }, { 0 } };
+
+static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
+{
+    (void)x;
+    const struct optical_distortion *o = opts;
+    value[0] = rn_rng_uniform(rng, o->distort_limit[0], o->distort_limit[1]);
+    value[1] = rint(rn_rng_uniform(rng, o->shift_limit[0], o->shift_limit[1])) + 0; /* no -0 */
+    value[2] = rint(rn_rng_uniform(rng, o->shift_limit[0], o->shift_limit[1])) + 0;
+    return 3;
+}
+
+struct lens {
+    double k, dx, dy, height, width;
+};
+
+/* Half to even; |v| below 2^31. Maps are float32. */
+static inline int32_t fixed(double v)
+{
+    float s = (float)v * 32;
+    s = s > 1e9f ? 1e9f : s < -1e9f ? -1e9f : s;
+    return (int32_t)((double)s + 6755399441055744.0 - 6755399441055744.0);
+}
+
+RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
+{
+    double v = ((double)y - (lens->height - 1) / 2) / lens->height, k = lens->k, w = lens->width, h = lens->height;
+    double middle = (w - 1) / 2, cx = w / 2 + lens->dx, cy = h / 2 + lens->dy;
+    int32_t start = (int32_t)first;
+    for (int32_t i = 0; i < (int32_t)n; i++) {
+        double u = ((double)(start + i) - middle) / w, r2 = u * u + v * v, f = 1 + k * r2 + k * r2 * r2;
+        sx[i] = fixed(w * (u * f) + cx);
+        sy[i] = fixed(h * (v * f) + cy);
+    }
+}
+RN_WIDE(map, (const struct lens *lens, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy), (lens, y, first, n, sx, sy))
+
+static void row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
+{
+    map(context, y, first, n, sx, sy);
+}
+
+static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
+{
+    (void)opts, (void)count;
+    struct lens lens = { value[0], value[1], value[2], (double)x->height, (double)x->width };
+    return rn_warp(x, row, &lens, err);
+}
+
+const struct rn_augment rn_augment_optical_distortion = {
+    .class_name = "OpticalDistortion", .p = 0.5, .options = options, .size = sizeof(struct optical_distortion), .drawn = drawn,
+    .defaults = &(const struct optical_distortion){ { -0.05, 0.05 }, { -0.05, 0.05 } },
+    .neutral = "interpolation=1 border_mode=4 value=null mask_value=null",
+    .draw = draw, .apply = apply,
+};

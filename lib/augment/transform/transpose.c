@@ -1,0 +1,12 @@
+/* transpose.c -- rows become columns. */
+#include "augment/private.h"
+
+static int apply(struct rn_canvas *x, const void *options, const double *value, size_t count, struct rn_err *err)
+{
+    (void)options, (void)value, (void)count;
+    return rn_turn(x, true, false, false, err);
+}
+
+const struct rn_augment rn_augment_transpose = {
+    .class_name = "Transpose", .p = 0.5, .apply = apply,
+};

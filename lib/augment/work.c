@@ -1,0 +1,492 @@
+/* work.c -- photos through the line of jobs. One thread reads; the jobs decode, augment and write files; the caller's thread
+ * writes the stream. A job is a photo and a few of its outputs, so that many copies need no more memory than few. */
+#include "augment/work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/threads.h"
+#include "source/source.h"
+#include "stream/pack.h"
+#include "stream/seen.h"
+
+enum { OUTPUTS = 12, QUALITY = 95 };
+
+struct output {
+    struct rn_record record; /* borrows from the job's and from here */
+    char *id, *path, *error; /* owned */
+    void *pixels;            /* owned */
+    struct rn_buffer extra;
+    bool failed;             /* an error record that was made here */
+};
+
+struct job {
+    struct rn_head *head;    /* no photo: a segment of the output begins; owned */
+    struct rn_record record; /* borrows from bytes */
+    struct rn_buffer bytes;
+    struct rn_buffer stem;   /* with a folder: rn_augment_stem */
+    bool first, last;        /* of the photo's jobs */
+    size_t begin, end;       /* of all outputs of the photo */
+    struct output output[OUTPUTS + 1];
+    size_t outputs;
+    bool fatal;              /* err holds */
+    struct rn_err err;
+};
+
+/* Canvases that no job uses at the moment: as many as there are threads, so that their memory is used again. */
+struct easel {
+    struct rn_canvas canvas;
+    struct rn_trace trace;
+    struct rn_buffer jpeg;
+    struct easel *next;
+};
+
+struct work {
+    const struct rn_augment_plan *plan;
+    pthread_mutex_t lock;
+    struct easel *idle;
+};
+
+static void free_job(struct job *job)
+{
+    if (!job)
+        return;
+    for (size_t i = 0; i < job->outputs; i++) {
+        struct output *o = &job->output[i];
+        free(o->id);
+        free(o->path);
+        free(o->error);
+        free(o->pixels);
+        rn_buffer_free(&o->extra);
+    }
+    if (job->head)
+        rn_head_free(job->head);
+    free(job->head);
+    rn_buffer_free(&job->bytes);
+    rn_buffer_free(&job->stem);
+    free(job);
+}
+
+/* ---- easels ---- */
+
+static struct easel *take_easel(struct work *work, struct rn_err *err)
+{
+    pthread_mutex_lock(&work->lock);
+    struct easel *easel = work->idle;
+    if (easel)
+        work->idle = easel->next;
+    pthread_mutex_unlock(&work->lock);
+    return easel ? easel : rn_calloc(1, sizeof *easel, err);
+}
+
+static void return_easel(struct work *work, struct easel *easel)
+{
+    pthread_mutex_lock(&work->lock);
+    easel->next = work->idle;
+    work->idle = easel;
+    pthread_mutex_unlock(&work->lock);
+}
+
+static void free_easels(struct work *work)
+{
+    while (work->idle) {
+        struct easel *easel = work->idle;
+        work->idle = easel->next;
+        rn_canvas_free(&easel->canvas);
+        rn_trace_free(&easel->trace);
+        rn_buffer_free(&easel->jpeg);
+        free(easel);
+    }
+}
+
+/* ---- one output ---- */
+
+static struct output *add_output(struct job *job)
+{
+    struct output *o = &job->output[job->outputs++];
+    o->record = (struct rn_record){ .kind = job->record.kind, .id = job->record.id, .label = job->record.label, .split = job->record.split,
+                                    .extra = job->record.extra, .extras = job->record.extras };
+    return o;
+}
+
+static int out_of_memory(struct rn_err *err)
+{
+    return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+}
+
+/* ID#recipe.copy */
+static int set_id(struct output *o, struct rn_text id, struct rn_text recipe, uint64_t copy, struct rn_err *err)
+{
+    size_t room = id.length + recipe.length + 32;
+    if (!(o->id = rn_calloc(room, 1, err)))
+        return -1;
+    memcpy(o->id, id.data, id.length);
+    int n = snprintf(o->id + id.length, room - id.length, "#%s.%llu", recipe.data, (unsigned long long)copy);
+    o->record.id = (struct rn_text){ o->id, id.length + (size_t)n };
+    return 0;
+}
+
+static void pack_drawn(struct rn_pack *pack, const struct rn_traced *step, const double *value)
+{
+    size_t names = 0, left = step->count;
+    for (const struct rn_drawn *d = step->transform->drawn; d && d->name; d++)
+        names++;
+    rn_pack_map(pack, names + 1);
+    rn_pack_key(pack, "transform");
+    rn_pack_key(pack, step->transform->class_name);
+    for (const struct rn_drawn *d = step->transform->drawn; d && d->name; d++) {
+        size_t n = d->count ? d->count : left;
+        rn_pack_key(pack, d->name);
+        if (d->count != 1)
+            rn_pack_array(pack, n);
+        for (size_t i = 0; i < n; i++)
+            rn_pack_real(pack, *value++);
+        left -= n;
+    }
+}
+
+static int explain(struct output *o, const struct rn_trace *trace, struct rn_err *err)
+{
+    static const char *const known[] = { "augment", NULL }; /* of an earlier run: replaced */
+    struct rn_pack pack = { &o->extra, err, 0 };
+    size_t kept = rn_pack_extra_count(o->record.extra, o->record.extras, known);
+    rn_pack_extra(&pack, o->record.extra, o->record.extras, known);
+    rn_pack_key(&pack, "augment");
+    rn_pack_array(&pack, trace->steps);
+    for (size_t i = 0; i < trace->steps; i++)
+        pack_drawn(&pack, &trace->step[i], trace->value + trace->step[i].first);
+    o->record.extra = (struct rn_text){ o->extra.data, o->extra.length };
+    o->record.extras = kept + 1;
+    return pack.rc;
+}
+
+static int set_pixels(struct output *o, const struct rn_canvas *x, struct rn_err *err)
+{
+    size_t size = x->height * x->width * 3 * rn_type_size(x->type);
+    if (!(o->pixels = malloc(size)))
+        return out_of_memory(err);
+    memcpy(o->pixels, x->pixels, size);
+    o->record.kind = RN_IMAGES;
+    o->record.tensor = (struct rn_tensor){ .type = x->type, .dims = 3, .shape = { x->height, x->width, 3 }, .data = o->pixels };
+    return 0;
+}
+
+/* The folders of a path are made when a file cannot be written without them. */
+static int put_file(const char *path, const struct rn_buffer *bytes, struct rn_err *err)
+{
+    if (rn_file_put(path, bytes->data, bytes->length, err) == 0)
+        return 0;
+    char *folder = strdup(path);
+    if (!folder)
+        return out_of_memory(err);
+    *strrchr(folder, '/') = '\0';
+    int rc = rn_file_mkdir(folder, err) || rn_file_put(path, bytes->data, bytes->length, err) ? -1 : 0;
+    free(folder);
+    return rc;
+}
+
+static int write_picture(struct output *o, const struct job *job, const char *folder, struct rn_text recipe, uint64_t copy,
+                         struct easel *easel, struct rn_err *err)
+{
+    const struct rn_canvas *x = &easel->canvas;
+    const struct rn_image image = { (uint8_t *)x->pixels, x->height, x->width };
+    if (x->type != RN_U8)
+        return rn_fail(err, RN_EXIT_DATA, "a picture of floats, normalised already: files are written of 8-bit pixels");
+    easel->jpeg.length = 0;
+    if (asprintf(&o->path, "%s/%.*s-%s-%llu.jpg", folder, (int)job->stem.length, job->stem.data, recipe.data, (unsigned long long)copy) < 0) {
+        o->path = NULL;
+        return out_of_memory(err);
+    }
+    if (rn_image_encode_jpeg(&easel->jpeg, &image, QUALITY, err) || put_file(o->path, &easel->jpeg, err))
+        return -1;
+    o->record.kind = RN_SAMPLES;
+    o->record.path = rn_text(o->path);
+    return 0;
+}
+
+/* Into an error record when that is wanted and the fault is the photo's. */
+static int failed(struct output *o, struct rn_err *err, const struct rn_augment_plan *plan)
+{
+    if (!plan->keep_going || (err->exit == RN_EXIT_SYSTEM && o->id))
+        return -1; /* a full disk is no photo's fault; a photo that cannot be read is its own */
+    if (!(o->error = strdup(err->text)))
+        return out_of_memory(err);
+    o->record.error = rn_text(o->error);
+    o->failed = true;
+    return 0;
+}
+
+static int make_output(struct job *job, size_t index, const struct rn_canvas *from, const struct rn_augment_plan *plan,
+                       struct easel *easel, struct rn_err *err)
+{
+    const struct rn_recipe *recipe = &plan->recipe[index / (size_t)plan->copies];
+    uint32_t copy = (uint32_t)(index % (size_t)plan->copies) + 1;
+    struct output *o = add_output(job);
+    char room[256];
+    o->record.kind = plan->folder ? RN_SAMPLES : RN_IMAGES;
+    rn_canvas_set(&easel->canvas, from->type, from->pixels, from->height, from->width);
+    if (set_id(o, job->record.id, recipe->name, copy, err))
+        return -1;
+    int rc = rn_recipe_run(recipe, &easel->canvas, plan->seed, 0, rn_hash64(job->record.id), copy, plan->explain ? &easel->trace : NULL, err);
+    if (rc == 0)
+        rc = plan->folder ? write_picture(o, job, plan->folder, recipe->name, copy, easel, err) : set_pixels(o, &easel->canvas, err);
+    if (rc) {
+        rn_fail_at(err, "%s", rn_text_show(o->record.id, room));
+        return failed(o, err, plan);
+    }
+    return plan->explain ? explain(o, &easel->trace, err) : 0;
+}
+
+/* The original, as it goes on. */
+static int keep_original(struct job *job, const struct rn_canvas *from, const struct rn_augment_plan *plan, struct rn_err *err)
+{
+    struct output *o = add_output(job);
+    if (!plan->folder)
+        return set_pixels(o, from, err);
+    if (job->record.kind == RN_IMAGES) {
+        char room[256];
+        return rn_fail(err, RN_EXIT_USAGE, "%s: pixels that came without a file: --keep and --write do not go together here",
+                       rn_text_show(job->record.id, room));
+    }
+    o->record.path = job->record.path;
+    o->record.data = job->record.data;
+    return 0;
+}
+
+/* ---- a job ---- */
+
+static int make_outputs(struct job *job, const struct rn_canvas *from, const struct rn_augment_plan *plan, struct easel *easel,
+                        struct rn_err *err)
+{
+    if (job->first && plan->keep && keep_original(job, from, plan, err))
+        return -1;
+    for (size_t i = job->begin; i < job->end; i++)
+        if (make_output(job, i, from, plan, easel, err))
+            return -1;
+    return 0;
+}
+
+static int run_job(struct job *job, const struct rn_augment_plan *plan, struct easel *easel, struct rn_err *err)
+{
+    const struct rn_record *record = &job->record;
+    struct rn_image image = { 0 };
+    struct rn_canvas from = { 0 };
+    if (record->error.data) {
+        add_output(job)->record.error = record->error;
+        return 0;
+    }
+    bool has_pixels = record->kind == RN_IMAGES;
+    if (err->exit || (!has_pixels && rn_source_decode(&image, record, &plan->decode, err)))
+        return job->first ? failed(add_output(job), err, plan) : 0; /* said once */
+    if (has_pixels)
+        rn_canvas_set(&from, record->tensor.type, record->tensor.data, record->tensor.shape[0], record->tensor.shape[1]);
+    else
+        rn_canvas_set(&from, RN_U8, image.pixels, image.height, image.width);
+    int rc = make_outputs(job, &from, plan, easel, err);
+    rn_image_free(&image);
+    return rc;
+}
+
+static void work(void *context, void *argument)
+{
+    struct work *w = context;
+    struct job *job = argument;
+    if (job->head)
+        return;
+    struct easel *easel = take_easel(w, &job->err);
+    job->fatal = !easel || run_job(job, w->plan, easel, &job->err);
+    if (easel)
+        return_easel(w, easel);
+    rn_image_thread_end(); /* a line's threads do not say when they end */
+}
+
+/* ---- reading ---- */
+
+struct feed {
+    const struct rn_augment_plan *plan;
+    struct rn_reader *reader;
+    struct rn_line *line;
+    struct rn_seen stems; /* hashes of the files' stems */
+    atomic_int stop;      /* the writer has failed: the reader must not wait for bytes */
+    struct rn_err err;
+    int rc;
+};
+
+/* The line owns job, or it is freed. */
+static int submit(struct feed *feed, struct job *job)
+{
+    if (job && rn_line_submit(feed->line, job) == 0)
+        return 0;
+    free_job(job);
+    return -1;
+}
+
+static int submit_head(struct feed *feed, const struct rn_head *in)
+{
+    struct job *job = rn_calloc(1, sizeof *job, &feed->err);
+    if (!job)
+        return -1;
+    if (!(job->head = rn_calloc(1, sizeof *job->head, &feed->err))) {
+        free_job(job);
+        return -1;
+    }
+    rn_head_init(job->head, feed->plan->folder ? RN_SAMPLES : RN_IMAGES);
+    if (rn_head_inherit(job->head, in, &feed->err) || rn_head_sign(job->head, feed->plan->tool, feed->plan->options, NULL, &feed->err)) {
+        free_job(job);
+        return -1;
+    }
+    return submit(feed, job);
+}
+
+/* Two photos must not be written to one file. What is wrong stays in the job's err: it is this photo's. */
+static int set_stem(struct feed *feed, struct job *job, const struct rn_head *head)
+{
+    const struct rn_record *record = &job->record;
+    char room[256];
+    struct rn_text class_name = record->label == RN_NIL ? (struct rn_text){ 0 } : head->classes.item[record->label];
+    if (!feed->plan->folder || record->error.data || rn_augment_stem(&job->stem, record->id, class_name, &job->err))
+        return 0;
+    struct rn_text stem = { job->stem.data, job->stem.length };
+    int rc = job->first ? rn_seen_add(&feed->stems, rn_hash64(stem), &feed->err) : 1;
+    if (rc == 0)
+        rn_fail(&job->err, RN_EXIT_DATA, "%s: another photo is written to %.*s already", rn_text_show(record->id, room), (int)stem.length, stem.data);
+    return rc < 0 ? -1 : 0;
+}
+
+/* One job of the photo, with outputs from begin on. */
+static struct job *make_job(struct feed *feed, const struct rn_record *record, const struct rn_head *head, size_t begin, size_t all,
+                            const struct rn_err *known)
+{
+    struct job *job = rn_calloc(1, sizeof *job, &feed->err);
+    if (!job)
+        return NULL;
+    job->begin = begin;
+    job->end = all - begin < OUTPUTS ? all : begin + OUTPUTS;
+    job->first = begin == 0;
+    job->last = job->end == all;
+    if (rn_record_copy(&job->record, record, &job->bytes, &feed->err) || set_stem(feed, job, head)) {
+        free_job(job);
+        return NULL;
+    }
+    if (!job->first)
+        job->err = *known;
+    return job;
+}
+
+static int submit_photo(struct feed *feed, const struct rn_record *record, const struct rn_head *head)
+{
+    size_t all = feed->plan->recipes * (size_t)feed->plan->copies, step = record->error.data ? all : OUTPUTS;
+    struct rn_err known = { 0 };
+    for (size_t begin = 0; begin < all; begin += step) {
+        struct job *job = make_job(feed, record, head, begin, all, &known);
+        if (job)
+            known = job->err;
+        if (submit(feed, job))
+            return -1;
+    }
+    return 0;
+}
+
+static void *feed_all(void *argument)
+{
+    struct feed *feed = argument;
+    struct rn_record record;
+    const struct rn_head *head;
+    int rc;
+    while ((rc = rn_reader_head(feed->reader, RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), &head, &feed->err)) == 1) {
+        rc = submit_head(feed, head);
+        while (rc == 0 && (rc = rn_reader_record(feed->reader, &record, &feed->err)) == 1)
+            rc = submit_photo(feed, &record, head);
+        if (rc)
+            break;
+    }
+    feed->rc = rc;
+    rn_line_end(feed->line);
+    return NULL;
+}
+
+/* ---- writing ---- */
+
+struct sink {
+    struct rn_writer *writer;
+    const struct rn_augment_plan *plan;
+    bool open;
+    uint64_t photos, failed;
+};
+
+static int begin_segment(struct sink *sink, const struct rn_head *head, struct rn_err *err)
+{
+    if (sink->open && rn_writer_tail(sink->writer, err))
+        return -1;
+    sink->open = true;
+    return rn_writer_head(sink->writer, head, err) || rn_writer_flush(sink->writer, err) ? -1 : 0;
+}
+
+static int take(struct sink *sink, const struct job *job, struct rn_err *err)
+{
+    if (job->head)
+        return begin_segment(sink, job->head, err);
+    if (job->fatal)
+        return *err = job->err, -1;
+    for (size_t i = 0; i < job->outputs; i++) {
+        sink->failed += job->output[i].failed;
+        if (rn_writer_record(sink->writer, &job->output[i].record, err))
+            return -1;
+    }
+    sink->photos += job->last;
+    if (job->last && sink->plan->progress)
+        sink->plan->progress(sink->plan->progress_context, sink->photos);
+    return rn_writer_flush(sink->writer, err);
+}
+
+static int take_all(struct sink *sink, struct feed *feed, struct rn_err *err)
+{
+    struct job *job;
+    int rc = 0;
+    while ((job = rn_line_next(feed->line))) {
+        if (rc == 0 && (rc = take(sink, job, err))) {
+            feed->stop = 1;
+            rn_line_stop(feed->line);
+        }
+        free_job(job);
+    }
+    return rc;
+}
+
+static int run(struct feed *feed, struct sink *sink, struct work *w, struct rn_err *err)
+{
+    pthread_t thread;
+    if (rn_line_new(&feed->line, w->plan->jobs, (size_t)w->plan->jobs * 2 + 2, work, w, err))
+        return -1;
+    int started = rn_thread_start(&thread, feed_all, feed, err);
+    if (started)
+        rn_line_end(feed->line);
+    int rc = take_all(sink, feed, err);
+    if (started == 0)
+        pthread_join(thread, NULL);
+    rn_line_free(feed->line);
+    if (started || rc)
+        return -1;
+    if (feed->rc)
+        return *err = feed->err, -1;
+    return sink->open ? rn_writer_tail(sink->writer, err) : 0;
+}
+
+int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan, uint64_t *failed_records,
+                   struct rn_err *err)
+{
+    struct feed feed = { .plan = plan, .reader = reader };
+    struct sink sink = { .writer = writer, .plan = plan };
+    struct work w = { .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER };
+    rn_reader_unique(reader);
+    rn_reader_stop_on(reader, &feed.stop);
+    int rc = run(&feed, &sink, &w, err);
+    rn_reader_stop_on(reader, NULL);
+    *failed_records = sink.failed;
+    rn_seen_free(&feed.stems);
+    free_easels(&w);
+    return rc;
+}

@@ -1,0 +1,143 @@
+/* rn-augment -- Albumentations' transforms: for each photo one output a recipe and copy.
+ * stdin: samples, images. stdout: images; with --write samples. exit: 1 when photos became error records (-k). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "augment/work.h"
+#include "core/mem.h"
+#include "core/threads.h"
+#include "tools/tool.h"
+
+struct opts {
+    const char *recipe, *probability, *folder;
+    int64_t copies, jobs;
+    uint64_t seed, max_pixels;
+    bool keep, keep_going, explain, no_exif;
+};
+
+static const struct rn_opt options[] = {
+    { 'r', "recipe", RN_OPT_TEXT, RN_AT(opts, recipe), 0, 0, "shipped recipes, or files of A.save, with commas between", "NAME|FILE.json,.." },
+    { 'p', "probability", RN_OPT_TEXT, RN_AT(opts, probability), 0, 0, "chance in shipped recipes: low is 0.1, mid 0.3, high 0.5 [low]", "low|mid|high|X" },
+    { 'n', "copies", RN_OPT_INT, RN_AT(opts, copies), 1, 1e6, "outputs of each recipe for each photo" },
+    { 0, "keep", RN_OPT_FLAG, RN_AT(opts, keep), 0, 0, "pass the originals on, too" },
+    { 's', "seed", RN_OPT_SEED, RN_AT(opts, seed), 0, 0, "of everything random" },
+    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "threads [the cores]", NULL, RN_OPT_HOW },
+    { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "what fails becomes an error record" },
+    { 0, "write", RN_OPT_TEXT, RN_AT(opts, folder), 0, 0, "write DIR/class/name-recipe-copy.jpg, and a stream of samples", "DIR" },
+    { 0, "explain", RN_OPT_FLAG, RN_AT(opts, explain), 0, 0, "say in each record what ran and what it drew (key augment)" },
+    { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header" },
+    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF orientation says" },
+    RN_OPT_LAST,
+};
+static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234, .max_pixels = 100000000 };
+
+/* low is what the shipped files say. */
+static int parse_probability(double *p, const char *text, struct rn_err *err)
+{
+    static const struct { const char *word; double p; } words[] = { { "low", 0.1 }, { "mid", 0.3 }, { "high", 0.5 } };
+    char *end;
+    for (size_t i = 0; text && i < sizeof words / sizeof *words; i++)
+        if (!strcmp(text, words[i].word))
+            return *p = words[i].p, 0;
+    *p = text ? strtod(text, &end) : -1;
+    if (text && (end == text || *end || !(*p >= 0 && *p <= 1)))
+        return rn_fail(err, RN_EXIT_USAGE, "--probability: '%s' is not low, mid, high or a number from 0 to 1", text);
+    return 0;
+}
+
+static bool is_file(const char *name)
+{
+    size_t length = strlen(name);
+    return strchr(name, '/') || (length > 5 && !strcmp(name + length - 5, ".json"));
+}
+
+static int load(struct rn_recipe *recipe, const char *name, const struct opts *opts, double p, struct rn_err *err)
+{
+    struct rn_buffer path = { 0 };
+    if (is_file(name) && opts->probability)
+        return rn_fail(err, RN_EXIT_USAGE, "%s says itself how probable its transforms are: --probability is for shipped recipes", name);
+    int rc = is_file(name) ? rn_buffer_add(&path, name, strlen(name) + 1, err) : rn_recipe_find(&path, name, err);
+    if (rc == 0)
+        rc = rn_recipe_load(recipe, path.data, p, err);
+    rn_buffer_free(&path);
+    if (rc == 0 && recipe->floats && opts->folder)
+        return rn_fail(err, RN_EXIT_USAGE, "%s: gives floats (Normalize): --write makes files of 8-bit pixels", name);
+    return rc;
+}
+
+/* Each recipe of the list, in turn; names go into ids and files, so they differ. *recipes: owned by the caller, in any case. */
+static int load_all(struct rn_recipe **recipes, size_t *count, const struct opts *opts, struct rn_err *err)
+{
+    double p;
+    size_t room = 1;
+    for (const char *at = opts->recipe; *at; at++)
+        room += *at == ',';
+    char *list = strdup(opts->recipe), *rest = list;
+    int rc = !list || !(*recipes = rn_calloc(room, sizeof **recipes, err)) || parse_probability(&p, opts->probability, err) ? -1 : 0;
+    for (char *name; rc == 0 && (name = strsep(&rest, ","));) {
+        struct rn_recipe *recipe = &(*recipes)[(*count)++];
+        rc = load(recipe, name, opts, p, err);
+        for (size_t i = 0; rc == 0 && i + 1 < *count; i++)
+            if (rn_text_equal((*recipes)[i].name, recipe->name))
+                rc = rn_fail(err, RN_EXIT_USAGE, "--recipe: two are called %s", recipe->name.data);
+    }
+    free(list);
+    return rc;
+}
+
+static void show(void *context, uint64_t photos)
+{
+    rn_progress_show(context, false, "%llu photos", (unsigned long long)photos);
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    const struct opts *opts = options_;
+    struct rn_progress progress = rn_progress_begin(args);
+    struct rn_augment_plan plan = {
+        .copies = opts->copies, .seed = opts->seed, .jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default(), .keep = opts->keep,
+        .keep_going = opts->keep_going, .explain = opts->explain, .folder = opts->folder, .tool = &rn_tool, .options = opts,
+        .decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif }, .progress = show, .progress_context = &progress,
+    };
+    struct rn_recipe *recipes = NULL;
+    struct rn_reader *reader = NULL;
+    struct rn_writer *writer = NULL;
+    uint64_t failed = 0;
+    int rc = load_all(&recipes, &plan.recipes, opts, err) || rn_writer_open(&writer, args->output, err) || rn_image_start(err) ||
+             rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
+    plan.recipe = recipes;
+    if (rc == 0)
+        rc = rn_augment_all(reader, writer, &plan, &failed, err);
+    rn_progress_end(&progress);
+    rn_reader_close(reader);
+    for (size_t i = 0; i < plan.recipes; i++)
+        rn_recipe_free(&recipes[i]);
+    free(recipes);
+    if (rc)
+        return rn_writer_discard(writer), -1;
+    if (rn_writer_close(writer, err))
+        return -1;
+    if (failed && !args->quiet)
+        rn_note("error records made: %llu", (unsigned long long)failed);
+    return failed ? RN_EXIT_NO : RN_EXIT_OK;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-augment", .operands = "[FILE...]", .summary = "augment photos as Albumentations does", .options = options,
+    .size = sizeof(struct opts), .defaults = &defaults, .run = run,
+    .about = "Reads samples and images and writes one picture for each photo, recipe and copy, with the id ID#recipe.copy and the photo's "
+             "label and split. Transforms, parameters, chances and pixels are those of Albumentations 1.3.\n\n"
+             "Shipped recipes: basic (crop to 224 x 224, brightness, contrast), affine (transpose, rotate or shift, flip), distort (blur, "
+             "one change of colour or shape, noise, shadow). They are files as A.save(pipeline, 'x.json') writes them, and any such file of "
+             "these transforms runs: Normalize RandomCrop CenterCrop RandomSizedCrop RandomResizedCrop Resize RandomBrightness RandomContrast "
+             "RandomBrightnessContrast Transpose RandomRotate90 Rotate ShiftScaleRotate HorizontalFlip VerticalFlip Flip Blur MotionBlur "
+             "MedianBlur GaussianBlur RandomGamma OpticalDistortion ElasticTransform HueSaturationValue RGBShift ChannelShuffle CLAHE "
+             "InvertImg GaussNoise RandomShadow, in Compose OneOf Sequential SomeOf. After Normalize pictures are floats, which rn-batch "
+             "and --write refuse; Blur MotionBlur MedianBlur GaussianBlur HueSaturationValue and CLAHE do not take them.\n\n"
+             "What is drawn is a function of seed, id, copy and the transform's place in its recipe: the same for any -j, any order of the "
+             "input and any sharding. The program that this replaces wrote the three results of a photo to one file, of which the last was "
+             "left, and the first of them as normalised floats; here each has its own, and basic leaves the normalisation to the consumer.",
+    .examples = "rn-pick split=train all.rn | rn-augment -p low -n 2 > extra.rn\n"
+                "rn-list photos/ | rn-augment -r affine,mine.json --write augmented/ > written.rn\n"
+                "seq 8 | parallel -k 'rn-pick --shard {}/8 all.rn | rn-augment -p mid' > augmented.rn",
+};

@@ -16,7 +16,7 @@ struct opts {
 };
 
 static const struct rn_opt options[] = {
-    { 'r', "recipe", RN_OPT_TEXT, RN_AT(opts, recipe), 0, 0, "shipped recipes, or files of A.save, with commas between", "NAME|FILE.json,.." },
+    { 'r', "recipe", RN_OPT_TEXT, RN_AT(opts, recipe), 0, 0, "shipped recipes, or files that A.save wrote", "NAME|FILE.json,.." },
     { 'p', "probability", RN_OPT_TEXT, RN_AT(opts, probability), 0, 0, "chance in shipped recipes: low is 0.1, mid 0.3, high 0.5 [low]", "low|mid|high|X" },
     { 'n', "copies", RN_OPT_INT, RN_AT(opts, copies), 1, 1e6, "outputs of each recipe for each photo" },
     { 0, "keep", RN_OPT_FLAG, RN_AT(opts, keep), 0, 0, "pass the originals on, too" },

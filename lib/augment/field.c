@@ -75,15 +75,38 @@ int rn_field_smooth(double *field, size_t height, size_t width, double sigma_dow
     return rc;
 }
 
+enum { FINEST = 8 }; /* cells a sigma, where the grid is coarser than the picture */
+
+/* The noise's mean over a cell has the cell's share of its deviation; the filter shrinks with the grid, and what it leaves varies
+ * slowly enough to be interpolated. */
+int rn_field_random(struct rn_field *field, size_t height, size_t width, double alpha, double sigma, struct rn_rng *rng, struct rn_err *err)
+{
+    size_t cell = sigma >= 2 * FINEST ? (size_t)(sigma / FINEST) : 1;
+    size_t rows = (height + cell - 1) / cell, columns = (width + cell - 1) / cell, n = rows * columns;
+    double down = (double)rows / (double)height, across = (double)columns / (double)width, scale = alpha * sqrt(down * across);
+    double *noise = rn_calloc(n, 2 * sizeof *noise, err);
+    if (!noise)
+        return -1;
+    for (size_t i = 0; i < 2 * n; i++)
+        noise[i] = scale * rn_rng_uniform(rng, -1, 1);
+    if (rn_field_smooth(noise, rows, columns, sigma * down, sigma * across, err) ||
+        rn_field_smooth(noise + n, rows, columns, sigma * down, sigma * across, err)) {
+        free(noise);
+        return -1;
+    }
+    *field = (struct rn_field){ noise, noise + n, rows, columns };
+    return 0;
+}
+
 /* ---- displacement ---- */
 
-struct field {
+struct moves {
     const double *dx, *dy;
     size_t rows, columns;
     double down, across; /* cells a pixel */
 };
 
-static double at(const double *d, const struct field *f, size_t y, size_t x)
+static double at(const double *d, const struct moves *f, size_t y, size_t x)
 {
     double v = fmin(fmax(((double)y + 0.5) * f->down - 0.5, 0), (double)f->rows - 1);
     double u = fmin(fmax(((double)x + 0.5) * f->across - 0.5, 0), (double)f->columns - 1);
@@ -103,7 +126,7 @@ static int32_t fixed(double v)
 
 static void field_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
 {
-    const struct field *f = context;
+    const struct moves *f = context;
     bool fine = f->down == 1 && f->across == 1;
     for (size_t i = 0; i < n; i++) {
         size_t x = first + i;
@@ -114,7 +137,7 @@ static void field_row(const void *context, size_t y, size_t first, size_t n, int
 
 int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, struct rn_err *err)
 {
-    struct field f = { dx, dy, rows, columns, (double)rows / (double)x->height, (double)columns / (double)x->width };
+    struct moves f = { dx, dy, rows, columns, (double)rows / (double)x->height, (double)columns / (double)x->width };
     double most = 0;
     for (size_t i = 0; i < rows * columns; i++)
         most = fmax(most, fmax(fabs(dx[i]), fabs(dy[i])));

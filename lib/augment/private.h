@@ -121,6 +121,14 @@ RN_MUST int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sig
 void rn_noise_add(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n);
 /* Filters (height, width) in place with a Gaussian: radius trunc(4 sigma + 0.5), borders half-sample symmetric. */
 RN_MUST int rn_field_smooth(double *field, size_t height, size_t width, double sigma_down, double sigma_across, struct rn_err *err);
+/* alpha times Gaussian-filtered uniform noise -1 .. 1, independent in dx and dy. With a wide sigma it is made on a coarser grid,
+ * with the same statistics. */
+struct rn_field {
+    double *dx, *dy; /* (rows, columns) each, one block: free(dx) */
+    size_t rows, columns;
+};
+RN_MUST int rn_field_random(struct rn_field *field, size_t height, size_t width, double alpha, double sigma, struct rn_rng *rng,
+                            struct rn_err *err);
 /* Moves each pixel by (dx, dy), (rows, columns) of them, interpolated where that is coarser than the picture. */
 RN_MUST int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, struct rn_err *err);
 

@@ -104,10 +104,10 @@ static void free_easels(struct work *work)
 
 /* ---- one output ---- */
 
-static struct output *add_output(struct job *job)
+static struct output *add_output(struct job *job, const struct rn_augment_plan *plan)
 {
     struct output *o = &job->output[job->outputs++];
-    o->record = (struct rn_record){ .kind = job->record.kind, .id = job->record.id, .label = job->record.label, .split = job->record.split,
+    o->record = (struct rn_record){ .kind = plan->folder ? RN_SAMPLES : RN_IMAGES, .id = job->record.id, .label = job->record.label, .split = job->record.split,
                                     .extra = job->record.extra, .extras = job->record.extras };
     return o;
 }
@@ -169,7 +169,6 @@ static int set_pixels(struct output *o, const struct rn_canvas *x, struct rn_err
     if (!(o->pixels = malloc(size)))
         return out_of_memory(err);
     memcpy(o->pixels, x->pixels, size);
-    o->record.kind = RN_IMAGES;
     o->record.tensor = (struct rn_tensor){ .type = x->type, .dims = 3, .shape = { x->height, x->width, 3 }, .data = o->pixels };
     return 0;
 }
@@ -202,7 +201,6 @@ static int write_picture(struct output *o, const struct job *job, const char *fo
     }
     if (rn_image_encode_jpeg(&easel->jpeg, &image, QUALITY, err) || put_file(o->path, &easel->jpeg, err))
         return -1;
-    o->record.kind = RN_SAMPLES;
     o->record.path = rn_text(o->path);
     return 0;
 }
@@ -224,9 +222,8 @@ static int make_output(struct job *job, size_t index, const struct rn_canvas *fr
 {
     const struct rn_recipe *recipe = &plan->recipe[index / (size_t)plan->copies];
     uint32_t copy = (uint32_t)(index % (size_t)plan->copies) + 1;
-    struct output *o = add_output(job);
+    struct output *o = add_output(job, plan);
     char room[256];
-    o->record.kind = plan->folder ? RN_SAMPLES : RN_IMAGES;
     rn_canvas_set(&easel->canvas, from->type, from->pixels, from->height, from->width);
     if (set_id(o, job->record.id, recipe->name, copy, err))
         return -1;
@@ -243,7 +240,7 @@ static int make_output(struct job *job, size_t index, const struct rn_canvas *fr
 /* The original, as it goes on. */
 static int keep_original(struct job *job, const struct rn_canvas *from, const struct rn_augment_plan *plan, struct rn_err *err)
 {
-    struct output *o = add_output(job);
+    struct output *o = add_output(job, plan);
     if (!plan->folder)
         return set_pixels(o, from, err);
     if (job->record.kind == RN_IMAGES) {
@@ -275,12 +272,12 @@ static int run_job(struct job *job, const struct rn_augment_plan *plan, struct e
     struct rn_image image = { 0 };
     struct rn_canvas from = { 0 };
     if (record->error.data) {
-        add_output(job)->record.error = record->error;
+        add_output(job, plan)->record.error = record->error;
         return 0;
     }
     bool has_pixels = record->kind == RN_IMAGES;
     if (err->exit || (!has_pixels && rn_source_decode(&image, record, &plan->decode, err)))
-        return job->first ? failed(add_output(job), err, plan) : 0; /* said once */
+        return job->first ? failed(add_output(job, plan), err, plan) : 0; /* said once */
     if (has_pixels)
         rn_canvas_set(&from, record->tensor.type, record->tensor.data, record->tensor.shape[0], record->tensor.shape[1]);
     else

@@ -1,0 +1,197 @@
+# rn-augment: ids, recipes, files that it writes, determinism, error records. What transforms do is the subject of tests/unit/augment*.c.
+load common
+FIXTURES=$TOP/tests/fixtures/images
+
+# recipe [TRANSFORM,...]: a file as A.save writes it
+recipe() { echo "{\"__version__\": \"1.3.1\", \"transform\": {\"__class_fullname__\": \"Compose\", \"p\": 1.0, \"transforms\": [$1], \"bbox_params\": null, \"keypoint_params\": null, \"additional_targets\": {}, \"is_check_shapes\": true}}"; }
+one() { echo "{\"__class_fullname__\": \"$1\", \"always_apply\": false, \"p\": 1.0${2:+, $2}}"; }
+ids() { rn-show --json "$@" | jq -r 'select(.id) | .id'; }
+records() { rn-show --json --values "$1" | jq -c 'select(.id)'; }
+
+setup_file() { "$BUILD/draw" "$BATS_FILE_TMPDIR/photos" 3 >/dev/null; }
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    ln -s "$BATS_FILE_TMPDIR/photos" photos
+    recipe "$(one Rotate),$(one OneOf "\"transforms\": [$(one Blur),$(one GaussNoise),$(one CLAHE),$(one RandomShadow),$(one ElasticTransform)]")" |
+        sed 's/"__class_fullname__": "OneOf", "always_apply": false,/"__class_fullname__": "OneOf",/' >mixed.json
+    recipe "$(one Normalize)" >floats.json
+}
+
+@test "one output a recipe and copy, with the photo's label and split" {
+    rn-list photos | rn-split -r 50/25/25 -o all.rn
+    rn-augment -r affine,mixed.json -n 2 all.rn >out.rn
+    [ "$(ids all.rn | wc -l)" = 18 ]
+    diff <(ids out.rn) <(ids all.rn | awk '{ for (r = 0; r < 2; r++) for (c = 1; c < 3; c++) print $0 "#" (r ? "mixed" : "affine") "." c }')
+    diff <(rn-show --json out.rn | jq -c 'select(.id) | [.label, .split]') <(rn-show --json all.rn | jq -c 'select(.id) | [.label, .split]' | sed 'p;p;p')
+    # copies differ, and so do seeds; the same command gives the same bytes
+    [ "$(records out.rn | jq -c .image | sort -u | wc -l)" -gt 60 ]
+    rn-augment -r affine,mixed.json -n 2 all.rn | cmp - out.rn
+    ! rn-augment -r affine,mixed.json -n 2 -s 5 all.rn | cmp -s - out.rn
+    # the first copy is the same whatever else is asked for
+    diff <(rn-augment -r mixed.json all.rn | rn-show --json --values | jq -c 'select(.id)') <(records out.rn | grep '#mixed.1"')
+    # the file's name is in the ids only
+    cp mixed.json other.json
+    diff <(rn-augment -r other.json all.rn | rn-show --json --values | jq -c 'select(.id) | .image') <(records out.rn | grep '#mixed.1"' | jq -c .image)
+}
+
+@test "any -j, any order, any shards: the same records" {
+    rn-list photos >all.rn
+    rn-augment -j 1 -r affine,distort,mixed.json --explain all.rn >out.rn
+    for j in 2 7; do rn-augment -j $j -r affine,distort,mixed.json --explain <all.rn | cmp - out.rn; done
+    records out.rn | sort >sorted
+    for i in 3 1 2; do
+        rn-pick --shard $i/3 all.rn | rn-augment -r affine,distort,mixed.json --explain
+    done >shards.rn
+    diff <(records shards.rn | sort) sorted
+}
+
+@test "200 photos through the three recipes: the same records with other threads and in shards" {
+    all=$SHARED/trashnet/dataset-resized
+    [ -d "$all" ] || skip "no ../shared/trashnet"
+    n=200
+    [ -z "${RN_FULL-}" ] || n=1000000
+    # every few of all of them, so that each class is there
+    rn-list "$all" -o listed.rn
+    rn-show --json listed.rn | jq -r 'select(.id) | .path' | awk -v step=$((n < 2527 ? 2527 / n : 1)) -v n=$n 'NR % step == 0 && k++ < n' >names
+    rn-list --files-from names -o some.rn
+    [ "$(rn-augment -j 1 some.rn | tail -c 9 | od -An -tx1)" = "$(rn-augment -j 8 some.rn | tail -c 9 | od -An -tx1)" ] # the tail's hash
+    # the records of two shards, without heads and tails: their images' sums
+    sums() { rn-show --json "$1" | jq -c 'select(.id) | [.id, .label, .image]'; }
+    mkfifo whole a b
+    rn-augment some.rn >whole & rn-pick --shard 1/2 some.rn | rn-augment >a & rn-pick --shard 2/2 some.rn | rn-augment >b &
+    diff <(sums whole) <(sums a; sums b)
+    wait
+}
+
+@test "--keep passes the originals on, in front of what is made of them" {
+    rn-list photos | rn-pick --head 2 >two.rn
+    rn-augment --keep -r affine two.rn >out.rn
+    diff <(ids out.rn) <(ids two.rn | sed 'p; s/$/#affine.1/' )
+    # and their pixels: as a recipe that does nothing has them
+    recipe "" >nothing.json
+    diff <(rn-augment -r nothing.json two.rn | rn-show --json --values | jq -c 'select(.id) | .image') <(records out.rn | grep -v '#' | jq -c .image)
+    # images can be augmented again, and batched with samples
+    rn-augment -r distort out.rn >again.rn
+    [ "$(ids again.rn | wc -l)" = 4 ]
+    cat two.rn again.rn | rn-batch --train -b 3 --size 32 | rn-show --json | jq -e -s '.[-1].records == 2'
+}
+
+@test "--write: a tree that lists again with the same labels" {
+    rn-list photos >all.rn
+    rn-augment -r affine,mixed.json -n 2 --write out --keep all.rn >written.rn
+    [ "$(find out -name '*.jpg' | wc -l)" = 72 ]
+    [ -z "$(find out -type f ! -name '*.jpg')" ]
+    first=$(ids all.rn | head -n 1)
+    [ -s "out/${first%.*}-mixed-2.jpg" ]
+    # a stream of samples: originals as they were, and what was written
+    [ "$(ids written.rn | wc -l)" = 90 ]
+    diff <(rn-show --json written.rn | jq -r 'select(.id | contains("#")?) | .path + " " + (.label | tostring)' | sort) \
+         <(rn-list out | rn-show --json | jq -r 'select(.id) | .path + " " + (.label | tostring)' | sort)
+    rn-batch --size 32 -b 90 written.rn | rn-show --json | jq -e -s 'map(select(.ids) | .ids | length) == [90]'
+    # what is in the files is near to what the stream would have had
+    recipe "" >nothing.json
+    rn-augment -r affine all.rn | rn-show --json --values | jq -c 'select(.id) | .image' >direct
+    rn-show --json written.rn | jq -r 'select(.id | endswith("affine.1")?) | .path' >names
+    rn-list --files-from names | rn-augment -r nothing.json | rn-show --json --values | jq -c 'select(.id) | .image' >read
+    [ "$(jq -c .shape direct)" = "$(jq -c .shape read)" ]
+    jq -n -e '[inputs] | [.[:18], .[18:]] | transpose | map((.[0].mean - .[1].mean) | fabs < 1) | all and length == 18' direct read
+    # again: the same bytes, whatever -j
+    cp -r out before
+    rn-augment -j 5 -r affine,mixed.json -n 2 --write out --keep all.rn | cmp - written.rn
+    diff -r out before
+}
+
+@test "--write: names that would leave the folder, or meet" {
+    mkdir -p twice/glass
+    cp "$FIXTURES/rgb.jpg" twice/glass/a.jpg
+    cp "$FIXTURES/rgb.png" twice/glass/a.png
+    rc=0; rn-list twice | rn-augment -r affine --write out >x 2>err || rc=$?
+    [ $rc = 3 ] && grep -q "glass/a.png: another photo is written to glass/a already" err
+    rc=0; rn-list twice | rn-augment -r affine -n 30 -k --write out -o x.rn 2>err || rc=$?
+    [ $rc = 1 ] && [ "$(rn-pick --errors x.rn | ids | wc -l)" = 1 ]
+    stream 'head("samples", ["..", "ok"])' "dict(id => str('x.jpg'), label => num(0), split => none, path => str('$FIXTURES/rgb.jpg'))" \
+        "dict(id => str('../../y.jpg'), label => num(1), split => none, path => str('$FIXTURES/rgb.jpg'))" 'tail(2)' >hostile.rn
+    mkdir -p deep/er
+    rc=0; rn-augment -r affine -k --write deep/er/out hostile.rn -o x.rn || rc=$?
+    [ $rc = 1 ]
+    [ "$(find . -newer hostile.rn -name '*.jpg' | sort)" = ./deep/er/out/ok/y-affine-1.jpg ]
+    fails 4 "/dev/null" rn-augment -r affine -k --write /dev/null/x -o y.rn <(rn-list photos)
+    [ ! -e y.rn ]
+}
+
+@test "--explain says what ran and what it drew" {
+    rn-list photos >all.rn
+    rn-augment -r mixed.json --explain all.rn >out.rn
+    rn-show --json out.rn | jq -e -s '[.[] | select(.id) | .augment[0].transform == "Rotate" and (.augment[0].angle | fabs <= 90) and (.augment | length == 2)] | all and length == 18'
+    rn-show --json out.rn | jq -e -s '[.[] | .augment // [] | .[] | select(.transform == "RandomShadow") | .polygons | length % 10 == 0] | all'
+    # it changes nothing else, and a second run replaces it
+    diff <(rn-augment -r mixed.json all.rn | rn-show --json --values | jq -c 'select(.id)') <(records out.rn | jq -c 'del(.augment)')
+    rn-augment -r affine --explain out.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .augment[-1].transform | test("Flip")] | all'
+}
+
+@test "odd inputs: too small for a crop, grey, 1 x 1" {
+    recipe "$(one RandomCrop '"height": 50, "width": 50')" >crop.json
+    mkdir small
+    # the smallest photo of all: one drawn from a stream of pixels
+    stream 'head("images", ["a"])' 'dict(id => str("dot"), label => num(0), split => none, image => tensor("|u1", [1, 1, 3], "abc"))' \
+        'dict(id => str("row"), label => none, split => none, image => tensor("|u1", [1, 60, 3], "x" x 180))' 'tail(2)' >tiny.rn
+    fails 3 "dot#crop.1: RandomCrop: a crop of 50 x 50 is larger than the picture of 1 x 1" rn-augment -r crop.json -o x.rn tiny.rn
+    rc=0; rn-augment -r crop.json,affine,distort -k tiny.rn -o out.rn 2>err || rc=$?
+    [ $rc = 1 ] && grep -q "error records made: 2" err
+    [ "$(rn-pick --errors out.rn | ids | tr '\n' ' ')" = "dot#crop.1 row#crop.1 " ]
+    rn-pick error= out.rn | rn-show --json | jq -e -s '[.[] | select(.id | startswith("dot")?) | .image.shape == [1, 1, 3]] | all and length == 2'
+    # an error record passes on, once, and is no failure of this tool
+    rn-augment -r affine -n 3 out.rn >again.rn
+    [ "$(rn-pick --errors again.rn | ids | wc -l)" = 2 ]
+    # grey, palette, alpha, CMYK, turned
+    for name in grey.jpg palette.png rgba.png cmyk.jpg exif6.jpg; do echo "$FIXTURES/$name"; done >names
+    rn-list --unlabeled --files-from names | rn-augment -r affine,distort -p 1 >out.rn
+    [ "$(ids out.rn | wc -l)" = 10 ]
+}
+
+@test "a photo that cannot be read: an error, or one error record" {
+    cp -rL photos broken && head -c 500 "$FIXTURES/rgb.jpg" >broken/glass/0.jpg
+    fails 3 "broken/glass/0.jpg: damaged JPEG" rn-augment -r affine -o x.rn <(rn-list broken)
+    rc=0; rn-list broken | rn-augment -r affine,distort -n 20 --keep -k -q -o out.rn || rc=$?
+    [ $rc = 1 ]
+    [ "$(rn-pick --errors out.rn | ids)" = glass/0.jpg ]
+    [ "$(ids out.rn | wc -l)" = $((18 * 41 + 1)) ]
+    [ "$(ids out.rn | sort -u | wc -l)" = $((18 * 41 + 1)) ]
+}
+
+@test "floats: f32 pictures, which rn-batch and --write refuse" {
+    rn-list photos | rn-pick --head 2 >two.rn
+    rn-augment -r floats.json two.rn >floats.rn
+    rn-show --json floats.rn | jq -e -s '[.[] | select(.id) | .image | .type == "<f4" and .max < 3 and .min > -3 and .min < 0] | all and length == 2'
+    fails 3 "#floats.1: a picture of floats, normalised already: batches are made of 8-bit pixels" rn-batch -o x.rn floats.rn
+    fails 2 "floats.json: gives floats \(Normalize\): --write makes files of 8-bit pixels" rn-augment -r floats.json --write out two.rn
+    fails 3 "affine.1: a picture of floats" rn-augment -r affine --write out -o x.rn floats.rn
+    [ ! -e out ]
+    recipe "$(one Normalize),$(one CLAHE)" >late.json
+    fails 3 "CLAHE: takes 8-bit pixels, not floats" rn-augment -r late.json -o x.rn two.rn
+}
+
+@test "what cannot be is said" {
+    rn-list photos >all.rn
+    fails 2 "there is no recipe nothing; there are affine, basic, distort" rn-augment -r nothing all.rn
+    fails 4 "nothing.json" rn-augment -r nothing.json all.rn
+    recipe "$(one ToGray)" >grey.json
+    fails 2 "grey.json: Compose: Compose\[0\]: unknown transform ToGray; there are Blur, " rn-augment -r grey.json all.rn
+    recipe "$(one Blur '"blur_limits": 3')" >key.json
+    fails 2 "Blur: unknown parameter blur_limits; there are p, always_apply, blur_limit" rn-augment -r key.json all.rn
+    fails 2 "mixed.json says itself how probable" rn-augment -r mixed.json -p low all.rn
+    fails 2 "'often' is not low, mid, high or a number from 0 to 1" rn-augment -p often all.rn
+    fails 2 "is not low" rn-augment -p 1.5 all.rn
+    fails 2 "two are called affine" rn-augment -r affine,affine all.rn
+    fails 2 "copies" rn-augment -n 0 all.rn
+    fails 2 "there is no recipe" rn-augment -r "" all.rn
+    fails 3 "predictions" rn-augment -r affine <(stream 'head("predictions", ["a"])' 'tail(0)')
+    recipe "$(one Flip)" | head -c 100 >cut.json
+    fails 2 "cut.json: line 1: not JSON" rn-augment -r cut.json all.rn
+}
+
+@test "-p: the chance of what is optional; what is chosen by weight is chosen" {
+    rn-list photos | rn-pick --head 6 >six.rn
+    rn-augment -r distort -p 0 -n 20 --explain six.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .augment | length == 2] | all and length == 120'
+    rn-augment -r distort -p 1 -n 20 --explain six.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .augment | length == 4] | all and length == 120'
+}

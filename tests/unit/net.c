@@ -219,8 +219,7 @@ static void cpu_agrees_with_reference(void **state)
     (void)state;
     static const struct { const char *arch, *attention; } rows[] = {
         { "resnet18", "none" }, { "resnet18", "ours" }, { "resnet18", "ours-spatial" }, { "resnet18", "ours-channel" },
-        { "resnet18", "ours-mul" }, { "resnet18", "ours-max" }, { "resnet34", "ours" }, { "resnet50", "ours" },
-        { "resnet18", "se" },   { "resnet18", "cbam" }, { "resnet50", "cbam" },
+        { "resnet18", "ours-mul" }, { "resnet18", "ours-max" }, { "resnet18", "se" }, { "resnet18", "cbam" }, { "resnet50", "ours" },
     };
     struct rn_device *cpu, *reference;
     struct rn_err err = { 0 };
@@ -229,17 +228,17 @@ static void cpu_agrees_with_reference(void **state)
     bool few = getenv("RN_SANITIZED") != NULL; /* sanitizers are slow: only ours and ours-max */
     for (size_t i = few ? 1 : 0; i < sizeof rows / sizeof *rows; i += few ? 4 : 1) {
         struct rn_net *a = open_net(cpu, rows[i].arch, rows[i].attention), *b = open_net(reference, rows[i].arch, rows[i].attention);
-        struct sample s = sample_by_rule(rows[i].attention, 3, 40);
+        struct sample s = sample_by_rule(rows[i].attention, 2, 33);
         struct rn_batch batch = batch_of(&s);
-        float p[18], q[18];
+        float p[12], q[12];
         ok(rn_net_eval(a, &batch, p, &err), &err);
         ok(rn_net_eval(b, &batch, q, &err), &err);
-        assert_near(distance(p, q, 18), 0, 1e-5, "%s %s: eval logits", rows[i].arch, rows[i].attention);
+        assert_near(distance(p, q, 12), 0, 1e-5, "%s %s: eval logits", rows[i].arch, rows[i].attention);
         struct rn_loss_options options = { 0 };
         struct rn_loss la, lb;
         ok(rn_net_train(a, &batch, s.labels, &options, &la, p, &err), &err);
         ok(rn_net_train(b, &batch, s.labels, &options, &lb, q, &err), &err);
-        assert_near(distance(p, q, 18), 0, 1e-3, "%s %s: train logits", rows[i].arch, rows[i].attention);
+        assert_near(distance(p, q, 12), 0, 1e-3, "%s %s: train logits", rows[i].arch, rows[i].attention);
         assert_near(la.loss, lb.loss, 1e-3, "%s %s: loss", rows[i].arch, rows[i].attention);
         compare_params(a, b, true, 0.05);
         struct rn_sgd sgd = { .lr = 0.001, .momentum = 0.9, .wd = 1e-4 };

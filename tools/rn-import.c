@@ -187,5 +187,5 @@ const struct rn_tool rn_tool = {
              "Nothing in the file is executed: a pickle with anything but dictionaries, lists, numbers, text and tensors is "
              "refused (exit 3) and the message names the opcode or the global and its place.",
     .examples = "rn-import resnet18-imagenet.pth -o resnet18.rn\n"
-                "rn-import -a resnet18 -t ours --classes glass,paper,cardboard,plastic,metal,trash model_best.pth.tar -o model.rn",
+                "rn-import -a resnet18 -t ours --classes \"$(paste -sd, data/classes)\" model_best.pth.tar -o model.rn",
 };

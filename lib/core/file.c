@@ -348,3 +348,40 @@ int rn_file_mkdir(const char *path, struct rn_err *err)
     free(copy);
     return rc;
 }
+
+/* Appends the name's parts, each after a slash; false when it leads out, or nowhere. */
+static bool add_parts(struct rn_buffer *path, struct rn_text name, struct rn_err *err)
+{
+    const char *end = name.data + name.length;
+    bool last = false; /* the last part is a file's name */
+    for (const char *part = name.data; part < end;) {
+        const char *slash = memchr(part, '/', (size_t)(end - part));
+        size_t length = (size_t)((slash ? slash : end) - part);
+        if (length == 2 && !memcmp(part, "..", 2))
+            return false;
+        last = length && !(length == 1 && *part == '.');
+        if (last && (rn_buffer_add(path, "/", 1, err) || rn_buffer_add(path, part, length, err)))
+            return false;
+        part += length + (slash != NULL);
+        last = last && !slash;
+    }
+    return last;
+}
+
+int rn_file_below(struct rn_buffer *path, const char *folder, struct rn_text name, const char *suffix, struct rn_err *err)
+{
+    char room[256];
+    path->length = 0;
+    err->exit = RN_EXIT_OK; /* of memory it would be filled */
+    if (rn_buffer_add(path, folder, strlen(folder), err))
+        return -1;
+    if (!name.length || *name.data == '/' || memchr(name.data, '\0', name.length) || !add_parts(path, name, err))
+        return err->exit ? -1 : rn_fail(err, RN_EXIT_DATA, "'%s' is no name of a file below %s", rn_text_show(name, room), folder);
+    if (rn_buffer_add(path, suffix, strlen(suffix) + 1, err))
+        return -1;
+    char *slash = strrchr(path->data, '/');
+    *slash = '\0';
+    int rc = rn_file_mkdir(path->data, err);
+    *slash = '/';
+    return rc;
+}

@@ -46,4 +46,9 @@ RN_MUST int rn_file_put(const char *path, const void *bytes, size_t length, stru
 /* Makes the folder and its parents; one that is there is fine. */
 RN_MUST int rn_file_mkdir(const char *path, struct rn_err *err);
 
+/* A path for a name that comes from outside, NUL-terminated in *path: folder/namesuffix, without the name's "." and empty
+ * parts. The folders on the way are made. Errors: exit 3 for a name that leads out of the folder, or to no file in it (with
+ * "..", absolute, empty, with a NUL). */
+RN_MUST int rn_file_below(struct rn_buffer *path, const char *folder, struct rn_text name, const char *suffix, struct rn_err *err);
+
 #endif

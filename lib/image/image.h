@@ -45,6 +45,11 @@ struct rn_box {
 /* Appends x as a JPEG file: 4:2:0, quality 1 to 100. Exit 3: larger than a JPEG can be. */
 RN_MUST int rn_image_encode_jpeg(struct rn_buffer *out, const struct rn_image *x, int quality, struct rn_err *err);
 
+/* Appends a PNG file, 8-bit RGB: equal pixels give equal bytes with the same libraries. */
+RN_MUST int rn_image_encode_png(struct rn_buffer *bytes, const struct rn_image *x, struct rn_err *err);
+/* The same into a file, whole or not at all (core/file.h). */
+RN_MUST int rn_image_save_png(const char *path, const struct rn_image *x, struct rn_err *err);
+
 /* Pillow's bilinear, antialiased resize (ImagingResample: a triangle filter as wide as the scale, 22-bit fixed-point weights,
  * along the rows first, or down the columns where Pillow 13 does that; 8 bits between the passes; agrees with Pillow 13 in
  * every pixel): the part `crop` of x, as if it were a picture

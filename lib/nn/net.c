@@ -9,31 +9,7 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "nn/plan.h"
-
-/* One layout of the arena: for a mode, an input size and a largest batch. */
-struct layout {
-    size_t n, h, w; /* n 0: none yet */
-    size_t bytes;
-    struct rn_array *value, *grad; /* grad: train mode; offsets until they are bound to the arena */
-};
-
-struct rn_net {
-    struct rn_device *dev;
-    const struct rn_device_class *on;
-    struct rn_graph *graph;
-    bool train;
-    void *weights, *momentum, *gradients; /* the same layout, `weight_bytes` each */
-    void *buffers, *folded, *saved;       /* running statistics; evaluation's weights; batch statistics for backward */
-    size_t weight_bytes;
-    size_t *offset;                       /* of each parameter in its block */
-    struct rn_array *folded_weight, *folded_bias; /* by node; data NULL where nothing is folded */
-    struct rn_array *saved_mean, *saved_inv;      /* by node */
-    bool stale;                           /* folded weights are older than the weights */
-    void *arena;
-    size_t arena_bytes;
-    struct layout layout[2]; /* evaluation, training */
-    bool *written;           /* backward: whose gradient holds something: of values, then of parameters */
-};
+#include "nn/private.h"
 
 const struct rn_graph *rn_net_graph(const struct rn_net *net)
 {
@@ -132,7 +108,9 @@ int rn_net_open(struct rn_net **result, struct rn_device *dev, struct rn_text ar
     net->on = dev->class;
     net->train = train;
     net->stale = true;
+    net->tail = RN_NONE;
     if (rn_graph_new(&net->graph, arch, attention, classes, err) || place_params(net, err) || place_norms(net, err) ||
+        !(net->kept = rn_calloc(net->graph->values, sizeof *net->kept, err)) ||
         !(net->written = rn_calloc(net->graph->values + net->graph->params, sizeof *net->written, err))) {
         rn_net_close(net);
         return -1;
@@ -154,6 +132,7 @@ void rn_net_close(struct rn_net *net)
     free(net->folded_weight);
     free(net->offset);
     free(net->written);
+    free(net->kept);
     rn_graph_free(net->graph);
     free(net);
 }
@@ -223,7 +202,7 @@ static struct rn_window window_on(const struct rn_node *node, struct rn_array x)
 }
 
 /* Shapes of all values for n images of h x w. */
-static int shapes(const struct rn_net *net, struct layout *layout, struct rn_err *err)
+static int shapes(const struct rn_net *net, struct rn_layout *layout, struct rn_err *err)
 {
     const struct rn_graph *g = net->graph;
     layout->value[0] = (struct rn_array){ NULL, layout->n, 3, layout->h, layout->w };
@@ -264,7 +243,9 @@ static void lifetimes(const struct rn_net *net, bool train, struct rn_block *val
         for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
             if (uses[k] != RN_NONE)
                 live(&value[!train && k == 0 && node->op == RN_OP_NORM && node->conv != RN_NONE ? g->node[node->conv].x : uses[k]], i);
-        if (!train)
+        if (net->kept[node->y] && !train)
+            live(&value[node->y], 2 * end);
+        if (!train && (net->tail == RN_NONE || node->y <= net->tail))
             continue;
         int back = 2 * end - i;
         live(&grad[node->y], back);
@@ -277,11 +258,15 @@ static void lifetimes(const struct rn_net *net, bool train, struct rn_block *val
         }
         live(&value[node->y], back);
     }
-    if (train)
+    if (train || net->tail != RN_NONE)
         live(&grad[g->output], end);
+    if (!train && net->tail != RN_NONE) { /* what is to be seen afterwards */
+        live(&value[net->tail], 2 * end);
+        live(&grad[net->tail], 2 * end);
+    }
 }
 
-static int make_layout(struct rn_net *net, struct layout *layout, bool train, struct rn_err *err)
+static int make_layout(struct rn_net *net, struct rn_layout *layout, bool train, struct rn_err *err)
 {
     const struct rn_graph *g = net->graph;
     if (!layout->value && !(layout->value = rn_calloc(2 * g->values, sizeof *layout->value, err)))
@@ -319,9 +304,9 @@ static int make_layout(struct rn_net *net, struct layout *layout, bool train, st
 }
 
 /* The layout for this batch, made anew where the one that is there does not fit. */
-static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, struct layout **result, struct rn_err *err)
+static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, struct rn_layout **result, struct rn_err *err)
 {
-    struct layout *layout = &net->layout[train];
+    struct rn_layout *layout = &net->layout[train];
     *result = layout;
     if (batch->h == layout->h && batch->w == layout->w && batch->n <= layout->n)
         return 0;
@@ -335,15 +320,7 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     return 0;
 }
 
-/* A value or gradient of this batch, in the arena. */
-static struct rn_array bind(const struct rn_net *net, struct rn_array array, size_t n)
-{
-    array.data = (char *)net->arena + (uintptr_t)array.data;
-    array.n = n;
-    return array;
-}
-
-static int load(struct rn_net *net, const struct layout *layout, const struct rn_batch *batch, struct rn_err *err)
+static int load(struct rn_net *net, const struct rn_layout *layout, const struct rn_batch *batch, struct rn_err *err)
 {
     struct rn_array x = bind(net, layout->value[0], batch->n);
     if (batch->pixels)
@@ -352,23 +329,6 @@ static int load(struct rn_net *net, const struct layout *layout, const struct rn
 }
 
 /* ---- forward ---- */
-
-struct walk {
-    struct rn_net *net;
-    const struct layout *layout;
-    size_t n;
-    bool train;
-};
-
-static struct rn_array value(const struct walk *w, int v)
-{
-    return v == RN_NONE ? (struct rn_array){ 0 } : bind(w->net, w->layout->value[v], w->n);
-}
-
-static struct rn_array grad(const struct walk *w, int v)
-{
-    return v == RN_NONE || v == 0 ? (struct rn_array){ 0 } : bind(w->net, w->layout->grad[v], w->n);
-}
 
 static struct rn_norm norm_of(const struct rn_net *net, size_t i)
 {
@@ -380,7 +340,7 @@ static struct rn_norm norm_of(const struct rn_net *net, size_t i)
     };
 }
 
-static int forward_conv(const struct walk *w, size_t i, struct rn_err *err)
+static int forward_conv(const struct rn_walk *w, size_t i, struct rn_err *err)
 {
     const struct rn_node *node = &w->net->graph->node[i];
     struct rn_epilogue epilogue = { .bias = param_of(w->net, node->bias), .activation = node->activation };
@@ -390,7 +350,7 @@ static int forward_conv(const struct walk *w, size_t i, struct rn_err *err)
                               epilogue, !w->train, err);
 }
 
-static int forward_norm(const struct walk *w, size_t i, struct rn_err *err)
+static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
 {
     const struct rn_node *node = &w->net->graph->node[i];
     struct rn_norm norm = norm_of(w->net, i);
@@ -408,7 +368,7 @@ static int forward_norm(const struct walk *w, size_t i, struct rn_err *err)
                                   node->activation == RN_ACT_RELU, err);
 }
 
-static int forward(const struct walk *w, struct rn_err *err)
+static int forward(const struct rn_walk *w, struct rn_err *err)
 {
     const struct rn_graph *g = w->net->graph;
     const struct rn_device_class *on = w->net->on;
@@ -458,13 +418,19 @@ static int fold(struct rn_net *net, struct rn_err *err)
     return 0;
 }
 
-int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
+int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
 {
-    struct layout *layout;
+    struct rn_layout *layout;
     if (fit(net, batch, false, &layout, err) || (net->stale && fold(net, err)) || load(net, layout, batch, err))
         return -1;
-    struct walk w = { net, layout, batch->n, false };
-    if (forward(&w, err))
+    *w = (struct rn_walk){ net, layout, batch->n, false };
+    return forward(w, err);
+}
+
+int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
+{
+    struct rn_walk w;
+    if (rn_walk_eval(&w, net, batch, err))
         return -1;
     return net->on->download(net->dev, logits, value(&w, net->graph->output), err);
 }
@@ -481,27 +447,28 @@ static unsigned adds(struct rn_net *net, int v, unsigned bit)
     return was ? bit : 0;
 }
 
-static int backward_node(const struct walk *w, size_t i, struct rn_err *err)
+static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
 {
     struct rn_net *net = w->net;
     const struct rn_device_class *on = net->on;
     const struct rn_node *node = &net->graph->node[i];
     struct rn_array dy = grad(w, node->y), dx = grad(w, node->x), x = value(w, node->x), y = value(w, node->y);
     unsigned add = adds(net, node->x, RN_ADD_DX);
+    void *gradients = w->train ? net->gradients : NULL;
     struct rn_norm norm;
     switch (node->op) {
     case RN_OP_CONV: /* a layer may be used twice */
         add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
         if (node->activation != RN_ACT_NONE && on->activation_backward(net->dev, dy, dy, y, node->activation, err))
             return -1;
-        return on->conv2d_backward(net->dev, dx, param_in(net, net->gradients, node->weight),
-                                   param_in(net, net->gradients, node->bias), dy, x, param_of(net, node->weight), node->window,
+        return on->conv2d_backward(net->dev, dx, param_in(net, gradients, node->weight),
+                                   param_in(net, gradients, node->bias), dy, x, param_of(net, node->weight), node->window,
                                    add, err);
     case RN_OP_NORM:
         norm = norm_of(net, i);
         add |= adds(net, node->residual, RN_ADD_RESIDUAL);
-        return on->batch_norm_backward(net->dev, dx, grad(w, node->residual), param_in(net, net->gradients, node->gamma),
-                                       param_in(net, net->gradients, node->beta), dy, x, y, &norm,
+        return on->batch_norm_backward(net->dev, dx, grad(w, node->residual), param_in(net, gradients, node->gamma),
+                                       param_in(net, gradients, node->beta), dy, x, y, &norm,
                                        node->activation == RN_ACT_RELU, add, err);
     case RN_OP_MAX_POOL:
         return on->max_pool_backward(net->dev, dx, dy, x, y, window_on(node, x), add, err);
@@ -521,24 +488,30 @@ static int backward_node(const struct walk *w, size_t i, struct rn_err *err)
     return 0;
 }
 
+int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
+{
+    const struct rn_graph *g = w->net->graph;
+    memset(w->net->written, 0, (g->values + g->params) * sizeof *w->net->written);
+    w->net->written[g->output] = true;
+    for (size_t i = g->nodes; i-- > 0;)
+        if (g->node[i].y > first && backward_node(w, i, err))
+            return -1;
+    return 0;
+}
+
 int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels, const struct rn_loss_options *options,
                  struct rn_loss *loss, float *logits, struct rn_err *err)
 {
-    struct layout *layout;
+    struct rn_layout *layout;
     int output = net->graph->output;
     if (fit(net, batch, true, &layout, err) || load(net, layout, batch, err))
         return -1;
-    struct walk w = { net, layout, batch->n, true };
+    struct rn_walk w = { net, layout, batch->n, true };
     net->stale = true;
-    memset(net->written, 0, (net->graph->values + net->graph->params) * sizeof *net->written);
-    net->written[output] = true;
     if (forward(&w, err) || (logits && net->on->download(net->dev, logits, value(&w, output), err)) ||
         net->on->softmax_loss(net->dev, loss, grad(&w, output), value(&w, output), labels, options, err))
         return -1;
-    for (size_t i = net->graph->nodes; i-- > 0;)
-        if (backward_node(&w, i, err))
-            return -1;
-    return 0;
+    return rn_walk_backward(&w, 0, err);
 }
 
 int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err)

@@ -1,0 +1,66 @@
+/* private.h -- what net.c and inspect.c share. */
+#ifndef RN_NN_PRIVATE_H
+#define RN_NN_PRIVATE_H
+
+#include "nn/net.h"
+
+/* One layout of the arena: for a mode, an input size and a largest batch. */
+struct rn_layout {
+    size_t n, h, w; /* n 0: none yet */
+    size_t bytes;
+    struct rn_array *value, *grad; /* grad: of what has one; offsets until they are bound to the arena */
+};
+
+struct rn_net {
+    struct rn_device *dev;
+    const struct rn_device_class *on;
+    struct rn_graph *graph;
+    bool train;
+    void *weights, *momentum, *gradients; /* the same layout, `weight_bytes` each */
+    void *buffers, *folded, *saved;       /* running statistics; evaluation's weights; batch statistics for backward */
+    size_t weight_bytes;
+    size_t *offset;                       /* of each parameter in its block */
+    struct rn_array *folded_weight, *folded_bias; /* by node; data NULL where nothing is folded */
+    struct rn_array *saved_mean, *saved_inv;      /* by node */
+    bool stale;                           /* folded weights are older than the weights */
+    void *arena;
+    size_t arena_bytes;
+    struct rn_layout layout[2]; /* evaluation, training */
+    bool *written;           /* backward: whose gradient holds something: of values, then of parameters */
+    bool *kept;              /* by value: evaluation leaves it in the arena */
+    int tail;                /* evaluation leaves this value and all after it, with room for their gradients; or RN_NONE */
+};
+
+/* One batch on its way through the nodes. */
+struct rn_walk {
+    struct rn_net *net;
+    const struct rn_layout *layout;
+    size_t n;
+    bool train;
+};
+
+/* A value or gradient of this batch, in the arena. */
+static inline struct rn_array bind(const struct rn_net *net, struct rn_array array, size_t n)
+{
+    array.data = (char *)net->arena + (uintptr_t)array.data;
+    array.n = n;
+    return array;
+}
+
+static inline struct rn_array value(const struct rn_walk *w, int v)
+{
+    return v == RN_NONE ? (struct rn_array){ 0 } : bind(w->net, w->layout->value[v], w->n);
+}
+
+static inline struct rn_array grad(const struct rn_walk *w, int v)
+{
+    return v == RN_NONE || v == 0 ? (struct rn_array){ 0 } : bind(w->net, w->layout->grad[v], w->n);
+}
+
+/* rn_net_eval without the download. */
+RN_MUST int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
+/* Backward through the nodes that made the values after `first`, from the gradient of the logits, which the caller has
+ * filled. Parameters' gradients are computed in train mode only. */
+RN_MUST int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err);
+
+#endif

@@ -1,0 +1,226 @@
+/* rn-heatmap -- where does the network look?
+ * stdin: batches (rn-batch without --train). -o DIR: DIR/ID.png for each photo, and DIR/index.tsv.
+ * exit: 1 when there were error records. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draw/panel.h"
+#include "nn/viewer.h"
+#include "stream/seen.h"
+#include "tools/tool.h"
+
+struct opts {
+    const char *model[2], *layer, *class, *device;
+    int kind; /* enum rn_view_kind */
+    double alpha;
+    int64_t jobs;
+};
+
+static const struct rn_opt options[] = {
+    { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model[0]), 0, 0, "weights of the network (run/best.rn)", "FILE" },
+    { 0, "side-by-side", RN_OPT_TEXT, RN_AT(opts, model[1]), 0, 0, "a second network, drawn beside the first", "MODEL2" },
+    { 0, "kind", RN_OPT_CHOICE, RN_AT(opts, kind), 0, 0, "what is drawn over the photo", "feature|attention|gradcam" },
+    { 0, "layer", RN_OPT_TEXT, RN_AT(opts, layer), 0, 0, "feature, attention: of this layer or block, not of the last", "NAME" },
+    { 0, "class", RN_OPT_TEXT, RN_AT(opts, class), 0, 0, "gradcam: for this class, not for the predicted one", "NAME" },
+    { 0, "alpha", RN_OPT_REAL, RN_AT(opts, alpha), 0, 1, "share of the map's colours over the photo" },
+    { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
+    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
+    RN_OPT_LAST,
+};
+
+struct work {
+    const struct opts *opts;
+    const char *folder;
+    struct rn_device *dev;
+    struct rn_viewer viewer[2];
+    size_t viewers, photos, errors;
+    struct rn_reader *reader;
+    struct rn_out *index;
+    struct rn_seen seen; /* the pictures that were written */
+    struct rn_buffer path;
+    struct rn_progress progress;
+};
+
+/* Where a photo's picture goes; two photos with one picture are an error. */
+static int place(struct work *w, struct rn_text id, struct rn_err *err)
+{
+    char room[256];
+    if (rn_file_below(&w->path, w->folder, id, ".png", err))
+        return -1;
+    int fresh = rn_seen_add(&w->seen, rn_hash64(rn_text(w->path.data)), err);
+    return fresh ? fresh < 0 ? -1 : 0 : rn_fail(err, RN_EXIT_DATA, "a second photo for %s", rn_text_show(rn_text(w->path.data), room));
+}
+
+struct words {
+    char title[96], verdict[256], note[256];
+};
+
+/* What a network says of image i, beside its map. */
+static void describe(const struct work *w, const struct rn_viewer *v, size_t i, int64_t label, struct words *words, struct rn_draw_panel *panel)
+{
+    static const char *const kinds[] = { "feature", "attention", "Grad-CAM" };
+    const struct rn_head *model = v->model.head;
+    const struct rn_maps *maps = &v->maps;
+    size_t best = rn_viewer_best(v, i);
+    bool plain = rn_text_is(model->attention, "none"), gradcam = v->view.kind == RN_VIEW_GRADCAM;
+    const char *of = !gradcam ? v->view.layer : w->opts->class ? w->opts->class : model->classes.item[best].data;
+    snprintf(words->title, sizeof words->title, "%s%s%s", model->arch.data, plain ? "" : " ", plain ? "" : model->attention.data);
+    snprintf(words->verdict, sizeof words->verdict, "%.200s %.1f%%", model->classes.item[best].data,
+             100 * (double)v->probs[i * model->classes.count + best]);
+    snprintf(words->note, sizeof words->note, "%s: %s", kinds[v->view.kind], of);
+    panel->title = rn_text(words->title);
+    panel->verdict = rn_text(words->verdict);
+    panel->note = rn_text(words->note);
+    panel->wrong = label != RN_NIL && v->map[label] != (int64_t)best;
+    panel->map = (struct rn_draw_map){ maps->value + i * maps->h * maps->w, maps->h, maps->w, maps->first, maps->pitch, 0, 0 };
+    rn_draw_range(&panel->map);
+    panel->map.low = gradcam ? 0 : panel->map.low;
+}
+
+static int draw(struct work *w, size_t i, struct rn_text id, struct rn_text label_name, int64_t label, struct rn_err *err)
+{
+    struct words words[2];
+    struct rn_draw_panel panel[3] = { { .title = RN_TEXT("photo"), .verdict = label_name, .note = id } };
+    struct rn_image canvas = { 0 };
+    const uint8_t *pixels = rn_viewer_pixels(&w->viewer[0], i, err);
+    if (!pixels)
+        return -1;
+    for (size_t k = 0; k <= w->viewers; k++) {
+        panel[k].pixels = pixels;
+        panel[k].h = w->viewer[0].batch.h;
+        panel[k].w = w->viewer[0].batch.w;
+        panel[k].alpha = w->opts->alpha;
+        if (k)
+            describe(w, &w->viewer[k - 1], i, label, &words[k - 1], &panel[k]);
+    }
+    int rc = rn_draw_panels(&canvas, panel, w->viewers + 1, err) || rn_image_save_png(w->path.data, &canvas, err) ? -1 : 0;
+    rn_image_free(&canvas);
+    return rc;
+}
+
+static int text(struct work *w, struct rn_text text, const char *after, struct rn_err *err)
+{
+    return (text.data && rn_out_escaped(w->index, text, RN_ESCAPE_TSV, err)) || rn_out_write(w->index, after, strlen(after), err) ? -1 : 0;
+}
+
+/* The index's line; error: of a photo that there is no picture of, or nil. */
+static int row(struct work *w, size_t i, struct rn_text id, struct rn_text label, struct rn_text error, struct rn_err *err)
+{
+    if (text(w, id, "\t", err) || text(w, label, "\t", err))
+        return -1;
+    if (error.data)
+        return rn_out_printf(w->index, err, "error: ") || text(w, error, w->viewers > 1 ? "\t\t\t\t\n" : "\t\t\n", err) ? -1 : 0;
+    for (size_t k = 0; k < w->viewers; k++) {
+        const struct rn_texts *classes = &w->viewer[k].model.head->classes;
+        size_t best = rn_viewer_best(&w->viewer[k], i);
+        if (text(w, classes->item[best], "\t", err) ||
+            rn_out_printf(w->index, err, "%.9g\t", (double)w->viewer[k].probs[i * classes->count + best]))
+            return -1;
+    }
+    return text(w, rn_text(w->path.data + strlen(w->folder) + 1), "\n", err);
+}
+
+static int heat(struct work *w, const struct rn_record *record, const struct rn_head *head, struct rn_err *err)
+{
+    const struct rn_text nil = { 0 }, *classes = head->classes.item;
+    if (record->error.data) {
+        w->errors++;
+        return row(w, 0, record->id, record->label == RN_NIL ? nil : classes[record->label], record->error, err);
+    }
+    for (size_t k = 0; k < w->viewers; k++)
+        if (rn_viewer_look(&w->viewer[k], record, head, err))
+            return -1;
+    for (size_t i = 0; i < record->count; i++) {
+        int64_t label = record->labels[i];
+        struct rn_text name = label == RN_NIL ? nil : classes[label];
+        if (place(w, record->ids[i], err) || draw(w, i, record->ids[i], name, label, err) || row(w, i, record->ids[i], name, nil, err))
+            return -1;
+        w->photos++;
+        rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->photos, (double)w->photos / (rn_seconds() - w->progress.begun));
+    }
+    return 0;
+}
+
+static int segment(struct work *w, const struct rn_head *head, struct rn_err *err)
+{
+    struct rn_record record;
+    int rc;
+    for (size_t k = 0; k < w->viewers; k++)
+        if (rn_viewer_head(&w->viewer[k], head, err))
+            return -1;
+    while ((rc = rn_reader_record(w->reader, &record, err)) == 1)
+        if (heat(w, &record, head, err))
+            return -1;
+    return rc;
+}
+
+/* After the first head: what is refused before leaves nothing behind. */
+static int begin_index(struct work *w, struct rn_err *err)
+{
+    if (rn_file_mkdir(w->folder, err) || rn_file_below(&w->path, w->folder, RN_TEXT("index"), ".tsv", err) || rn_out_open(&w->index, w->path.data, err))
+        return -1;
+    return rn_out_printf(w->index, err, "id\tlabel\tprediction\tconfidence\t%spicture\n", w->viewers > 1 ? "prediction2\tconfidence2\t" : "");
+}
+
+static int work(struct work *w, const struct rn_args *args, struct rn_err *err)
+{
+    const struct opts *opts = w->opts;
+    const struct rn_head *head;
+    int rc;
+    if (rn_image_start(err) || rn_device_open(&w->dev, opts->device, (int)opts->jobs, err))
+        return -1;
+    for (; w->viewers < 2 && opts->model[w->viewers]; w->viewers++)
+        if (rn_viewer_open(&w->viewer[w->viewers], opts->model[w->viewers], w->dev, (enum rn_view_kind)opts->kind, opts->layer, opts->class, err))
+            return -1;
+    if (rn_reader_open(&w->reader, args->operand, args->operands, err))
+        return -1;
+    while ((rc = rn_reader_head(w->reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1)
+        if ((!w->index && begin_index(w, err)) || segment(w, head, err))
+            return -1;
+    struct rn_out *index = w->index;
+    if (rc)
+        return -1;
+    w->index = NULL; /* commit frees it in any case */
+    return rn_out_commit(index, err);
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    const struct opts *opts = options_;
+    struct work w = { .opts = opts, .folder = args->output, .progress = rn_progress_begin(args) };
+    if (!opts->model[0] || !w.folder || !*w.folder)
+        return rn_fail(err, RN_EXIT_USAGE, "-m MODEL and -o DIR are needed (see rn-heatmap --help)");
+    if (opts->layer && opts->kind == RN_VIEW_GRADCAM)
+        return rn_fail(err, RN_EXIT_USAGE, "--layer goes with --kind feature and attention: Grad-CAM is of the map after the last block");
+    if (opts->class && opts->kind != RN_VIEW_GRADCAM)
+        return rn_fail(err, RN_EXIT_USAGE, "--class goes with --kind gradcam");
+    int rc = work(&w, args, err);
+    rn_progress_end(&w.progress);
+    if (rc == 0 && w.errors && !args->quiet)
+        rn_note("%zu photos have no picture: they are error records (see %s/index.tsv)", w.errors, w.folder);
+    rn_out_discard(w.index);
+    rn_reader_close(w.reader);
+    for (size_t k = 0; k < 2; k++)
+        rn_viewer_close(&w.viewer[k]);
+    rn_device_close(w.dev);
+    rn_seen_free(&w.seen);
+    rn_buffer_free(&w.path);
+    return rc ? rc : w.errors ? RN_EXIT_NO : RN_EXIT_OK;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "rn-heatmap", .operands = "-m MODEL -o DIR [FILE...]", .summary = "draw over photos where a network looks",
+    .options = options, .size = sizeof(struct opts), .run = run, .folder = true,
+    .defaults = &(const struct opts){ .device = "cpu", .kind = RN_VIEW_GRADCAM, .alpha = 0.6 },
+    .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in grey a "
+             "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's colours; then DIR/index.tsv: "
+             "id, label, prediction, confidence (twice with --side-by-side), picture.\n\n"
+             "Kinds: gradcam, what speaks for a class (Grad-CAM of the map after the last block); feature, the mean of a "
+             "layer's absolute activations; attention, what an attention module lets through: its spatial gate, or where there is "
+             "none the share of the activations that is left by its channel gate.\n\n"
+             "--layer takes a layer's name (rn-show -l) or its beginning: layer3, layer4.1, att.\n\n"
+             "An id that leads out of DIR is refused. Error records are passed over; the exit code is then 1.",
+    .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-heatmap -m run/best.rn -o maps\n"
+                "rn-list photos/ | rn-batch --for ours.rn | rn-heatmap -m ours.rn --side-by-side plain.rn --kind feature -o maps",
+};

@@ -222,5 +222,5 @@ const struct rn_tool rn_tool = {
              "--layer takes a layer's name (rn-show -l) or its beginning: layer3, layer4.1, att.\n\n"
              "An id that leads out of DIR is refused. Error records are passed over; the exit code is then 1.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-heatmap -m run/best.rn -o maps\n"
-                "rn-list photos/ | rn-batch --for ours.rn | rn-heatmap -m ours.rn --side-by-side plain.rn --kind feature -o maps",
+                "rn-batch --for ours.rn all.rn | rn-heatmap -m ours.rn --side-by-side plain.rn --kind feature -o maps",
 };

@@ -42,45 +42,45 @@ damage() {
 }
 
 @test "samples" {
-    damage 100 all.rn rn-split -o new DAMAGED
-    damage 40 all.rn rn-split
-    damage 100 all.rn rn-pick split=train -o new
+    damage 60 all.rn rn-split -o new DAMAGED
+    damage 20 all.rn rn-split
+    damage 40 all.rn rn-pick split=train -o new
     damage 20 all.rn rn-pick --shard 1/2 -o new DAMAGED
-    damage 60 all.rn rn-show --tsv DAMAGED
+    damage 40 all.rn rn-show --tsv DAMAGED
     damage 30 all.rn rn-batch --size 16 -j 1 -k -q -o new DAMAGED
     damage 20 all.rn rn-batch --train --size 16 -j 1 -k -q
 }
 
 @test "images" {
-    damage 60 images.rn rn-batch --size 8 -j 1 -o new
-    damage 30 images.rn rn-batch --train --size 8 -j 1 -o new DAMAGED
-    damage 60 images.rn rn-pick -o new
-    damage 60 images.rn rn-show --npy image
+    damage 40 images.rn rn-batch --size 8 -j 1 -o new
+    damage 20 images.rn rn-batch --train --size 8 -j 1 -o new DAMAGED
+    damage 30 images.rn rn-pick -o new
+    damage 30 images.rn rn-show --npy image
 }
 
 @test "batches" {
-    damage 60 val.rn rn-pick -o new
-    damage 60 val.rn rn-show --json --values
-    damage 8 val.rn rn-predict -j 1 -m model/last.rn -o new
-    damage 4 val.rn rn-predict -j 1 -m model/last.rn --tsv DAMAGED
-    damage 8 once.rn rn-train -j 1 -o run
+    damage 50 val.rn rn-pick -o new
+    damage 50 val.rn rn-show --json --values
+    damage 6 val.rn rn-predict -j 1 -m model/last.rn -o new
+    damage 2 val.rn rn-predict -j 1 -m model/last.rn --tsv DAMAGED
+    damage 6 once.rn rn-train -j 1 -o run
     damage 2 val.rn rn-train -j 1 --val DAMAGED -o run once.rn
 }
 
 @test "predictions" {
-    damage 100 test.rn rn-score -o new
-    damage 60 test.rn rn-score --json --compare DAMAGED test.rn
-    damage 60 test.rn rn-pick -o new
-    damage 40 test.rn rn-show
+    damage 50 test.rn rn-score -o new
+    damage 30 test.rn rn-score --json --compare DAMAGED test.rn
+    damage 20 test.rn rn-pick -o new
+    damage 20 test.rn rn-show
 }
 
 @test "weights" {
-    damage 100 weights.rn rn-show
-    damage 60 weights.rn rn-show -l DAMAGED
-    damage 60 weights.rn rn-pick -o new
-    damage 8 weights.rn rn-train -j 1 --init DAMAGED -o run once.rn
-    damage 5 model/last.rn rn-predict -j 1 -m DAMAGED -o new val.rn
-    damage 3 model/last.rn rn-train -j 1 --resume DAMAGED -o run once.rn
+    damage 50 weights.rn rn-show
+    damage 30 weights.rn rn-show -l DAMAGED
+    damage 20 weights.rn rn-pick -o new
+    damage 4 weights.rn rn-train -j 1 --init DAMAGED -o run once.rn
+    damage 3 model/last.rn rn-predict -j 1 -m DAMAGED -o new val.rn
+    damage 2 model/last.rn rn-train -j 1 --resume DAMAGED -o run once.rn
 }
 
 @test "a stream of several segments, damaged in the last" {

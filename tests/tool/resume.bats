@@ -63,7 +63,7 @@ stopped() {
         how run
         rn-batch --train -j 1 "${batches[@]}" samples.rn 2>/dev/null | rn-train -j 1 "${options[@]}" --save-every $((try % 3)) >table 2>err &
         trainer=$!
-        delay=$(((RANDOM * 32768 + RANDOM) % longest / 2))
+        delay=$(((RANDOM * 32768 + RANDOM) % longest / 3))
         sleep $((delay / 1000)).$(printf %03d $((delay % 1000)))
         kill -9 $trainer 2>/dev/null || true
         rc=0; wait $trainer || rc=$?

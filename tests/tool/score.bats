@@ -186,7 +186,7 @@ END
     run rn-score --plot none.svg e.rn
     [ $status = 1 ]
     well_formed none.svg
-    run ! grep -qiE 'nan|inf' none.svg
+    if grep -qiE "nan|inf" none.svg; then false; fi
 }
 
 @test "plot: wrong names leave nothing behind" {

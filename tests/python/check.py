@@ -1,0 +1,231 @@
+"""check.py FOLDER -- exports of every kind of network, read by the packages that they are made for. Speaks TAP.
+
+The weights are random, but with running statistics that matter and layers whose sizes stay in bounds, so that a wrong
+node, a wrong order or a forgotten normalisation changes the probabilities by far more than the 1e-4 that is allowed."""
+import json
+import os
+import subprocess
+import sys
+
+import msgpack
+import msgpack_numpy
+import numpy as np
+import onnxruntime
+from safetensors.numpy import load_file, save_file
+
+CLASSES = ["glass", "paper", "cardboard", "plastic", "metal", "trash"]
+INPUT = {"size": 64, "resize": 64, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+CASES = [("resnet18", a) for a in ("none", "ours", "ours-spatial", "ours-channel", "ours-mul", "ours-max", "se", "cbam")] + [
+    ("resnet50", "ours"), ("resnet50", "cbam")]
+number = failed = 0
+
+
+def tool(*command, stdin=b""):
+    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise RuntimeError("%s: exit %d" % (" ".join(command), done.returncode))
+    return done.stdout
+
+
+def stream(data):
+    return list(msgpack.Unpacker(__import__("io").BytesIO(data), object_hook=msgpack_numpy.decode, max_buffer_size=2**31 - 1))
+
+
+def pack(*items):
+    return b"".join(msgpack.packb(item, default=msgpack_numpy.encode) for item in items)
+
+
+def verdict(name, problem):
+    global number, failed
+    number += 1
+    failed += problem is not None
+    print("%s %d - %s" % ("ok" if problem is None else "not ok", number, name), flush=True)
+    if problem is not None:
+        print("# %s" % problem)
+
+
+def case(name, function, *args):
+    try:
+        function(*args)
+        verdict(name, None)
+    except Exception as error:  # a failed check, or one that could not be made
+        verdict(name, repr(error))
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def batch(images):
+    n = len(images)
+    head = {"rn": "batches", "version": 1, "classes": [], "mode": "eval", "input": INPUT, "batch": n}
+    record = {"epoch": 0, "index": 0, "ids": ["%d" % i for i in range(n)], "labels": [None] * n, "images": images}
+    return pack(head, record, {"rn": "end", "records": 1})
+
+
+def make_model(arch, attention, rng):
+    """A model whose names and shapes are rn-train's and whose numbers are ours."""
+    head = {"rn": "batches", "version": 1, "classes": CLASSES, "mode": "train", "input": dict(INPUT, size=32), "batch": 2, "epoch": 0,
+            "seed": 1, "epochs": 1, "batches_per_epoch": 1}
+    record = {"epoch": 0, "index": 0, "ids": ["a", "b"], "labels": [0, 1], "images": rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)}
+    tool("rn-train", "-a", arch, "-t", attention, "-j", "2", "--overwrite", "-o", "run", stdin=pack(head, record, {"rn": "end", "records": 1}))
+    weights = {}
+    for item in stream(open("run/last.rn", "rb").read()):
+        if item.get("role") not in ("parameter", "buffer"):
+            continue
+        shape, name = item["value"].shape, item["name"]
+        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
+        value = rng.standard_normal(shape)
+        if name.endswith("running_var"):
+            value = rng.uniform(0.5, 2, shape)
+        elif len(shape) > 1:
+            value *= np.sqrt(2 / fan_in)
+        elif name.endswith("weight"):
+            value = rng.uniform(0.3, 0.9, shape)
+        else:
+            value *= 0.2
+        weights[name] = value.astype(np.float32)
+    save_file(weights, "made.safetensors")
+    tool("rn-import", "-a", arch, "-t", attention, "--strict", "--classes", ",".join(CLASSES), "made.safetensors", "-o", "model.rn")
+    # the input of an import is ImageNet's at 224 pixels: ours are smaller
+    items = stream(open("model.rn", "rb").read())
+    items[0]["input"] = INPUT
+    with open("model.rn", "wb") as file:
+        file.write(pack(*items[:-1], {"rn": "end", "records": len(items) - 2}))
+    return weights
+
+
+def same(found, weights, counters):
+    names = set(weights) | ({n.replace("running_var", "num_batches_tracked") for n in weights if n.endswith("running_var")} if counters else set())
+    check(set(found) == names, "names differ: %s" % (set(found) ^ names))
+    for name, value in weights.items():
+        check(found[name].dtype == np.float32 and found[name].shape == value.shape, "%s: type or shape" % name)
+        check(np.array_equal(found[name], value), "%s: values" % name)
+    for name in names - set(weights):
+        check(found[name].dtype == np.int64 and found[name].shape == () and found[name] == 0, "%s: not 0" % name)
+
+
+def check_safetensors(weights):
+    tool("rn-export", "model.rn", "-o", "model.safetensors")
+    same(load_file("model.safetensors"), weights, True)
+
+
+def check_npz(weights):
+    tool("rn-export", "model.rn", "-o", "model.npz")
+    with np.load("model.npz", allow_pickle=False) as archive:
+        check(archive.zip.testzip() is None, "a checksum")
+        same({name: archive[name] for name in archive.files}, weights, False)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def probabilities(images):
+    records = stream(tool("rn-predict", "-j", "2", "-m", "model.rn", stdin=batch(images)))
+    return np.array([r["probs"] for r in records if "probs" in r])
+
+
+def near(a, b, what):
+    check(a.shape == b.shape, "%s: shapes %s and %s" % (what, a.shape, b.shape))
+    worst = float(np.abs(a - b).max())
+    check(worst <= 1e-4, "%s differ by %g" % (what, worst))
+
+
+def check_onnx(rng):
+    tool("rn-export", "model.rn", "-o", "model.onnx")
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    about = session.get_modelmeta().custom_metadata_map
+    check(json.loads(about["classes"]) == CLASSES and about["size"] == "64", "the metadata")
+    mean, std = np.array(json.loads(about["mean"])), np.array(json.loads(about["std"]))
+    check([i.name for i in session.get_inputs()] == ["images"] and [o.name for o in session.get_outputs()] == ["probabilities"], "names")
+    for n, h, w in ((1, 64, 64), (3, 64, 64), (2, 96, 64)):
+        photos = rng.integers(0, 256, (n, h, w, 3), dtype=np.uint8)
+        x = ((photos / 255 - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
+        theirs = session.run(None, {"images": x})[0]
+        check(np.abs(theirs.sum(axis=1) - 1).max() < 1e-5, "probabilities do not sum to 1")
+        near(probabilities(np.ascontiguousarray(x)), theirs, "probabilities of %dx%dx%d" % (n, h, w))
+        if (h, w) == (64, 64):
+            near(probabilities(photos), theirs, "probabilities of pixels")
+    spread = float(np.abs(theirs - 1 / 6).max())
+    check(spread > 0.02, "a network that says nothing (%g): the test is blind" % spread)
+
+
+def check_torch(torch, rng):
+    """The original's ResNet-18 with its attention module, in PyTorch; `load_state_dict` is strict."""
+    nn = torch.nn
+
+    class Block(nn.Module):
+        def __init__(self, cin, c, stride):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(cin, c, 3, stride, 1, bias=False), nn.BatchNorm2d(c)
+            self.conv2, self.bn2 = nn.Conv2d(c, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c)
+            self.downsample = None if stride == 1 and cin == c else nn.Sequential(nn.Conv2d(cin, c, 1, stride, bias=False), nn.BatchNorm2d(c))
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+            return (y + (x if self.downsample is None else self.downsample(x))).relu()
+
+    class Gates(nn.Module):
+        def __init__(self, c):
+            super().__init__()
+            self.ChannelGate, self.SpatialGate = nn.Module(), nn.Module()
+            self.ChannelGate.mlp = nn.Sequential(nn.Linear(c, c // 16), nn.ReLU(), nn.Linear(c // 16, c))
+            self.SpatialGate.spatial = nn.Sequential(nn.Conv2d(c, 1, 7, padding=3))
+
+        def forward(self, x):
+            channel = self.ChannelGate.mlp(x.mean((2, 3))).sigmoid()[:, :, None, None]
+            return x * channel + x * self.SpatialGate.spatial(x).sigmoid()
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1, self.maxpool = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.MaxPool2d(3, 2, 1)
+            for i, (cin, c) in enumerate(((64, 64), (64, 128), (128, 256), (256, 512))):
+                setattr(self, "layer%d" % (i + 1), nn.Sequential(Block(cin, c, 2 if i else 1), Block(c, c, 1)))
+            self.att, self.final_fc = Gates(512), nn.Linear(512, 6)
+
+        def forward(self, x):
+            x = self.maxpool(self.bn1(self.conv1(x)).relu())
+            x = self.att(self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+            return self.final_fc(x.mean((2, 3)))
+
+    from safetensors.torch import load_file as load_torch
+
+    weights = make_model("resnet18", "ours", rng)
+    tool("rn-export", "model.rn", "-o", "model.safetensors")
+    net = Net().eval()
+    net.load_state_dict(load_torch("model.safetensors"))
+    x = rng.standard_normal((3, 3, 64, 64)).astype(np.float32)
+    with torch.no_grad():
+        logits = net(torch.from_numpy(x)).numpy()
+    near(probabilities(x), softmax(logits), "probabilities in PyTorch")
+    # and back: what torch.save makes of it, in both formats
+    checkpoint = {"epoch": 3, "arch": "resnet18_base", "state_dict": nn.DataParallel(net).state_dict(), "best_acc1": torch.tensor(93.0)}
+    for new in (True, False):
+        torch.save(checkpoint, "back.pth.tar", _use_new_zipfile_serialization=new)
+        found = {r["name"]: r["value"] for r in stream(tool("rn-import", "back.pth.tar")) if "name" in r}
+        same(found, weights, True)
+
+
+def main(folder):
+    os.chdir(folder)
+    rng = np.random.default_rng(8)
+    for arch, attention in CASES:
+        name = "%s %s" % (arch, attention)
+        weights = make_model(arch, attention, rng)
+        case("safetensors: " + name, check_safetensors, weights)
+        case("npz: " + name, check_npz, weights)
+        case("onnx: " + name, check_onnx, rng)
+    try:
+        import torch
+    except ImportError:
+        print("ok %d - PyTorch # skip not installed (RN_TORCH=1 installs it)" % (number + 1))
+    else:
+        case("PyTorch: strict load, the same probabilities, and back", check_torch, torch, rng)
+    return failed > 0
+
+
+sys.exit(main(sys.argv[1]))

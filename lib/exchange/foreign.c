@@ -84,6 +84,9 @@ int rn_foreign_open(struct rn_foreign *foreign, struct rn_text bytes, struct rn_
         rc = rn_torch_legacy_read(foreign, bytes, err);
     else if (bytes.length >= 9 && bytes.data[8] == '{')
         rc = rn_safetensors_read(foreign, bytes, err);
+    else if (bytes.length > 512 && !memcmp(bytes.data + 257, "ustar", 5))
+        rc = rn_fail(err, RN_EXIT_DATA, "a tar archive, as the first versions of PyTorch wrote it: torch.load and torch.save "
+                                        "make a zip archive of it");
     else
         rc = rn_fail(err, RN_EXIT_DATA, "neither a file of PyTorch nor safetensors");
     if (rc == 0)

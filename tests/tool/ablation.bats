@@ -48,7 +48,7 @@ setup() {
 @test "fetch-weights checks and refuses" {
     command -v curl || skip "curl is not here"
     mkdir -p served got
-    head -c 200000 /dev/zero > served/resnet18-5c106cde.pth
+    head -c 200000 /dev/zero > served/resnet18-f37072fd.pth
     RN_WEIGHTS_URL="file://$PWD/served" fails 3 'refused' "$root/data/fetch-weights" resnet18 got/
     [ -z "$(ls got)" ]
     RN_WEIGHTS_URL="file://$PWD/nowhere" fails 4 'the download broke' "$root/data/fetch-weights" resnet18 got/

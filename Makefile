@@ -101,6 +101,7 @@ table1 table2 table3 table4: table%: all
 	    $(SSHLOGIN:%=-S % --wd $(CURDIR)) --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
 	pipelines/tables $(OUT) $*
 tables: table1 table2 table3 table4
+	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4
 
 BIN  = $(DESTDIR)$(PREFIX)/bin
 MAN  = $(DESTDIR)$(PREFIX)/share/man

@@ -1,0 +1,96 @@
+# pipelines/report and the page of pipelines/tables: self-contained pages, their figures, their pictures; in a browser where one is.
+load common
+
+# self_contained PAGE: well-formed, no scripts, nothing from elsewhere
+self_contained() {
+    sed 1d "$1" > body.xml
+    well_formed body.xml
+    if grep -qiE '<script|javascript:|@import' "$1"; then echo "a script"; return 1; fi
+    if grep -oE '(src|href)="[^"]{0,40}' "$1" | grep -vE '="data:'; then return 1; fi
+    if grep -oE 'url\([^)]{0,40}' "$1"; then return 1; fi
+}
+
+# quiet_in_browser PAGE: Chromium draws it and has nothing to say
+quiet_in_browser() {
+    local browser
+    browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || return 0
+    timeout 60 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --enable-logging=stderr \
+        --window-size=390,3000 --screenshot="$PWD/page.png" "file://$(realpath "$1")" 2> browser.log
+    if grep CONSOLE browser.log; then return 1; fi
+    [ "$(stat -c %s page.png)" -gt 10000 ]
+}
+
+# run_folder: a run of pipelines/train on a few drawn photos, made to have a mistake in its test predictions
+run_folder() {
+    draw photos 6 3
+    "$TOP/pipelines/train" photos -o 'r <1>' --size 32 -e 3 -b 5 --lr 0.01 > /dev/null 2>&1
+}
+
+@test "report: one page with curves, score, mistakes as pictures, commands" {
+    run_folder
+    "$TOP/pipelines/report" 'r <1>'
+    page='r <1>/report.html'
+    self_contained "$page"
+    grep -q '<h1>r &lt;1&gt;</h1>' "$page"
+    grep -q '<h2>Training: 3 epochs, ' "$page"
+    acc=$(rn-score --json 'r <1>/test.rn' | jq '.acc1 * 100 | round / 100')
+    grep -qF "<span class=\"big\">$(printf %.2f "$acc") %</span>" "$page"
+    # four charts; each validation loss of the log is a point
+    [ "$(grep -c '<svg viewBox="0 0 360 200"' "$page")" = 4 ]
+    cut -f 5 'r <1>/log.tsv' | sed 1d | while read -r loss; do grep -qF ": $loss</title>" "$page"; done
+    # the mistakes: as many pictures as there are mistakes (12 at most), the surest first
+    wrong=$(rn-score --json 'r <1>/test.rn' | jq '.n - ([.confusion as $c | range($c | length) | $c[.][.]] | add) | if . > 12 then 12 else . end')
+    [ "$wrong" -gt 0 ]
+    [ "$(grep -c 'taken for <b>' "$page")" = "$wrong" ]
+    [ "$(grep -o 'src="data:image/png;base64,' "$page" | wc -l)" = "$wrong" ]
+    grep -oE 'taken for <b>[^(]*\([0-9.]+' "$page" | grep -oE '[0-9.]+$' > sure
+    cmp sure <(sort -rg sure)
+    # each picture is the PNG that rn-heatmap makes
+    id=$(grep -oE '<figcaption>[a-z]+/[a-z0-9]+\.jpg' "$page" | head -n 1 | cut -d'>' -f 2)
+    rn-pick "id=$id" 'r <1>/all.rn' | rn-batch --for 'r <1>/best.rn' | rn-heatmap -m 'r <1>/best.rn' -o maps
+    grep -oE 'src="data:image/png;base64,[^"]*' "$page" | head -n 1 | cut -d, -f 2 | base64 -d | cmp - "maps/$id.png"
+    grep -qE 'rn-train .*--lr=0.01' "$page"
+    grep -q 'rn-batch --batch=5 --epochs=3 --size=32 --train' "$page"
+    quiet_in_browser "$page"
+}
+
+@test "report: a run without validation, predictions or photos has what there is" {
+    lab l
+    mkdir bare && cp l/model/last.rn l/model/log.tsv bare
+    "$TOP/pipelines/report" bare -o bare.html --title 'A & B'
+    self_contained bare.html
+    grep -q '<h1>A &amp; B</h1>' bare.html
+    if grep -q 'class="big"' bare.html; then false; fi
+    cp l/test.rn l/all.rn bare && rm -r l/photos
+    "$TOP/pipelines/report" bare -o bare.html
+    self_contained bare.html
+    [ "$(grep -c 'cannot be read any more' bare.html)" = "$(grep -c 'taken for <b>' bare.html)" ]
+}
+
+@test "report: wrong usage leaves nothing behind" {
+    run "$TOP/pipelines/report"
+    [ $status = 2 ]
+    run "$TOP/pipelines/report" missing
+    [ $status = 4 ] && [[ $output == *"missing: there is no log.tsv"* ]]
+    mkdir r && echo x > r/log.tsv && cp r/log.tsv r/last.rn
+    run "$TOP/pipelines/report" r
+    [ $status != 0 ] && [ "$(ls r)" = $'last.rn\nlog.tsv' ]
+}
+
+@test "tables --html: the four tables, intervals drawn where ours are" {
+    mkdir -p a/resnet18/1 a/resnet18/2
+    lab l
+    for seed in 1 2; do
+        printf '{"n": 431, "acc1": 9%s.0}\n' $seed > a/resnet18/$seed/score.json
+        cp l/model/log.tsv a/resnet18/$seed && cp l/model/last.rn a/resnet18/$seed/best.rn
+    done
+    "$TOP/pipelines/tables" --html t.html a 1 2 3 4
+    self_contained t.html
+    [ "$(grep -c '^<h2>Table [1-4]: ' t.html)" = 4 ]
+    [ "$(grep -c '<svg class="i"' t.html)" = "$(grep -v '^#' "$TOP/data/ablation.tsv" | cut -f 2 | tr , '\n' | wc -l)" ]
+    [ "$(grep -c '<circle' t.html)" = 2 ]   # resnet18 is in tables 1 and 3
+    # 91.5 % of 862, as the text says too
+    "$TOP/pipelines/tables" a 1 | grep -qE '^ResNet-18 +90.02 +[0-9.]+ +91.50 +89.45 to 93.18 '
+    grep -q '<td>91.50</td><td>89.45 to 93.18</td>' t.html
+    quiet_in_browser t.html
+}

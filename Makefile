@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 B       ?= build
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
-RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -pthread $(WARN) $(EXTRA)
+RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
 PACKAGES := vips libxxhash libjpeg jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
@@ -103,6 +103,13 @@ table1 table2 table3 table4: table%: all
 tables: table1 table2 table3 table4
 	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4
 
+# What tests/bench/augment.c is compared with; from then on `make bench` runs both.
+bench-python: bench-environment
+	@BUILD=$(abspath $(B)) $(B)/bench/augment
+bench-environment: $(B)/bench/augment
+	test -x $(B)/python/bin/python || python3 -m venv $(B)/python
+	$(B)/python/bin/pip install -q 'albumentations==1.3.1' 'opencv-python-headless==4.11.0.86' 'numpy==1.26.4'
+
 BIN  = $(DESTDIR)$(PREFIX)/bin
 MAN  = $(DESTDIR)$(PREFIX)/share/man
 SHARE = $(DESTDIR)$(PREFIX)/share/recyclenet
@@ -126,7 +133,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all check check-full check-python fuzz demo bench table1 table2 table3 table4 tables install uninstall clean
+.PHONY: all check check-full check-python fuzz demo bench bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

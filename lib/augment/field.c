@@ -31,29 +31,41 @@ static double *make_kernel(size_t *radius, double sigma, struct rn_err *err)
     return kernel;
 }
 
-RN_PLAIN add_scaled_plain(double *y, const double *x, double scale, size_t n)
+RN_PLAIN smooth_down_plain(double *restrict y, const double *restrict x, size_t height, size_t width, const double *kernel, size_t radius)
 {
-    for (size_t i = 0; i < n; i++)
-        y[i] += x[i] * scale;
+    for (size_t i = 0; i < height; i++) {
+        double *row = y + i * width;
+        for (size_t j = 0; j < width; j++)
+            row[j] = 0;
+        for (size_t k = 0; k <= 2 * radius; k++) {
+            const double *from = x + symmetric((long)(i + k) - (long)radius, (long)height) * width;
+            double weight = kernel[k];
+            for (size_t j = 0; j < width; j++)
+                row[j] += from[j] * weight;
+        }
+    }
 }
-RN_WIDE(add_scaled, (double *y, const double *x, double scale, size_t n), (y, x, scale, n))
+RN_WIDE(smooth_down, (double *restrict y, const double *restrict x, size_t height, size_t width, const double *kernel, size_t radius),
+        (y, x, height, width, kernel, radius))
 
-static void smooth_down(double *y, const double *x, size_t height, size_t width, const double *kernel, size_t radius)
+/* line: one row, continued by radius on both sides. */
+RN_PLAIN smooth_across_plain(double *restrict y, const double *restrict line, size_t width, const double *kernel, size_t radius)
 {
-    memset(y, 0, height * width * sizeof *y);
-    for (size_t i = 0; i < height; i++)
-        for (size_t k = 0; k <= 2 * radius; k++)
-            add_scaled(y + i * width, x + symmetric((long)(i + k) - (long)radius, (long)height) * width, kernel[k], width);
+    for (size_t j = 0; j < width; j++)
+        y[j] = 0;
+    for (size_t k = 0; k <= 2 * radius; k++) {
+        double weight = kernel[k];
+        for (size_t j = 0; j < width; j++)
+            y[j] += line[j + k] * weight;
+    }
 }
+RN_WIDE(smooth_across, (double *restrict y, const double *restrict line, size_t width, const double *kernel, size_t radius),
+        (y, line, width, kernel, radius))
 
-/* line: room for width + 2 radius. */
-static void smooth_across(double *y, const double *x, double *line, size_t width, const double *kernel, size_t radius)
+static void extend(double *line, const double *x, size_t width, size_t radius)
 {
     for (size_t j = 0; j < width + 2 * radius; j++)
         line[j] = x[symmetric((long)j - (long)radius, (long)width)];
-    memset(y, 0, width * sizeof *y);
-    for (size_t k = 0; k <= 2 * radius; k++)
-        add_scaled(y, line + k, kernel[k], width);
 }
 
 int rn_field_smooth(double *field, size_t height, size_t width, double sigma_down, double sigma_across, struct rn_err *err)
@@ -64,8 +76,10 @@ int rn_field_smooth(double *field, size_t height, size_t width, double sigma_dow
     double *line = between ? rn_calloc(width + 2 * across, sizeof *line, err) : NULL;
     if (line) {
         smooth_down(between, field, height, width, kernel_down, down);
-        for (size_t i = 0; i < height; i++)
-            smooth_across(field + i * width, between + i * width, line, width, kernel_across, across);
+        for (size_t i = 0; i < height; i++) {
+            extend(line, between + i * width, width, across);
+            smooth_across(field + i * width, line, width, kernel_across, across);
+        }
     }
     int rc = line ? 0 : -1;
     free(kernel_down);
@@ -106,15 +120,13 @@ struct moves {
     double down, across; /* cells a pixel */
 };
 
-static double at(const double *d, const struct moves *f, size_t y, size_t x)
+/* Cell and weight of the next one, for pixel i of a row or column; both ends are clamped. */
+static size_t cell(size_t i, double scale, size_t cells, double *weight)
 {
-    double v = fmin(fmax(((double)y + 0.5) * f->down - 0.5, 0), (double)f->rows - 1);
-    double u = fmin(fmax(((double)x + 0.5) * f->across - 0.5, 0), (double)f->columns - 1);
-    size_t i = (size_t)v, j = (size_t)u, below = i + 1 < f->rows ? f->columns : 0, right = j + 1 < f->columns;
-    const double *p = d + i * f->columns + j;
-    v -= (double)i;
-    u -= (double)j;
-    return (p[0] * (1 - u) + p[right] * u) * (1 - v) + (p[below] * (1 - u) + p[below + right] * u) * v;
+    double at = fmin(fmax(((double)i + 0.5) * scale - 0.5, 0), (double)cells - 1);
+    size_t k = (size_t)at < cells - 1 ? (size_t)at : cells > 1 ? cells - 2 : 0;
+    *weight = at - (double)k;
+    return k;
 }
 
 /* Maps are float32, and an overlarge displacement stays far outside. */
@@ -124,23 +136,40 @@ static int32_t fixed(double v)
     return s > 1e9f ? 1000000000 : s < -1e9f ? -1000000000 : (int32_t)lrintf(s);
 }
 
-static void field_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
+static void fine_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
 {
     const struct moves *f = context;
-    bool fine = f->down == 1 && f->across == 1;
     for (size_t i = 0; i < n; i++) {
         size_t x = first + i;
-        sx[i] = fixed((double)x + (fine ? f->dx[y * f->columns + x] : at(f->dx, f, y, x)));
-        sy[i] = fixed((double)y + (fine ? f->dy[y * f->columns + x] : at(f->dy, f, y, x)));
+        sx[i] = fixed((double)x + f->dx[y * f->columns + x]);
+        sy[i] = fixed((double)y + f->dy[y * f->columns + x]);
+    }
+}
+
+static double between(const double *d, size_t below, size_t right, double down, double across)
+{
+    return (d[0] * (1 - across) + d[right] * across) * (1 - down) + (d[below] * (1 - across) + d[below + right] * across) * down;
+}
+
+static void coarse_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
+{
+    const struct moves *f = context;
+    double down, across;
+    size_t top = cell(y, f->down, f->rows, &down) * f->columns, below = f->rows > 1 ? f->columns : 0, right = f->columns > 1;
+    for (size_t i = 0; i < n; i++) {
+        size_t x = first + i, at = top + cell(x, f->across, f->columns, &across);
+        sx[i] = fixed((double)x + between(f->dx + at, below, right, down, across));
+        sy[i] = fixed((double)y + between(f->dy + at, below, right, down, across));
     }
 }
 
 int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, struct rn_err *err)
 {
     struct moves f = { dx, dy, rows, columns, (double)rows / (double)x->height, (double)columns / (double)x->width };
+    rn_warp_row *row = rows == x->height && columns == x->width ? fine_row : coarse_row;
     double most = 0;
     for (size_t i = 0; i < rows * columns; i++)
         most = fmax(most, fmax(fabs(dx[i]), fabs(dy[i])));
     /* a remap in steps of 1/32 pixel, half to even, moves nothing by that much */
-    return most <= 1.0 / 64 ? 0 : rn_warp(x, field_row, &f, err);
+    return most <= 1.0 / 64 ? 0 : rn_warp(x, row, &f, err);
 }

@@ -48,7 +48,7 @@ void *rn_padded(struct rn_canvas *x, size_t margin, bool replicate, size_t *stri
 
 /* ---- sums of rows ---- */
 
-RN_PLAIN mean3_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n)
+RN_PLAIN mean3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n + 6; i++)
         sum[i] = (uint16_t)(x[i] + x[i + stride] + x[i + 2 * stride]);
@@ -56,9 +56,9 @@ RN_PLAIN mean3_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride,
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint32_t)(uint16_t)(sum[i] + sum[i + 3] + sum[i + 6] + 4) * 7282u >> 16);
 }
-RN_WIDE(mean3, (uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n), (y, sum, x, stride, n))
+RN_WIDE(mean3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
 
-RN_PLAIN sum_rows_plain(uint32_t *sum, const uint8_t *x, size_t stride, const uint16_t *kernel, size_t k, size_t n)
+RN_PLAIN sum_rows_plain(uint32_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = 0;
@@ -66,10 +66,10 @@ RN_PLAIN sum_rows_plain(uint32_t *sum, const uint8_t *x, size_t stride, const ui
         for (size_t i = 0; i < n; i++)
             sum[i] += (uint32_t)x[i + r * stride] * kernel[r];
 }
-RN_WIDE(sum_rows, (uint32_t *sum, const uint8_t *x, size_t stride, const uint16_t *kernel, size_t k, size_t n),
+RN_WIDE(sum_rows, (uint32_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
         (sum, x, stride, kernel, k, n))
 
-RN_PLAIN sum_columns_plain(uint32_t *total, const uint32_t *sum, const uint16_t *kernel, size_t k, size_t n)
+RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint32_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         total[i] = 0;
@@ -77,24 +77,24 @@ RN_PLAIN sum_columns_plain(uint32_t *total, const uint32_t *sum, const uint16_t 
         for (size_t i = 0; i < n; i++)
             total[i] += sum[i + 3 * r] * kernel[r];
 }
-RN_WIDE(sum_columns, (uint32_t *total, const uint32_t *sum, const uint16_t *kernel, size_t k, size_t n), (total, sum, kernel, k, n))
+RN_WIDE(sum_columns, (uint32_t *restrict total, const uint32_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n), (total, sum, kernel, k, n))
 
-RN_PLAIN shift_down_plain(uint8_t *y, const uint32_t *total, int shift, size_t n)
+RN_PLAIN shift_down_plain(uint8_t *restrict y, const uint32_t *restrict total, int shift, size_t n)
 {
     uint32_t half = 1u << shift >> 1;
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((total[i] + half) >> shift);
 }
-RN_WIDE(shift_down, (uint8_t *y, const uint32_t *total, int shift, size_t n), (y, total, shift, n))
+RN_WIDE(shift_down, (uint8_t *restrict y, const uint32_t *restrict total, int shift, size_t n), (y, total, shift, n))
 
 /* Rounded quotients by a float32 reciprocal: sums are far below 2^23, and an odd divisor has no ties. */
-RN_PLAIN divide_plain(uint8_t *y, const uint32_t *total, uint32_t divisor, size_t n)
+RN_PLAIN divide_plain(uint8_t *restrict y, const uint32_t *restrict total, uint32_t divisor, size_t n)
 {
     float scale = 1 / (float)divisor;
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)(int32_t)((float)(int32_t)total[i] * scale + 0.5f);
 }
-RN_WIDE(divide, (uint8_t *y, const uint32_t *total, uint32_t divisor, size_t n), (y, total, divisor, n))
+RN_WIDE(divide, (uint8_t *restrict y, const uint32_t *restrict total, uint32_t divisor, size_t n), (y, total, divisor, n))
 
 /* A separable kernel of whole numbers; the sum is divided by 2^shift, or by `divisor` when that is not 0. */
 static int separable(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, uint32_t divisor, struct rn_err *err)
@@ -141,14 +141,14 @@ int rn_box_blur(struct rn_canvas *x, size_t k, struct rn_err *err)
     return k == 3 ? blur3(x, err) : separable(x, ones, k, 0, (uint32_t)(k * k), err);
 }
 
-RN_PLAIN smooth3_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n)
+RN_PLAIN smooth3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n + 6; i++)
         sum[i] = (uint16_t)(x[i] + 2 * x[i + stride] + x[i + 2 * stride]);
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint16_t)(sum[i] + 2 * sum[i + 3] + sum[i + 6] + 8) >> 4);
 }
-RN_WIDE(smooth3, (uint8_t *y, uint16_t *sum, const uint8_t *x, size_t stride, size_t n), (y, sum, x, stride, n))
+RN_WIDE(smooth3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
 
 int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, struct rn_err *err)
 {
@@ -169,7 +169,7 @@ int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, 
 
 /* ---- means over a mask ---- */
 
-RN_PLAIN mean_taps_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, const size_t *tap, size_t taps, size_t n)
+RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = x[i + tap[0]];
@@ -181,25 +181,25 @@ RN_PLAIN mean_taps_plain(uint8_t *y, uint16_t *sum, const uint8_t *x, const size
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)(int32_t)((float)(int32_t)sum[i] * scale + 12582912.0f - 12582912.0f);
 }
-RN_WIDE(mean_taps, (uint8_t *y, uint16_t *sum, const uint8_t *x, const size_t *tap, size_t taps, size_t n), (y, sum, x, tap, taps, n))
+RN_WIDE(mean_taps, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n), (y, sum, x, tap, taps, n))
 
 /* Two pixels: (a + b) / 2 half to even, without leaving 16 bits. */
-RN_PLAIN mean_two_plain(uint8_t *y, const uint8_t *a, const uint8_t *b, size_t n)
+RN_PLAIN mean_two_plain(uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         uint16_t sum = (uint16_t)(a[i] + b[i]);
         y[i] = (uint8_t)((uint16_t)(sum + (sum >> 1 & 1)) >> 1);
     }
 }
-RN_WIDE(mean_two, (uint8_t *y, const uint8_t *a, const uint8_t *b, size_t n), (y, a, b, n))
+RN_WIDE(mean_two, (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, size_t n), (y, a, b, n))
 
 /* Three: to the nearest, there are no ties. */
-RN_PLAIN mean_three_plain(uint8_t *y, const uint8_t *a, const uint8_t *b, const uint8_t *c, size_t n)
+RN_PLAIN mean_three_plain(uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint32_t)(uint16_t)(a[i] + b[i] + c[i] + 1) * 21846u >> 16);
 }
-RN_WIDE(mean_three, (uint8_t *y, const uint8_t *a, const uint8_t *b, const uint8_t *c, size_t n), (y, a, b, c, n))
+RN_WIDE(mean_three, (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n), (y, a, b, c, n))
 
 int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err)
 {
@@ -232,7 +232,7 @@ int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err
 #define HIGHER(a, b) ((a) > (b) ? (a) : (b))
 
 /* Columns sorted first: the median is that of the largest low, the median middle and the smallest high of three columns. */
-RN_PLAIN median3_plain(uint8_t *y, uint8_t *low, uint8_t *middle, uint8_t *high, const uint8_t *x, size_t stride, size_t n)
+RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n + 6; i++) {
         uint8_t a = x[i], b = x[i + stride], c = x[i + 2 * stride];
@@ -253,13 +253,13 @@ RN_PLAIN median3_plain(uint8_t *y, uint8_t *low, uint8_t *middle, uint8_t *high,
         y[i] = HIGHER(l, m);
     }
 }
-RN_WIDE(median3, (uint8_t *y, uint8_t *low, uint8_t *middle, uint8_t *high, const uint8_t *x, size_t stride, size_t n),
+RN_WIDE(median3, (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n),
         (y, low, middle, high, x, stride, n))
 
 enum { LANES = 64 };
 
 /* The median's bits from the highest down: a bit is set when at most half of the values lie below what that gives. */
-RN_PLAIN median_bits_plain(uint8_t *y, const uint8_t *x, size_t stride, size_t k)
+RN_PLAIN median_bits_plain(uint8_t *restrict y, const uint8_t *restrict x, size_t stride, size_t k)
 {
     uint8_t found[LANES] = { 0 };
     for (int bit = 7; bit >= 0; bit--) {
@@ -275,7 +275,7 @@ RN_PLAIN median_bits_plain(uint8_t *y, const uint8_t *x, size_t stride, size_t k
     }
     memcpy(y, found, LANES);
 }
-RN_WIDE(median_bits, (uint8_t *y, const uint8_t *x, size_t stride, size_t k), (y, x, stride, k))
+RN_WIDE(median_bits, (uint8_t *restrict y, const uint8_t *restrict x, size_t stride, size_t k), (y, x, stride, k))
 
 int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err)
 {

@@ -9,51 +9,66 @@ static inline uint8_t nearest(float v)
     return (uint8_t)(int32_t)(v + 12582912.0f - 12582912.0f);
 }
 
-RN_PLAIN to_hls_plain(uint8_t *y, const uint8_t *x, size_t n)
+/* RN_LANES pixels, in place: r, g, b become h, l, s. */
+RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z)
 {
-    for (size_t i = 0; i < n; i++) {
-        float r = (float)x[3 * i] * (1.0f / 255.0f), g = (float)x[3 * i + 1] * (1.0f / 255.0f), b = (float)x[3 * i + 2] * (1.0f / 255.0f);
+    for (size_t i = 0; i < RN_LANES; i++) {
+        float r = (float)x[i] * (1.0f / 255.0f), g = (float)y[i] * (1.0f / 255.0f), b = (float)z[i] * (1.0f / 255.0f);
         float high = r > g ? r : g, low = r < g ? r : g;
         high = high > b ? high : b;
         low = low < b ? low : b;
         float d = high - low, sum = high + low, l = sum * 0.5f;
         bool grey = !(d > FLT_EPSILON);
-        float s = d / (l < 0.5f ? (grey ? 1 : sum) : (grey ? 1 : 2 - high - low));
-        float scale = 60.0f / (grey ? 1 : d);
-        float h = high == r ? (g - b) * scale : high == g ? (b - r) * scale + 120.0f : (r - g) * scale + 240.0f;
+        float range = l < 0.5f ? sum : 2 - high - low, s = d / (grey ? 1 : range), scale = 60.0f / (grey ? 1 : d);
+        float by_green = (b - r) * scale + 120.0f, by_blue = (r - g) * scale + 240.0f, by_red = (g - b) * scale;
+        float h = high == r ? by_red : high == g ? by_green : by_blue;
         h = h < 0 ? h + 360.0f : h;
-        y[3 * i] = nearest(grey ? 0 : h * 0.5f);
-        y[3 * i + 1] = nearest(l * 255.0f);
-        y[3 * i + 2] = nearest(grey ? 0 : s * 255.0f);
+        x[i] = nearest(grey ? 0 : h * 0.5f);
+        y[i] = nearest(l * 255.0f);
+        z[i] = nearest(grey ? 0 : s * 255.0f);
     }
 }
-RN_WIDE(to_hls, (uint8_t *y, const uint8_t *x, size_t n), (y, x, n))
+RN_WIDE(to_hls, (uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z), (x, y, z))
+
+RN_PLAIN from_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z)
+{
+    for (size_t i = 0; i < RN_LANES; i++) {
+        float h = (float)x[i] * (6.0f / 180.0f), l = (float)y[i] * (1.0f / 255.0f), s = (float)z[i] * (1.0f / 255.0f);
+        float dark = l * (1 + s), light = l + s - l * s, p2 = l <= 0.5f ? dark : light, p1 = 2 * l - p2;
+        int32_t k = (int32_t)h;
+        float f = h - (float)k;
+        k = k >= 6 ? k - 6 : k;
+        float down = p1 + (p2 - p1) * (1 - f), up = p1 + (p2 - p1) * f;
+        /* of the four values one, times 1, and the others times 0: compilers make no vectors of a chain of conditions */
+        float s0 = (float)(k == 0), s1 = (float)(k == 1), s2 = (float)(k == 2), s3 = (float)(k == 3), s4 = (float)(k == 4), s5 = (float)(k == 5);
+        float r = p2 * (s0 + s5) + down * s1 + p1 * (s2 + s3) + up * s4;
+        float g = p2 * (s1 + s2) + down * s3 + p1 * (s4 + s5) + up * s0;
+        float b = p2 * (s3 + s4) + down * s5 + p1 * (s0 + s1) + up * s2;
+        x[i] = nearest(r * 255);
+        y[i] = nearest(g * 255);
+        z[i] = nearest(b * 255);
+    }
+}
+RN_WIDE(from_hls, (uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z), (x, y, z))
 
 void rn_rgb_to_hls(uint8_t *y, const uint8_t *x, size_t n)
 {
-    to_hls(y, x, n);
-}
-
-RN_PLAIN from_hls_plain(uint8_t *y, const uint8_t *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float h = (float)x[3 * i] * (6.0f / 180.0f), l = (float)x[3 * i + 1] * (1.0f / 255.0f), s = (float)x[3 * i + 2] * (1.0f / 255.0f);
-        float p2 = l <= 0.5f ? l * (1 + s) : l + s - l * s, p1 = 2 * l - p2;
-        int32_t k = (int32_t)h;
-        float f = h - (float)k;
-        k = k >= 6 ? k % 6 : k;
-        float down = p1 + (p2 - p1) * (1 - f), up = p1 + (p2 - p1) * f;
-        float r = k == 0 || k == 5 ? p2 : k == 1 ? down : k == 4 ? up : p1;
-        float g = k == 1 || k == 2 ? p2 : k == 0 ? up : k == 3 ? down : p1;
-        float b = k == 3 || k == 4 ? p2 : k == 2 ? up : k == 5 ? down : p1;
-        y[3 * i] = nearest(r * 255);
-        y[3 * i + 1] = nearest(g * 255);
-        y[3 * i + 2] = nearest(b * 255);
+    uint8_t r[RN_LANES] = { 0 }, g[RN_LANES] = { 0 }, b[RN_LANES] = { 0 };
+    for (size_t i = 0; i < n; i += RN_LANES) {
+        size_t count = n - i < RN_LANES ? n - i : RN_LANES;
+        rn_planes_split(r, g, b, x + 3 * i, count);
+        to_hls(r, g, b);
+        rn_planes_join(y + 3 * i, r, g, b, count);
     }
 }
-RN_WIDE(from_hls, (uint8_t *y, const uint8_t *x, size_t n), (y, x, n))
 
 void rn_hls_to_rgb(uint8_t *y, const uint8_t *x, size_t n)
 {
-    from_hls(y, x, n);
+    uint8_t h[RN_LANES] = { 0 }, l[RN_LANES] = { 0 }, s[RN_LANES] = { 0 };
+    for (size_t i = 0; i < n; i += RN_LANES) {
+        size_t count = n - i < RN_LANES ? n - i : RN_LANES;
+        rn_planes_split(h, l, s, x + 3 * i, count);
+        from_hls(h, l, s);
+        rn_planes_join(y + 3 * i, h, l, s, count);
+    }
 }

@@ -6,9 +6,13 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "augment/private.h"
 
-enum { LOWEST = -256, VALUES = 512, CELLS = 4096, BLOCKS = 16, SAMPLES = BLOCKS * 8, MIXED = INT16_MIN };
+enum { LOWEST = -256, VALUES = 512, CELLS = 4096, BLOCKS = RN_NOISE_BLOCKS, SAMPLES = BLOCKS * 8, MIXED = INT16_MIN };
 
 struct floors {
     uint64_t bound[VALUES + 1]; /* 2^48 times the chance of a value below LOWEST + i */
@@ -30,32 +34,53 @@ static void make_floors(struct floors *f, double mean, double sigma)
     }
 }
 
-/* BLOCKS counters at once: the first is `first`. word: one after the other, 4 BLOCKS of them. */
-RN_PLAIN philox_plain(uint32_t *word, const uint32_t key[2], uint32_t first)
+static void philox_portable(uint32_t *word, const uint32_t key[2], uint32_t first)
 {
-    uint32_t c0[BLOCKS], c1[BLOCKS], c2[BLOCKS], c3[BLOCKS], k0 = key[0], k1 = key[1];
     for (uint32_t i = 0; i < BLOCKS; i++) {
-        c0[i] = first + i;
-        c1[i] = c2[i] = c3[i] = 0;
+        uint32_t out[4], counter[4] = { first + i, 0, 0, 0 };
+        rn_philox(key, counter, out);
+        for (int w = 0; w < 4; w++)
+            word[w * BLOCKS + i] = out[w];
     }
+}
+
+#if defined(__x86_64__)
+/* Eight counters in 64-bit lanes of two registers, even and odd ones. What is above 32 bits counts for nothing. */
+__attribute__((target("avx2"))) static void philox_eight(uint32_t *word, const uint32_t key[2], uint32_t first)
+{
+    const __m256i m0 = _mm256_set1_epi64x(0xD2511F53), m1 = _mm256_set1_epi64x(0xCD9E8D57);
+    __m256i even = _mm256_add_epi64(_mm256_set1_epi64x(first), _mm256_setr_epi64x(0, 2, 4, 6)), zero = _mm256_setzero_si256();
+    __m256i c[4][2] = { { even, _mm256_add_epi64(even, _mm256_set1_epi64x(1)) }, { zero, zero }, { zero, zero }, { zero, zero } };
+    uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < BLOCKS; i++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
-            uint32_t old1 = c1[i], old3 = c3[i];
-            c0[i] = (uint32_t)(p1 >> 32) ^ old1 ^ k0;
-            c1[i] = (uint32_t)p1;
-            c2[i] = (uint32_t)(p0 >> 32) ^ old3 ^ k1;
-            c3[i] = (uint32_t)p0;
+        for (int i = 0; i < 2; i++) {
+            __m256i p0 = _mm256_mul_epu32(c[0][i], m0), p1 = _mm256_mul_epu32(c[2][i], m1);
+            c[0][i] = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(p1, 32), c[1][i]), _mm256_set1_epi64x(k0));
+            c[2][i] = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(p0, 32), c[3][i]), _mm256_set1_epi64x(k1));
+            c[1][i] = p1;
+            c[3][i] = p0;
         }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    memcpy(word, c0, sizeof c0);
-    memcpy(word + BLOCKS, c1, sizeof c1);
-    memcpy(word + 2 * BLOCKS, c2, sizeof c2);
-    memcpy(word + 3 * BLOCKS, c3, sizeof c3);
+    for (int w = 0; w < 4; w++) {
+        __m256i both = _mm256_blend_epi32(c[w][0], _mm256_slli_epi64(c[w][1], 32), 0xAA);
+        _mm256_storeu_si256((__m256i *)(word + w * BLOCKS), both);
+    }
 }
-RN_WIDE(philox, (uint32_t *word, const uint32_t key[2], uint32_t first), (word, key, first))
+#endif
+
+void rn_noise_words(uint32_t *word, const uint32_t key[2], uint32_t first)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        for (uint32_t i = 0; i < BLOCKS; i += 8)
+            philox_eight(word + i, key, first + i);
+        return;
+    }
+#endif
+    philox_portable(word, key, first);
+}
 
 /* Sample number `sample`, of which the first 16 bits are known. */
 static int16_t decide(const struct floors *f, const uint32_t key[2], size_t sample, uint16_t bits)
@@ -74,7 +99,7 @@ static int16_t decide(const struct floors *f, const uint32_t key[2], size_t samp
     return (int16_t)(LOWEST + low);
 }
 
-RN_PLAIN add_plain(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n)
+RN_PLAIN add_plain(uint8_t *restrict y, const uint8_t *restrict x, const int16_t *restrict value, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int16_t v = (int16_t)(x[i] + value[i]);
@@ -82,7 +107,7 @@ RN_PLAIN add_plain(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n)
         y[i] = (uint8_t)(v > 255 ? 255 : v);
     }
 }
-RN_WIDE(add, (uint8_t *y, const uint8_t *x, const int16_t *value, size_t n), (y, x, value, n))
+RN_WIDE(add, (uint8_t *restrict y, const uint8_t *restrict x, const int16_t *restrict value, size_t n), (y, x, value, n))
 
 void rn_noise_add(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n)
 {
@@ -95,7 +120,7 @@ static void fill(uint8_t *y, const uint8_t *x, size_t n, const struct floors *f,
     uint16_t bits[SAMPLES];
     int16_t value[SAMPLES];
     for (size_t first = 0; first < n; first += SAMPLES) {
-        philox(word, key, (uint32_t)(first / 8));
+        rn_noise_words(word, key, (uint32_t)(first / 8));
         memcpy(bits, word, sizeof word);
         for (size_t i = 0; i < SAMPLES; i++) {
             value[i] = f->cell[bits[i] >> 4];

@@ -38,7 +38,7 @@ void rn_linear_table(uint8_t table[256], double alpha, double beta)
     }
 }
 
-RN_PLAIN linear_plain(float *y, const float *x, size_t n, const float alpha[3], const float beta[3], float low, float high)
+RN_PLAIN linear_plain(float *restrict y, const float *restrict x, size_t n, const float alpha[3], const float beta[3], float low, float high)
 {
     for (size_t i = 0; i < n; i++)
         for (int c = 0; c < 3; c++) {
@@ -46,7 +46,7 @@ RN_PLAIN linear_plain(float *y, const float *x, size_t n, const float alpha[3], 
             y[3 * i + c] = v < low ? low : v > high ? high : v;
         }
 }
-RN_WIDE(linear, (float *y, const float *x, size_t n, const float alpha[3], const float beta[3], float low, float high),
+RN_WIDE(linear, (float *restrict y, const float *restrict x, size_t n, const float alpha[3], const float beta[3], float low, float high),
         (y, x, n, alpha, beta, low, high))
 
 int rn_linear_floats(struct rn_canvas *x, const double alpha[3], const double beta[3], bool clip, struct rn_err *err)
@@ -127,20 +127,20 @@ static void transpose(char *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const char *x
         }
 }
 
-static inline __attribute__((always_inline)) void mirror(char *y, const char *x, size_t width, size_t size)
+static void mirror_floats(float *y, const float *x, size_t width)
 {
     for (size_t j = 0; j < width; j++)
-        memcpy(y + (width - 1 - j) * size, x + j * size, size);
+        memcpy(y + (width - 1 - j) * 3, x + j * 3, 3 * sizeof *x);
 }
 
-static void copy_row(char *y, const char *x, size_t width, size_t size, bool across)
+static void copy_row(void *y, const void *x, size_t width, size_t size, bool across)
 {
     if (!across)
         memcpy(y, x, width * size);
     else if (size == 3)
-        mirror(y, x, width, 3);
+        rn_mirror(y, x, width);
     else
-        mirror(y, x, width, 12);
+        mirror_floats(y, x, width);
 }
 
 int rn_turn(struct rn_canvas *x, bool transposed, bool across, bool down, struct rn_err *err)

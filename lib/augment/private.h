@@ -96,6 +96,13 @@ void rn_line_draw(int x1, int y1, int x2, int y2, void (*set)(void *context, int
 /* Sets mask (height, width) to 1 on the polygon's edges and, by the even-odd rule, inside. vertex: x, y of each. */
 RN_MUST int rn_polygon_fill(uint8_t *mask, size_t height, size_t width, const int *vertex, size_t vertices, struct rn_err *err);
 
+/* ---- planes.c: n pixels as three planes, and a row backwards ---- */
+
+enum { RN_LANES = 256 }; /* pixels that colour conversions work on at a time */
+void rn_planes_split(uint8_t *r, uint8_t *g, uint8_t *b, const uint8_t *x, size_t n);
+void rn_planes_join(uint8_t *y, const uint8_t *r, const uint8_t *g, const uint8_t *b, size_t n);
+void rn_mirror(uint8_t *y, const uint8_t *x, size_t n); /* y must not be x */
+
 /* ---- colours, 8 bit, n pixels of a row: hsv.c, hls.c, lab.c. y may be x ---- */
 
 void rn_rgb_to_hsv(uint8_t *y, const uint8_t *x, size_t n); /* H 0..179 */
@@ -117,6 +124,9 @@ RN_MUST int rn_clahe(uint8_t *plane, size_t height, size_t width, double clip, s
 /* y = clip(x + floor(noise)), noise of the given mean and deviation, independent for each sample: a function of seed and
  * the sample's number. */
 RN_MUST int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, struct rn_err *err);
+/* rn_philox of the counters first, first + 1 ..: all their first words, then all second ones ...; 4 RN_NOISE_BLOCKS in all. */
+enum { RN_NOISE_BLOCKS = 16 };
+void rn_noise_words(uint32_t *word, const uint32_t key[2], uint32_t first);
 /* y = clip(x + value); |value| at most 1000. */
 void rn_noise_add(uint8_t *y, const uint8_t *x, const int16_t *value, size_t n);
 /* Filters (height, width) in place with a Gaussian: radius trunc(4 sigma + 0.5), borders half-sample symmetric. */

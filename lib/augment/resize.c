@@ -2,14 +2,24 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
 #include "augment/private.h"
 #include "core/mem.h"
 
 /* Where a result's pixel lies between two of the source, in float32 as there. */
 struct tap {
-    int32_t at[2]; /* clamped */
-    float weight;  /* of the second */
+    int32_t at[2];    /* clamped */
+    int32_t fixed[2]; /* weights of both times 2048 */
+    float weight;     /* of the second */
 };
+
+static int32_t fixed(float weight)
+{
+    return (int32_t)lrintf(weight * 2048);
+}
 
 static void make_taps(struct tap *tap, size_t to, size_t from, bool clamp_weights)
 {
@@ -20,31 +30,43 @@ static void make_taps(struct tap *tap, size_t to, size_t from, bool clamp_weight
         if (clamp_weights && (first < 0 || first >= last))
             f = 0;
         tap[i] = (struct tap){ { (int32_t)(first < 0 ? 0 : first > last ? last : first),
-                                 (int32_t)(first + 1 < 0 ? 0 : first + 1 > last ? last : first + 1) }, f };
+                                 (int32_t)(first + 1 < 0 ? 0 : first + 1 > last ? last : first + 1) },
+                               { fixed(1 - f), fixed(f) }, f };
     }
 }
 
-static int32_t fixed(float weight)
+static void across_plain(int32_t *y, const uint8_t *x, const struct tap *tap, size_t first, size_t width)
 {
-    return (int32_t)lrintf(weight * 2048);
-}
-
-static void across(int32_t *y, const uint8_t *x, const struct tap *tap, size_t width)
-{
-    for (size_t j = 0; j < width; j++) {
+    for (size_t j = first; j < width; j++) {
         const uint8_t *a = x + tap[j].at[0] * 3, *b = x + tap[j].at[1] * 3;
-        int32_t w0 = fixed(1 - tap[j].weight), w1 = fixed(tap[j].weight);
         for (int c = 0; c < 3; c++)
-            y[3 * j + c] = a[c] * w0 + b[c] * w1;
+            y[3 * j + c] = a[c] * tap[j].fixed[0] + b[c] * tap[j].fixed[1];
     }
 }
 
-RN_PLAIN down_plain(uint8_t *y, const int32_t *a, const int32_t *b, int32_t w0, int32_t w1, size_t n)
+/* Sums of the row x of `from` pixels; one more than 3 width may be written. */
+static void across(int32_t *y, const uint8_t *x, const struct tap *tap, size_t width, size_t from)
+{
+    size_t j = 0;
+#if defined(__x86_64__)
+    /* r0 r1 g0 g1 b0 b1 from 8 bytes, as long as these lie in the row */
+    for (; j < width && (size_t)tap[j].at[0] + 3 <= from; j++) {
+        __m128i v = _mm_loadl_epi64((const __m128i *)(x + tap[j].at[0] * 3));
+        v = _mm_unpacklo_epi8(v, _mm_setzero_si128());
+        v = _mm_unpacklo_epi16(v, _mm_srli_si128(v, 6));
+        v = _mm_madd_epi16(v, _mm_set1_epi32(tap[j].fixed[0] | tap[j].fixed[1] << 16));
+        _mm_storeu_si128((__m128i *)(y + 3 * j), v);
+    }
+#endif
+    across_plain(y, x, tap, j, width);
+}
+
+RN_PLAIN down_plain(uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((((w0 * (a[i] >> 4)) >> 16) + ((w1 * (b[i] >> 4)) >> 16) + 2) >> 2);
 }
-RN_WIDE(down, (uint8_t *y, const int32_t *a, const int32_t *b, int32_t w0, int32_t w1, size_t n), (y, a, b, w0, w1, n))
+RN_WIDE(down, (uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n), (y, a, b, w0, w1, n))
 
 static void across_floats(float *y, const float *x, const struct tap *tap, size_t width)
 {
@@ -74,7 +96,7 @@ static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_f
             continue;
         size_t at = ((part.top + (size_t)tap->at[k]) * x->width + part.left) * 3;
         if (x->type == RN_U8)
-            across(rows->row[k], (const uint8_t *)x->pixels + at, columns, width);
+            across(rows->row[k], (const uint8_t *)x->pixels + at, columns, width, part.width);
         else
             across_floats(rows->row[k], (const float *)x->pixels + at, columns, width);
         rows->index[k] = tap->at[k];
@@ -110,18 +132,18 @@ int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t w
         return halve(x, part, err);
     bool bytes = x->type == RN_U8;
     char *y = rn_canvas_next(x, x->type, height, width, err);
-    char *scratch = y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * width * 3 * sizeof(int32_t), err) : NULL;
+    char *scratch = y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * (width * 3 + 4) * sizeof(int32_t), err) : NULL;
     if (!scratch)
         return -1;
     struct tap *columns = (struct tap *)scratch, *tap = columns + width;
-    struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width } };
+    struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width + 4 } };
     make_taps(columns, width, part.width, true);
     make_taps(tap, height, part.height, false);
     for (size_t i = 0; i < height; i++) {
         scale_rows(&rows, x, part, columns, &tap[i], width);
         float w = tap[i].weight;
         if (bytes) {
-            down((uint8_t *)y + i * width * 3, rows.row[0], rows.row[1], fixed(1 - w), fixed(w), width * 3);
+            down((uint8_t *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].fixed[0], tap[i].fixed[1], width * 3);
             continue;
         }
         const float *a = rows.row[0], *b = rows.row[1];

@@ -195,3 +195,33 @@ setup() {
     rn-augment -r distort -p 0 -n 20 --explain six.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .augment | length == 2] | all and length == 120'
     rn-augment -r distort -p 1 -n 20 --explain six.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .augment | length == 4] | all and length == 120'
 }
+
+@test "pipelines/augment: over the cores and as jobs of GNU parallel the same files" {
+    cp -rL photos broken && head -c 500 "$FIXTURES/rgb.jpg" >broken/glass/0.jpg
+    run "$TOP/pipelines/augment" broken here -r affine,mixed.json -n 2 -j 3
+    [ "$status" = 1 ] && [ "$output" = "rn-augment: error records made: 1" ]
+    [ "$(find here -type f | wc -l)" = 72 ]
+    run "$TOP/pipelines/augment" -S : -j 2 broken "over there" -r affine,mixed.json -n 2
+    [ "$status" = 1 ]
+    diff -r here "over there"
+    [ "$(rn-list here | rn-show --json | jq -s '.[-1].records')" = 72 ]
+    run "$TOP/pipelines/augment" photos none -r nothing
+    [ "$status" = 2 ] && [[ $output == *"there is no recipe nothing"* ]]
+    run "$TOP/pipelines/augment" photos
+    [ "$status" = 2 ]
+    "$TOP/pipelines/augment" --help | grep -q "^usage: augment PHOTOS OUT"
+}
+
+@test "pipelines/contact-sheet: a PNG with a row a photo" {
+    perl -MCompress::Zlib -e1 2>/dev/null || skip "no Compress::Zlib"
+    "$TOP/pipelines/contact-sheet" photos sheet.png -r affine,mixed.json --rows 3 --size 20 -n 2
+    echo "$PWD/sheet.png" >name
+    recipe "" >nothing.json
+    rn-list --unlabeled --files-from name | rn-augment -r nothing.json >sheet.rn
+    [ "$(rn-show --json sheet.rn | jq -c 'select(.id) | .image.shape')" = "[60,100,3]" ]
+    # its first square is the first photo, as rn-batch has it
+    rn-list --unlabeled photos | rn-pick --head 1 | rn-batch --size 20 --resize 20 | rn-show --json --values | jq -c 'select(.ids) | .images.values | flatten | .[:60]' >first
+    rn-show --json --values sheet.rn | jq -c 'select(.id) | .image.values | flatten | .[:60]' | cmp - first
+    rc=0; "$TOP/pipelines/contact-sheet" "$TOP/data/recipes" sheet.png 2>err || rc=$?
+    [ $rc = 3 ] && grep -q "no photos" err
+}

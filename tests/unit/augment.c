@@ -569,6 +569,39 @@ static void noise(void **state)
     json_decref(stats);
 }
 
+/* What is done in wide registers is what is defined one by one. */
+static void wide(void **state)
+{
+    const uint32_t key[2] = { 0xdeadbeef, 42 };
+    (void)state;
+    for (uint32_t first = 0; first < 1000000; first += 99991) {
+        uint32_t word[4 * RN_NOISE_BLOCKS], out[4];
+        rn_noise_words(word, key, first);
+        for (uint32_t i = 0; i < RN_NOISE_BLOCKS; i++) {
+            rn_philox(key, (const uint32_t[]){ first + i, 0, 0, 0 }, out);
+            for (int w = 0; w < 4; w++)
+                assert_int_equal(word[w * RN_NOISE_BLOCKS + i], out[w]);
+        }
+    }
+    for (size_t n = 0; n < 100; n++) {
+        uint8_t *x = malloc(3 * n + 1), *y = malloc(3 * n + 1), *plane = malloc(3 * n + 1);
+        assert_true(x && y && plane);
+        for (size_t i = 0; i < 3 * n; i++)
+            x[i] = (uint8_t)(i * 151 + n);
+        rn_planes_split(plane, plane + n, plane + 2 * n, x, n);
+        for (size_t i = 0; i < 3 * n; i++)
+            assert_int_equal(plane[i % 3 * n + i / 3], x[i]);
+        rn_planes_join(y, plane, plane + n, plane + 2 * n, n);
+        assert_memory_equal(y, x, 3 * n);
+        rn_mirror(y, x, n);
+        for (size_t i = 0; i < 3 * n; i++)
+            assert_int_equal(y[(n - 1 - i / 3) * 3 + i % 3], x[i]);
+        free(x);
+        free(y);
+        free(plane);
+    }
+}
+
 /* ---- displacements ---- */
 
 static void field_of(size_t height, size_t width, double alpha, double sigma, int runs, double *deviation, double *largest, double *still)
@@ -614,7 +647,6 @@ static void fields(void **state)
     assert_true(still == 0);
 }
 
-/* On a coarse grid as on a fine one: the same statistics where both can be had. */
 static void still_field(void **state)
 {
     static uint8_t pixels[40 * 50 * 3];
@@ -728,7 +760,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(accepted), cmocka_unit_test(composition),
         cmocka_unit_test(drawn_by_place), cmocka_unit_test(shared_draws), cmocka_unit_test(shared_shadows), cmocka_unit_test(pipelines),
-        cmocka_unit_test(noise), cmocka_unit_test(fields), cmocka_unit_test(still_field), cmocka_unit_test(odd_pictures),
+        cmocka_unit_test(noise), cmocka_unit_test(wide), cmocka_unit_test(fields), cmocka_unit_test(still_field), cmocka_unit_test(odd_pictures),
         cmocka_unit_test(stems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static size_t draw(double *value, const void *options, const struct rn_canvas *x
     return 3;
 }
 
-static inline __attribute__((always_inline)) void shuffle(uint8_t *y, const uint8_t *x, size_t n, size_t a, size_t b, size_t c)
+static inline __attribute__((always_inline)) void shuffle(uint8_t *restrict y, const uint8_t *restrict x, size_t n, size_t a, size_t b, size_t c)
 {
     for (size_t i = 0; i < n; i++) {
         y[3 * i] = x[3 * i + a];
@@ -27,7 +27,7 @@ static inline __attribute__((always_inline)) void shuffle(uint8_t *y, const uint
 }
 
 /* One loop for each order, so that each is compiled into byte shuffles. */
-RN_PLAIN bytes_plain(uint8_t *y, const uint8_t *x, size_t n, const size_t order[3])
+RN_PLAIN bytes_plain(uint8_t *restrict y, const uint8_t *restrict x, size_t n, const size_t order[3])
 {
     switch (order[0] * 3 + order[1]) {
     case 1: /* 0 1 2 */
@@ -49,7 +49,7 @@ RN_PLAIN bytes_plain(uint8_t *y, const uint8_t *x, size_t n, const size_t order[
         shuffle(y, x, n, 2, 1, 0);
     }
 }
-RN_WIDE(bytes, (uint8_t *y, const uint8_t *x, size_t n, const size_t order[3]), (y, x, n, order))
+RN_WIDE(bytes, (uint8_t *restrict y, const uint8_t *restrict x, size_t n, const size_t order[3]), (y, x, n, order))
 
 static void floats(float *y, const float *x, size_t n, const size_t order[3])
 {

@@ -1,12 +1,12 @@
 /* invert_img.c -- 255 - v; 1 - v for floats. */
 #include "augment/private.h"
 
-RN_PLAIN invert_plain(uint8_t *y, const uint8_t *x, size_t n)
+RN_PLAIN invert_plain(uint8_t *restrict y, const uint8_t *restrict x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)(255 - x[i]);
 }
-RN_WIDE(invert, (uint8_t *y, const uint8_t *x, size_t n), (y, x, n))
+RN_WIDE(invert, (uint8_t *restrict y, const uint8_t *restrict x, size_t n), (y, x, n))
 
 static int apply(struct rn_canvas *x, const void *options, const double *value, size_t count, struct rn_err *err)
 {

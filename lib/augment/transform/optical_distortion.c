@@ -37,7 +37,7 @@ static inline int32_t fixed(double v)
     return (int32_t)((double)s + 6755399441055744.0 - 6755399441055744.0);
 }
 
-RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
+RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, int32_t *restrict sx, int32_t *restrict sy)
 {
     double v = ((double)y - (lens->height - 1) / 2) / lens->height, k = lens->k, w = lens->width, h = lens->height;
     double middle = (w - 1) / 2, cx = w / 2 + lens->dx, cy = h / 2 + lens->dy;
@@ -48,7 +48,7 @@ RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, in
         sy[i] = fixed(h * (v * f) + cy);
     }
 }
-RN_WIDE(map, (const struct lens *lens, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy), (lens, y, first, n, sx, sy))
+RN_WIDE(map, (const struct lens *lens, size_t y, size_t first, size_t n, int32_t *restrict sx, int32_t *restrict sy), (lens, y, first, n, sx, sy))
 
 static void row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
 {

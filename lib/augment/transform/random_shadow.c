@@ -56,12 +56,12 @@ static int fill(uint8_t *mask, const struct rn_canvas *x, const double *value, s
     return 0;
 }
 
-RN_PLAIN darken_plain(uint8_t *hls, const uint8_t *mask, size_t n)
+RN_PLAIN darken_plain(uint8_t *restrict hls, const uint8_t *restrict mask, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         hls[3 * i + 1] = (uint8_t)(hls[3 * i + 1] >> mask[i]);
 }
-RN_WIDE(darken, (uint8_t *hls, const uint8_t *mask, size_t n), (hls, mask, n))
+RN_WIDE(darken, (uint8_t *restrict hls, const uint8_t *restrict mask, size_t n), (hls, mask, n))
 
 static int shade(struct rn_canvas *x, const uint8_t *mask, struct rn_err *err)
 {

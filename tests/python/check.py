@@ -210,6 +210,27 @@ def check_torch(torch, rng):
         same(found, weights, True)
 
 
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "pipelines", "examples")
+
+
+def check_example_read():
+    said = [[0.7, 0.3], [0.2, 0.8], [0.1, 0.9]]
+    head = {"rn": "predictions", "version": 1, "classes": ["glass", "metal"]}
+    records = [{"id": "p%d" % i, "label": None, "probs": np.array(p, np.float32)} for i, p in enumerate(said)]
+    whole = pack(head, *records, {"id": "bad", "label": None, "split": None, "error": "gone"}, {"rn": "end", "records": 4})
+    read = os.path.join(EXAMPLES, "read.py")
+    check(tool(sys.executable, read, stdin=whole) == b"glass\t1\t0.700\nmetal\t2\t0.850\n", "read.py counts otherwise")
+    cut = subprocess.run([sys.executable, read], input=pack(head, *records), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    check(cut.returncode == 1 and not cut.stdout and b"cut short" in cut.stderr, "read.py takes a cut stream")
+
+
+def check_example_generate():
+    data = tool(sys.executable, os.path.join(EXAMPLES, "generate.py"), "4")
+    rows = tool("rn-train", "-q", "--lr", "0.01", "-o", "generated", stdin=data).decode().splitlines()
+    check(len(rows) == 5 and rows[0].startswith("epoch\t"), "not a row an epoch")
+    check(float(rows[-1].split("\t")[3]) > 90, "left and right were not told apart: " + rows[-1])
+
+
 def main(folder):
     os.chdir(folder)
     rng = np.random.default_rng(8)
@@ -219,6 +240,8 @@ def main(folder):
         case("safetensors: " + name, check_safetensors, weights)
         case("npz: " + name, check_npz, weights)
         case("onnx: " + name, check_onnx, rng)
+    case("examples/read.py", check_example_read)
+    case("examples/generate.py", check_example_generate)
     try:
         import torch
     except ImportError:

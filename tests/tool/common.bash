@@ -25,7 +25,7 @@ stream() {
                    dict(rn => str($kind), version => num(1), classes => list(map { str($_) } @$classes), @more) }
         sub tail { dict(rn => str("end"), records => num($_[0])) }
         binmode STDOUT;
-        for (@ARGV) { my $bytes = eval $_; die $@ if $@; print $bytes }
+        for (@ARGV) { my @bytes = eval $_; die $@ if $@; print @bytes }
     ' "$@"
 }
 

@@ -48,8 +48,11 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     done
     for pipeline in "$TOP"/pipelines/*; do
         name=$(basename "$pipeline")
-        [ "$name" = demo ] || [ -x "root/usr/bin/rn-pipe-$name" ]
+        [ "$name" = demo ] || [ "$name" = examples ] || [ -x "root/usr/bin/rn-pipe-$name" ]
     done
+    for page in rn.7 rn-stream.5; do cmp "$TOP/doc/$page" "root/usr/share/man/man${page##*.}/$page"; done
+    # an installed pipeline finds its data
+    mkdir r && root/usr/bin/rn-pipe-tables --html r/t.html r 1 && grep -q '<h2>Table 1: ' r/t.html
     make -s -C "$TOP" B="$build" DESTDIR="$PWD/root" PREFIX=/usr uninstall
     [ "$(find root -type f | wc -l)" = 0 ]
 }

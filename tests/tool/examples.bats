@@ -1,0 +1,61 @@
+# pipelines/examples: each is run on a small line. (Those in Python: make check-python.)
+load common
+
+needs() { local program; for program; do command -v "$program" > /dev/null || skip "no $program"; done; }
+EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
+
+@test "every example has a test, and is short" {
+    for example in "$EXAMPLES"/*; do
+        [ "$(wc -l < "$example")" -le 45 ] && [ -x "$example" ]
+        grep -q "/$(basename "$example")" "$BATS_TEST_DIRNAME/examples.bats" || grep -q "$(basename "$example")" "$TOP"/tests/python/*
+    done
+}
+
+@test "ask.sh: jq and Miller over a stream" {
+    needs jq mlr
+    stream 'head(predictions => [qw(glass metal)])' \
+        "map { my (\$id, \$label, @p) = @\$_; dict(id => str(\$id), label => num(\$label), split => none, probs => tensor('<f4', [2], pack('f<*', @p))) }
+            [a => 0, .75, .25], [b => 1, .5, .25], [c => 1, .25, .5], [d => 0, .5, .25]" 'tail(4)' > p.rn
+    "$EXAMPLES/ask.sh" p.rn > out
+    [ "$(sed '1d;/^how sure/,$d' out)" = $'b\tmetal' ]
+    sed '1,/^how sure/d' out | tr -s ' ' > sure
+    [ "$(sed 1d sure)" = $'glass right 2 0.625\nmetal right 1 0.5\nmetal wrong 1 0.5' ]
+}
+
+@test "compressed.sh: zstd around a stream" {
+    needs zstd
+    lab l && cd l
+    rn-pick split=val all.rn > some.rn
+    "$EXAMPLES/compressed.sh" some.rn model/last.rn > ../out
+    rn-score test.rn | cmp - ../out
+    [ "$(head -c 4 batches.rn.zst | od -An -tx1 | tr -d ' ')" = 28b52ffd ]
+    # a cut archive is an error all the way down
+    head -c -100 batches.rn.zst > cut.zst
+    run bash -c 'set -o pipefail; zstd -dcq cut.zst 2> /dev/null | rn-predict -m model/last.rn -o p.rn'
+    [ $status != 0 ] && [ ! -e p.rn ]
+}
+
+@test "watched.sh: pv in the middle" {
+    needs pv
+    lab l && cd l
+    rn-pick split=val all.rn > some.rn
+    "$EXAMPLES/watched.sh" some.rn model/last.rn > p.rn 2> said
+    rn-show p.rn > shown
+    rn-show test.rn | cmp - shown
+    grep -q pixels said
+}
+
+@test "jobs.sh: a job log, and what failed is done again" {
+    lab l && cd l
+    "$EXAMPLES/jobs.sh" all.rn 3 whole
+    [ "$(tail -n +2 whole/log | awk '$7 == 0' | wc -l)" = 3 ]
+    rn-augment -q -r affine -p mid all.rn | rn-show --tsv | sort -u > once
+    rn-show --tsv whole/augmented.rn | sort -u | cmp - once
+    # a slice whose file cannot be made fails; the next call makes that one only
+    mkdir -p again/2.rn/in-the-way
+    "$EXAMPLES/jobs.sh" all.rn 3 again 2> /dev/null && false
+    rm -r again/2.rn && touch -d 2001-01-01 again/1.rn
+    "$EXAMPLES/jobs.sh" all.rn 3 again
+    [ "$(date -r again/1.rn +%Y)" = 2001 ]
+    cmp again/augmented.rn whole/augmented.rn
+}

@@ -198,7 +198,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     int rc = work(&w, args, err);
     rn_progress_end(&w.progress);
     if (rc == 0 && w.errors && !args->quiet)
-        rn_note("%zu photos have no picture: they are error records (see %s/index.tsv)", w.errors, w.folder);
+        rn_note(w.errors == 1 ? "%zu photo has no picture: an error record (see %s/index.tsv)"
+                              : "%zu photos have no picture: error records (see %s/index.tsv)", w.errors, w.folder);
     rn_out_discard(w.index);
     rn_reader_close(w.reader);
     for (size_t k = 0; k < 2; k++)

@@ -449,6 +449,53 @@ static void golden_cases(void **state)
     json_decref(root);
 }
 
+static size_t size_in(json_t *object, const char *key)
+{
+    return (size_t)json_integer_value(json_object_get(object, key));
+}
+
+/* Resize, CenterCrop and RandomResizedCrop (its box given) of torchvision, in the folder of the augmentations. */
+static void torchvisions_transforms(void **state)
+{
+    (void)state;
+    json_error_t error;
+    size_t tried = 0, i;
+    json_t *root = json_load_file("../shared/golden/augment/cases.json", 0, &error), *c;
+    if (!root) {
+        print_message("skip: no ../shared/golden/augment\n");
+        skip();
+    }
+    json_array_foreach(json_is_array(root) ? root : json_object_get(root, "cases"), i, c)
+    {
+        const char *transform = json_string_value(json_object_get(c, "transform")), *folder = "../shared/golden/augment";
+        bool resize = !strcmp(transform, "tv.Resize"), centre = !strcmp(transform, "tv.CenterCrop");
+        if (!resize && !centre && strcmp(transform, "tv.RandomResizedCrop") != 0)
+            continue;
+        char path[512];
+        json_t *params = json_object_get(c, "params");
+        snprintf(path, sizeof path, "%s/%s", folder, json_string_value(json_object_get(c, "input")));
+        struct rn_image x = load(path, &plain);
+        snprintf(path, sizeof path, "%s/%s", folder, json_string_value(json_object_get(c, "expected")));
+        struct rn_image want = load(path, &plain);
+        size_t n = want.height * want.width * 3, shorter = x.height < x.width ? x.height : x.width;
+        uint8_t *y = malloc(n);
+        struct rn_err err = { 0 };
+        struct rn_box box = { 0, 0, x.height, x.width }, whole = { 0, 0, want.height, want.width };
+        if (!resize && !centre)
+            box = (struct rn_box){ size_in(params, "i"), size_in(params, "j"), size_in(params, "h"), size_in(params, "w") };
+        int rc = centre ? rn_image_eval(y, &x, size_in(params, "size"), shorter, &err)
+                        : rn_image_resample(y, &x, box, want.height, want.width, whole, &err);
+        if (rc || memcmp(y, want.pixels, n) != 0)
+            fail_msg("%s: %s", json_string_value(json_object_get(c, "name")), rc ? err.text : "differs");
+        tried++;
+        free(y);
+        rn_image_free(&x);
+        rn_image_free(&want);
+    }
+    assert_true(tried > 0);
+    json_decref(root);
+}
+
 static int start(void **state)
 {
     struct rn_err err = { 0 };
@@ -474,6 +521,7 @@ int main(void)
         cmocka_unit_test(random_crops_are_distributed_as_torchvisions),
         cmocka_unit_test(narrow_pictures_fall_back_to_the_centre),
         cmocka_unit_test(golden_cases),
+        cmocka_unit_test(torchvisions_transforms),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/rng.h"
-#include "device/device.h"
+#include "device/cpu/conv.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
@@ -45,6 +47,7 @@ struct row {
     bool weights;
     bool no_dx, no_dw;
     double within; /* an absolute tolerance, besides the usual one */
+    bool winograd; /* one that this way must take */
 };
 
 static size_t slide(size_t size, size_t kernel, const struct row *r)
@@ -314,6 +317,17 @@ static const struct row rows[] = {
     { "conv 7x7 stride 2, dw only", CONV, 3, 3, 13, 15, 5, WINDOW(7, 7, 2, 3), .no_dx = true },
     { "conv 3x3, dx only", CONV, 2, 3, 5, 5, 5, WINDOW(3, 3, 1, 1), .no_dw = true },
 
+    { "conv 3x3 wide channels", CONV, 2, 17, 8, 11, 33, WINDOW(3, 3, 1, 1), .bias = true, .winograd = true },
+    { "conv 3x3 wide channels, one tile", CONV, 1, 16, 4, 3, 16, WINDOW(3, 3, 1, 1), .winograd = true },
+    { "conv 3x3 wide channels residual relu", CONV, 3, 33, 13, 9, 17, WINDOW(3, 3, 1, 1), .bias = true, .residual = true,
+      .activation = RN_ACT_RELU, .winograd = true },
+    { "conv 3x3 wide channels add", CONV, 4, 20, 7, 7, 70, WINDOW(3, 3, 1, 1), .bias = true, .add = ADD_ALL, .winograd = true },
+    { "conv 3x3 wide channels eval", CONV, 5, 65, 14, 15, 24, WINDOW(3, 3, 1, 1), .bias = true, .residual = true,
+      .activation = RN_ACT_RELU, .eval = true, .winograd = true },
+    { "conv 3x3 wide channels, one image add", CONV, 1, 50, 57, 30, 41, WINDOW(3, 3, 1, 1), .add = ADD_ALL, .winograd = true },
+    { "conv 3x3 wide channels, several blocks", CONV, 2, 17, 125, 120, 16, WINDOW(3, 3, 1, 1), .winograd = true },
+    { "conv 3x3 wide channels, several chunks", CONV, 1, 300, 8, 7, 290, WINDOW(3, 3, 1, 1), .add = RN_ADD_DW, .winograd = true },
+
     { "norm", NORM, 3, 5, 6, 7 },
     { "norm relu", NORM, 2, 17, 5, 5, .relu = true },
     { "norm residual relu", NORM, 4, 64, 3, 5, .residual = true, .relu = true },
@@ -490,28 +504,51 @@ static struct rn_device *device(const char *name, int threads)
 
 /* ---- the tests ---- */
 
+/* Winograd's sums are of terms larger than the result: three times the room. */
+static void compare(const struct row *r, struct rn_device *cpu, const struct rn_array *a, struct rn_device *reference,
+                    const struct rn_array *b)
+{
+    double room = r->winograd ? 3 : 1;
+    for (int i = 0; i < ARRAYS; i++) {
+        if (!a[i].n)
+            continue;
+        float *x = download(cpu, a[i]), *y = download(reference, b[i]);
+        double largest = 0;
+        for (size_t j = 0; j < count(a[i]); j++)
+            largest = fmax(largest, fabs((double)y[j]));
+        for (size_t j = 0; j < count(a[i]); j++)
+            if (!(fabs((double)x[j] - (double)y[j]) <= r->within + room * (2e-6 * largest + 1e-5 * fabs((double)y[j]))))
+                fail_msg("%s, %s: array %d, element %zu: %.9g, not %.9g (largest %g)", cpu->class->variant(cpu), r->name, i, j,
+                         (double)x[j], (double)y[j], largest);
+        free(x);
+        free(y);
+    }
+}
+
+static bool wide(const struct row *r)
+{
+    struct rn_cpu_conv conv = { .n = r->n, .c = r->c, .h = r->h, .w = r->w, .k = r->k, .p = slide(r->h, r->window.r, r),
+                                .q = slide(r->w, r->window.s, r), .window = r->window, .activation = r->activation };
+    return rn_cpu_winograd.takes(&conv, RN_CPU_FORWARD);
+}
+
+/* Each convolution as it is computed usually, and in every other way that takes it. */
 static void cpu_agrees_with_reference(void **state)
 {
     (void)state;
+    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_columns };
     struct rn_device *cpu = device("cpu", 2), *reference = device("reference", 2);
     for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
         struct rn_array a[ARRAYS], b[ARRAYS];
-        run(cpu, r, a);
         run(reference, r, b);
-        for (int i = 0; i < ARRAYS; i++) {
-            if (!a[i].n)
-                continue;
-            float *x = download(cpu, a[i]), *y = download(reference, b[i]);
-            double largest = 0;
-            for (size_t j = 0; j < count(a[i]); j++)
-                largest = fmax(largest, fabs((double)y[j]));
-            for (size_t j = 0; j < count(a[i]); j++)
-                if (!(fabs((double)x[j] - (double)y[j]) <= r->within + 2e-6 * largest + 1e-5 * fabs((double)y[j])))
-                    fail_msg("%s: array %d, element %zu: %.9g, not %.9g (largest %g)", r->name, i, j, (double)x[j], (double)y[j], largest);
-            free(x);
-            free(y);
+        if (r->forward == conv)
+            assert_int_equal(wide(r), r->winograd);
+        for (size_t i = 0; i < (r->forward == conv ? LENGTH(paths) : 1); i++) {
+            ((struct rn_cpu *)cpu)->path = paths[i];
+            run(cpu, r, a);
+            compare(r, cpu, a, reference, b);
+            release(cpu, a, r->name);
         }
-        release(cpu, a, r->name);
         release(reference, b, r->name);
     }
     rn_device_close(cpu);
@@ -552,7 +589,7 @@ static void gradients_are_slopes(void **state)
     };
     struct rn_device *reference = device("reference", 1);
     for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
-        if (!r->forward || !r->backward || r->few || r->c * r->k > 2000 || r->c > 200)
+        if (!r->forward || !r->backward || r->few || r->winograd || r->c * r->k > 2000 || r->c > 200)
             continue;
         struct rn_array a[ARRAYS], b[ARRAYS];
         run(reference, r, a);
@@ -822,8 +859,47 @@ static void errors(void **state)
     }
 }
 
-int main(void)
+/* The variants other than this process's, each in a process of its own. */
+static void other_variants(void **state)
 {
+    (void)state;
+    static const char *const names[] = { "avx512", "avx2", "portable" };
+    struct rn_device *cpu = device("cpu", 1);
+    const char *own = cpu->class->variant(cpu);
+    bool ran = false;
+    for (size_t i = 0; i < LENGTH(names) && !getenv("RN_SANITIZED"); i++) {
+        if (!strcmp(names[i], own))
+            continue;
+        pid_t pid = fork();
+        if (pid == 0) {
+            setenv("RN_CPU", names[i], 1);
+            unsetenv("OPENBLAS_CORETYPE"); /* set by this process */
+            if (freopen("/dev/null", "w", stdout))
+                execl("/proc/self/exe", "device", "--variant", (char *)NULL);
+            _exit(127);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+            continue;
+        if (status)
+            fail_msg("RN_CPU=%s fails", names[i]);
+        ran = true;
+    }
+    rn_device_close(cpu);
+    if (!ran)
+        skip();
+}
+
+/* --variant: of what RN_CPU names. exit: 77 when this processor cannot run it. */
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest variant[] = {
+        cmocka_unit_test(cpu_agrees_with_reference),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(eval_does_not_see_the_batch),
+        cmocka_unit_test(not_a_number_is_not_lost),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),
         cmocka_unit_test(known_values),
@@ -834,6 +910,13 @@ int main(void)
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(eval_does_not_see_the_batch),
         cmocka_unit_test(not_a_number_is_not_lost),
+        cmocka_unit_test(other_variants),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (argc < 2 || strcmp(argv[1], "--variant") != 0)
+        return cmocka_run_group_tests(tests, NULL, NULL);
+    struct rn_device *cpu;
+    if (rn_device_open(&cpu, "cpu", 1, &err))
+        return 77;
+    rn_device_close(cpu);
+    return cmocka_run_group_tests(variant, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static int load(const struct variant *variant, struct rn_err *err)
     return 0;
 }
 
-int rn_cpu_blas_open(const char **name, struct rn_err *err)
+int rn_cpu_blas_open(const char **name, int *isa, struct rn_err *err)
 {
     const struct variant *variant = NULL;
     if (choose(&variant, err))
@@ -84,6 +84,7 @@ int rn_cpu_blas_open(const char **name, struct rn_err *err)
                      loaded->name);
     pthread_mutex_unlock(&lock);
     *name = variant->name;
+    *isa = (int)(variant - variants);
     return rc;
 }
 

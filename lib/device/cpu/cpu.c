@@ -20,15 +20,17 @@ static void close_device(struct rn_device *dev)
 static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)
 {
     const char *variant;
+    int isa;
     if (which)
         return rn_fail(err, RN_EXIT_USAGE, "device cpu:%s: there is nothing to choose from; say cpu", which);
-    if (rn_cpu_blas_open(&variant, err))
+    if (rn_cpu_blas_open(&variant, &isa, err))
         return -1;
     struct rn_cpu *cpu = rn_calloc(1, sizeof *cpu, err);
     if (!cpu)
         return -1;
     cpu->device.class = &rn_device_cpu;
     cpu->variant = variant;
+    cpu->isa = isa;
     if (threads <= 0)
         threads = rn_threads_default();
     if (rn_pool_new(&cpu->pool, threads, err) ||

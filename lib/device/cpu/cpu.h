@@ -30,10 +30,14 @@ struct rn_cpu_gemm {
     float beta;
 };
 
+struct rn_cpu_path; /* conv.h */
+
 struct rn_cpu {
     struct rn_device device; /* first: a struct rn_device * is one of these */
     struct rn_pool *pool;
     const char *variant;
+    int isa;                         /* the variant's place in tables of kernels: avx512, avx2, portable */
+    const struct rn_cpu_path *path;  /* NULL; tests and measurements set it to have every convolution that it takes go one way */
     float **scratch;  /* one block for each thread */
     size_t *capacity; /* of each, in floats */
     float *shared;
@@ -41,7 +45,7 @@ struct rn_cpu {
 };
 
 /* blas.c, the only file that knows OpenBLAS. */
-RN_MUST int rn_cpu_blas_open(const char **variant, struct rn_err *err);
+RN_MUST int rn_cpu_blas_open(const char **variant, int *isa, struct rn_err *err);
 void rn_cpu_gemm(const struct rn_cpu_gemm *gemm); /* on the calling thread */
 
 /* Grows each thread's scratch block, and the one that all share, to at least so many floats (undefined contents). */

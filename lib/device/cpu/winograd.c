@@ -1,0 +1,355 @@
+/* winograd.c -- 3x3 convolutions of stride 1 by Winograd's minimal filtering F(4x4,3x3).
+ *
+ * A tile of 4x4 outputs comes from 6x6 inputs d and the 3x3 weights g as A^T [ (G g G^T) * (B^T d B) ] A, where * is the
+ * product element by element, summed over channels: 36 multiplications where the definition has 144 (Winograd,
+ * "Arithmetic Complexity of Computations", 1980; Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016,
+ * section 4). It is Toom-Cook multiplication at six points: 0, infinity, and a, -a, b, -b. A row of B^T holds the
+ * coefficients of the product of (x - q) over the other finite points q, or, for infinity, over all; a row of A^T the powers
+ * of the points; a row of G the powers 0, 1, 2 of its point p, divided by the product of (p - q). The usual a = 1, b = 2
+ * round twice as coarsely as a = sqrt(1/2), b = 1/a, whose entries are closer to 1 (found by a search; Alam et al.,
+ * "Winograd convolution for deep neural networks: efficient point selection", 2022, is one of some). With ab = 1:
+ *
+ *         | 1  0 -5/2   0  1 0 |        |  1     0     0  |
+ *         | 0 -b   -2   a  1 0 |        | -2/3 -b/3  -1/3 |          | 1   1    1  1   1 0 |
+ *   B^T = | 0  b   -2  -a  1 0 |    G = | -2/3  b/3  -1/3 |    A^T = | 0   a   -a  b  -b 0 |
+ *         | 0 -a -1/2   b  1 0 |        |  1/6  b/6   1/3 |          | 0 1/2  1/2  2   2 0 |
+ *         | 0  a -1/2  -b  1 0 |        |  1/6 -b/6   1/3 |          | 0 a/2 -a/2 2b -2b 1 |
+ *         | 0  1    0 -5/2 0 1 |        |  0     0     1  |
+ *
+ * For each of the 36 places the sum over channels is a matrix product, tiles by channels times channels by outputs.
+ * The gradient of x is the same with the weights turned round and transposed. That of w is the adjoint of the formula:
+ * G^T [ (A dy A^T) * (B^T d B) ] G, summed over tiles.
+ *
+ * Rounding is about twice that of a sum of products as it stands, some 1e-6 of the largest output. */
+#include <string.h>
+
+#include "core/mem.h"
+#include "device/cpu/conv.h"
+
+#define ROOT_TWO 1.41421356237309505f
+#define ROOT_HALF 0.70710678118654752f
+
+/* What is done to an output besides: y = relu(y or 0 + value + bias + residual). */
+struct output {
+    const float *bias;
+    bool residual, add, relu;
+};
+
+struct transforms {
+    void (*input_tile)(const float *const pixel[36], size_t c, float *to, size_t plane);
+    void (*gradient_tile)(const float *const pixel[16], size_t c, float *to, size_t plane);
+    void (*output_tile)(const struct output *output, float *const pixel[16], const float *const residual[16], size_t c,
+                        const float *from, size_t plane);
+    void (*weight_row)(const float *const g[9], size_t width, float *to, size_t plane);
+    void (*dw_row)(const float *from, size_t plane, float *dw, size_t c, bool add);
+};
+
+#define KERNELS "device/cpu/winograd.inc"
+#include "device/cpu/variants.h"
+
+static const struct transforms *const transforms[] = RN_CPU_VARIANT_TABLE(transforms);
+
+/* BYTES: of transformed tiles that are worked on at a time, and of transformed weights: they should stay in the cache.
+ * PAD: rows and planes are not a power of two apart, where they would share few sets of the cache. */
+enum { BYTES = 8 << 20, PAD = 16, PLACES = 36, TILES = 8, GATHER = 16, SHARES = 4, DEPTH = 128 };
+
+struct winograd {
+    const struct rn_cpu_conv *conv;
+    const struct transforms *on;
+    const struct rn_cpu_panel *panel;
+    bool backward;                  /* the gradient of x: from dy to dx, weights turned round */
+    const float *from;              /* (N,H,W,C), as x, or dy */
+    float *to;                      /* (N,H,W,K); NULL for the gradient of w */
+    size_t c, k, h, w;              /* channels of `from` and `to`; both maps have one size */
+    size_t down, across, tiles;     /* tiles of an image, and in all */
+    size_t block, blocks;           /* tiles at a time */
+    size_t chunk;                   /* channels of `to` at a time */
+    size_t c_row, k_row;            /* floats of a tile's row of `input` and `product` */
+    size_t input_plane, product_plane, weight_plane, sum_plane;
+    float *input, *product, *weight, *sum, *zero;
+    const float **a;                /* the rows of plane 0 of `input`, and of `product` */
+    float **y;
+    size_t first, count;            /* the tiles at work */
+    size_t k0, width;               /* the channels at work */
+    const float *prepared;
+    bool add;
+};
+
+static size_t round_up(size_t n, size_t to)
+{
+    return rn_cpu_blocks(n, to) * to;
+}
+
+static struct winograd plan(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
+{
+    bool dx = pass == RN_CPU_DX;
+    struct winograd v = { .conv = conv, .on = transforms[conv->cpu->isa], .panel = rn_cpu_panel_of(conv), .backward = dx,
+                          .from = dx ? conv->dy : conv->x, .to = dx ? conv->dx : conv->y, .c = dx ? conv->k : conv->c,
+                          .k = dx ? conv->c : conv->k, .h = conv->h, .w = conv->w };
+    size_t unit = v.panel->width;
+    v.down = rn_cpu_blocks(v.h, 4);
+    v.across = rn_cpu_blocks(v.w, 4);
+    v.tiles = conv->n * v.down * v.across;
+    v.c_row = round_up(v.c, unit) + PAD;
+    v.chunk = rn_cpu_min(v.k, round_up(1 + BYTES / (PLACES * sizeof(float) * v.c), unit));
+    v.k_row = round_up(pass == RN_CPU_DW ? v.k : v.chunk, unit) + PAD;
+    v.blocks = 1 + v.tiles * PLACES * sizeof(float) * (v.c_row + v.k_row) / (2 * BYTES);
+    v.block = rn_cpu_blocks(v.tiles, v.blocks);
+    v.blocks = rn_cpu_blocks(v.tiles, v.block);
+    v.input_plane = v.block * v.c_row + PAD;
+    v.product_plane = v.block * v.k_row + PAD;
+    v.weight_plane = v.c * unit + PAD;
+    return v;
+}
+
+static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
+{
+    (void)pass;
+    const struct rn_window *w = &conv->window;
+    size_t tiles = rn_cpu_blocks(conv->h, 4) * rn_cpu_blocks(conv->w, 4);
+    return w->r == 3 && w->s == 3 && w->stride == 1 && w->padding == 1 && conv->c >= 16 && conv->k >= 16 &&
+           conv->activation != RN_ACT_SIGMOID && 8 * tiles <= conv->h * conv->w;
+}
+
+/* Cuts shared scratch into what the passes need: input, product, weight, sum, a row of zeros and the tables of rows. */
+static int reserve(struct winograd *v, size_t weight, size_t sum, struct rn_err *err)
+{
+    size_t sizes[] = { PLACES * v->input_plane, PLACES * v->product_plane, weight, sum, round_up(v->c > v->k ? v->c : v->k, 64),
+                       4 * v->block * sizeof(float *) / sizeof(float) }, total = 0, at[6];
+    for (size_t i = 0; i < 6; i++) {
+        at[i] = total;
+        total += round_up(sizes[i], 16) + PAD;
+    }
+    if (rn_cpu_scratch(v->conv->cpu, round_up(v->k, 64), total, err))
+        return -1;
+    float *base = v->conv->cpu->shared;
+    v->input = base + at[0];
+    v->product = base + at[1];
+    v->weight = base + at[2];
+    v->sum = base + at[3];
+    v->zero = base + at[4];
+    memset(v->zero, 0, sizes[4] * sizeof *v->zero);
+    v->a = (const float **)(void *)(base + at[5]);
+    v->y = (float **)(void *)(v->a + v->block);
+    for (size_t t = 0; t < v->block; t++) {
+        v->a[t] = v->input + t * v->c_row;
+        v->y[t] = v->product + t * v->k_row;
+    }
+    return 0;
+}
+
+/* ---- weights ---- */
+
+/* The weights under one panel and GATHER rows of it: for each tap and row `unit` neighbouring floats. */
+static void gather(const struct winograd *v, float *to, size_t k0, size_t width, size_t c0, size_t rows)
+{
+    size_t unit = v->panel->width, plane = GATHER * unit;
+    const float *w = v->conv->weight;
+    if (width < unit)
+        memset(to, 0, 9 * plane * sizeof *to);
+    for (size_t tap = 0; tap < 9; tap++)
+        if (v->backward) /* w(C of dy, R, S, K of dx) */
+            for (size_t c = 0; c < rows; c++)
+                memcpy(to + tap * plane + c * unit, w + ((c0 + c) * 9 + 8 - tap) * v->k + k0, width * sizeof *to);
+        else
+            for (size_t k = 0; k < width; k++)
+                for (size_t c = 0; c < rows; c++)
+                    to[tap * plane + c * unit + k] = w[((k0 + k) * 9 + tap) * v->c + c0 + c];
+}
+
+/* One panel, of all places: in `weight` panel after panel, in each place after place. */
+static void weight_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    enum { WIDEST = 64 };
+    float g[9 * GATHER * WIDEST];
+    size_t unit = v->panel->width, k0 = v->k0 + task * unit, width = rn_cpu_min(unit, v->k - k0);
+    float *to = v->weight + task * PLACES * v->weight_plane;
+    for (size_t c0 = 0; c0 < v->c; c0 += GATHER) {
+        size_t rows = rn_cpu_min(GATHER, v->c - c0);
+        gather(v, g, k0, width, c0, rows);
+        for (size_t c = 0; c < rows; c++) {
+            const float *tap[9];
+            for (size_t i = 0; i < 9; i++)
+                tap[i] = g + (i * GATHER + c) * unit;
+            v->on->weight_row(tap, unit, to + (c0 + c) * unit, v->weight_plane);
+        }
+    }
+}
+
+static size_t prepared(const struct rn_cpu_conv *conv)
+{
+    struct winograd v = plan(conv, RN_CPU_FORWARD);
+    return rn_cpu_blocks(v.k, v.panel->width) * PLACES * v.weight_plane;
+}
+
+static int prepare(const struct rn_cpu_conv *conv, float *to, struct rn_err *err)
+{
+    (void)err;
+    struct winograd v = plan(conv, RN_CPU_FORWARD);
+    v.weight = to;
+    rn_pool_for(conv->cpu->pool, rn_cpu_blocks(v.k, v.panel->width), weight_task, &v);
+    return 0;
+}
+
+/* ---- tiles ---- */
+
+/* Where the tile's pixels are, from (top, left) on; outside the map, `zero`. */
+static void look(const struct winograd *v, const float **pixel, size_t side, const float *map, size_t c, long top, long left)
+{
+    for (long i = 0; i < (long)side; i++)
+        for (long j = 0; j < (long)side; j++) {
+            bool inside = top + i >= 0 && top + i < (long)v->h && left + j >= 0 && left + j < (long)v->w;
+            *pixel++ = inside ? map + ((size_t)(top + i) * v->w + (size_t)(left + j)) * c : v->zero;
+        }
+}
+
+struct tile {
+    size_t image;
+    long top, left; /* of its outputs */
+};
+
+static struct tile tile_of(const struct winograd *v, size_t tile)
+{
+    return (struct tile){ tile / v->across / v->down, (long)(tile / v->across % v->down * 4), (long)(tile % v->across * 4) };
+}
+
+static void input_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    for (size_t t = task * TILES; t < rn_cpu_min((task + 1) * TILES, v->count); t++) {
+        struct tile tile = tile_of(v, v->first + t);
+        const float *pixel[36];
+        look(v, pixel, 6, v->from + tile.image * v->h * v->w * v->c, v->c, tile.top - 1, tile.left - 1);
+        v->on->input_tile(pixel, v->c, v->input + t * v->c_row, v->input_plane);
+    }
+}
+
+static void output_task(void *context, size_t task, int thread)
+{
+    const struct winograd *v = context;
+    const struct rn_cpu_conv *conv = v->conv;
+    struct output output = { conv->bias ? conv->bias + v->k0 : NULL, conv->residual, v->add, conv->activation == RN_ACT_RELU };
+    for (size_t t = task * TILES; t < rn_cpu_min((task + 1) * TILES, v->count); t++) {
+        struct tile tile = tile_of(v, v->first + t);
+        const float *pixel[16], *residual[16];
+        float *y[16], *map = v->to + tile.image * v->h * v->w * v->k + v->k0;
+        look(v, pixel, 4, map, v->k, tile.top, tile.left);
+        if (conv->residual)
+            look(v, residual, 4, conv->residual + (map - v->to), v->k, tile.top, tile.left);
+        for (size_t i = 0; i < 16; i++)
+            y[i] = pixel[i] == v->zero ? conv->cpu->scratch[thread] : map + (pixel[i] - map);
+        v->on->output_tile(&output, y, residual, v->width, v->product + t * v->k_row, v->product_plane);
+    }
+}
+
+/* ---- y, and dx ---- */
+
+static void product_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    size_t unit = v->panel->width, panels = rn_cpu_blocks(v->width, unit), place = task / SHARES, share = task % SHARES;
+    const float *weight = v->prepared ? v->prepared + v->k0 / unit * PLACES * v->weight_plane : v->weight;
+    for (size_t i = panels * share / SHARES; i < panels * (share + 1) / SHARES; i++)
+        v->panel->rows(&(struct rn_cpu_rows){
+            .a = v->a, .y = v->y, .count = v->count, .a_at = place * v->input_plane, .y_at = place * v->product_plane + i * unit,
+            .taps = 1, .run = v->c, .columns = unit, .panel = weight + (i * PLACES + place) * v->weight_plane });
+}
+
+static int convolve(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass, struct rn_err *err)
+{
+    struct winograd v = plan(conv, pass);
+    struct rn_pool *pool = conv->cpu->pool;
+    v.prepared = pass == RN_CPU_FORWARD ? conv->prepared : NULL;
+    v.add = pass == RN_CPU_DX && conv->add;
+    size_t panels = rn_cpu_blocks(v.chunk, v.panel->width);
+    if (reserve(&v, v.prepared ? 0 : panels * PLACES * v.weight_plane, 0, err))
+        return -1;
+    for (v.k0 = 0; v.k0 < v.k; v.k0 += v.chunk) {
+        v.width = rn_cpu_min(v.chunk, v.k - v.k0);
+        if (!v.prepared)
+            rn_pool_for(pool, rn_cpu_blocks(v.width, v.panel->width), weight_task, &v);
+        for (v.first = 0; v.first < v.tiles; v.first += v.block) {
+            v.count = rn_cpu_min(v.block, v.tiles - v.first);
+            if (!v.k0 || v.blocks > 1)
+                rn_pool_for(pool, rn_cpu_blocks(v.count, TILES), input_task, &v);
+            rn_pool_for(pool, PLACES * SHARES, product_task, &v);
+            rn_pool_for(pool, rn_cpu_blocks(v.count, TILES), output_task, &v);
+        }
+    }
+    return 0;
+}
+
+static int forward(const struct rn_cpu_conv *conv, struct rn_err *err)
+{
+    return convolve(conv, RN_CPU_FORWARD, err);
+}
+
+static int dx(const struct rn_cpu_conv *conv, struct rn_err *err)
+{
+    return convolve(conv, RN_CPU_DX, err);
+}
+
+/* ---- dw ---- */
+
+static void gradient_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    for (size_t t = task * TILES; t < rn_cpu_min((task + 1) * TILES, v->count); t++) {
+        struct tile tile = tile_of(v, v->first + t);
+        const float *pixel[16];
+        look(v, pixel, 4, v->conv->dy + tile.image * v->h * v->w * v->k, v->k, tile.top, tile.left);
+        v->on->gradient_tile(pixel, v->k, v->product + t * v->k_row, v->product_plane);
+    }
+}
+
+static void sum_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    size_t place = task / SHARES, share = task % SHARES, c = v->c_row - PAD;
+    size_t low = v->width * share / SHARES, high = v->width * (share + 1) / SHARES;
+    for (size_t t = 0; t < v->count; t += DEPTH)
+        v->panel->outer(&(struct rn_cpu_outer){
+            .a = v->product + place * v->product_plane + t * v->k_row + v->k0 + low, .lda = v->k_row,
+            .b = v->input + place * v->input_plane + t * v->c_row, .ldb = v->c_row,
+            .y = v->sum + place * v->sum_plane + low * v->c_row, .ldy = v->c_row,
+            .k = high - low, .c = c, .t = rn_cpu_min(DEPTH, v->count - t), .add = v->first || t });
+}
+
+static void dw_task(void *context, size_t k, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    v->on->dw_row(v->sum + k * v->c_row, v->sum_plane, v->conv->dw + (v->k0 + k) * 9 * v->c, v->c, v->conv->add);
+}
+
+/* A row's lanes beyond C are sums of whatever lay in scratch; nobody reads them. */
+static int dw(const struct rn_cpu_conv *conv, struct rn_err *err)
+{
+    struct winograd v = plan(conv, RN_CPU_DW);
+    struct rn_pool *pool = conv->cpu->pool;
+    size_t chunk = v.blocks > 1 ? v.k : v.chunk;
+    v.sum_plane = chunk * v.c_row + PAD;
+    if (reserve(&v, 0, PLACES * v.sum_plane, err))
+        return -1;
+    for (v.k0 = 0; v.k0 < v.k; v.k0 += chunk) {
+        v.width = rn_cpu_min(chunk, v.k - v.k0);
+        for (v.first = 0; v.first < v.tiles; v.first += v.block) {
+            v.count = rn_cpu_min(v.block, v.tiles - v.first);
+            if (!v.k0 || v.blocks > 1) {
+                rn_pool_for(pool, rn_cpu_blocks(v.count, TILES), input_task, &v);
+                rn_pool_for(pool, rn_cpu_blocks(v.count, TILES), gradient_task, &v);
+            }
+            rn_pool_for(pool, PLACES * SHARES, sum_task, &v);
+        }
+        rn_pool_for(pool, v.width, dw_task, &v);
+    }
+    return 0;
+}
+
+const struct rn_cpu_path rn_cpu_winograd = { "winograd", takes, forward, dx, dw, prepared, prepare };

@@ -3,7 +3,9 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,48 +37,71 @@ struct worker {
     int index;
 };
 
+/* `state` says which loop runs and how many of its iterations nobody has taken yet. What else the loop consists of is
+ * written only while none are left and all are finished, so a thread that could take one saw the loop that it belongs to. */
+enum { LEFT_BITS = 40 };
+#define LEFT(state) ((state) & ((UINT64_C(1) << LEFT_BITS) - 1))
+
 struct rn_pool {
-    pthread_mutex_t lock;
-    pthread_cond_t wake, done;
-    int threads, started;
+    _Atomic uint64_t state; /* the loop's number and LEFT */
+    atomic_size_t n, finished;
+    _Atomic(void (*)(void *, size_t, int)) work;
+    _Atomic(void *) context;
+    int threads, started, patience;
     struct worker *workers; /* threads - 1 of them: the caller is the last */
-    bool stop;
-    unsigned long round;    /* number of the loop that runs */
-    size_t n, next, running;
-    void (*work)(void *, size_t, int);
-    void *context;
+    pthread_mutex_t lock;   /* for those who sleep, and those who wake them */
+    pthread_cond_t wake, done;
+    atomic_int sleepers;
+    atomic_bool stop, waiting; /* waiting: the caller sleeps */
 };
 
-/* Takes iterations until there are none; the lock is held on entry and exit. */
+/* A loop follows the other within microseconds, and a thread that sleeps takes tens to wake: so look some times first. */
+enum { PATIENCE = 2000 };
+
+static void pause_briefly(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Takes iterations until there are none. */
 static void drain(struct rn_pool *pool, int thread)
 {
-    while (pool->next < pool->n) {
-        size_t i = pool->next++;
-        pool->running++;
-        pthread_mutex_unlock(&pool->lock);
-        pool->work(pool->context, i, thread);
-        pthread_mutex_lock(&pool->lock);
-        pool->running--;
+    uint64_t state = atomic_load(&pool->state);
+    while (LEFT(state)) {
+        void (*work)(void *, size_t, int) = atomic_load(&pool->work);
+        void *context = atomic_load(&pool->context);
+        size_t n = atomic_load(&pool->n);
+        if (!atomic_compare_exchange_weak(&pool->state, &state, state - 1))
+            continue;
+        work(context, n - (size_t)LEFT(state), thread);
+        if (atomic_fetch_add(&pool->finished, 1) + 1 == n && atomic_load(&pool->waiting)) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        state = atomic_load(&pool->state);
     }
-    if (!pool->running)
-        pthread_cond_signal(&pool->done);
 }
 
 static void *pool_thread(void *argument)
 {
     struct worker *self = argument;
     struct rn_pool *pool = self->pool;
-    unsigned long seen = 0;
-    pthread_mutex_lock(&pool->lock);
-    while (!pool->stop) {
-        if (pool->round == seen) {
-            pthread_cond_wait(&pool->wake, &pool->lock);
-            continue;
-        }
-        seen = pool->round;
+    while (!atomic_load(&pool->stop)) {
         drain(pool, self->index);
+        for (int i = 0; i < pool->patience && !LEFT(atomic_load(&pool->state)); i++)
+            pause_briefly();
+        if (LEFT(atomic_load(&pool->state)))
+            continue;
+        pthread_mutex_lock(&pool->lock);
+        atomic_fetch_add(&pool->sleepers, 1);
+        while (!LEFT(atomic_load(&pool->state)) && !atomic_load(&pool->stop))
+            pthread_cond_wait(&pool->wake, &pool->lock);
+        atomic_fetch_sub(&pool->sleepers, 1);
+        pthread_mutex_unlock(&pool->lock);
     }
-    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
@@ -87,6 +112,7 @@ int rn_pool_new(struct rn_pool **result, int threads, struct rn_err *err)
     if (!pool)
         return -1;
     pool->threads = threads > 0 ? threads : 1;
+    pool->patience = pool->threads <= rn_threads_default() ? PATIENCE : 0;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
@@ -110,7 +136,7 @@ void rn_pool_free(struct rn_pool *pool)
     if (!pool)
         return;
     pthread_mutex_lock(&pool->lock);
-    pool->stop = true;
+    atomic_store(&pool->stop, true);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->started; i++)
@@ -134,16 +160,26 @@ void rn_pool_for(struct rn_pool *pool, size_t n, void (*work)(void *, size_t, in
             work(context, i, pool->threads - 1);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
-    pool->n = n;
-    pool->next = 0;
-    pool->work = work;
-    pool->context = context;
-    pool->round++;
-    pthread_cond_broadcast(&pool->wake);
+    atomic_store(&pool->n, n);
+    atomic_store(&pool->work, work);
+    atomic_store(&pool->context, context);
+    atomic_store(&pool->finished, 0);
+    atomic_store(&pool->state, ((atomic_load(&pool->state) >> LEFT_BITS) + 1) << LEFT_BITS | n);
+    if (atomic_load(&pool->sleepers)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->lock);
+    }
     drain(pool, pool->threads - 1);
-    while (pool->running)
+    for (int i = 0; i < pool->patience && atomic_load(&pool->finished) < n; i++)
+        pause_briefly();
+    if (atomic_load(&pool->finished) == n)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->waiting, true);
+    while (atomic_load(&pool->finished) < n)
         pthread_cond_wait(&pool->done, &pool->lock);
+    atomic_store(&pool->waiting, false);
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -379,7 +379,8 @@ static const char *attention_of(const json_t *root)
 }
 
 /* CBAM's gates take maxima, over pixels and over channels: input values moved by one unit in the last place make other
- * pixels the largest, and the gradients of layer1's gates then differ by 0.8% (in 3 of 7 trials, on plain products too). */
+ * pixels the largest, and the gradients of layer1's gates then differ by 0.8% (in 3 of 7 trials, on plain products too). Elsewhere a ReLU's input
+ * that changes its sign moves norms by up to 0.13% (ours-mul; Winograd's rounding, whatever the rest). */
 static void golden_case(struct rn_device *dev, const char *path)
 {
     json_error_t where;
@@ -417,7 +418,7 @@ static void golden_case(struct rn_device *dev, const char *path)
         if (step == 0) {
             compare_logits(json_object_get(root, "train_logits"), logits, "train logit");
             compare_tensors(net, json_object_get(root, "grads"), true,
-                            larger(!strcmp(attention, "cbam") ? 1e-2 : 1e-3, 5 * real(errors, "grads_worst_rel")));
+                            larger(!strcmp(attention, "cbam") ? 1e-2 : 3e-3, 5 * real(errors, "grads_worst_rel")));
         }
         assert_near(loss.loss, json_number_value(json_array_get(json_object_get(root, "losses"), step)),
                     larger(1e-3, 5 * real(errors, "losses_max_abs")), "loss of step %zu", step);

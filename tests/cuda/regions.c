@@ -1,0 +1,127 @@
+#include "regions.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, ALIGN = 256, BEHIND = 0xa5 };
+
+struct allocation {
+    struct ptx_region region; /* first: a struct ptx_region * is one of these */
+    char *map;
+    size_t map_bytes; /* without the page behind */
+    int gpu;
+};
+
+static struct allocation **allocation;
+static int allocations, room;
+static int depth;
+
+static size_t up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static void protect(int how)
+{
+    for (int i = 0; i < allocations; i++)
+        mprotect(allocation[i]->map, allocation[i]->map_bytes, how);
+}
+
+void regions_open(void)
+{
+    if (!depth++)
+        protect(PROT_READ | PROT_WRITE);
+}
+
+void regions_close(void)
+{
+    if (!--depth)
+        protect(PROT_NONE);
+}
+
+void *region_alloc(int gpu, size_t bytes)
+{
+    size_t used = up(bytes ? bytes : 1, ALIGN), map_bytes = up(used, PAGE);
+    if (allocations == room) {
+        room = room ? 2 * room : 64;
+        if (!(allocation = realloc(allocation, (size_t)room * sizeof *allocation)))
+            abort();
+    }
+    struct allocation *a = calloc(1, sizeof *a);
+    char *map = mmap(NULL, map_bytes + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!a || map == MAP_FAILED) {
+        free(a);
+        return NULL;
+    }
+    mprotect(map + map_bytes, PAGE, PROT_NONE);
+    char *base = map + map_bytes - used;
+    memset(base, 0xff, bytes);
+    memset(base + bytes, BEHIND, used - bytes);
+    *a = (struct allocation){ { .base = (uintptr_t)base, .bytes = bytes }, map, map_bytes, gpu };
+    if (!depth)
+        mprotect(map, map_bytes, PROT_NONE);
+    allocation[allocations++] = a;
+    return base;
+}
+
+int region_free(void *memory)
+{
+    int i = 0, rc = 0;
+    while (i < allocations && allocation[i]->region.base != (uintptr_t)memory)
+        i++;
+    if (i == allocations)
+        return -1;
+    struct allocation *a = allocation[i];
+    const unsigned char *end = (unsigned char *)a->map + a->map_bytes;
+    mprotect(a->map, a->map_bytes, PROT_READ);
+    for (const unsigned char *c = (unsigned char *)memory + a->region.bytes; c < end; c++)
+        rc = *c == BEHIND ? rc : -2;
+    munmap(a->map, a->map_bytes + PAGE);
+    ptx_forget(&a->region);
+    a->region.bytes = 0; /* not freed: instructions may remember it */
+    allocation[i] = allocation[--allocations];
+    return rc;
+}
+
+struct ptx_region *region_find(void *of, uintptr_t address)
+{
+    struct ptx_region *best = NULL;
+    for (int i = 0; i < allocations; i++) {
+        struct ptx_region *r = &allocation[i]->region;
+        if (r->base <= address && (!best || r->base > best->base) && (!of || *(int *)of == allocation[i]->gpu))
+            best = r;
+    }
+    return best;
+}
+
+static const struct allocation *holder(const void *memory)
+{
+    const struct ptx_region *r = region_find(NULL, (uintptr_t)memory);
+    return r && (uintptr_t)memory - r->base < r->bytes ? (const struct allocation *)r : NULL;
+}
+
+int region_gpu(const void *memory)
+{
+    const struct allocation *a = holder(memory);
+    return a ? a->gpu : -1;
+}
+
+bool region_holds(const void *memory, size_t bytes)
+{
+    const struct allocation *a = holder(memory);
+    return a && bytes <= a->region.bytes - ((uintptr_t)memory - a->region.base);
+}
+
+size_t regions_bytes(int gpu)
+{
+    size_t sum = 0;
+    for (int i = 0; i < allocations; i++)
+        sum += allocation[i]->gpu == gpu ? allocation[i]->region.bytes : 0;
+    return sum;
+}
+
+int regions_count(void)
+{
+    return allocations;
+}

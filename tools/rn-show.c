@@ -1,26 +1,32 @@
 /* rn-show -- what is in this stream?
- * stdin: any stream. stdout: text, TSV, JSON or .npy. */
+ * stdin: any stream. stdout: text, TSV, JSON, .npy or PNG. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "device/cpu/dry.h"
 #include "show/show.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
 
 struct opts {
     bool json, tsv, values, header, where, layers;
+    int64_t table, png, batch;
     const char *npy;
 };
 
 static const struct rn_opt options[] = {
+    { 't', "table", RN_OPT_INT, RN_AT(opts, table), 1, 1e6, "the first N records in columns", "N" },
     { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "head, records and tail as one JSON object a line" },
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "a table with a header line" },
     { 0, "values", RN_OPT_FLAG, RN_AT(opts, values), 0, 0, "with --json: all numbers of the tensors" },
     { 0, "header", RN_OPT_FLAG, RN_AT(opts, header), 0, 0, "only the heads" },
     { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, probs, value)", "KEY" },
+    { 0, "png", RN_OPT_INT, RN_AT(opts, png), 1, 1e15, "picture N as a PNG file, from 1, of images or batches", "N" },
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
-    { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers and the number of its parameters" },
+    { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers, parameters, operations and memory" },
+    { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 1e6, "with -l: images a batch (the checkpoint's, or 16)", "N" },
     RN_OPT_LAST,
 };
 
@@ -31,6 +37,9 @@ struct work {
     struct rn_reader *reader;
     struct rn_out *out;
     struct rn_table table;
+    struct rn_columns columns;
+    int64_t pictures; /* --png: that came by */
+    size_t program;   /* -l: bytes of a tool that has the device open */
     struct rn_buffer line; /* of JSON */
     size_t classes;        /* of the model's last layer, or of its head */
 };
@@ -38,9 +47,13 @@ struct work {
 static int check_usage(const struct opts *opts, struct rn_err *err)
 {
     bool known = false;
-    int forms = opts->json + opts->tsv + opts->where + opts->layers + (opts->npy != NULL);
+    int forms = opts->json + (opts->tsv && !opts->layers) + opts->where + opts->layers + (opts->npy != NULL) + (opts->table > 0) +
+                (opts->png > 0);
     if (forms > 1 || (opts->header && forms && !opts->json))
-        return rn_fail(err, RN_EXIT_USAGE, "one of --json, --tsv, --npy, --where and -l, and --header with --json alone");
+        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --where and -l; --header with --json, "
+                                           "-l with --tsv");
+    if (opts->batch && !opts->layers)
+        return rn_fail(err, RN_EXIT_USAGE, "--batch goes with -l");
     if (opts->values && !opts->json)
         return rn_fail(err, RN_EXIT_USAGE, "--values goes with --json");
     for (int kind = 0; kind < RN_KINDS && opts->npy; kind++) {
@@ -64,6 +77,10 @@ static int show_head(struct work *w, const struct rn_head *head, struct rn_err *
     w->classes = head->classes.count;
     if (w->opts->json)
         return write_line(w, rn_head_json(head, &w->line, err), err);
+    if (w->opts->layers || w->opts->png)
+        return 0;
+    if (w->opts->table)
+        return rn_columns_head(&w->columns, w->out, head, err);
     if (w->opts->tsv)
         return rn_table_head(&w->table, w->out, head, err);
     if (w->opts->npy)
@@ -71,7 +88,15 @@ static int show_head(struct work *w, const struct rn_head *head, struct rn_err *
                    ? 0 : rn_fail(err, RN_EXIT_DATA, "%s have no tensor '%s'", rn_kind_name(head->kind), w->opts->npy);
     if (w->opts->where && head->epoch == RN_NIL)
         return rn_fail(err, RN_EXIT_DATA, "weights that are no checkpoint: there is no place to go on from");
-    return w->opts->where || w->opts->layers ? 0 : rn_show_head(w->out, head, err);
+    return w->opts->where ? 0 : rn_show_head(w->out, head, err);
+}
+
+/* The one that is asked for; what follows is read, and so checked. */
+static int picture(struct work *w, const struct rn_head *head, const struct rn_record *record, struct rn_err *err)
+{
+    int64_t before = w->pictures, wanted = w->opts->png;
+    w->pictures += (int64_t)rn_show_pictures(record);
+    return wanted > before && wanted <= w->pictures ? rn_show_png(w->out, head, record, (size_t)(wanted - before - 1), err) : 0;
 }
 
 static int show_record(struct work *w, const struct rn_head *head, const struct rn_record *record, struct rn_err *err)
@@ -80,6 +105,10 @@ static int show_record(struct work *w, const struct rn_head *head, const struct 
         w->classes = record->tensor.shape[0];
     if (w->opts->header || w->opts->where || w->opts->layers)
         return 0;
+    if (w->opts->png)
+        return picture(w, head, record, err);
+    if (w->opts->table)
+        return rn_columns_record(&w->columns, w->out, head, record, err);
     if (w->opts->json)
         return write_line(w, rn_record_json(record, w->opts->values, &w->line, err), err);
     if (w->opts->tsv)
@@ -97,9 +126,11 @@ static int show_tail(struct work *w, const struct rn_head *head, struct rn_err *
     if (w->opts->where)
         return rn_out_printf(w->out, err, "%lld:%lld\n", (long long)head->epoch, (long long)head->batch_index);
     if (w->opts->layers)
-        return rn_show_layers(w->out, head, w->classes, err);
-    if (w->opts->header || w->opts->tsv || w->opts->npy)
+        return rn_show_layers(w->out, head, w->classes, &(struct rn_show_layers){ w->opts->tsv, (size_t)w->opts->batch, w->program }, err);
+    if (w->opts->header || w->opts->tsv || w->opts->npy || w->opts->png)
         return 0;
+    if (w->opts->table)
+        return rn_columns_tail(&w->columns, w->out, records, xxh3, hashed, err);
     if (!w->opts->json)
         return rn_show_tail(w->out, records, xxh3, hashed, err);
     if (rn_out_printf(w->out, err, "{\"rn\":\"end\",\"records\":%llu", (unsigned long long)records) ||
@@ -133,15 +164,35 @@ static int show(struct work *w, bool live, struct rn_err *err)
     return rc;
 }
 
+/* What this process has in memory while the CPU device is open; 0: this system does not say. */
+static int weigh_program(size_t *bytes, struct rn_err *err)
+{
+    struct rn_device *dev;
+    unsigned long pages = 0;
+    if (rn_cpu_dry(&dev, 0, err))
+        return -1;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    rn_device_close(dev);
+    *bytes = pages * (size_t)sysconf(_SC_PAGESIZE);
+    return 0;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    struct work w = { .opts = options_ };
+    struct work w = { .opts = options_, .columns.limit = (size_t)((const struct opts *)options_)->table };
     struct rn_err unused;
     int rc = -1;
-    if (check_usage(w.opts, err) || rn_out_open(&w.out, args->output, err) || (w.opts->npy && rn_out_binary(w.out, err)) ||
+    if (check_usage(w.opts, err) || (w.opts->layers && weigh_program(&w.program, err)) || rn_out_open(&w.out, args->output, err) ||
+        ((w.opts->npy || w.opts->png) && rn_out_binary(w.out, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rc = show(&w, is_live(args), err);
+    if (rc == 0 && w.pictures < w.opts->png)
+        rc = rn_fail(err, RN_EXIT_DATA, "there is no picture %lld: the stream has %lld", (long long)w.opts->png, (long long)w.pictures);
     if (rc == 0) {
         rc = rn_out_commit(w.out, err);
         w.out = NULL;
@@ -152,6 +203,7 @@ out:
     rn_out_discard(w.out);
     rn_reader_close(w.reader);
     rn_table_free(&w.table);
+    rn_columns_free(&w.columns);
     rn_buffer_free(&w.line);
     return rc;
 }
@@ -169,11 +221,21 @@ const struct rn_tool rn_tool = {
              "--tsv: a header line, again where the columns change; tab, newline, carriage return and backslash are \\t \\n \\r "
              "\\\\; an empty cell is what is not there. Predictions look as from rn-predict --tsv. Ids and labels of a batch are "
              "joined by commas.\n\n"
+             "--table N: the first N records in columns; what follows is read and counted. --png N: an image, or one of the "
+             "pictures in batches, which are counted through; an error record counts as one.\n\n"
+             "-l: of each layer what it does, the output and the weights as [channels,height,width] and the like, how many numbers are "
+             "trained, millions of floating point operations (a multiply-add is two; what is not a convolution or linear layer counts "
+             "nothing) and KiB of the output, for one image. Then the peak memory of rn-train (with --val) and rn-predict on the CPU, as "
+             "a sum of its parts: the program; the network's weights, gradients and statistics; activations of a batch; the operators' "
+             "scratch memory; what streams need. It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
+             "operations and bytes as whole numbers.\n\n"
              "--npy writes one .npy file after the other: numpy.load on one open file reads them in turn. Error records have none.\n\n"
              "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the whole "
              "input too.",
-    .examples = "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
-                "rn-show -l run/best.rn\n"
+    .examples = "rn-show -t 10 all.rn\n"
+                "rn-show --png 1 batches.rn -o first.png\n"
+                "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
+                "rn-show -l run/best.rn -b 64\n"
                 "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) |\n"
                 "    rn-train --resume run/last.rn -o run/",
 };

@@ -15,6 +15,7 @@ struct rn_out {
     char *path;      /* as given; for messages and the rename */
     char *temporary; /* NULL: written in place */
     bool nameless;   /* the temporary has no name yet */
+    struct rn_buffer *memory; /* NULL: a file */
     size_t used;
     char buffer[65536];
 };
@@ -106,6 +107,16 @@ int rn_out_open(struct rn_out **result, const char *path, struct rn_err *err)
     return -1;
 }
 
+int rn_out_memory(struct rn_out **out, struct rn_buffer *to, struct rn_err *err)
+{
+    *out = rn_calloc(1, sizeof **out, err);
+    if (!*out)
+        return -1;
+    (*out)->fd = -1;
+    (*out)->memory = to;
+    return 0;
+}
+
 int rn_out_binary(const struct rn_out *out, struct rn_err *err)
 {
     if (isatty(out->fd))
@@ -131,6 +142,8 @@ int rn_file_write(int fd, const void *bytes, size_t length, struct rn_err *err)
 static int checked_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err)
 {
     char room[256];
+    if (out->memory)
+        return rn_buffer_add(out->memory, bytes, length, err);
     return rn_file_write(out->fd, bytes, length, err) ? rn_fail_at(err, "%s", shown(out->path, room)) : 0;
 }
 

@@ -17,6 +17,8 @@ struct rn_out;
 
 /* path NULL or "-": standard output. Errors name the path. */
 RN_MUST int rn_out_open(struct rn_out **out, const char *path, struct rn_err *err);
+/* Appends to a buffer in memory, which is complete after rn_out_flush; to be freed with rn_out_discard. */
+RN_MUST int rn_out_memory(struct rn_out **out, struct rn_buffer *to, struct rn_err *err);
 /* -1 with RN_EXIT_USAGE when the output is a terminal: for tools whose output is binary. */
 RN_MUST int rn_out_binary(const struct rn_out *out, struct rn_err *err);
 RN_MUST int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err);

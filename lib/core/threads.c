@@ -53,6 +53,7 @@ struct rn_pool {
     pthread_cond_t wake, done;
     atomic_int sleepers;
     atomic_bool stop, waiting; /* waiting: the caller sleeps */
+    bool idle;
 };
 
 /* A loop follows the other within microseconds, and a thread that sleeps takes tens to wake: so look some times first. */
@@ -153,8 +154,15 @@ int rn_pool_threads(const struct rn_pool *pool)
     return pool->threads;
 }
 
+void rn_pool_idle(struct rn_pool *pool)
+{
+    pool->idle = true;
+}
+
 void rn_pool_for(struct rn_pool *pool, size_t n, void (*work)(void *, size_t, int), void *context)
 {
+    if (pool->idle)
+        return;
     if (n == 1 || pool->threads == 1) {
         for (size_t i = 0; i < n; i++)
             work(context, i, pool->threads - 1);

@@ -22,6 +22,7 @@ int rn_pool_threads(const struct rn_pool *pool);
 /* Calls work(context, i, thread) for each i below n, on the pool's threads and the caller's, and returns when all
  * are done. `thread` is below rn_pool_threads: an index for scratch memory. Not to be called from within work. */
 void rn_pool_for(struct rn_pool *pool, size_t n, void (*work)(void *context, size_t i, int thread), void *context);
+void rn_pool_idle(struct rn_pool *pool); /* from now on rn_pool_for calls nothing */
 
 /* A line of jobs: they are submitted in order by one thread, worked on by `threads` others, and come out in the
  * order of submission to another thread. At most `capacity` jobs are inside: submit waits while it is full. */

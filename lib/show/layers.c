@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "core/threads.h"
+#include "nn/footprint.h"
 #include "nn/graph.h"
 #include "show/show.h"
 
@@ -63,31 +65,117 @@ static void add_param(const struct rn_graph *g, int i, bool *done, size_t *count
     done[i] = true;
 }
 
-static int layer(struct rn_out *out, const struct rn_graph *g, const struct rn_node *node, bool *done, struct rn_err *err)
+static int layer(struct rn_out *out, const struct rn_graph *g, const struct rn_footprint *f, const struct rn_node *node, bool *done,
+                 bool tsv, struct rn_err *err)
 {
-    char what[128], shapes[256] = "";
+    char what[128], weights[256] = "", output[64];
     size_t count = 0;
     const int conv[] = { node->weight, node->bias }, norm[] = { node->gamma, node->beta };
     for (int k = 0; k < 2; k++)
         if (node->op == RN_OP_CONV || node->op == RN_OP_NORM)
-            add_param(g, node->op == RN_OP_CONV ? conv[k] : norm[k], done, &count, shapes, sizeof shapes);
-    return rn_out_printf(out, err, "%-32s %-34s %-28s %10zu\n", node->name, action(g, node, what), shapes, count);
+            add_param(g, node->op == RN_OP_CONV ? conv[k] : norm[k], done, &count, weights, sizeof weights);
+    struct rn_array y = f->value[node->y];
+    uint64_t flop = 2 * rn_footprint_madds(f, g, node);
+    size_t bytes = y.c * y.h * y.w * sizeof(float);
+    snprintf(output, sizeof output, "%zu,%zu,%zu", y.c, y.h, y.w);
+    action(g, node, what);
+    if (tsv)
+        return rn_out_printf(out, err, "%s\t%s\t%s\t%s\t%zu\t%llu\t%zu\n", node->name, what, output, weights, count,
+                             (unsigned long long)flop, bytes);
+    return rn_out_printf(out, err, "%-30s %-32s %-14s %-24s %9zu %8.2f %8.1f\n", node->name, what, output, weights, count,
+                         (double)flop / 1e6, (double)bytes / 1024);
 }
 
-int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, struct rn_err *err)
+static int layers(struct rn_out *out, const struct rn_graph *g, const struct rn_footprint *f, bool tsv, struct rn_err *err)
+{
+    bool *done = rn_calloc(g->params, sizeof *done, err);
+    int rc = !done ? -1
+             : tsv ? rn_out_printf(out, err, "layer\twhat\toutput\tweights\tparameters\tflop\tbytes\n")
+                   : rn_out_printf(out, err, "%-30s %-32s %-14s %-24s %9s %8s %8s\n", "layer", "what", "output", "weights",
+                                   "numbers", "MFLOP", "KiB");
+    for (size_t i = 0; i < g->nodes && rc == 0; i++)
+        rc = layer(out, g, f, &g->node[i], done, tsv, err);
+    free(done);
+    return rc;
+}
+
+/* What a stream's reader holds for its largest record (stream/source.c): a power of two with room for one more read. */
+static size_t reader_room(size_t record)
+{
+    size_t room = 16;
+    while (room < record + (256 << 10))
+        room *= 2;
+    return room;
+}
+
+static size_t largest_tensor(const struct rn_graph *g)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < g->params; i++) {
+        size_t count = g->param[i].n * g->param[i].c * g->param[i].h * g->param[i].w;
+        most = count > most ? count : most;
+    }
+    return most * sizeof(float);
+}
+
+static int memory(struct rn_out *out, const char *tool, const struct rn_footprint *f, size_t program, size_t streams, struct rn_err *err)
+{
+    size_t parts[] = { program, f->network, f->activations, f->scratch, streams }, sum = 0;
+    int rc = rn_out_printf(out, err, "# %-10s", tool);
+    for (size_t i = 0; i < 5; i++) {
+        sum += parts[i];
+        rc = rc || rn_out_printf(out, err, " %s%7.1f", i ? "+ " : "", (double)parts[i] / 1048576) ? -1 : 0;
+    }
+    return rc || rn_out_printf(out, err, " = %.1f\n", (double)sum / 1048576) ? -1 : 0;
+}
+
+/* Two lines: training keeps the largest tensor while it writes a checkpoint, prediction the reader of the weights. */
+static int memories(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *predict,
+                    size_t batch, size_t side, size_t program, struct rn_err *err)
+{
+    struct rn_footprint train;
+    struct rn_err why = { 0 };
+    size_t record = reader_room(batch * side * side * 3), tensor = largest_tensor(g);
+    if (rn_out_printf(out, err, "# peak memory with -d cpu, threads %d, batch %zu, in MiB: program + network + activations + scratch + streams\n",
+                      rn_threads_default(), batch))
+        return -1;
+    if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side, true, 0, &why)) {
+        if (rn_out_printf(out, err, "# rn-train   cannot: %s\n", why.text))
+            return -1;
+    } else {
+        int rc = memory(out, "rn-train", &train, program, record + tensor, err);
+        rn_footprint_free(&train);
+        if (rc)
+            return -1;
+    }
+    return memory(out, "rn-predict", predict, program, record + reader_room(tensor), err);
+}
+
+static int totals(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *f, size_t batch,
+                  size_t side, size_t program, struct rn_err *err)
+{
+    uint64_t madds = 0;
+    for (size_t i = 0; i < g->nodes; i++)
+        madds += rn_footprint_madds(f, g, &g->node[i]);
+    if (rn_out_printf(out, err, "# %zu parameters\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions and linear layers\n",
+                      rn_graph_count(g), 2e-9 * (double)madds, side, side))
+        return -1;
+    return memories(out, head, g, f, batch, side, program, err);
+}
+
+int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, const struct rn_show_layers *how, struct rn_err *err)
 {
     struct rn_graph *g = NULL;
+    struct rn_footprint f = { 0 };
     if (!head->arch.data || !head->attention.data)
         return rn_fail(err, RN_EXIT_DATA, "weights without a network: they were imported without --arch (--json shows them)");
     if (rn_graph_new(&g, head->arch, head->attention, classes, err))
         return err->exit = err->exit == RN_EXIT_USAGE ? RN_EXIT_DATA : err->exit, -1;
-    bool *done = rn_calloc(g->params, sizeof *done, err);
-    int rc = done ? 0 : -1;
-    for (size_t i = 0; i < g->nodes && rc == 0; i++)
-        rc = layer(out, g, &g->node[i], done, err);
-    if (rc == 0)
-        rc = rn_out_printf(out, err, "%zu parameters\n", rn_graph_count(g));
-    free(done);
+    size_t side = head->has_input ? (size_t)head->input.size : 224;
+    size_t batch = how->batch ? how->batch : head->epoch != RN_NIL && head->has_batches ? (size_t)head->batches_batch : 16;
+    int rc = rn_footprint(&f, g, head->arch, head->attention, classes, batch, side, side, false, 0, err) ||
+             layers(out, g, &f, how->tsv, err) || (!how->tsv && totals(out, head, g, &f, batch, side, how->program, err)) ? -1 : 0;
+    rn_footprint_free(&f);
     rn_graph_free(g);
     return rc;
 }

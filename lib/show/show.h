@@ -13,6 +13,19 @@ RN_MUST int rn_show_head(struct rn_out *out, const struct rn_head *head, struct 
 RN_MUST int rn_show_record(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, struct rn_err *err);
 RN_MUST int rn_show_tail(struct rn_out *out, uint64_t records, uint64_t xxh3, bool hashed, struct rn_err *err);
 
+/* Those lines in columns, the first `limit` of a segment's records under a line of names; the tail says how many are shown.
+ * Cells longer than 60 characters are cut short, the last excepted. Zeroed but for limit: none yet. */
+struct rn_columns {
+    size_t limit, shown;
+    struct rn_buffer lines; /* of rn_show_record, until the columns' widths are known */
+    bool printed;
+};
+RN_MUST int rn_columns_head(struct rn_columns *columns, struct rn_out *out, const struct rn_head *head, struct rn_err *err);
+RN_MUST int rn_columns_record(struct rn_columns *columns, struct rn_out *out, const struct rn_head *head,
+                              const struct rn_record *record, struct rn_err *err);
+RN_MUST int rn_columns_tail(struct rn_columns *columns, struct rn_out *out, uint64_t records, uint64_t xxh3, bool hashed, struct rn_err *err);
+void rn_columns_free(struct rn_columns *columns);
+
 /* TSV: a header line when the first segment begins and whenever the columns change, a line a record. The table of
  * predictions is that of rn-predict --tsv. Zeroed: nothing was written. */
 struct rn_table {
@@ -29,11 +42,24 @@ const char *rn_show_tensor_key(enum rn_kind kind);
 /* A tensor as a .npy file, version 1.0 (numpy.lib.format). */
 RN_MUST int rn_show_npy(struct rn_out *out, const struct rn_tensor *tensor, struct rn_err *err);
 
+/* How many pictures a record counts for (an error record: the one that is missing), and picture i of them as a PNG file; numbers
+ * that are normalised are taken back with the head's mean and deviation. Exit 3: there are no pixels, or no mean and deviation. */
+size_t rn_show_pictures(const struct rn_record *record);
+RN_MUST int rn_show_png(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, size_t i, struct rn_err *err);
+
 /* "shape" of a tensor as "16,224,224,3" in room, which it returns. */
 const char *rn_show_shape(const struct rn_tensor *tensor, char room[static 256]);
 
-/* A line for each layer of a network: name, what it does, the shapes of its parameters and how many numbers they are; then
- * their sum. Error (exit 3): the head names no network. */
-RN_MUST int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, struct rn_err *err);
+/* A line for each layer of a network: name, what it does, and of one image its output (channels, height, width); the shapes of
+ * its parameters and how many numbers they are; its floating point operations and the bytes of its output. tsv: a table; else
+ * aligned, and then lines that begin with "# ": sums, and the peak memory of rn-train and rn-predict with its parts. Of images
+ * of the head's size (none: 224). Error (exit 3): the head names no network. */
+struct rn_show_layers {
+    bool tsv;
+    size_t batch;   /* for the memory; 0: the checkpoint's, or 16 */
+    size_t program; /* bytes that a tool takes with the CPU device open and nothing else */
+};
+RN_MUST int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, const struct rn_show_layers *how,
+                           struct rn_err *err);
 
 #endif

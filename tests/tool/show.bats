@@ -169,6 +169,77 @@ END
     grep "is a terminal" out
 }
 
+@test "table: the first lines in columns" {
+    for ((i = 1; i <= 30; i++)); do printf '%s\n' "photos/metal/m$i.jpg"; done > names
+    mkdir -p photos/metal && xargs touch < names
+    rn-list photos > all.rn
+    rn-show -t 3 all.rn > out
+    cat > want <<'END'
+# samples
+# 1 class: metal
+# made by: rn-list
+id             label  split  content
+metal/m1.jpg   metal  -      photos/metal/m1.jpg
+metal/m10.jpg  metal  -      photos/metal/m10.jpg
+metal/m11.jpg  metal  -      photos/metal/m11.jpg
+# 27 more
+END
+    diff want <(sed '$d' out)
+    tail -n 1 out | grep -E '^# 30 records, xxh3 '
+    # every kind; characters, not bytes, are counted; long cells are cut
+    stream 'head("predictions", ["gl\xc3\xa4ss", "paper"])' 'dict(id => str("\xc3\xa4" x 15), label => num(0), probs => tensor("<f4", [2], pack("f<*", 0.25, 0.75)))' \
+        'dict(id => bin("x" x 70), label => num(1), probs => tensor("<f4", [2], pack("f<*", 0.75, 0.25)))' 'tail(2)' | rn-show --table 9 | sed 1,2d > out
+    cat > want <<END
+id                                                            label  prediction  confidence
+$(printf 'ä%.0s' {1..15})                                               gläss  paper       0.7500
+$(printf 'x%.0s' {1..57})...  paper  gläss       0.7500
+# 2 records
+END
+    diff want out
+    batches | rn-show -t 5 | grep -E '^2:0 +u8 \[6,1,1,3\] +a, b, c, d, and 2 more$'
+    images | rn-show -t 1 | grep -E '^1   glass  train  u8 \[1,2,3\]$'
+    weights | rn-show -t 2 | grep -E '^conv1.weight  parameter  f32 \[2,1,1,2\]$'
+    # no records, two segments
+    stream 'head("images", ["a"])' 'tail(0)' > none.rn
+    images > i.rn
+    [ "$(rn-show -t 2 none.rn i.rn | grep -c '^id ')" = 2 ]
+    fails 2 'table' rn-show -t 0 i.rn
+    head -c -5 i.rn > cut.rn
+    rc=0; rn-show -t 1 cut.rn > out 2> err || rc=$?
+    [ $rc = 3 ] && grep -q '^1   glass' out
+}
+
+@test "png: a picture of images and batches, its pixels" {
+    pixels() { perl -MCompress::Zlib -e 'local $/; $_ = <STDIN>; s/^\x89PNG\r\n\x1a\n// or die; my ($w, $h, $data, $end) = (0, 0, "");
+        while (length) { my ($n, $name) = unpack "Na4", $_; my $x = substr $_, 8, $n; die "sum of $name\n" if crc32($name . $x) != unpack "N", substr $_, 8 + $n, 4;
+            ($w, $h) = unpack "NN", $x if $name eq "IHDR"; $data .= $x if $name eq "IDAT"; $end++ if $name eq "IEND"; $_ = substr $_, 12 + $n }
+        die "no end\n" if $end != 1; my $raw = uncompress($data) // die "not zlib\n"; die "length\n" if length $raw != $h * (3 * $w + 1);
+        print "${w}x$h:", (map { my $row = substr $raw, $_ * (3 * $w + 1), 3 * $w + 1; die "filter" if ord $row; map { " $_" } unpack "x C*", $row } 0 .. $h - 1), "\n"'; }
+    perl -MCompress::Zlib -e 1 2> /dev/null || skip "no Compress::Zlib"
+    [ "$(images | rn-show --png 1 | pixels)" = "2x1: 1 2 3 4 5 255" ]
+    [ "$(images | rn-show --png 2 | pixels)" = "1x2: 0 0 0 0 0 0" ]
+    images > i.rn; batches > b.rn
+    [ "$(rn-show --png 5 b.rn | pixels)" = "1x1: 97 98 99" ]      # 1 is the error record
+    fails 3 'error record stands .*: no$' rn-show --png 3 i.rn
+    fails 3 'no picture 4: the stream has 3' rn-show --png 4 i.rn
+    fails 3 "no picture 11: the stream has 10" rn-show --png 11 i.rn b.rn
+    fails 2 'png' rn-show --png 0 i.rn
+    predictions > p.rn
+    fails 3 'predictions have no pictures' rn-show --png 1 p.rn
+    photos f a/1.jpg && rn-list f > s.rn
+    fails 3 'rn-batch' rn-show --png 1 s.rn
+    # normalised numbers, planes of channels: (x * 0.25 + 0.5) * 255
+    float() { stream "head('batches', [], mode => str('eval')$1)" 'dict(epoch => num(0), index => num(0), ids => list(str("a"), str("b")), labels => list(none, none),
+        images => tensor("<f4", [2,3,1,2], pack("f<*", (0) x 6, -2, 9, 2, -0.4, 9**9**9, -9**9**9)))' 'tail(1)'; }
+    [ "$(float ', input => dict(size => num(2), resize => num(2), mean => list((real(0.5)) x 3), std => list((real(0.25)) x 3))' | rn-show --png 2 | pixels)" = "2x1: 0 255 255 255 102 0" ]
+    float '' > f.rn
+    fails 3 'does not say how' rn-show --png 1 f.rn
+    # large enough for several blocks, and the same pixels as in the stream
+    draw d 1 && rn-list d | rn-batch --size 300 --resize 300 -b 4 -o e.rn
+    rn-show --png 6 e.rn -o six.png
+    [ "$(pixels < six.png | cut -d: -f 2- | md5sum)" = "$(rn-show --npy images e.rn | tail -c $((300 * 300 * 3)) | od -An -v -tu1 -w540000 | tr -s ' ' | md5sum)" ]
+}
+
 @test "where and layers of a checkpoint" {
     checkpoint() {
         stream "head('weights', ['a','b','c','d','e','f'], arch => str('$1'), attention => str('$2'), input => dict(size => num(64), resize => num(73), mean => list(real(0),real(0),real(0)), std => list(real(1),real(1),real(1)))$3)" 'tail(0)'
@@ -187,20 +258,41 @@ END
     fails 3 "'resnet99'" rn-show -l m.rn
     while read -r arch attention parameters; do
         checkpoint $arch $attention '' | rn-show -l > out
-        [ "$(tail -n 1 out)" = "$parameters parameters" ]
-        [ "$(sed '$d' out | awk '{ sum += $NF } END { print sum }')" = "$parameters" ]
+        grep -qx "# $parameters parameters" out
+        checkpoint $arch $attention '' | rn-show -l --tsv > table
+        [ "$(sed 1d table | cut -f 5 | awk "{ n += \$1 } END { print n }")" = "$parameters" ]
+        awk -F'\t' 'NF != 7 { exit 1 }' table
+        [ "$(sed '1d;/^#/d' out | awk '{ print $1 }')" = "$(sed 1d table | cut -f 1)" ]
     done <<'END'
 resnet18 none 11179590
 resnet34 none 21287750
 resnet50 none 23520326
+resnet101 none 42512454
+resnet152 none 58156102
 resnet18 ours 11237991
 resnet50 ours 24147143
 resnet18 ours-spatial 11204679
 resnet18 ours-channel 11212902
 resnet18 ours-mul 11237991
 END
-    checkpoint resnet18 ours '' | rn-show -l | grep -E '^conv1 +conv 7x7/2, padding 3 +\[64,3,7,7\] +9408$'
-    checkpoint resnet18 ours '' | rn-show -l | grep -E '^final_fc +linear +\[6,512\] \[6\] +3078$'
+    # the input of this one is 64 pixels
+    checkpoint resnet18 ours '' > m.rn
+    rn-show -l m.rn > out
+    grep -E '^conv1 +conv 7x7/2, padding 3 +64,32,32 +\[64,3,7,7\] +9408 +19.27 +256.0$' out
+    grep -E '^final_fc +linear +6,1,1 +\[6,512\] \[6\] +3078 +0.01 +0.0$' out
+    grep -xE '# 0\.30 GFLOP an image of 64x64: .*' out
+    rn-show -l --tsv m.rn | grep -xF $'conv1\tconv 7x7/2, padding 3\t64,32,32\t[64,3,7,7]\t9408\t19267584\t262144'
+    # the sums are those of their parts, and grow with the batch
+    for batch in 4 16; do
+        rn-show -l -b $batch m.rn | grep -A 2 "batch $batch, in MiB" > memory
+        awk '/ = / { sum = 0; for (i = 3; i < NF - 1; i++) if ($i != "+") sum += $i; d = sum - $NF; if (d > .3 || d < -.3) exit 1; n++ } END { if (n != 2) exit 1 }' memory
+        awk '/ = / { print $NF }' memory > sums.$batch
+    done
+    paste sums.4 sums.16 | awk '$1 >= $2 { exit 1 }'
+    checkpoint resnet50 none '' | rn-show -l -b 1 | grep -E '^# rn-predict '
+    # a checkpoint's own batch
+    batches="batches => dict(seed => num(1), batch => num(7), epochs => num(9), history => list())"
+    checkpoint resnet18 none "${place/batches => none()/$batches}" | rn-show -l | grep 'batch 7, in MiB'
 }
 
 @test "damage: what came before it is shown, exit 3" {
@@ -231,6 +323,9 @@ END
     fails 2 'one of' rn-show --json --tsv i.rn
     fails 2 'one of' rn-show --header --tsv i.rn
     fails 2 'goes with --json' rn-show --values i.rn
+    fails 2 'goes with -l' rn-show --batch 4 i.rn
+    fails 2 'one of' rn-show -l --json i.rn
+    fails 2 'one of' rn-show -t 3 --png 1 i.rn
     fails 4 'none.rn: No such file' rn-show none.rn
     fails 4 'Is a directory' rn-show .
     rc=0; rn-show i.rn > /dev/full 2> err || rc=$?

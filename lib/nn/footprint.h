@@ -1,0 +1,25 @@
+/* footprint.h -- what a network costs before it runs: the shapes of its values, its multiply-adds, and the memory that the
+ * CPU device takes for it, found by walking it over a device that computes nothing (device/cpu/dry.h). */
+#ifndef RN_NN_FOOTPRINT_H
+#define RN_NN_FOOTPRINT_H
+
+#include "nn/net.h"
+
+struct rn_footprint {
+    struct rn_array *value; /* shape of each of the graph's values, for one batch; data means nothing. Owned */
+    /* bytes, at the most at one time: */
+    size_t network;     /* weights and what goes with them, whatever the batch is */
+    size_t activations; /* the values of one batch, and in training their gradients */
+    size_t scratch;     /* of operators */
+};
+
+/* Of batches of n images of h x w. train: a step, and then validation on such a batch; else prediction. threads: as
+ * rn_device_open. Errors as of rn_net_open, rn_net_train and rn_net_eval. */
+RN_MUST int rn_footprint(struct rn_footprint *footprint, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention,
+                         size_t classes, size_t n, size_t h, size_t w, bool train, int threads, struct rn_err *err);
+void rn_footprint_free(struct rn_footprint *footprint);
+
+/* Multiply-adds of a node for one image: of convolutions and linear layers; 0: of all others, which are few. */
+uint64_t rn_footprint_madds(const struct rn_footprint *footprint, const struct rn_graph *graph, const struct rn_node *node);
+
+#endif

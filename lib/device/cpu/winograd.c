@@ -44,35 +44,44 @@ struct transforms {
     void (*dw_row)(const float *from, size_t plane, float *dw, size_t c, bool add);
 };
 
+enum { LINE = 16 }; /* floats of a line of the cache */
+
 #define KERNELS "device/cpu/winograd.inc"
 #include "device/cpu/variants.h"
 
 static const struct transforms *const transforms[] = RN_CPU_VARIANT_TABLE(transforms);
 
-/* BYTES: of transformed tiles that are worked on at a time, and of transformed weights: they should stay in the cache.
- * PAD: rows and planes are not a power of two apart, where they would share few sets of the cache. */
-enum { BYTES = 8 << 20, PAD = 16, PLACES = 36, TILES = 8, GATHER = 16, SHARES = 4, DEPTH = 128 };
+/* BYTES: of transformed tiles that all threads work on at a time, and of transformed weights: they should stay in the cache
+ * that the cores share. LOCAL: of tiles that one thread works on, in its core's own cache, where a layer's weights are FEW.
+ * PAD: rows and planes are not a power of two apart, where they would meet in few sets of the cache. */
+enum { BYTES = 8 << 20, LOCAL = 300 << 10, FEW = 128 * 128, FEW_DW = 64 * 64, LEAST_BLOCKS = 8, GROUPS = 8 };
+enum { PAD = LINE, PLACES = 36, TILES = 8, GATHER = 16, SHARES = 4, DEPTH = 128 };
 
 struct winograd {
     const struct rn_cpu_conv *conv;
     const struct transforms *on;
     const struct rn_cpu_panel *panel;
-    bool backward;                  /* the gradient of x: from dy to dx, weights turned round */
-    const float *from;              /* (N,H,W,C), as x, or dy */
-    float *to;                      /* (N,H,W,K); NULL for the gradient of w */
-    size_t c, k, h, w;              /* channels of `from` and `to`; both maps have one size */
-    size_t down, across, tiles;     /* tiles of an image, and in all */
-    size_t block, blocks;           /* tiles at a time */
-    size_t chunk;                   /* channels of `to` at a time */
-    size_t c_row, k_row;            /* floats of a tile's row of `input` and `product` */
+    bool backward;              /* the gradient of x: from dy to dx, weights turned round */
+    bool alone;                 /* a block of tiles is one thread's work; otherwise all threads' */
+    const float *from;          /* (N,H,W,C), as x, or dy */
+    float *to;                  /* (N,H,W,K); NULL for the gradient of w */
+    size_t c, k, h, w;          /* channels of `from` and `to`; both maps have one size */
+    size_t down, across, tiles; /* tiles of an image, and in all */
+    size_t block, blocks;       /* tiles at a time */
+    size_t chunk;               /* channels of `to` at a time */
+    size_t c_row, k_row;        /* floats of a tile's row of `input` and `product` */
     size_t input_plane, product_plane, weight_plane, sum_plane;
-    float *input, *product, *weight, *sum, *zero;
-    const float **a;                /* the rows of plane 0 of `input`, and of `product` */
-    float **y;
-    size_t first, count;            /* the tiles at work */
-    size_t k0, width;               /* the channels at work */
-    const float *prepared;
+    const float *weight;        /* the panels from channel weight_k0 on */
+    size_t weight_k0;
+    float *weight_room, *sum, *zero;
     bool add;
+
+    /* The block at work. */
+    float *input, *product;
+    const float **a;            /* the rows of plane 0 of `input`, and of `product` */
+    float **y;
+    size_t first, count;        /* its tiles */
+    size_t k0, width;           /* the channels at work */
 };
 
 static size_t round_up(size_t n, size_t to)
@@ -90,10 +99,18 @@ static struct winograd plan(const struct rn_cpu_conv *conv, enum rn_cpu_pass pas
     v.down = rn_cpu_blocks(v.h, 4);
     v.across = rn_cpu_blocks(v.w, 4);
     v.tiles = conv->n * v.down * v.across;
-    v.c_row = round_up(v.c, unit) + PAD;
     v.chunk = rn_cpu_min(v.k, round_up(1 + BYTES / (PLACES * sizeof(float) * v.c), unit));
-    v.k_row = round_up(pass == RN_CPU_DW ? v.k : v.chunk, unit) + PAD;
-    v.blocks = 1 + v.tiles * PLACES * sizeof(float) * (v.c_row + v.k_row) / (2 * BYTES);
+    if (v.c * v.k <= (pass == RN_CPU_DW ? FEW_DW : FEW)) {
+        size_t chunk = pass == RN_CPU_DW ? v.k : rn_cpu_min(v.k, unit);
+        v.blocks = rn_cpu_blocks(v.tiles, LOCAL / (PLACES * sizeof(float) * (v.c + chunk)));
+        v.alone = v.blocks >= LEAST_BLOCKS;
+        if (v.alone)
+            v.chunk = chunk;
+    }
+    v.c_row = round_up(v.c, unit) + (v.alone ? 0 : PAD);
+    v.k_row = round_up(pass == RN_CPU_DW ? v.k : v.chunk, unit) + (v.alone ? 0 : PAD);
+    if (!v.alone)
+        v.blocks = 1 + v.tiles * PLACES * sizeof(float) * (v.c_row + v.k_row) / (2 * BYTES);
     v.block = rn_cpu_blocks(v.tiles, v.blocks);
     v.blocks = rn_cpu_blocks(v.tiles, v.block);
     v.input_plane = v.block * v.c_row + PAD;
@@ -111,31 +128,55 @@ static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
            conv->activation != RN_ACT_SIGMOID && 8 * tiles <= conv->h * conv->w;
 }
 
-/* Cuts shared scratch into what the passes need: input, product, weight, sum, a row of zeros and the tables of rows. */
-static int reserve(struct winograd *v, size_t weight, size_t sum, struct rn_err *err)
+/* Floats for the tiles of a block, and the tables of their rows. */
+static size_t block_size(const struct winograd *v)
 {
-    size_t sizes[] = { PLACES * v->input_plane, PLACES * v->product_plane, weight, sum, round_up(v->c > v->k ? v->c : v->k, 64),
-                       4 * v->block * sizeof(float *) / sizeof(float) }, total = 0, at[6];
-    for (size_t i = 0; i < 6; i++) {
-        at[i] = total;
-        total += round_up(sizes[i], 16) + PAD;
-    }
-    if (rn_cpu_scratch(v->conv->cpu, round_up(v->k, 64), total, err))
-        return -1;
-    float *base = v->conv->cpu->shared;
-    v->input = base + at[0];
-    v->product = base + at[1];
-    v->weight = base + at[2];
-    v->sum = base + at[3];
-    v->zero = base + at[4];
-    memset(v->zero, 0, sizes[4] * sizeof *v->zero);
-    v->a = (const float **)(void *)(base + at[5]);
+    return round_up(PLACES * (v->input_plane + v->product_plane) + 2 * v->block * sizeof(float *) / sizeof(float), 64);
+}
+
+static void place_block(struct winograd *v, float *at)
+{
+    v->input = at;
+    v->product = v->input + PLACES * v->input_plane;
+    v->a = (const float **)(void *)(v->product + PLACES * v->product_plane);
     v->y = (float **)(void *)(v->a + v->block);
     for (size_t t = 0; t < v->block; t++) {
         v->a[t] = v->input + t * v->c_row;
         v->y[t] = v->product + t * v->k_row;
     }
+}
+
+/* A thread's scratch is a row that nobody reads, for pixels outside the map, and its block, if that is its own. Shared are a
+ * row of zeros, such pixels' values, transformed weights, sums, and the block, if that is everybody's. */
+static size_t nowhere(const struct winograd *v)
+{
+    return round_up(v->k, 64);
+}
+
+static int reserve(struct winograd *v, size_t weight, size_t sum, struct rn_err *err)
+{
+    size_t zero = round_up(v->c > v->k ? v->c : v->k, 64), block = block_size(v);
+    weight = round_up(weight, 16) + PAD;
+    sum = round_up(sum, 16) + PAD;
+    if (rn_cpu_scratch(v->conv->cpu, nowhere(v) + (v->alone ? block : 0), zero + weight + sum + (v->alone ? 0 : block), err))
+        return -1;
+    v->zero = v->conv->cpu->shared;
+    v->weight = v->weight_room = v->zero + zero;
+    v->sum = v->weight_room + weight;
+    memset(v->zero, 0, zero * sizeof *v->zero);
+    if (!v->alone)
+        place_block(v, v->sum + sum);
     return 0;
+}
+
+/* Block number `block`, in the calling thread's own scratch. */
+static struct winograd own_block(const struct winograd *v, size_t block, int thread)
+{
+    struct winograd own = *v;
+    place_block(&own, v->conv->cpu->scratch[thread] + nowhere(v));
+    own.first = block * v->block;
+    own.count = rn_cpu_min(v->block, v->tiles - own.first);
+    return own;
 }
 
 /* ---- weights ---- */
@@ -164,8 +205,8 @@ static void weight_task(void *context, size_t task, int thread)
     const struct winograd *v = context;
     enum { WIDEST = 64 };
     float g[9 * GATHER * WIDEST];
-    size_t unit = v->panel->width, k0 = v->k0 + task * unit, width = rn_cpu_min(unit, v->k - k0);
-    float *to = v->weight + task * PLACES * v->weight_plane;
+    size_t unit = v->panel->width, k0 = v->weight_k0 + task * unit, width = rn_cpu_min(unit, v->k - k0);
+    float *to = v->weight_room + task * PLACES * v->weight_plane;
     for (size_t c0 = 0; c0 < v->c; c0 += GATHER) {
         size_t rows = rn_cpu_min(GATHER, v->c - c0);
         gather(v, g, k0, width, c0, rows);
@@ -178,6 +219,12 @@ static void weight_task(void *context, size_t task, int thread)
     }
 }
 
+static void transform_weights(struct winograd *v, size_t k0, size_t width)
+{
+    v->weight_k0 = k0;
+    rn_pool_for(v->conv->cpu->pool, rn_cpu_blocks(width, v->panel->width), weight_task, v);
+}
+
 static size_t prepared(const struct rn_cpu_conv *conv)
 {
     struct winograd v = plan(conv, RN_CPU_FORWARD);
@@ -188,8 +235,8 @@ static int prepare(const struct rn_cpu_conv *conv, float *to, struct rn_err *err
 {
     (void)err;
     struct winograd v = plan(conv, RN_CPU_FORWARD);
-    v.weight = to;
-    rn_pool_for(conv->cpu->pool, rn_cpu_blocks(v.k, v.panel->width), weight_task, &v);
+    v.weight_room = to;
+    transform_weights(&v, 0, v.k);
     return 0;
 }
 
@@ -215,11 +262,9 @@ static struct tile tile_of(const struct winograd *v, size_t tile)
     return (struct tile){ tile / v->across / v->down, (long)(tile / v->across % v->down * 4), (long)(tile % v->across * 4) };
 }
 
-static void input_task(void *context, size_t task, int thread)
+static void inputs(const struct winograd *v, size_t low, size_t high)
 {
-    (void)thread;
-    const struct winograd *v = context;
-    for (size_t t = task * TILES; t < rn_cpu_min((task + 1) * TILES, v->count); t++) {
+    for (size_t t = low; t < high; t++) {
         struct tile tile = tile_of(v, v->first + t);
         const float *pixel[36];
         look(v, pixel, 6, v->from + tile.image * v->h * v->w * v->c, v->c, tile.top - 1, tile.left - 1);
@@ -227,12 +272,11 @@ static void input_task(void *context, size_t task, int thread)
     }
 }
 
-static void output_task(void *context, size_t task, int thread)
+static void outputs(const struct winograd *v, size_t low, size_t high, int thread)
 {
-    const struct winograd *v = context;
     const struct rn_cpu_conv *conv = v->conv;
     struct output output = { conv->bias ? conv->bias + v->k0 : NULL, conv->residual, v->add, conv->activation == RN_ACT_RELU };
-    for (size_t t = task * TILES; t < rn_cpu_min((task + 1) * TILES, v->count); t++) {
+    for (size_t t = low; t < high; t++) {
         struct tile tile = tile_of(v, v->first + t);
         const float *pixel[16], *residual[16];
         float *y[16], *map = v->to + tile.image * v->h * v->w * v->k + v->k0;
@@ -245,41 +289,106 @@ static void output_task(void *context, size_t task, int thread)
     }
 }
 
-/* ---- y, and dx ---- */
-
-static void product_task(void *context, size_t task, int thread)
+/* Fetches the memory of a tile's outputs, while something else is computed. */
+static void fetch_outputs(const struct winograd *v, size_t t)
 {
-    (void)thread;
-    const struct winograd *v = context;
-    size_t unit = v->panel->width, panels = rn_cpu_blocks(v->width, unit), place = task / SHARES, share = task % SHARES;
-    const float *weight = v->prepared ? v->prepared + v->k0 / unit * PLACES * v->weight_plane : v->weight;
-    for (size_t i = panels * share / SHARES; i < panels * (share + 1) / SHARES; i++)
+    struct tile tile = tile_of(v, v->first + t);
+    const float *pixel[16];
+    look(v, pixel, 4, v->to + tile.image * v->h * v->w * v->k + v->k0, v->k, tile.top, tile.left);
+    for (size_t i = 0; i < 16; i++)
+        for (size_t k = 0; k < v->width; k += LINE)
+            __builtin_prefetch(pixel[i] + k, 1);
+}
+
+/* Of the products at a place, the columns of some panels. */
+static void products(const struct winograd *v, size_t place, size_t low, size_t high)
+{
+    size_t unit = v->panel->width;
+    const float *weight = v->weight + (v->k0 - v->weight_k0) / unit * PLACES * v->weight_plane;
+    for (size_t i = low; i < high; i++)
         v->panel->rows(&(struct rn_cpu_rows){
             .a = v->a, .y = v->y, .count = v->count, .a_at = place * v->input_plane, .y_at = place * v->product_plane + i * unit,
             .taps = 1, .run = v->c, .columns = unit, .panel = weight + (i * PLACES + place) * v->weight_plane });
 }
 
+static size_t panels(const struct winograd *v)
+{
+    return rn_cpu_blocks(v->width, v->panel->width);
+}
+
+/* ---- y, and dx ---- */
+
+static void input_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    inputs(v, task * TILES, rn_cpu_min((task + 1) * TILES, v->count));
+}
+
+static void product_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    size_t share = task % SHARES;
+    products(v, task / SHARES, panels(v) * share / SHARES, panels(v) * (share + 1) / SHARES);
+}
+
+static void output_task(void *context, size_t task, int thread)
+{
+    const struct winograd *v = context;
+    outputs(v, task * TILES, rn_cpu_min((task + 1) * TILES, v->count), thread);
+}
+
+/* All threads at one block: transformed weights are read once. */
+static void together(struct winograd *v)
+{
+    struct rn_pool *pool = v->conv->cpu->pool;
+    for (v->k0 = 0; v->k0 < v->k; v->k0 += v->chunk) {
+        v->width = rn_cpu_min(v->chunk, v->k - v->k0);
+        if (v->weight == v->weight_room)
+            transform_weights(v, v->k0, v->width);
+        for (v->first = 0; v->first < v->tiles; v->first += v->block) {
+            v->count = rn_cpu_min(v->block, v->tiles - v->first);
+            if (!v->k0 || v->blocks > 1)
+                rn_pool_for(pool, rn_cpu_blocks(v->count, TILES), input_task, v);
+            rn_pool_for(pool, PLACES * SHARES, product_task, v);
+            rn_pool_for(pool, rn_cpu_blocks(v->count, TILES), output_task, v);
+        }
+    }
+}
+
+/* Each thread at its own block: tiles never leave its core. */
+static void block_task(void *context, size_t task, int thread)
+{
+    struct winograd v = own_block(context, task, thread);
+    inputs(&v, 0, v.count);
+    for (v.k0 = 0; v.k0 < v.k; v.k0 += v.chunk) {
+        v.width = rn_cpu_min(v.chunk, v.k - v.k0);
+        for (size_t place = 0; place < PLACES; place++) {
+            for (size_t t = place; t < v.count; t += PLACES)
+                fetch_outputs(&v, t);
+            products(&v, place, 0, panels(&v));
+        }
+        outputs(&v, 0, v.count, thread);
+    }
+}
+
 static int convolve(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass, struct rn_err *err)
 {
     struct winograd v = plan(conv, pass);
-    struct rn_pool *pool = conv->cpu->pool;
-    v.prepared = pass == RN_CPU_FORWARD ? conv->prepared : NULL;
+    const float *ready = pass == RN_CPU_FORWARD ? conv->prepared : NULL;
+    size_t columns = v.alone ? v.k : v.chunk;
     v.add = pass == RN_CPU_DX && conv->add;
-    size_t panels = rn_cpu_blocks(v.chunk, v.panel->width);
-    if (reserve(&v, v.prepared ? 0 : panels * PLACES * v.weight_plane, 0, err))
+    if (reserve(&v, ready ? 0 : rn_cpu_blocks(columns, v.panel->width) * PLACES * v.weight_plane, 0, err))
         return -1;
-    for (v.k0 = 0; v.k0 < v.k; v.k0 += v.chunk) {
-        v.width = rn_cpu_min(v.chunk, v.k - v.k0);
-        if (!v.prepared)
-            rn_pool_for(pool, rn_cpu_blocks(v.width, v.panel->width), weight_task, &v);
-        for (v.first = 0; v.first < v.tiles; v.first += v.block) {
-            v.count = rn_cpu_min(v.block, v.tiles - v.first);
-            if (!v.k0 || v.blocks > 1)
-                rn_pool_for(pool, rn_cpu_blocks(v.count, TILES), input_task, &v);
-            rn_pool_for(pool, PLACES * SHARES, product_task, &v);
-            rn_pool_for(pool, rn_cpu_blocks(v.count, TILES), output_task, &v);
-        }
-    }
+    if (ready)
+        v.weight = ready;
+    else if (v.alone)
+        transform_weights(&v, 0, v.k);
+    if (v.alone)
+        rn_pool_for(conv->cpu->pool, v.blocks, block_task, &v);
+    else
+        together(&v);
     return 0;
 }
 
@@ -295,11 +404,9 @@ static int dx(const struct rn_cpu_conv *conv, struct rn_err *err)
 
 /* ---- dw ---- */
 
-static void gradient_task(void *context, size_t task, int thread)
+static void gradients(const struct winograd *v, size_t low, size_t high)
 {
-    (void)thread;
-    const struct winograd *v = context;
-    for (size_t t = task * TILES; t < rn_cpu_min((task + 1) * TILES, v->count); t++) {
+    for (size_t t = low; t < high; t++) {
         struct tile tile = tile_of(v, v->first + t);
         const float *pixel[16];
         look(v, pixel, 4, v->conv->dy + tile.image * v->h * v->w * v->k, v->k, tile.top, tile.left);
@@ -307,36 +414,74 @@ static void gradient_task(void *context, size_t task, int thread)
     }
 }
 
-static void sum_task(void *context, size_t task, int thread)
+/* Of the sums at a place, the rows of some output channels; `add`: to those of earlier blocks. A row's lanes beyond C are
+ * sums of whatever lay in scratch; nobody reads them. */
+static void sums(const struct winograd *v, float *sum, size_t place, size_t low, size_t high, bool add)
 {
-    (void)thread;
-    const struct winograd *v = context;
-    size_t place = task / SHARES, share = task % SHARES, c = v->c_row - PAD;
-    size_t low = v->width * share / SHARES, high = v->width * (share + 1) / SHARES;
     for (size_t t = 0; t < v->count; t += DEPTH)
         v->panel->outer(&(struct rn_cpu_outer){
             .a = v->product + place * v->product_plane + t * v->k_row + v->k0 + low, .lda = v->k_row,
             .b = v->input + place * v->input_plane + t * v->c_row, .ldb = v->c_row,
-            .y = v->sum + place * v->sum_plane + low * v->c_row, .ldy = v->c_row,
-            .k = high - low, .c = c, .t = rn_cpu_min(DEPTH, v->count - t), .add = v->first || t });
+            .y = sum + place * v->sum_plane + low * v->c_row, .ldy = v->c_row,
+            .k = high - low, .c = round_up(v->c, v->panel->width), .t = rn_cpu_min(DEPTH, v->count - t), .add = add || t });
+}
+
+static void gradient_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    gradients(v, task * TILES, rn_cpu_min((task + 1) * TILES, v->count));
+}
+
+static void sum_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct winograd *v = context;
+    size_t share = task % SHARES;
+    sums(v, v->sum, task / SHARES, v->width * share / SHARES, v->width * (share + 1) / SHARES, v->first);
+}
+
+/* Some blocks, summed apart from the others'. */
+static void group_task(void *context, size_t group, int thread)
+{
+    const struct winograd *all = context;
+    for (size_t block = group; block < all->blocks; block += GROUPS) {
+        struct winograd v = own_block(all, block, thread);
+        inputs(&v, 0, v.count);
+        gradients(&v, 0, v.count);
+        for (size_t place = 0; place < PLACES; place++)
+            sums(&v, v.sum + group * PLACES * v.sum_plane, place, 0, v.k, block >= GROUPS);
+    }
 }
 
 static void dw_task(void *context, size_t k, int thread)
 {
     (void)thread;
     const struct winograd *v = context;
-    v->on->dw_row(v->sum + k * v->c_row, v->sum_plane, v->conv->dw + (v->k0 + k) * 9 * v->c, v->c, v->conv->add);
+    float *sum = v->sum + k * v->c_row;
+    for (size_t group = 1; group < GROUPS && v->alone; group++)
+        for (size_t place = 0; place < PLACES; place++) {
+            float *to = sum + place * v->sum_plane, *from = to + group * PLACES * v->sum_plane;
+            for (size_t c = 0; c < v->c; c++)
+                to[c] += from[c];
+        }
+    v->on->dw_row(sum, v->sum_plane, v->conv->dw + (v->k0 + k) * 9 * v->c, v->c, v->conv->add);
 }
 
-/* A row's lanes beyond C are sums of whatever lay in scratch; nobody reads them. */
 static int dw(const struct rn_cpu_conv *conv, struct rn_err *err)
 {
     struct winograd v = plan(conv, RN_CPU_DW);
     struct rn_pool *pool = conv->cpu->pool;
     size_t chunk = v.blocks > 1 ? v.k : v.chunk;
     v.sum_plane = chunk * v.c_row + PAD;
-    if (reserve(&v, 0, PLACES * v.sum_plane, err))
+    if (reserve(&v, 0, (v.alone ? GROUPS : 1) * PLACES * v.sum_plane, err))
         return -1;
+    if (v.alone) {
+        v.width = v.k;
+        rn_pool_for(pool, GROUPS, group_task, &v);
+        rn_pool_for(pool, v.k, dw_task, &v);
+        return 0;
+    }
     for (v.k0 = 0; v.k0 < v.k; v.k0 += chunk) {
         v.width = rn_cpu_min(chunk, v.k - v.k0);
         for (v.first = 0; v.first < v.tiles; v.first += v.block) {

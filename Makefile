@@ -5,6 +5,7 @@ CC      ?= cc
 CFLAGS  ?= -O3 -g
 PREFIX  ?= /usr/local
 B       ?= build
+NVCC    ?= nvcc
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
 RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
@@ -21,7 +22,7 @@ PIPELINES := $(filter-out demo examples,$(patsubst pipelines/%,%,$(wildcard pipe
 PAGES   := $(wildcard doc/*.[57] man/*.[57])
 BENCH   := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
-all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%) $(B)/draw
+all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%) $(B)/draw cuda
 
 # Debian calls msgpack-c's package msgpack, upstream msgpack-c. OpenBLAS is not linked but loaded (device/cpu/blas.c).
 $(B)/packages.cflags $(B)/packages.libs &: Makefile
@@ -61,6 +62,9 @@ $(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% nn/
 	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+# The CUDA device is a plug-in, made where nvcc is; the tools are the same without it.
+cuda:
+	@if command -v $(NVCC) >/dev/null; then $(MAKE) --no-print-directory -f lib/device/cuda/plugin.mk B=$(B) $(B)/rn-cuda.so; fi
 $(B)/man/%.1: $(B)/%
 	@mkdir -p $(@D)
 	$< --help-man > $@
@@ -115,10 +119,12 @@ bench-environment: $(B)/bench/augment
 
 BIN  = $(DESTDIR)$(PREFIX)/bin
 MAN  = $(DESTDIR)$(PREFIX)/share/man
+PLUGINS = $(DESTDIR)$(PREFIX)/lib/recyclenet
 SHARE = $(DESTDIR)$(PREFIX)/share/recyclenet
 COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 install: all
 	install -d "$(BIN)" "$(MAN)/man1" "$(MAN)/man5" "$(MAN)/man7" "$(COMP)"
+	if [ -e $(B)/rn-cuda.so ]; then install -d "$(PLUGINS)" && install -m 755 $(B)/rn-cuda.so "$(PLUGINS)"; fi
 	set -e; for t in $(TOOLS); do \
 	    install -m 755 $(B)/$$t "$(BIN)/$$t"; \
 	    install -m 644 $(B)/man/$$t.1 "$(MAN)/man1/$$t.1"; \
@@ -129,7 +135,7 @@ install: all
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
-	rm -rf "$(SHARE)"
+	rm -rf "$(SHARE)" "$(PLUGINS)"
 	for t in $(TOOLS); do rm -f "$(BIN)/$$t" "$(MAN)/man1/$$t.1" "$(COMP)/$$t"; done
 	for p in $(PIPELINES); do rm -f "$(BIN)/rn-pipe-$$p"; done
 	for m in $(PAGES); do rm -f "$(MAN)/man$${m##*.}/$${m##*/}"; done
@@ -137,7 +143,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all check check-full check-cuda check-python fuzz demo bench bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: all cuda check check-full check-cuda check-python fuzz demo bench bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

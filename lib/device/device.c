@@ -1,7 +1,10 @@
-/* device.c -- finds a device by its name. */
+/* device.c -- finds a device by its name: among those that are built in, or as a plug-in beside the program. */
 #include "device/device.h"
 
+#include <dlfcn.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/mem.h"
 #include "core/text.h"
@@ -22,6 +25,38 @@ static int unknown(struct rn_text name, struct rn_err *err)
     return -1;
 }
 
+/* The plug-in's file: in the build beside the program, or above a test; installed in ../lib. false: there is none. */
+static bool find_plugin(char *path, size_t size, const char *name)
+{
+    static const char *const places[] = { "", "../", "../lib/recyclenet/" };
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    if (!strrchr(self, '/'))
+        return false;
+    strrchr(self, '/')[1] = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (snprintf(path, size, "%s%srn-%s.so", self, places[i], name) < (int)size && access(path, R_OK) == 0)
+            return true;
+    return false;
+}
+
+/* A plug-in stays loaded: what it loads in turn may not be unloaded safely. */
+static int load_cuda(const struct rn_device_class **class, struct rn_err *err)
+{
+    char path[4200];
+    if (!find_plugin(path, sizeof path, "cuda"))
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: this build has no CUDA plug-in");
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!plugin)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: the CUDA plug-in does not load: %s", dlerror());
+    const size_t *size = dlsym(plugin, "rn_device_cuda_size");
+    *class = dlsym(plugin, "rn_device_cuda");
+    if (!*class || !size || *size != sizeof **class)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: %s is another version's", path);
+    return 0;
+}
+
 int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err)
 {
     *dev = NULL;
@@ -30,9 +65,10 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
     for (const struct rn_device_class *const *class = rn_device_table; *class; class++)
         if (rn_text_is(name, (*class)->name))
             return (*class)->open(dev, colon ? colon + 1 : NULL, threads, err);
-    if (rn_text_is(name, "cuda"))
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: this build has no CUDA plug-in");
-    return unknown(name, err);
+    const struct rn_device_class *class = NULL;
+    if (!rn_text_is(name, "cuda"))
+        return unknown(name, err);
+    return load_cuda(&class, err) ? -1 : class->open(dev, colon ? colon + 1 : NULL, threads, err);
 }
 
 void rn_device_close(struct rn_device *dev)

@@ -2,16 +2,12 @@
 #include "device/cuda/kernel.h"
 
 struct add {
-    unsigned long long count;
-    float *y;
-    const float *a, *b; /* b: optional */
+    struct map y, a, b; /* b: optional */
     int activation;
 };
 
 struct add_backward {
-    unsigned long long count;
-    float *da, *db; /* db: optional */
-    const float *dy, *y;
+    struct map da, db, dy, y; /* db: optional; y: with an activation */
     int activation, add_da, add_db;
 };
 
@@ -19,17 +15,17 @@ struct add_backward {
 
 KERNEL(add)(const struct add v)
 {
-    for (each(i, v.count))
-        v.y[i] = activate(v.b ? v.a[i] + v.b[i] : v.a[i], v.activation);
+    for (each(i, count_of(v.y)))
+        v.y.at[i] = activate(v.b.at ? v.a.at[i] + v.b.at[i] : v.a.at[i], v.activation);
 }
 
 KERNEL(add_backward)(const struct add_backward v)
 {
-    for (each(i, v.count)) {
-        float d = v.activation ? v.dy[i] * slope(v.y[i], v.activation) : v.dy[i];
-        v.da[i] = v.add_da ? v.da[i] + d : d;
-        if (v.db)
-            v.db[i] = v.add_db ? v.db[i] + d : d;
+    for (each(i, count_of(v.dy))) {
+        float d = v.activation ? v.dy.at[i] * slope(v.y.at[i], v.activation) : v.dy.at[i];
+        v.da.at[i] = v.add_da ? v.da.at[i] + d : d;
+        if (v.db.at)
+            v.db.at[i] = v.add_db ? v.db.at[i] + d : d;
     }
 }
 
@@ -45,8 +41,8 @@ int rn_cuda_add(struct rn_device *dev, struct rn_array y, struct rn_array a, str
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
     while (rn_cuda_next(&p, err)) {
-        struct add args = { rn_cuda_count(&p, y), rn_cuda_at(&p, y), rn_cuda_at(&p, a), rn_cuda_at(&p, b), activation };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_add, rn_cuda_blocks(args.count), &args, y, err);
+        struct add v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, a), rn_cuda_cut(&p, b), activation };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_add, rn_cuda_each(v.y), &v, y, err);
     }
     return p.rc;
 }
@@ -58,10 +54,10 @@ int rn_cuda_add_backward(struct rn_device *dev, struct rn_array da, struct rn_ar
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, dy.n);
     while (rn_cuda_next(&p, err)) {
-        struct add_backward args = {
-            rn_cuda_count(&p, dy), rn_cuda_at(&p, da), rn_cuda_at(&p, db), rn_cuda_at(&p, dy), rn_cuda_at(&p, y), activation,
+        struct add_backward v = {
+            rn_cuda_cut(&p, da), rn_cuda_cut(&p, db), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, y), activation,
             add & RN_ADD_DX, add & RN_ADD_RESIDUAL };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_add_backward, rn_cuda_blocks(args.count), &args, dy, err);
+        p.rc = rn_cuda_launch(&p, RN_CUDA_add_backward, rn_cuda_each(v.dy), &v, dy, err);
     }
     return p.rc;
 }

@@ -1,15 +1,24 @@
-/* kernel.h -- what the device halves of the operators' files begin with.
+/* kernel.h -- what the two halves of an operator's file share.
  *
  * Each .cu file is compiled twice: by nvcc, which sees the kernels (RN_KERNELS is defined) and makes a fat binary of them,
- * and by the C compiler, which sees the host half. The structs of parameters are between the two and seen by both.
+ * and by the C compiler, which sees the host half. The structs of parameters stand before both, so that a kernel and its
+ * launch cannot disagree.
  *
- * Every block has RN_BLOCK threads in x. Where a block works on a rectangle of rows and channels, its threads are RN_LANES
- * neighbouring channels by RN_ROWS rows. Sums are taken in an order that the shape alone decides; there are no atomics:
- * the same input gives the same bits. */
+ * Every block has RN_BLOCK threads in x. Where a block works on a rectangle of rows (pixels) and channels, its threads are
+ * RN_LANES neighbouring channels by RN_ROWS rows. Sums are taken in an order that the shape alone decides, and there are no
+ * atomics: the same input gives the same bits. */
 #ifndef RN_DEVICE_CUDA_KERNEL_H
 #define RN_DEVICE_CUDA_KERNEL_H
 
 enum { RN_BLOCK = 256, RN_LANES = 32, RN_ROWS = RN_BLOCK / RN_LANES };
+
+/* An array as one GPU sees it: its part of the images, (N,H,W,C), weights (K,R,S,C). at NULL: not there. */
+struct map {
+    float *at;
+    unsigned n, c, h, w;
+};
+
+typedef unsigned long long rn_index; /* of an element; counts of rows */
 
 #ifdef __CUDACC__
 #define RN_KERNELS
@@ -18,14 +27,20 @@ enum { RN_BLOCK = 256, RN_LANES = 32, RN_ROWS = RN_BLOCK / RN_LANES };
 
 #ifdef RN_KERNELS
 
-typedef unsigned long long rn_index; /* of an element */
-
 static __device__ inline unsigned lane(void) { return threadIdx.x % RN_LANES; }
 static __device__ inline unsigned row(void) { return threadIdx.x / RN_LANES; }
 
+static __device__ inline rn_index count_of(struct map a) { return (rn_index)a.n * a.h * a.w * a.c; }
+static __device__ inline rn_index rows_of(struct map a) { return (rn_index)a.n * a.h * a.w; }
+
 /* Elementwise work: for (each(i, count)), over all blocks of the grid. */
-#define each(i, count)                                                                  \
+#define each(i, count) \
     rn_index i = (rn_index)blockIdx.x * RN_BLOCK + threadIdx.x; i < (count); i += (rn_index)gridDim.x * RN_BLOCK
+
+/* A thread's channel, and its rows: blocks are channels in x and rows in y. */
+static __device__ inline unsigned channel(void) { return blockIdx.x * RN_LANES + lane(); }
+#define each_row(r, count) \
+    rn_index r = (rn_index)blockIdx.y * RN_ROWS + row(); r < (count); r += (rn_index)gridDim.y * RN_ROWS
 
 /* enum rn_activation, and its derivative from its output. NaN stays NaN. */
 static __device__ inline float activate(float x, int activation)
@@ -40,6 +55,39 @@ static __device__ inline float slope(float y, int activation)
     if (activation == 1)
         return y > 0 ? 1 : 0;
     return activation == 2 ? y * (1 - y) : 1;
+}
+
+/* The sum over the block's rows, for each lane; every thread of the block calls it and gets the sum. */
+static __device__ inline float sum_rows(float x)
+{
+    __shared__ float part[RN_ROWS][RN_LANES];
+    part[row()][lane()] = x;
+    __syncthreads();
+    float sum = 0;
+    for (int r = 0; r < RN_ROWS; r++)
+        sum += part[r][lane()];
+    __syncthreads();
+    return sum;
+}
+
+static __device__ inline double sum_rows_double(double x)
+{
+    __shared__ double part[RN_ROWS][RN_LANES];
+    part[row()][lane()] = x;
+    __syncthreads();
+    double sum = 0;
+    for (int r = 0; r < RN_ROWS; r++)
+        sum += part[r][lane()];
+    __syncthreads();
+    return sum;
+}
+
+/* The sum over a warp, to each of its threads. */
+static __device__ inline float sum_lanes(float x)
+{
+    for (int other = RN_LANES / 2; other; other /= 2)
+        x += __shfl_xor_sync(0xffffffffu, x, other);
+    return x;
 }
 
 #endif

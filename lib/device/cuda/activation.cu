@@ -1,0 +1,35 @@
+/* activation.cu -- derivatives of ReLU and sigmoid, in terms of their outputs. */
+#include "device/cuda/kernel.h"
+
+struct activation_backward {
+    struct map dx, dy, y; /* dx may be dy */
+    int activation;
+};
+
+#ifdef RN_KERNELS
+
+KERNEL(activation_backward)(const struct activation_backward v)
+{
+    for (each(i, count_of(v.dy)))
+        v.dx.at[i] = v.dy.at[i] * slope(v.y.at[i], v.activation);
+}
+
+#else
+
+#include "device/check.h"
+#include "device/cuda/cuda.h"
+
+int rn_cuda_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
+                                enum rn_activation activation, struct rn_err *err)
+{
+    if (rn_check_activation(dx, dy, y, err))
+        return -1;
+    struct rn_cuda_part p = rn_cuda_parts(dev, dy.n);
+    while (rn_cuda_next(&p, err)) {
+        struct activation_backward v = { rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, y), activation };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_activation_backward, rn_cuda_each(v.dy), &v, dy, err);
+    }
+    return p.rc;
+}
+
+#endif

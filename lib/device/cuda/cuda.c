@@ -1,0 +1,229 @@
+/* cuda.c -- the CUDA device: opening, closing, and what the table of the class says. */
+#include "device/cuda/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
+{
+    struct rn_cuda_api *api = &cuda->api;
+    if (!gpu->stream) /* never begun */
+        return;
+    api->cudaSetDevice(gpu->ordinal);
+    api->cudaStreamSynchronize(gpu->stream);
+    if (gpu->comm)
+        api->ncclCommDestroy(gpu->comm);
+    if (gpu->dnn)
+        api->cudnnDestroy(gpu->dnn);
+    if (gpu->blas)
+        api->cublasDestroy_v2(gpu->blas);
+    rn_cuda_slot_free(cuda, &gpu->slot[0]);
+    rn_cuda_slot_free(cuda, &gpu->slot[1]);
+    rn_cuda_slot_free(cuda, &gpu->page);
+    if (gpu->blas_workspace)
+        api->cudaFree(gpu->blas_workspace);
+    if (gpu->workspace)
+        api->cudaFree(gpu->workspace);
+    if (gpu->joined)
+        api->cudaEventDestroy(gpu->joined);
+    if (gpu->side)
+        api->cudaStreamDestroy(gpu->side);
+    api->cudaStreamDestroy(gpu->stream);
+}
+
+static void close_device(struct rn_device *dev)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    rn_cuda_plans_free(cuda);
+    for (int g = 0; g < cuda->gpus; g++)
+        close_gpu(cuda, &cuda->gpu[g]);
+    for (int i = 0; i < RN_CUDA_IMAGE_COUNT; i++)
+        if (cuda->library[i])
+            cuda->api.cudaLibraryUnload(cuda->library[i]);
+    free(cuda->block);
+    free(cuda);
+}
+
+/* ---- opening ---- */
+
+/* "0,1,3" into the list of GPUs; nothing: the first. */
+static int choose(struct rn_cuda *cuda, const char *which, struct rn_err *err)
+{
+    const char *at = which ? which : "0";
+    do {
+        char *end;
+        unsigned long number = *at >= '0' && *at <= '9' ? strtoul(at, &end, 10) : 1 << 20;
+        bool bad = number > 9999 || (*end && *end != ',') || cuda->gpus == RN_CUDA_GPUS;
+        for (int g = 0; g < cuda->gpus && !bad; g++)
+            bad = cuda->gpu[g].ordinal == (int)number;
+        if (bad)
+            return rn_fail(err, RN_EXIT_USAGE, "device cuda:%s: must be numbers of GPUs, each once, at most %d: cuda:0,1", which,
+                           RN_CUDA_GPUS);
+        cuda->gpu[cuda->gpus++].ordinal = (int)number;
+        at = *end ? end + 1 : NULL;
+    } while (at);
+    return 0;
+}
+
+/* Are there such GPUs? */
+static int find(struct rn_cuda *cuda, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &cuda->api;
+    int count = 0; /* left alone on errors */
+    cudaError_t status = api->cudaGetDeviceCount(&count);
+    api->cudaGetLastError(); /* it would be given to the next call otherwise */
+    switch (status) {
+    case cudaSuccess:
+        break;
+    case cudaErrorInsufficientDriver:
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: no usable GPU: NVIDIA's driver is not installed, or too old for CUDA 13 "
+                                            "(580 or later is needed)");
+    case cudaErrorStubLibrary:
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: no usable GPU: libcuda.so.1 is the toolkit's stub, not a driver's");
+    case cudaErrorNoDevice:
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: no usable GPU: the driver finds none in this machine (or "
+                                            "CUDA_VISIBLE_DEVICES hides it)");
+    default:
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: no usable GPU: %s (%d)", api->cudaGetErrorString(status), (int)status);
+    }
+    if (count < 1)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: no usable GPU: the driver finds none in this machine");
+    for (int g = 0; g < cuda->gpus; g++)
+        if (cuda->gpu[g].ordinal >= count)
+            return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: there is no such GPU; there are %d, from cuda:0", cuda->gpu[g].ordinal,
+                           count);
+    return 0;
+}
+
+static int blas_check(const struct rn_cuda_part *p, cublasStatus_t status, const char *what, struct rn_err *err)
+{
+    if (status == CUBLAS_STATUS_SUCCESS)
+        return 0;
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: cuBLAS: %s: %s", p->gpu->ordinal, what,
+                   p->cuda->api.cublasGetStatusString(status));
+}
+
+static int dnn_check(const struct rn_cuda_part *p, cudnnStatus_t status, const char *what, struct rn_err *err)
+{
+    if (status == CUDNN_STATUS_SUCCESS)
+        return 0;
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: cuDNN: %s: %s", p->gpu->ordinal, what,
+                   p->cuda->api.cudnnGetErrorString(status));
+}
+
+/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. */
+enum { BLAS_WORKSPACE = 32 << 20 };
+
+static int begin(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    struct rn_gpu *gpu = p->gpu;
+    if (rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), "a stream", err) ||
+        rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->side, cudaStreamNonBlocking), "a stream", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->joined, cudaEventDisableTiming), "an event", err) ||
+        blas_check(p, api->cublasCreate_v2(&gpu->blas), "start", err) ||
+        blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
+        !(gpu->blas_workspace = rn_cuda_take(p, BLAS_WORKSPACE, err)) ||
+        blas_check(p, api->cublasSetWorkspace_v2(gpu->blas, gpu->blas_workspace, BLAS_WORKSPACE), "workspace", err) ||
+        blas_check(p, api->cublasSetMathMode(gpu->blas, CUBLAS_DEFAULT_MATH), "math mode", err) ||
+        dnn_check(p, api->cudnnCreate(&gpu->dnn), "start", err))
+        return -1;
+    return dnn_check(p, api->cudnnSetStream(gpu->dnn, gpu->stream), "stream", err);
+}
+
+static int load_kernels(const struct rn_cuda_part *p, struct rn_err *err)
+{
+#define NAME(file, name) { RN_CUDA_IMAGE_##file, "rn_" #name },
+    static const struct {
+        enum rn_cuda_image image;
+        const char *name;
+    } kernels[] = { RN_CUDA_KERNELS(NAME) };
+    struct rn_cuda *cuda = p->cuda;
+    for (int i = 0; i < RN_CUDA_IMAGE_COUNT; i++)
+        if (rn_cuda_check(p, cuda->api.cudaLibraryLoadData(&cuda->library[i], rn_cuda_images_table[i], NULL, NULL, 0, NULL, NULL, 0),
+                          "loading our kernels", err))
+            return -1;
+    for (int i = 0; i < RN_CUDA_KERNEL_COUNT; i++)
+        if (rn_cuda_check(p, cuda->api.cudaLibraryGetKernel(&cuda->kernel[i], cuda->library[kernels[i].image], kernels[i].name),
+                          kernels[i].name, err))
+            return -1;
+    return 0;
+}
+
+static int join(struct rn_cuda *cuda, struct rn_err *err)
+{
+    int ordinals[RN_CUDA_GPUS];
+    ncclComm_t comms[RN_CUDA_GPUS] = { 0 };
+    if (cuda->gpus == 1)
+        return 0;
+    for (int g = 0; g < cuda->gpus; g++)
+        ordinals[g] = cuda->gpu[g].ordinal;
+    ncclResult_t status = cuda->api.ncclCommInitAll(comms, cuda->gpus, ordinals);
+    for (int g = 0; g < cuda->gpus; g++)
+        cuda->gpu[g].comm = comms[g];
+    if (status != ncclSuccess)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: NCCL cannot join %d GPUs: %s", cuda->gpus,
+                       cuda->api.ncclGetErrorString(status));
+    return 0;
+}
+
+static int describe(struct rn_cuda *cuda, const struct rn_cuda_part *p, struct rn_err *err)
+{
+    int major = 0, minor = 0;
+    if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute", err) ||
+        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err))
+        return -1;
+    int length = snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%d", major, minor);
+    if (cuda->gpus > 1)
+        snprintf(cuda->variant + length, sizeof cuda->variant - (size_t)length, "x%d", cuda->gpus);
+    return 0;
+}
+
+static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
+{
+    if (choose(cuda, which, err) || rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) ||
+        rn_cuda_load_libraries(&cuda->api, cuda->gpus > 1, err))
+        return -1;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = begin(&p, err);
+    if (p.rc)
+        return -1;
+    p = rn_cuda_parts(&cuda->device, 0);
+    if (!rn_cuda_next(&p, err) || describe(cuda, &p, err) || load_kernels(&p, err))
+        return -1;
+    return join(cuda, err);
+}
+
+static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)
+{
+    (void)threads;
+    struct rn_cuda *cuda = rn_calloc(1, sizeof *cuda, err);
+    if (!cuda)
+        return -1;
+    cuda->device.class = &rn_device_cuda;
+    if (open_gpus(cuda, which, err)) {
+        close_device(&cuda->device);
+        return -1;
+    }
+    *dev = &cuda->device;
+    return 0;
+}
+
+static const char *variant_of(const struct rn_device *dev)
+{
+    return ((const struct rn_cuda *)dev)->variant;
+}
+
+/* Seen by the program that loads the plug-in: one of another version would have another class. */
+__attribute__((visibility("default"))) extern const struct rn_device_class rn_device_cuda;
+__attribute__((visibility("default"))) extern const size_t rn_device_cuda_size;
+
+const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
+#define OPERATOR(name) .name = rn_cuda_##name,
+const struct rn_device_class rn_device_cuda = {
+    .name = "cuda", .summary = "NVIDIA GPUs, float32", .open = open_device, .close = close_device, .variant = variant_of,
+    RN_CUDA_OPERATORS(OPERATOR) };

@@ -1,0 +1,226 @@
+/* cuda.h -- private to the CUDA device: its state, and what the operators' host halves share.
+ *
+ * Numbers are float32. Maps lie as (N,H,W,C), weights as (K,R,S,C), as on the CPU device.
+ *
+ * With several GPUs ("cuda:0,1") each has every block of memory, at its own address; a pointer of rn_array is the first
+ * GPU's. Weights and vectors are the same on all; of a batch each GPU has its part, ceil(N / GPUs) images or what is left
+ * (as torch.chunk), which may be none. An operator is a loop over the GPUs, which only starts work:
+ *
+ *     struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
+ *     while (rn_cuda_next(&p, err))
+ *         p.rc = rn_cuda_launch(&p, RN_CUDA_add, grid, &args, y, err);
+ *     return p.rc;
+ *
+ * The host half calls KERNEL(name) RN_CUDA_name. lib/gen-table finds kernels and operators in the .cu files. */
+#ifndef RN_DEVICE_CUDA_CUDA_H
+#define RN_DEVICE_CUDA_CUDA_H
+
+#include "cuda_table.h" /* made by lib/gen-table */
+#include "device/cuda/api.h"
+#include "device/cuda/kernel.h"
+#include "device/device.h"
+
+enum { RN_CUDA_GPUS = 16 }; /* at most */
+
+#define RN_CUDA_ENUM(file, name) RN_CUDA_##name,
+enum rn_cuda_kernel { RN_CUDA_KERNELS(RN_CUDA_ENUM) RN_CUDA_KERNEL_COUNT };
+#undef RN_CUDA_ENUM
+#define RN_CUDA_ENUM(name) RN_CUDA_IMAGE_##name,
+enum rn_cuda_image { RN_CUDA_IMAGES(RN_CUDA_ENUM) RN_CUDA_IMAGE_COUNT };
+#undef RN_CUDA_ENUM
+
+extern const unsigned char *const rn_cuda_images_table[RN_CUDA_IMAGE_COUNT]; /* fat binaries */
+
+/* A block of memory on its way to or from the GPU: pinned here (near), and there (far). */
+struct rn_cuda_slot {
+    char *near, *far;
+    size_t bytes;
+    cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
+};
+
+struct rn_gpu {
+    int ordinal;
+    cudaStream_t stream, side; /* side: copies of batches, sums over GPUs */
+    cudaEvent_t joined;
+    cublasHandle_t blas;
+    cudnnHandle_t dnn;
+    ncclComm_t comm; /* with several GPUs */
+    void *blas_workspace;
+    char *workspace; /* of one operator at a time; undefined contents */
+    size_t workspace_bytes;
+    struct rn_cuda_slot slot[2], page; /* page: labels and the loss */
+    unsigned turn;                     /* of the two slots */
+    const char *last;                  /* the kernel that was started last, and on what: failures are seen later */
+    struct rn_array last_shape;
+};
+
+struct rn_cuda_block {
+    char *at[RN_CUDA_GPUS];
+    size_t bytes;
+    bool cut; /* what lies here is cut by images */
+};
+
+struct rn_cuda_plan; /* conv2d.cu */
+
+struct rn_cuda {
+    struct rn_device device; /* first: a struct rn_device * is one of these */
+    struct rn_cuda_api api;
+    cudaLibrary_t library[RN_CUDA_IMAGE_COUNT];
+    cudaKernel_t kernel[RN_CUDA_KERNEL_COUNT];
+    struct rn_gpu gpu[RN_CUDA_GPUS];
+    int gpus;
+    struct rn_cuda_block *block;
+    size_t blocks, block_room;
+    struct rn_cuda_plan *plan;
+    size_t plans, plan_room, plan_at;
+    bool tf32;
+    char variant[64];
+};
+
+/* api.c: loads the libraries. The runtime first, so that a machine without a GPU is told so. */
+RN_MUST int rn_cuda_load_runtime(struct rn_cuda_api *api, struct rn_err *err);
+RN_MUST int rn_cuda_load_libraries(struct rn_cuda_api *api, bool several, struct rn_err *err);
+
+/* ---- one GPU's part of an operator ---- */
+
+struct rn_cuda_part {
+    struct rn_cuda *cuda;
+    struct rn_gpu *gpu;
+    int g;
+    size_t images;   /* of the whole batch */
+    size_t first, n; /* of them, this GPU's; n may be 0 */
+    int rc;          /* not 0: the loop ends */
+};
+
+static inline struct rn_cuda *rn_cuda(struct rn_device *dev)
+{
+    return (struct rn_cuda *)dev;
+}
+
+/* images 0: work that all GPUs do alike. */
+static inline struct rn_cuda_part rn_cuda_parts(struct rn_device *dev, size_t images)
+{
+    return (struct rn_cuda_part){ .cuda = rn_cuda(dev), .g = -1, .images = images };
+}
+bool rn_cuda_next(struct rn_cuda_part *p, struct rn_err *err);
+
+/* The GPU's own address of what is at `pointer` on the first; NULL stays NULL. */
+void *rn_cuda_at(const struct rn_cuda_part *p, const void *pointer);
+
+/* No dimension is larger than this can hold: rn_cuda_bytes refuses it. */
+static inline unsigned rn_cuda_dim(size_t size)
+{
+    return (unsigned)size;
+}
+
+static inline struct map rn_cuda_whole(const struct rn_cuda_part *p, struct rn_array a)
+{
+    return (struct map){ rn_cuda_at(p, a.data), rn_cuda_dim(a.n), rn_cuda_dim(a.c), rn_cuda_dim(a.h), rn_cuda_dim(a.w) };
+}
+
+/* Its part of the images. */
+static inline struct map rn_cuda_cut(const struct rn_cuda_part *p, struct rn_array a)
+{
+    struct map map = rn_cuda_whole(p, a);
+    map.n = rn_cuda_dim(p->n);
+    return map;
+}
+
+static inline size_t rn_cuda_count(struct map a)
+{
+    return (size_t)a.n * a.h * a.w * a.c;
+}
+
+/* ---- grids: each follows from the shape alone ---- */
+
+struct rn_cuda_grid {
+    size_t x, y, z;
+};
+
+static inline size_t rn_cuda_ceil(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline size_t rn_cuda_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* For each(): elementwise. */
+static inline struct rn_cuda_grid rn_cuda_blocks(size_t count)
+{
+    return (struct rn_cuda_grid){ rn_cuda_least(rn_cuda_ceil(count, RN_BLOCK), 1 << 16), 1, 1 };
+}
+
+static inline struct rn_cuda_grid rn_cuda_each(struct map a)
+{
+    return rn_cuda_blocks(rn_cuda_count(a));
+}
+
+/* For each_row(): channels and rows. */
+static inline struct rn_cuda_grid rn_cuda_rows(struct map a)
+{
+    size_t rows = (size_t)a.n * a.h * a.w;
+    return (struct rn_cuda_grid){ rn_cuda_ceil(a.c, RN_LANES), rn_cuda_least(rn_cuda_ceil(rows, 4 * RN_ROWS), 1 << 14), 1 };
+}
+
+/* How many parts the rows are cut into for sums over them. */
+static inline unsigned rn_cuda_row_parts(struct map a)
+{
+    return (unsigned)rn_cuda_least(rn_cuda_ceil((size_t)a.n * a.h * a.w, 32 * RN_ROWS), 512);
+}
+
+/* Channels and images; and with the pixels of each image in z. */
+static inline struct rn_cuda_grid rn_cuda_images(struct map a)
+{
+    return (struct rn_cuda_grid){ rn_cuda_ceil(a.c, RN_LANES), a.n, 1 };
+}
+
+static inline struct rn_cuda_grid rn_cuda_image_rows(struct map a)
+{
+    return (struct rn_cuda_grid){ rn_cuda_ceil(a.c, RN_LANES), a.n, rn_cuda_least(rn_cuda_ceil((size_t)a.h * a.w, RN_ROWS), 1 << 10) };
+}
+
+/* A warp for each pixel. */
+static inline struct rn_cuda_grid rn_cuda_pixels(struct map a)
+{
+    return (struct rn_cuda_grid){ rn_cuda_least(rn_cuda_ceil((size_t)a.n * a.h * a.w, RN_ROWS), 1 << 16), 1, 1 };
+}
+
+/* ---- work: all of it is started on the GPU's stream, and errors name the GPU ---- */
+
+/* args: the kernel's struct. shape: for messages. A grid without blocks is no work, and no error. */
+RN_MUST int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, struct rn_cuda_grid grid, const void *args,
+                           struct rn_array shape, struct rn_err *err);
+RN_MUST int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                         struct rn_err *err);
+RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err);
+/* For a parameter's gradient on a GPU without images: zeroed, unless it is added to. */
+RN_MUST int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err);
+/* Copies a vector of the first GPU to the others. */
+RN_MUST int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_err *err);
+
+/* 0, or -1 and "device cuda:0: WHAT: the library's text". */
+RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err);
+
+/* Memory of the GPU, not zeroed; what cannot be had is reported with what is free. */
+RN_MUST void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
+/* At least so many bytes, aligned to 256, until the next call; NULL: p->rc is -1. It grows when a shape is met for the first
+ * time only. */
+RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
+/* A slot of at least so many bytes that nothing is using. */
+RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err);
+void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
+/* The page for small things. */
+RN_MUST int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err);
+void rn_cuda_plans_free(struct rn_cuda *cuda);
+
+extern const struct rn_device_class rn_device_cuda;
+
+/* The operators of struct rn_device_class, in the .cu files. */
+#define RN_CUDA_PROTOTYPE(name) __typeof__(*((struct rn_device_class *)0)->name) rn_cuda_##name;
+RN_CUDA_OPERATORS(RN_CUDA_PROTOTYPE)
+#undef RN_CUDA_PROTOTYPE
+
+#endif

@@ -1,0 +1,136 @@
+/* gate.cu -- a = x times the channel's gate, b = x times the pixel's gate; y is a + b, a b, or the larger of the two. */
+#include "device/cuda/kernel.h"
+
+struct gate {
+    struct map y, x, channel, spatial;
+    int combine;
+};
+
+struct gate_backward {
+    struct map dx, dchannel, dspatial, dy, x, channel, spatial;
+    int combine, add;
+};
+
+#ifdef RN_KERNELS
+
+/* enum rn_combine: 0 sum, 1 product, 2 maximum. */
+static __device__ inline float combined(float a, float b, int combine)
+{
+    if (combine == 0)
+        return a + b;
+    if (combine == 1)
+        return a * b;
+    return a > b || a != a ? a : b;
+}
+
+/* dy/da, the other's dy/db being share(b, a). */
+static __device__ inline float share(float a, float b, int combine)
+{
+    if (combine == 0)
+        return 1;
+    if (combine == 1)
+        return b;
+    return a == b ? 0.5f : (a > b ? 1.0f : 0.0f);
+}
+
+KERNEL(gate)(const struct gate v)
+{
+    unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
+    if (c >= v.x.c)
+        return;
+    float of_channel = v.channel.at ? v.channel.at[(rn_index)n * v.x.c + c] : 0;
+    for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
+        rn_index pixel = (rn_index)n * pixels + i;
+        float x = v.x.at[pixel * v.x.c + c], a = x * of_channel, b = v.spatial.at ? x * v.spatial.at[pixel] : 0;
+        v.y.at[pixel * v.x.c + c] = !v.spatial.at ? a : !v.channel.at ? b : combined(a, b, v.combine);
+    }
+}
+
+/* The gradients of a and b at one element. */
+static __device__ inline void split(const struct gate_backward *v, float x, float d, float of_channel, float of_pixel, float *da,
+                                    float *db)
+{
+    bool both = v->channel.at && v->spatial.at;
+    float a = x * of_channel, b = x * of_pixel;
+    *da = both ? d * share(a, b, v->combine) : d;
+    *db = both ? d * share(b, a, v->combine) : d;
+}
+
+/* dx and dspatial: a warp for each pixel. */
+KERNEL(gate_backward)(const struct gate_backward v)
+{
+    unsigned n = blockIdx.y, pixels = v.x.h * v.x.w;
+    for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
+        rn_index pixel = (rn_index)n * pixels + i;
+        float of_pixel = v.spatial.at ? v.spatial.at[pixel] : 0, sum = 0;
+        for (unsigned c = lane(); c < v.x.c; c += RN_LANES) {
+            float of_channel = v.channel.at ? v.channel.at[(rn_index)n * v.x.c + c] : 0, da, db;
+            float x = v.x.at[pixel * v.x.c + c], *dx = &v.dx.at[pixel * v.x.c + c];
+            split(&v, x, v.dy.at[pixel * v.x.c + c], of_channel, of_pixel, &da, &db);
+            float d = da * of_channel + db * of_pixel;
+            *dx = v.add ? *dx + d : d;
+            sum += db * x;
+        }
+        if (v.dspatial.at) {
+            sum = sum_lanes(sum);
+            if (lane() == 0)
+                v.dspatial.at[pixel] = sum;
+        }
+    }
+}
+
+/* dchannel: a block for some channels of one image. */
+KERNEL(gate_backward_channel)(const struct gate_backward v)
+{
+    unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
+    float of_channel = c < v.x.c ? v.channel.at[(rn_index)n * v.x.c + c] : 0, sum = 0;
+    for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS) {
+        rn_index pixel = (rn_index)n * pixels + i;
+        float x = v.x.at[pixel * v.x.c + c], da, db;
+        split(&v, x, v.dy.at[pixel * v.x.c + c], of_channel, v.spatial.at ? v.spatial.at[pixel] : 0, &da, &db);
+        sum += da * x;
+    }
+    sum = sum_rows(sum);
+    if (row() == 0 && c < v.x.c)
+        v.dchannel.at[(rn_index)n * v.x.c + c] = sum;
+}
+
+#else
+
+#include "device/check.h"
+#include "device/cuda/cuda.h"
+
+int rn_cuda_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
+                 enum rn_combine combine, struct rn_err *err)
+{
+    if (rn_check_gate(y, x, channel, spatial, err))
+        return -1;
+    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    while (rn_cuda_next(&p, err)) {
+        struct gate v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, channel), rn_cuda_cut(&p, spatial), combine };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_gate, rn_cuda_image_rows(v.x), &v, x, err);
+    }
+    return p.rc;
+}
+
+int rn_cuda_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
+                          struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
+                          enum rn_combine combine, unsigned add, struct rn_err *err)
+{
+    if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))
+        return -1;
+    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    while (rn_cuda_next(&p, err)) {
+        struct gate_backward v = {
+            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dchannel), rn_cuda_cut(&p, dspatial), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x),
+            rn_cuda_cut(&p, channel), rn_cuda_cut(&p, spatial), combine, add & RN_ADD_DX };
+        struct rn_cuda_grid pixels = rn_cuda_image_rows(v.x);
+        pixels.x = 1;
+        p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward, pixels, &v, x, err);
+        if (p.rc == 0 && v.dchannel.at)
+            p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward_channel, rn_cuda_images(v.x), &v, x, err);
+    }
+    return p.rc;
+}
+
+#endif

@@ -1,0 +1,223 @@
+/* memory.cu -- memory, and the way between (N,C,H,W) outside and (N,H,W,C) here. */
+#include "device/cuda/kernel.h"
+
+struct transfer {
+    struct map y, x; /* upload: x is (N,C,H,W); download: y is */
+};
+
+struct images {
+    struct map y;
+    const unsigned char *pixels;
+    double mean[3], std[3];
+};
+
+struct fill {
+    struct map y;
+    float value;
+};
+
+#ifdef RN_KERNELS
+
+/* Where element i of (N,H,W,C) is in (N,C,H,W). */
+static __device__ inline rn_index outside(struct map a, rn_index i)
+{
+    rn_index pixel = i / a.c, map = (rn_index)a.h * a.w;
+    return (pixel / map * a.c + i % a.c) * map + pixel % map;
+}
+
+KERNEL(upload)(const struct transfer v)
+{
+    for (each(i, count_of(v.y)))
+        v.y.at[i] = v.x.at[outside(v.y, i)];
+}
+
+KERNEL(download)(const struct transfer v)
+{
+    for (each(i, count_of(v.y)))
+        v.y.at[outside(v.y, i)] = v.x.at[i];
+}
+
+/* The 256 values of each channel are computed once a block, in double: the same bits as on the CPU device. */
+KERNEL(upload_images)(const struct images v)
+{
+    __shared__ float value[3][RN_BLOCK];
+    for (int c = 0; c < 3; c++)
+        value[c][threadIdx.x] = (float)((threadIdx.x / 255.0 - v.mean[c]) / v.std[c]);
+    __syncthreads();
+    for (each(i, count_of(v.y)))
+        v.y.at[i] = value[i % 3][v.pixels[i]];
+}
+
+KERNEL(fill)(const struct fill v)
+{
+    for (each(i, count_of(v.y)))
+        v.y.at[i] = v.value;
+}
+
+#else
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "device/check.h"
+#include "device/cuda/cuda.h"
+
+enum { ALIGN = 256 };
+
+size_t rn_cuda_bytes(size_t n, size_t c, size_t h, size_t w)
+{
+    size_t count;
+    if (n > INT32_MAX || c > INT32_MAX || h > INT32_MAX || w > INT32_MAX || !rn_mul(n, c, &count) || !rn_mul(count, h, &count) ||
+        !rn_mul(count, w, &count) || !rn_mul(count, sizeof(float), &count) || count > SIZE_MAX / 2)
+        return 0;
+    return count ? rn_cuda_ceil(count, ALIGN) * ALIGN : ALIGN;
+}
+
+void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_cuda_block block = { .bytes = bytes };
+    if (rn_grow(&cuda->block, &cuda->block_room, cuda->blocks + 1, sizeof block, err))
+        return NULL;
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err)) {
+        block.at[p.g] = rn_cuda_take(&p, bytes, err);
+        p.rc = block.at[p.g] ? rn_cuda_check(&p, cuda->api.cudaMemsetAsync(block.at[p.g], 0, bytes, p.gpu->stream), "zeroing", err) : -1;
+    }
+    cuda->block[cuda->blocks++] = block;
+    if (p.rc == 0)
+        return block.at[0];
+    rn_cuda_free(dev, block.at[0]);
+    return NULL;
+}
+
+void rn_cuda_free(struct rn_device *dev, void *memory)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_err ignored;
+    for (size_t i = 0; memory && i < cuda->blocks; i++) {
+        if (cuda->block[i].at[0] != memory)
+            continue;
+        struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+        while (rn_cuda_next(&p, &ignored)) {
+            cuda->api.cudaStreamSynchronize(p.gpu->stream);
+            if (cuda->block[i].at[p.g])
+                cuda->api.cudaFree(cuda->block[i].at[p.g]);
+        }
+        cuda->block[i] = cuda->block[--cuda->blocks];
+        return;
+    }
+}
+
+/* The block that a lies in; is what lies there cut by images? */
+static bool cut(const struct rn_cuda *cuda, struct rn_array a)
+{
+    for (size_t i = 0; i < cuda->blocks; i++) {
+        const struct rn_cuda_block *block = &cuda->block[i];
+        if ((char *)a.data >= block->at[0] && (char *)a.data < block->at[0] + block->bytes)
+            return block->cut;
+    }
+    return false;
+}
+
+/* The parts of an array: of its images, or all of it alike. */
+static struct rn_cuda_part parts(struct rn_device *dev, struct rn_array a)
+{
+    return rn_cuda_parts(dev, cut(rn_cuda(dev), a) ? a.n : 0);
+}
+
+static struct map map(const struct rn_cuda_part *p, struct rn_array a)
+{
+    return p->images ? rn_cuda_cut(p, a) : rn_cuda_whole(p, a);
+}
+
+/* From host memory to the next slot, by the side stream, so that it passes by what the GPU is still computing; then the
+ * kernel, which takes it from there. The slot's address goes to *far. */
+static int send(const struct rn_cuda_part *p, const void *from, size_t bytes, void **far, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    struct rn_cuda_slot *slot = &p->gpu->slot[++p->gpu->turn % 2];
+    if (rn_cuda_slot(p, slot, bytes, err))
+        return -1;
+    memcpy(slot->near, from, bytes);
+    *far = slot->far;
+    return rn_cuda_check(p, api->cudaMemcpyAsync(slot->far, slot->near, bytes, cudaMemcpyHostToDevice, p->gpu->side), "a copy", err) ||
+                   rn_cuda_check(p, api->cudaEventRecord(slot->arrived, p->gpu->side), "an event", err) ||
+                   rn_cuda_check(p, api->cudaStreamWaitEvent(p->gpu->stream, slot->arrived, 0), "an event", err) ? -1 : 0;
+}
+
+/* The kernel that takes from the slot has been started. */
+static int sent(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    return rn_cuda_check(p, p->cuda->api.cudaEventRecord(p->gpu->slot[p->gpu->turn % 2].free, p->gpu->stream), "an event", err);
+}
+
+int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err)
+{
+    struct rn_cuda_part p = parts(dev, y);
+    while (rn_cuda_next(&p, err)) {
+        struct transfer v = { map(&p, y), map(&p, y) };
+        size_t count = rn_cuda_count(v.y), first = p.first * y.c * y.h * y.w;
+        void *far;
+        if (!count)
+            continue;
+        if ((p.rc = send(&p, x + first, count * sizeof *x, &far, err)))
+            continue;
+        v.x.at = far;
+        p.rc = rn_cuda_launch(&p, RN_CUDA_upload, rn_cuda_each(v.y), &v, y, err) || sent(&p, err) ? -1 : 0;
+    }
+    return p.rc;
+}
+
+int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
+                          const double std[3], struct rn_err *err)
+{
+    if (rn_check_images(y, err))
+        return -1;
+    struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
+    while (rn_cuda_next(&p, err)) {
+        struct images v = { .y = rn_cuda_cut(&p, y), .mean = { mean[0], mean[1], mean[2] }, .std = { std[0], std[1], std[2] } };
+        void *far;
+        if (!p.n)
+            continue;
+        if ((p.rc = send(&p, pixels + p.first * y.h * y.w * 3, rn_cuda_count(v.y), &far, err)))
+            continue;
+        v.pixels = far;
+        p.rc = rn_cuda_launch(&p, RN_CUDA_upload_images, rn_cuda_each(v.y), &v, y, err) || sent(&p, err) ? -1 : 0;
+    }
+    return p.rc;
+}
+
+/* What all GPUs have alike comes from the first. */
+int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err)
+{
+    struct rn_cuda_part p = parts(dev, x);
+    while (rn_cuda_next(&p, err) && (p.images || p.g == 0)) {
+        struct transfer v = { map(&p, x), map(&p, x) };
+        struct rn_cuda_slot *slot = &p.gpu->slot[++p.gpu->turn % 2];
+        size_t bytes = rn_cuda_count(v.x) * sizeof *y;
+        if (!bytes)
+            continue;
+        if ((p.rc = rn_cuda_slot(&p, slot, bytes, err)))
+            continue;
+        v.y.at = (float *)(void *)slot->far;
+        p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.x), &v, x, err) ||
+                       rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, err) ? -1 : 0;
+        if (p.rc == 0)
+            memcpy(y + p.first * x.c * x.h * x.w, slot->near, bytes);
+    }
+    return p.rc;
+}
+
+int rn_cuda_fill(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err)
+{
+    struct rn_cuda_part p = parts(dev, y);
+    while (rn_cuda_next(&p, err)) {
+        struct fill v = { map(&p, y), (float)value };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_fill, rn_cuda_each(v.y), &v, y, err);
+    }
+    return p.rc;
+}
+
+#endif

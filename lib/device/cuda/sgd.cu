@@ -1,0 +1,40 @@
+/* sgd.cu -- PyTorch's SGD: no dampening, no Nesterov. */
+#include "device/cuda/kernel.h"
+
+struct sgd {
+    rn_index count;
+    float *w, *v;
+    const float *g;
+    float lr, momentum, wd;
+};
+
+#ifdef RN_KERNELS
+
+KERNEL(sgd)(const struct sgd s)
+{
+    for (each(i, s.count)) {
+        float step = s.momentum * s.v[i] + (s.g[i] + s.wd * s.w[i]);
+        s.v[i] = step;
+        s.w[i] -= s.lr * step;
+    }
+}
+
+#else
+
+#include "device/cuda/cuda.h"
+
+int rn_cuda_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)
+{
+    size_t count = bytes / sizeof(float);
+    struct rn_array block = { w, 1, count, 1, 1 };
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err)) {
+        struct sgd s = {
+            count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), (float)options.lr, (float)options.momentum,
+            (float)options.wd };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err);
+    }
+    return p.rc;
+}
+
+#endif

@@ -1,0 +1,204 @@
+/* work.c -- what operators start on a GPU, and the memory that they share. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "device/cuda/cuda.h"
+
+bool rn_cuda_next(struct rn_cuda_part *p, struct rn_err *err)
+{
+    if (p->rc || p->g + 1 >= p->cuda->gpus)
+        return false;
+    size_t chunk = rn_cuda_ceil(p->images, (size_t)p->cuda->gpus);
+    p->g++;
+    p->gpu = &p->cuda->gpu[p->g];
+    p->first = rn_cuda_least((size_t)p->g * chunk, p->images);
+    p->n = rn_cuda_least(chunk, p->images - p->first);
+    p->rc = rn_cuda_check(p, p->cuda->api.cudaSetDevice(p->gpu->ordinal), "choosing it", err);
+    return p->rc == 0;
+}
+
+void *rn_cuda_at(const struct rn_cuda_part *p, const void *pointer)
+{
+    const char *wanted = pointer;
+    if (p->g == 0 || !pointer)
+        return (void *)wanted;
+    for (size_t i = 0; i < p->cuda->blocks; i++) {
+        const struct rn_cuda_block *block = &p->cuda->block[i];
+        if (wanted >= block->at[0] && wanted < block->at[0] + block->bytes)
+            return block->at[p->g] + (wanted - block->at[0]);
+    }
+    return NULL; /* not ours: the kernel would fail, and say so */
+}
+
+int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err)
+{
+    if (status == cudaSuccess)
+        return 0;
+    const struct rn_gpu *gpu = p->gpu;
+    char last[160] = "";
+    p->cuda->api.cudaGetLastError();
+    if (gpu->last) /* work that fails is reported by a later call */
+        snprintf(last, sizeof last, "; the kernel that was started last is %s on (%zu,%zu,%zu,%zu)", gpu->last, gpu->last_shape.n,
+                 gpu->last_shape.c, gpu->last_shape.h, gpu->last_shape.w);
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s (%d)%s", gpu->ordinal, what, p->cuda->api.cudaGetErrorString(status),
+                   (int)status, last);
+}
+
+int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, struct rn_cuda_grid grid, const void *args,
+                   struct rn_array shape, struct rn_err *err)
+{
+#define NAME(file, name) "rn_" #name,
+    static const char *const names[] = { RN_CUDA_KERNELS(NAME) };
+    if (!grid.x || !grid.y || !grid.z)
+        return 0;
+    void *list[] = { (void *)(uintptr_t)args };
+    dim3 blocks = { (unsigned)grid.x, (unsigned)grid.y, (unsigned)grid.z }, threads = { RN_BLOCK, 1, 1 };
+    p->gpu->last = names[kernel];
+    p->gpu->last_shape = shape;
+    cudaError_t status = p->cuda->api.cudaLaunchKernel((const void *)p->cuda->kernel[kernel], blocks, threads, list, 0, p->gpu->stream);
+    if (status == cudaSuccess)
+        return 0;
+    p->cuda->api.cudaGetLastError();
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: kernel %s on (%zu,%zu,%zu,%zu), %zux%zux%zu blocks: %s (%d)", p->gpu->ordinal,
+                   names[kernel], shape.n, shape.c, shape.h, shape.w, grid.x, grid.y, grid.z, p->cuda->api.cudaGetErrorString(status),
+                   (int)status);
+}
+
+int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, struct rn_err *err)
+{
+    return bytes ? rn_cuda_check(p, p->cuda->api.cudaMemcpyAsync(to, from, bytes, kind, p->gpu->stream), "a copy", err) : 0;
+}
+
+int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    return rn_cuda_check(p, p->cuda->api.cudaStreamSynchronize(p->gpu->stream), "its work failed", err);
+}
+
+int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err)
+{
+    void *at = rn_cuda_at(p, gradient.data);
+    if (!at || add)
+        return 0;
+    size_t bytes = gradient.n * gradient.c * gradient.h * gradient.w * sizeof(float);
+    return rn_cuda_check(p, p->cuda->api.cudaMemsetAsync(at, 0, bytes, p->gpu->stream), "zeroing", err);
+}
+
+/* What comes later on the stream waits for the other GPU's work so far. */
+static int follow(const struct rn_cuda_part *p, struct rn_gpu *other, struct rn_gpu *gpu, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    return rn_cuda_check(p, api->cudaSetDevice(other->ordinal), "choosing it", err) ||
+           rn_cuda_check(p, api->cudaEventRecord(other->joined, other->stream), "an event", err) ||
+           rn_cuda_check(p, api->cudaSetDevice(gpu->ordinal), "choosing it", err) ||
+           rn_cuda_check(p, api->cudaStreamWaitEvent(gpu->stream, other->joined, 0), "an event", err);
+}
+
+int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_gpu *first = &cuda->gpu[0];
+    size_t bytes = a.n * a.c * a.h * a.w * sizeof(float);
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err)) {
+        if (p.g == 0)
+            continue;
+        p.rc = follow(&p, first, p.gpu, err) ||
+                       rn_cuda_check(&p, cuda->api.cudaMemcpyPeerAsync(rn_cuda_at(&p, a.data), p.gpu->ordinal, a.data, first->ordinal,
+                                                                       bytes, p.gpu->stream), "a copy between GPUs", err) ||
+                       follow(&p, p.gpu, first, err) ? -1 : 0;
+    }
+    return p.rc;
+}
+
+/* ---- memory ---- */
+
+static double gib(size_t bytes)
+{
+    return (double)bytes / (1 << 30);
+}
+
+void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    void *memory = NULL;
+    size_t available = 0, total = 0;
+    char hint[96] = "";
+    cudaError_t status = api->cudaMalloc(&memory, bytes);
+    if (status == cudaSuccess)
+        return memory;
+    api->cudaGetLastError();
+    if (status != cudaErrorMemoryAllocation || api->cudaMemGetInfo(&available, &total) != cudaSuccess) {
+        if (rn_cuda_check(p, status, "memory", err))
+            return NULL;
+        return NULL;
+    }
+    if (available < bytes)
+        snprintf(hint, sizeof hint, ": batches of %d %% of this size would fit (rn-batch -b)",
+                 (int)(100 * (double)available / (double)bytes));
+    rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: out of memory: %.2f GiB wanted, %.2f of %.2f GiB free%s", p->gpu->ordinal, gib(bytes),
+            gib(available), gib(total), hint);
+    return NULL;
+}
+
+void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
+{
+    struct rn_gpu *gpu = p->gpu;
+    if (bytes <= gpu->workspace_bytes)
+        return gpu->workspace;
+    p->rc = -1;
+    if (rn_cuda_wait(p, err))
+        return NULL;
+    if (gpu->workspace && rn_cuda_check(p, p->cuda->api.cudaFree(gpu->workspace), "memory", err))
+        return NULL;
+    gpu->workspace_bytes = 0;
+    if (!(gpu->workspace = rn_cuda_take(p, bytes, err)))
+        return NULL;
+    gpu->workspace_bytes = bytes;
+    p->rc = 0;
+    return gpu->workspace;
+}
+
+void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot)
+{
+    if (slot->far)
+        cuda->api.cudaFree(slot->far);
+    if (slot->near)
+        cuda->api.cudaFreeHost(slot->near);
+    if (slot->arrived)
+        cuda->api.cudaEventDestroy(slot->arrived);
+    if (slot->free)
+        cuda->api.cudaEventDestroy(slot->free);
+    *slot = (struct rn_cuda_slot){ 0 };
+}
+
+int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    void *near = NULL;
+    if (slot->free && rn_cuda_check(p, api->cudaEventSynchronize(slot->free), "its work failed", err))
+        return -1;
+    if (bytes <= slot->bytes)
+        return 0;
+    rn_cuda_slot_free(p->cuda, slot);
+    if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming), "an event", err) ||
+        rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
+        return -1;
+    slot->near = near;
+    if (!(slot->far = rn_cuda_take(p, bytes, err)))
+        return -1;
+    slot->bytes = bytes;
+    return 0;
+}
+
+int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err)
+{
+    struct rn_cuda_slot *page = &p->gpu->page;
+    if (bytes > page->bytes && rn_cuda_slot(p, page, rn_cuda_ceil(bytes, 4096) * 4096, err))
+        return -1;
+    *near = page->near;
+    *far = page->far;
+    return 0;
+}

@@ -21,6 +21,8 @@ struct symbol {
     enum space space;
     uint64_t value;
     bool dynamic; /* extern shared: its place is behind all others */
+    const struct ptx_kernel *placed; /* a shared variable of the module has a place in each kernel that uses it */
+    size_t bytes, align;             /* of such a one */
 };
 
 struct label {
@@ -216,6 +218,9 @@ static struct symbol *add_symbol(struct loader *l, const char *name, enum space 
     snprintf(symbol->name, sizeof symbol->name, "%s", name);
     symbol->space = space;
     symbol->value = value;
+    symbol->dynamic = false;
+    symbol->placed = NULL;
+    symbol->bytes = symbol->align = 0;
     return symbol;
 }
 
@@ -242,8 +247,12 @@ static uint64_t dynamic_shared(struct loader *l)
     return round_up(l->kernel->shared_bytes + (l->kernel->shared_bytes ? SHARED_GAP : 0), 16);
 }
 
-static uint64_t value_of(struct loader *l, const struct symbol *symbol)
+static uint64_t value_of(struct loader *l, struct symbol *symbol)
 {
+    if (symbol->bytes && symbol->placed != l->kernel) {
+        symbol->value = place_shared(l, symbol->bytes, symbol->align);
+        symbol->placed = l->kernel;
+    }
     return symbol->dynamic ? dynamic_shared(l) : symbol->value;
 }
 
@@ -351,7 +360,7 @@ static struct operand operand(struct loader *l, const char *text, size_t width)
         return (struct operand){ BANK_REGISTERS, (uint8_t)room, false, reserve(l, room) };
     }
     if (!find_register(l, text, &o) && !find_special(text, &o)) {
-        const struct symbol *symbol = find_symbol(l, text);
+        struct symbol *symbol = find_symbol(l, text);
         if (symbol)
             value = value_of(l, symbol) + (symbol->space == SPACE_PARAM ? param_window : 0);
         else if (!strcmp(text, "WARP_SZ"))
@@ -381,7 +390,7 @@ static struct operand address(struct loader *l, char *text, struct instruction *
             fail(l, "unknown offset '%s'", plus + 1);
         i->offset = (int64_t)value;
     }
-    const struct symbol *symbol = find_symbol(l, base);
+    struct symbol *symbol = find_symbol(l, base);
     struct operand o;
     if (symbol && !find_register(l, base, &o)) {
         bool absolute = symbol->space == SPACE_GLOBAL || symbol->space == SPACE_CONST;
@@ -836,12 +845,15 @@ static void shared_variable(struct loader *l, bool external)
 {
     struct declaration d = declaration(l);
     need(l, ';');
-    if (external || !d.count)
+    if (external || !d.count) {
         add_symbol(l, d.name, SPACE_SHARED, 0)->dynamic = true;
-    else if (l->kernel)
+    } else if (l->kernel) {
         add_symbol(l, d.name, SPACE_SHARED, place_shared(l, d.count * d.type.bytes, d.align));
-    else
-        fail(l, "shared variable %s outside of a kernel", d.name);
+    } else {
+        struct symbol *symbol = add_symbol(l, d.name, SPACE_SHARED, 0);
+        symbol->bytes = d.count * d.type.bytes;
+        symbol->align = d.align;
+    }
 }
 
 static void local_variable(struct loader *l)

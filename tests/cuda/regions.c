@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-enum { PAGE = 4096, ALIGN = 256, BEHIND = 0xa5 };
+enum { PAGE = 4096, ALIGN = 256, BEHIND = 0xa5, FILLED = 1 << 20 };
 
 struct allocation {
     struct ptx_region region; /* first: a struct ptx_region * is one of these */
@@ -40,6 +41,27 @@ void regions_close(void)
         protect(PROT_NONE);
 }
 
+/* Pages of 0xff come from one file that every allocation maps privately, so that those nobody writes to cost nothing. */
+static bool map_filled(char *map, size_t bytes)
+{
+    static int file = -1;
+    if (file < 0) {
+        char *page = malloc(FILLED);
+        file = memfd_create("filled", MFD_CLOEXEC);
+        memset(page, 0xff, FILLED);
+        bool written = file >= 0 && write(file, page, FILLED) == FILLED;
+        free(page);
+        if (!written)
+            return false;
+    }
+    for (size_t at = 0; at < bytes; at += FILLED) {
+        size_t piece = bytes - at < FILLED ? bytes - at : FILLED;
+        if (mmap(map + at, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file, 0) == MAP_FAILED)
+            return false;
+    }
+    return true;
+}
+
 void *region_alloc(int gpu, size_t bytes)
 {
     size_t used = up(bytes ? bytes : 1, ALIGN), map_bytes = up(used, PAGE);
@@ -49,14 +71,12 @@ void *region_alloc(int gpu, size_t bytes)
             abort();
     }
     struct allocation *a = calloc(1, sizeof *a);
-    char *map = mmap(NULL, map_bytes + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!a || map == MAP_FAILED) {
+    char *map = mmap(NULL, map_bytes + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!a || map == MAP_FAILED || !map_filled(map, map_bytes)) {
         free(a);
         return NULL;
     }
-    mprotect(map + map_bytes, PAGE, PROT_NONE);
     char *base = map + map_bytes - used;
-    memset(base, 0xff, bytes);
     memset(base + bytes, BEHIND, used - bytes);
     *a = (struct allocation){ { .base = (uintptr_t)base, .bytes = bytes }, map, map_bytes, gpu };
     if (!depth)

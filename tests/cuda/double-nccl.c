@@ -1,0 +1,159 @@
+/* double-nccl.c -- libnccl.so.2's double: one process, several GPUs, calls in groups. A group must hold one call for each
+ * communicator, alike in all that matters; a call outside of a group, or a group that lacks one, would hang: a defect. */
+#include <nccl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "double.h"
+
+enum { GPUS = 16, PENDING = 256 };
+
+struct clique {
+    int members, alive;
+    bool aborted;
+};
+
+struct ncclComm {
+    struct clique *clique;
+    int rank, gpu;
+};
+
+struct call {
+    const void *from;
+    void *to;
+    size_t count;
+    ncclRedOp_t op;
+    ncclComm_t comm;
+    cudaStream_t stream;
+};
+
+static struct call pending[PENDING];
+static int calls, depth;
+
+#define MAY_FAIL(error) \
+    do { \
+        if (double_fails(__func__)) \
+            return error; \
+    } while (0)
+
+const char *ncclGetErrorString(ncclResult_t result)
+{
+    return result == ncclUnhandledCudaError ? "unhandled cuda error" : result ? "an error of the double" : "no error";
+}
+
+ncclResult_t ncclCommInitAll(ncclComm_t *comm, int count, const int *gpus)
+{
+    MAY_FAIL(ncclUnhandledCudaError);
+    struct clique *clique = calloc(1, sizeof *clique);
+    clique->members = clique->alive = count;
+    for (int i = 0; i < count; i++) {
+        comm[i] = calloc(1, sizeof **comm);
+        *comm[i] = (struct ncclComm){ clique, i, gpus ? gpus[i] : i };
+        double_count(DOUBLE_COMMUNICATOR, 1);
+    }
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommDestroy(ncclComm_t comm)
+{
+    if (--comm->clique->alive == 0)
+        free(comm->clique);
+    free(comm);
+    double_count(DOUBLE_COMMUNICATOR, -1);
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommAbort(ncclComm_t comm)
+{
+    return ncclCommDestroy(comm);
+}
+
+ncclResult_t ncclGroupStart(void); /* nccl.h declares these two without a prototype */
+ncclResult_t ncclGroupEnd(void);
+
+ncclResult_t ncclGroupStart(void)
+{
+    MAY_FAIL(ncclInternalError);
+    depth++;
+    return ncclSuccess;
+}
+
+struct sum {
+    float *to[GPUS];
+    const float *from[GPUS];
+    int members;
+    size_t count;
+};
+
+static void run_sum(void *args)
+{
+    const struct sum *s = args;
+    for (size_t i = 0; i < s->count; i++) {
+        float total = s->from[0][i];
+        for (int g = 1; g < s->members; g++)
+            total += s->from[g][i];
+        for (int g = 0; g < s->members; g++)
+            s->to[g][i] = total;
+    }
+}
+
+static void meet(const struct call *group, int members)
+{
+    struct sum sum = { .members = members, .count = group[0].count };
+    cudaStream_t streams[GPUS];
+    for (int g = 0; g < members; g++) {
+        sum.from[group[g].comm->rank] = group[g].from;
+        sum.to[group[g].comm->rank] = group[g].to;
+        streams[g] = group[g].stream;
+    }
+    double_enqueue_together(streams, members, "ncclAllReduce", run_sum, &sum, sizeof sum);
+}
+
+static void check_group(const struct call *group, int members)
+{
+    bool seen[GPUS] = { false };
+    for (int g = 0; g < members; g++) {
+        const struct call *c = &group[g];
+        if (c->comm->clique != group[0].comm->clique || c->count != group[0].count || c->op != group[0].op)
+            double_defect("NCCL: the calls of a group differ");
+        if (seen[c->comm->rank])
+            double_defect("NCCL: a group has two calls of rank %d before one of each", c->comm->rank);
+        seen[c->comm->rank] = true;
+    }
+}
+
+ncclResult_t ncclGroupEnd(void)
+{
+    bool fails = double_fails(__func__);
+    if (depth == 0)
+        return ncclInvalidUsage;
+    if (--depth)
+        return ncclSuccess;
+    int members = calls ? pending[0].comm->clique->members : 0;
+    if (calls && calls % members)
+        double_defect("NCCL: a group of %d calls for %d communicators would hang", calls, members);
+    for (int i = 0; i < calls && !fails; i += members) {
+        check_group(pending + i, members);
+        meet(pending + i, members);
+    }
+    calls = 0;
+    return fails ? ncclUnhandledCudaError : ncclSuccess;
+}
+
+ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)
+{
+    MAY_FAIL(ncclUnhandledCudaError);
+    if (!depth && comm->clique->members > 1)
+        double_defect("NCCL: ncclAllReduce of one of %d communicators outside of a group would hang", comm->clique->members);
+    if (type != ncclFloat32 || op != ncclSum)
+        double_defect("NCCL: type %d, operation %d are not modelled", (int)type, (int)op);
+    if (double_gpu(stream) != comm->gpu)
+        double_defect("NCCL: a stream of GPU %d with the communicator of GPU %d", double_gpu(stream), comm->gpu);
+    double_need(stream, from, count * sizeof(float), "ncclAllReduce from");
+    double_need(stream, to, count * sizeof(float), "ncclAllReduce to");
+    if (calls == PENDING)
+        double_defect("NCCL: more than %d calls in a group", PENDING);
+    pending[calls++] = (struct call){ from, to, count, op, comm, stream };
+    return ncclSuccess;
+}

@@ -1,0 +1,48 @@
+/* double.h -- what the doubles of NVIDIA's libraries share. libcudart's double defines it; the others link against that one.
+ *
+ * The doubles have the real libraries' sonames and the real headers' prototypes, and lie in a folder that LD_LIBRARY_PATH
+ * names. They compute on the CPU, in one thread, and are stricter than a GPU: what is wrong but would not be noticed is a
+ * defect, told in one line that begins with "doubles: ", and ends the process (SIGABRT).
+ *
+ * Work given to a stream is queued. It runs as late as the rules allow (when something waits for it), or in a random order
+ * that the rules allow, so that a missing synchronisation or event shows in the numbers. Device memory is out of the host's
+ * reach, and NaN at first.
+ *
+ * Environment:
+ *   RN_DOUBLE_GPUS=1         how many GPUs there are
+ *   RN_DOUBLE_MEMORY=BYTES   what each has
+ *   RN_DOUBLE_FAIL=K         the K-th call fails (from 1); NAME:K: the K-th of that function; lost:K: all from the K-th on
+ *   RN_DOUBLE_ORDER=late     or a number: the seed of a random order
+ *   RN_DOUBLE_RACES=N        look for races in launches of at most N threads (131072; 0: in none)
+ *   RN_DOUBLE_KERNELS=FILE   kernels compiled for the CPU (shim.h) instead of the interpreter
+ *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
+ *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back
+ *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours */
+#ifndef TESTS_CUDA_DOUBLE_H
+#define TESTS_CUDA_DOUBLE_H
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Counts this call; true: it shall fail. Functions that free or describe are not counted. */
+bool double_fails(const char *function);
+
+void double_defect(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Queues run(a copy of args). Inside a captured graph the copy is what each launch gets. */
+void double_enqueue(cudaStream_t stream, const char *what, void (*run)(void *args), const void *args, size_t bytes);
+/* The same for work in which several streams meet: it waits for all, and all wait for it. */
+void double_enqueue_together(cudaStream_t *streams, int count, const char *what, void (*run)(void *args), const void *args, size_t bytes);
+int double_gpu(cudaStream_t stream);
+int double_current_gpu(void);
+
+/* That `bytes` there are memory of the stream's GPU; else a defect that names `what`. */
+void double_need(cudaStream_t stream, const void *memory, size_t bytes, const char *what);
+
+/* Things that must be given back. */
+enum double_thing { DOUBLE_STREAM, DOUBLE_EVENT, DOUBLE_GRAPH, DOUBLE_LIBRARY, DOUBLE_PINNED, DOUBLE_BLAS, DOUBLE_DNN, DOUBLE_DESCRIPTOR,
+                    DOUBLE_COMMUNICATOR, DOUBLE_THINGS };
+void double_count(enum double_thing thing, int change);
+
+#endif

@@ -22,7 +22,9 @@ PIPELINES := $(filter-out demo examples,$(patsubst pipelines/%,%,$(wildcard pipe
 PAGES   := $(wildcard doc/*.[57] man/*.[57])
 BENCH   := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
-all: $(TOOLS:%=$(B)/%) $(TOOLS:%=$(B)/man/%.1) $(TOOLS:%=$(B)/completions/%) $(B)/draw cuda
+PAGED   := $(TOOLS) $(PIPELINES:%=rn-pipe-%)
+
+all: $(TOOLS:%=$(B)/%) $(PAGED:%=$(B)/man/%.1) $(PAGED:%=$(B)/completions/%) $(B)/draw cuda
 
 # Debian calls msgpack-c's package msgpack, upstream msgpack-c. OpenBLAS is not linked but loaded (device/cpu/blas.c).
 $(B)/packages.cflags $(B)/packages.libs &: Makefile
@@ -65,6 +67,12 @@ $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
 # The CUDA device is a plug-in, made where nvcc is; the tools are the same without it.
 cuda:
 	@if command -v $(NVCC) >/dev/null; then $(MAKE) --no-print-directory -f lib/device/cuda/plugin.mk B=$(B) $(B)/rn-cuda.so; fi
+$(B)/man/rn-pipe-%.1: pipelines/% doc/pipe-page
+	@mkdir -p $(@D)
+	doc/pipe-page man $< > $@
+$(B)/completions/rn-pipe-%: pipelines/% doc/pipe-page
+	@mkdir -p $(@D)
+	doc/pipe-page completion $< > $@
 $(B)/man/%.1: $(B)/%
 	@mkdir -p $(@D)
 	$< --help-man > $@
@@ -125,8 +133,8 @@ COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 install: all
 	install -d "$(BIN)" "$(MAN)/man1" "$(MAN)/man5" "$(MAN)/man7" "$(COMP)"
 	if [ -e $(B)/rn-cuda.so ]; then install -d "$(PLUGINS)" && install -m 755 $(B)/rn-cuda.so "$(PLUGINS)"; fi
-	set -e; for t in $(TOOLS); do \
-	    install -m 755 $(B)/$$t "$(BIN)/$$t"; \
+	set -e; for t in $(TOOLS); do install -m 755 $(B)/$$t "$(BIN)/$$t"; done
+	set -e; for t in $(PAGED); do \
 	    install -m 644 $(B)/man/$$t.1 "$(MAN)/man1/$$t.1"; \
 	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
@@ -136,8 +144,7 @@ install: all
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
 	rm -rf "$(SHARE)" "$(PLUGINS)"
-	for t in $(TOOLS); do rm -f "$(BIN)/$$t" "$(MAN)/man1/$$t.1" "$(COMP)/$$t"; done
-	for p in $(PIPELINES); do rm -f "$(BIN)/rn-pipe-$$p"; done
+	for t in $(PAGED); do rm -f "$(BIN)/$$t" "$(MAN)/man1/$$t.1" "$(COMP)/$$t"; done
 	for m in $(PAGES); do rm -f "$(MAN)/man$${m##*.}/$${m##*/}"; done
 
 clean:

@@ -24,16 +24,16 @@ static const struct rn_opt options[] = {
     { 0, "init", RN_OPT_TEXT, RN_AT(opts, init), 0, 0, "start from what fits in this weights stream", "FILE" },
     { 0, "strict", RN_OPT_FLAG, RN_AT(opts, train.strict), 0, 0, "--init must hold every tensor, and no other" },
     { 0, "resume", RN_OPT_TEXT, RN_AT(opts, resume), 0, 0, "go on with this checkpoint (see rn-batch --resume)", "FILE", RN_OPT_HOW },
-    { 0, "val", RN_OPT_TEXT, RN_AT(opts, val), 0, 0, "validate on these batches after each epoch; best.rn is the best", "FILE" },
+    { 0, "val", RN_OPT_TEXT, RN_AT(opts, val), 0, 0, "validate with these after each epoch (best.rn)", "FILE" },
     { 0, "lr", RN_OPT_REAL, RN_AT(opts, train.lr), 0, 1e6, "learning rate" },
     { 0, "momentum", RN_OPT_REAL, RN_AT(opts, train.momentum), 0, 1, "momentum" },
     { 0, "wd", RN_OPT_REAL, RN_AT(opts, train.wd), 0, 1e6, "weight decay" },
-    { 0, "step", RN_OPT_INT, RN_AT(opts, train.step), 0, 1e9, "epochs until the learning rate is divided by 10; 0: never" },
+    { 0, "step", RN_OPT_INT, RN_AT(opts, train.step), 0, 1e9, "epochs until lr is divided by 10; 0: never" },
     { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
-      "none, inv (n / (classes n_class)), sqrt (its root), numbers", "W" },
+      "none, inv, sqrt, or numbers w1,w2,..", "W" },
     { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
-    { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches too, not just each epoch", "N", RN_OPT_HOW },
+    { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches, too", "N", RN_OPT_HOW },
     { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
@@ -376,6 +376,7 @@ const struct rn_tool rn_tool = {
     .run = run, .folder = true,
     .about = "Reads train batches (rn-batch --train), one segment an epoch, and trains with stochastic gradient descent as "
              "PyTorch's: cross entropy, momentum, weight decay on every parameter.\n\n"
+             "--class-weights: inv gives class c the weight n / (classes n_c), where n_c of the n photos are its own; sqrt the root of that.\n\n"
              "After each epoch: validation on --val (plain cross entropy, whatever --class-weights and --label-smoothing say), "
              "DIR/best.rn when the validation Acc@1 is strictly better than ever before, a row in DIR/log.tsv and on standard output, "
              "DIR/last.rn. Each file is replaced as a whole. SIGINT and SIGTERM finish the step, write last.rn and end the program "

@@ -419,30 +419,73 @@ static void default_note(const struct rn_opt *opt, const void *defaults, char *r
     snprintf(room, size, " [%s]", text);
 }
 
+enum { WIDTH = 80, MARGIN = 27 }; /* of --help, and where its explanations begin */
+
+/* Words of text and note from column `at` on; a line begins at the margin. */
+static int wrap(struct rn_buffer *out, struct rn_err *err, size_t at, const char *text, const char *note)
+{
+    const char *parts[] = { text, note };
+    bool first = true;
+    for (size_t i = 0; i < 2; i++)
+        for (const char *word = parts[i] + strspn(parts[i], " "); *word; first = false) {
+            size_t length = strcspn(word, " ");
+            bool fits = at + !first + length <= WIDTH;
+            if (add(out, err, first ? "%s%*s%.*s" : fits ? " %s%*s%.*s" : "%s\n%*s%.*s", "", first || fits ? 0 : MARGIN, "", (int)length, word))
+                return -1;
+            at = (fits ? at + !first : MARGIN) + length;
+            word += length + strspn(word + length, " ");
+        }
+    return add(out, err, "\n");
+}
+
 static int help_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
 {
     for (size_t i = 0; i < count(options); i++) {
         char left[640], note[128];
         synopsis(&options[i], left, sizeof left);
         default_note(&options[i], defaults, note, sizeof note);
-        if (add(out, err, strlen(left) > 28 ? "  %s\n%32s%s%s\n" : "  %-28s  %s%s%s\n", left, "", options[i].help, note))
+        bool beside = strlen(left) <= MARGIN - 4;
+        if (add(out, err, beside ? "  %-*s" : "  %-*s\n%*s", beside ? MARGIN - 2 : 0, left, MARGIN, "") ||
+            wrap(out, err, MARGIN, options[i].help, note))
             return -1;
     }
     return 0;
 }
 
+/* A command line; one that is too long goes on in the next, after a pipe where there is one. */
+static int example(struct rn_buffer *out, struct rn_err *err, const char *line, size_t length)
+{
+    size_t indent = 2;
+    for (size_t cut; length > WIDTH - indent; line += cut + 1, length -= cut + 1, indent = 6) {
+        size_t space = 0, most = WIDTH - indent - 2;
+        for (cut = 0; most > 0; most--)
+            if (line[most] == ' ' && line[most - 1] == '|' && !cut)
+                cut = most;
+            else if (line[most] == ' ' && !space)
+                space = most;
+        bool pipe = cut > 0;
+        cut = pipe ? cut : space;
+        if (!cut)
+            break;
+        if (add(out, err, "%*s%.*s%s\n", (int)indent, "", (int)cut, line, pipe ? "" : " \\"))
+            return -1;
+    }
+    return add(out, err, "%*s%.*s\n", (int)indent, "", (int)length, line);
+}
+
 static int document_help(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
 {
-    static const struct rn_args usual = { 0 };
     if (add(out, err, "usage: %s [OPTION]... %s\n%s\n\n", tool->name, tool->operands, tool->summary) ||
         help_rows(tool->options, tool->defaults, out, err) ||
-        (tool->folder && help_rows(folder_row, &usual, out, err)) || help_rows(common + tool->folder, &usual, out, err))
+        add(out, err, "  %-*s%s\n", MARGIN - 2, tool->folder ? "-o, --output=DIR" : "-o, --output=FILE",
+            tool->folder ? "the folder for what is made" : "write there, not to standard output") ||
+        add(out, err, "  -q, --quiet  -h, --help  -V, --version  --progress=auto|always|never\n"))
         return -1;
     if (tool->examples && add(out, err, "\nexamples:\n"))
         return -1;
     for (const char *line = tool->examples; line && *line;) {
-        int length = (int)strcspn(line, "\n");
-        if (add(out, err, "  %.*s\n", length, line))
+        size_t length = strcspn(line, "\n");
+        if (example(out, err, line, length))
             return -1;
         line += length + (line[length] == '\n');
     }

@@ -41,6 +41,7 @@ struct rn_epilogue {
     struct rn_array bias;     /* (1,K,1,1); optional */
     struct rn_array residual; /* as y; optional */
     enum rn_activation activation;
+    const void *prepared; /* evaluation: what `prepare` made of w, whose numbers are then not read; or NULL */
 };
 
 /* Batch norm over N, H, W of each channel: all (1,C,1,1). */
@@ -101,6 +102,13 @@ struct rn_device_class {
     /* y(N,K,P,Q) = epilogue(x(N,C,H,W) * w(K,C,R,S)). eval: the algorithm depends on the layer's shape alone, not on N. */
     RN_MUST int (*conv2d)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
                           struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
+    /* Evaluation, both NULL where weights are best used as they are: what conv2d makes of w, for inputs and outputs of such
+     * shapes (data and n are not looked at) and this activation, once for all batches. Bytes of the block, 0: nothing; and how
+     * it is filled, in device memory that the caller owns. */
+    size_t (*prepared)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
+                       enum rn_activation activation);
+    RN_MUST int (*prepare)(struct rn_device *dev, void *prepared, struct rn_array y, struct rn_array x, struct rn_array w,
+                           struct rn_window window, enum rn_activation activation, struct rn_err *err);
     /* dy is the gradient before the epilogue's activation (see activation_backward). dx, dw, dbias: optional outputs. */
     RN_MUST int (*conv2d_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
                                    struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
@@ -121,7 +129,7 @@ struct rn_device_class {
      * caller has checked that N H W > 1. */
     RN_MUST int (*batch_norm)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                               const struct rn_norm *norm, bool relu, struct rn_err *err);
-    /* dresidual: optional. y is what forward gave (for the ReLU's mask). */
+    /* dresidual: optional. y is what forward gave (for the ReLU's mask). dx may be dy. */
     RN_MUST int (*batch_norm_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
                                        struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
                                        struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,

@@ -1,14 +1,12 @@
 /* net.c -- walks the nodes. */
 #include "nn/net.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
 #include "core/rng.h"
-#include "nn/plan.h"
 #include "nn/private.h"
 
 const struct rn_graph *rn_net_graph(const struct rn_net *net)
@@ -58,41 +56,29 @@ static int place_params(struct rn_net *net, struct rn_err *err)
     return 0;
 }
 
-/* Room for the folded weights of each convolution with a norm, and in train mode for each norm's batch statistics. */
+/* Room for each norm's batch statistics. */
 static int place_norms(struct rn_net *net, struct rn_err *err)
 {
     const struct rn_graph *g = net->graph;
-    struct rn_array *arrays = rn_calloc(4 * g->nodes, sizeof *arrays, err);
-    if (!arrays)
+    size_t bytes = 0;
+    if (!net->train)
+        return 0;
+    if (!(net->saved_mean = rn_calloc(2 * g->nodes, sizeof *net->saved_mean, err)))
         return -1;
-    net->folded_weight = arrays;
-    net->folded_bias = arrays + g->nodes;
-    net->saved_mean = arrays + 2 * g->nodes;
-    net->saved_inv = arrays + 3 * g->nodes;
-    for (int pass = 0; pass < 2; pass++) { /* count, then bind */
-        size_t folded = 0, saved = 0;
-        for (size_t i = 0; i < g->nodes; i++) {
-            const struct rn_node *node = &g->node[i];
-            if (node->op != RN_OP_NORM)
-                continue;
-            size_t c = g->value[node->y].c, vector = net->on->bytes(1, c, 1, 1);
-            if (pass && net->train) {
-                net->saved_mean[i] = (struct rn_array){ (char *)net->saved + saved, 1, c, 1, 1 };
-                net->saved_inv[i] = (struct rn_array){ (char *)net->saved + saved + vector, 1, c, 1, 1 };
-            }
-            saved += 2 * vector;
-            if (node->conv == RN_NONE)
-                continue;
-            const struct rn_param *p = &g->param[g->node[node->conv].weight];
-            size_t weight = net->on->bytes(p->n, p->c, p->h, p->w);
-            if (pass) {
-                net->folded_weight[i] = (struct rn_array){ (char *)net->folded + folded, p->n, p->c, p->h, p->w };
-                net->folded_bias[i] = (struct rn_array){ (char *)net->folded + folded + weight, 1, c, 1, 1 };
-            }
-            folded += weight + vector;
-        }
-        if (!pass && (take(net, &net->folded, folded, err) || (net->train && take(net, &net->saved, saved, err))))
-            return -1;
+    net->saved_inv = net->saved_mean + g->nodes;
+    for (size_t i = 0; i < g->nodes; i++)
+        if (g->node[i].op == RN_OP_NORM)
+            bytes += 2 * net->on->bytes(1, g->value[g->node[i].y].c, 1, 1);
+    if (take(net, &net->saved, bytes, err))
+        return -1;
+    char *at = net->saved;
+    for (size_t i = 0; i < g->nodes; i++) {
+        size_t c = g->value[g->node[i].y].c, vector = net->on->bytes(1, c, 1, 1);
+        if (g->node[i].op != RN_OP_NORM)
+            continue;
+        net->saved_mean[i] = (struct rn_array){ at, 1, c, 1, 1 };
+        net->saved_inv[i] = (struct rn_array){ at + vector, 1, c, 1, 1 };
+        at += 2 * vector;
     }
     return 0;
 }
@@ -123,13 +109,13 @@ void rn_net_close(struct rn_net *net)
 {
     if (!net)
         return;
-    void *blocks[] = { net->weights, net->momentum, net->gradients, net->buffers, net->folded, net->saved, net->arena };
+    void *blocks[] = { net->weights, net->momentum, net->gradients, net->buffers, net->saved, net->arena };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         if (blocks[i])
             net->on->free(net->dev, blocks[i]);
     for (int i = 0; i < 2; i++)
-        free(net->layout[i].value);
-    free(net->folded_weight);
+        rn_layout_free(&net->layout[i]);
+    free(net->saved_mean);
     free(net->offset);
     free(net->written);
     free(net->kept);
@@ -184,123 +170,21 @@ int rn_net_start(struct rn_net *net, size_t i, uint64_t seed, struct rn_err *err
     return rc;
 }
 
-/* ---- layout of the arena ---- */
+/* ---- the arena ---- */
 
-/* Height or width after a window. */
-static bool slide(size_t size, size_t kernel, size_t stride, size_t padding, size_t *out)
+/* Results do not survive: neither values nor what evaluation made of the weights. */
+static int grow_arena(struct rn_net *net, size_t bytes, struct rn_err *err)
 {
-    if (size + 2 * padding < kernel)
-        return false;
-    *out = (size + 2 * padding - kernel) / stride + 1;
-    return true;
-}
-
-/* A MAX_POOL's window on this map: the node's own, or all of it. */
-static struct rn_window window_on(const struct rn_node *node, struct rn_array x)
-{
-    return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window){ x.h, x.w, 1, 0 };
-}
-
-/* Shapes of all values for n images of h x w. */
-static int shapes(const struct rn_net *net, struct rn_layout *layout, struct rn_err *err)
-{
-    const struct rn_graph *g = net->graph;
-    layout->value[0] = (struct rn_array){ NULL, layout->n, 3, layout->h, layout->w };
-    for (size_t i = 0; i < g->nodes; i++) {
-        const struct rn_node *node = &g->node[i];
-        struct rn_array y = layout->value[node->x];
-        y.c = g->value[node->y].c;
-        if (node->op == RN_OP_MEAN_POOL)
-            y.h = y.w = 1;
-        struct rn_window window = window_on(node, y);
-        if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) &&
-            (!slide(y.h, window.r, window.stride, window.padding, &y.h) || !slide(y.w, window.s, window.stride, window.padding, &y.w)))
-            return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
-        layout->value[node->y] = y;
-    }
+    if (bytes <= net->arena_bytes)
+        return 0;
+    if (net->arena)
+        net->on->free(net->dev, net->arena);
+    net->arena_bytes = 0;
+    net->stale = true;
+    if (take(net, &net->arena, bytes, err))
+        return -1;
+    net->arena_bytes = bytes;
     return 0;
-}
-
-static void live(struct rn_block *block, int step)
-{
-    block->first = step < block->first ? step : block->first;
-    block->last = step > block->last ? step : block->last;
-}
-
-/* Which values are alive in which step: forward node i is step i, the loss is step L, backward of node i is step 2L - i. */
-static void lifetimes(const struct rn_net *net, bool train, struct rn_block *value, struct rn_block *grad)
-{
-    const struct rn_graph *g = net->graph;
-    int end = (int)g->nodes;
-    live(&value[0], 0);
-    live(&value[g->output], end);
-    for (int i = 0; i < end; i++) {
-        const struct rn_node *node = &g->node[i];
-        const int uses[] = { node->x, node->residual, node->channel, node->spatial };
-        if (!train && node->norm != RN_NONE) /* computed in the norm's place */
-            continue;
-        live(&value[node->y], i);
-        for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
-            if (uses[k] != RN_NONE)
-                live(&value[!train && k == 0 && node->op == RN_OP_NORM && node->conv != RN_NONE ? g->node[node->conv].x : uses[k]], i);
-        if (net->kept[node->y] && !train)
-            live(&value[node->y], 2 * end);
-        if (!train && (net->tail == RN_NONE || node->y <= net->tail))
-            continue;
-        int back = 2 * end - i;
-        live(&grad[node->y], back);
-        for (size_t k = 0; k < sizeof uses / sizeof *uses; k++) {
-            if (uses[k] == RN_NONE)
-                continue;
-            live(&value[uses[k]], back);
-            if (uses[k] != 0)
-                live(&grad[uses[k]], back);
-        }
-        live(&value[node->y], back);
-    }
-    if (train || net->tail != RN_NONE)
-        live(&grad[g->output], end);
-    if (!train && net->tail != RN_NONE) { /* what is to be seen afterwards */
-        live(&value[net->tail], 2 * end);
-        live(&grad[net->tail], 2 * end);
-    }
-}
-
-static int make_layout(struct rn_net *net, struct rn_layout *layout, bool train, struct rn_err *err)
-{
-    const struct rn_graph *g = net->graph;
-    if (!layout->value && !(layout->value = rn_calloc(2 * g->values, sizeof *layout->value, err)))
-        return -1;
-    layout->grad = layout->value + g->values;
-    struct rn_block *blocks = rn_calloc(2 * g->values, sizeof *blocks, err), *grads = blocks + g->values;
-    if (!blocks)
-        return -1;
-    int rc = shapes(net, layout, err);
-    for (size_t v = 0; v < g->values && rc == 0; v++) {
-        const struct rn_array *a = &layout->value[v];
-        size_t bytes = net->on->bytes(a->n, a->c, a->h, a->w);
-        blocks[v] = grads[v] = (struct rn_block){ .bytes = bytes, .first = INT_MAX, .last = -1 };
-        if (!bytes)
-            rc = rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu images of %zux%zu", layout->n, layout->h, layout->w);
-    }
-    if (rc == 0) {
-        lifetimes(net, train, blocks, grads);
-        rc = rn_plan(blocks, 2 * g->values, &layout->bytes, err);
-    }
-    if (rc == 0 && layout->bytes > net->arena_bytes) {
-        if (net->arena)
-            net->on->free(net->dev, net->arena);
-        net->arena_bytes = 0;
-        rc = take(net, &net->arena, layout->bytes, err);
-        net->arena_bytes = rc ? 0 : layout->bytes;
-    }
-    for (size_t v = 0; v < g->values && rc == 0; v++) {
-        layout->grad[v] = layout->value[v];
-        layout->value[v].data = (void *)(uintptr_t)blocks[v].offset;
-        layout->grad[v].data = (void *)(uintptr_t)grads[v].offset;
-    }
-    free(blocks);
-    return rc;
 }
 
 /* The layout for this batch, made anew where the one that is there does not fit. */
@@ -313,11 +197,29 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     layout->n = batch->n;
     layout->h = batch->h;
     layout->w = batch->w;
-    if (make_layout(net, layout, train, err)) {
+    net->stale = true;
+    const struct rn_layout_of of = { net->dev, net->graph, train, net->kept, net->tail };
+    if (rn_layout_make(layout, &of, err) || grow_arena(net, layout->bytes, err)) {
         layout->n = layout->h = layout->w = 0;
         return -1;
     }
     return 0;
+}
+
+int rn_net_memory(struct rn_memory *memory, struct rn_device *dev, const struct rn_graph *g, size_t n, size_t h, size_t w,
+                  bool train, struct rn_err *err)
+{
+    struct rn_layout layout = { .n = n, .h = h, .w = w };
+    size_t sizes[RN_ROLES] = { 0 };
+    *memory = (struct rn_memory){ 0 };
+    for (size_t i = 0; i < g->params; i++)
+        sizes[g->param[i].role] += dev->class->bytes(g->param[i].n, g->param[i].c, g->param[i].h, g->param[i].w);
+    const struct rn_layout_of of = { dev, g, train, NULL, RN_NONE };
+    int rc = rn_layout_make(&layout, &of, err);
+    memory->weights = sizes[RN_PARAMETER] * (train ? 3 : 1) + sizes[RN_BUFFER] * (train ? 2 : 1);
+    memory->arena = layout.bytes;
+    rn_layout_free(&layout);
+    return rc;
 }
 
 static int load(struct rn_net *net, const struct rn_layout *layout, const struct rn_batch *batch, struct rn_err *err)
@@ -333,21 +235,35 @@ static int load(struct rn_net *net, const struct rn_layout *layout, const struct
 static struct rn_norm norm_of(const struct rn_net *net, size_t i)
 {
     const struct rn_node *node = &net->graph->node[i];
+    const struct rn_array none = { 0 };
     return (struct rn_norm){
         .gamma = param_of(net, node->gamma), .beta = param_of(net, node->beta),
         .running_mean = param_of(net, node->mean), .running_var = param_of(net, node->var),
-        .mean = net->saved_mean[i], .inv_std = net->saved_inv[i], .momentum = node->momentum, .eps = 1e-5,
+        .mean = net->train ? net->saved_mean[i] : none, .inv_std = net->train ? net->saved_inv[i] : none, .momentum = node->momentum, .eps = 1e-5,
     };
+}
+
+/* Evaluation: the convolution at node `conv` with what follows it, as it was prepared. */
+static int evaluate_conv(const struct rn_walk *w, size_t conv, const struct rn_node *last, struct rn_array bias, struct rn_err *err)
+{
+    const struct rn_node *node = &w->net->graph->node[conv];
+    struct rn_array weight = node->norm == RN_NONE ? param_of(w->net, node->weight) : bind_fixed(w->net, w->layout->folded[conv]);
+    struct rn_epilogue epilogue = { bias, value(w, last->residual), last->activation, NULL };
+    if (w->layout->prepared[conv].n) {
+        weight.data = bind_fixed(w->net, w->layout->prepared[conv]).data;
+        epilogue.prepared = weight.data;
+    }
+    return w->net->on->conv2d(w->net->dev, value(w, last->y), value(w, node->x), weight, node->window, epilogue, true, err);
 }
 
 static int forward_conv(const struct rn_walk *w, size_t i, struct rn_err *err)
 {
     const struct rn_node *node = &w->net->graph->node[i];
-    struct rn_epilogue epilogue = { .bias = param_of(w->net, node->bias), .activation = node->activation };
-    if (!w->train && node->norm != RN_NONE)
-        return 0;
-    return w->net->on->conv2d(w->net->dev, value(w, node->y), value(w, node->x), param_of(w->net, node->weight), node->window,
-                              epilogue, !w->train, err);
+    struct rn_array bias = param_of(w->net, node->bias);
+    if (w->train)
+        return w->net->on->conv2d(w->net->dev, value(w, node->y), value(w, node->x), param_of(w->net, node->weight), node->window,
+                                  (struct rn_epilogue){ .bias = bias, .activation = node->activation }, false, err);
+    return node->norm == RN_NONE ? evaluate_conv(w, i, node, bias, err) : 0;
 }
 
 static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
@@ -355,12 +271,8 @@ static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
     const struct rn_node *node = &w->net->graph->node[i];
     struct rn_norm norm = norm_of(w->net, i);
     struct rn_array x = value(w, node->x);
-    if (!w->train) {
-        const struct rn_node *conv = &w->net->graph->node[node->conv];
-        struct rn_epilogue epilogue = { w->net->folded_bias[i], value(w, node->residual), node->activation };
-        return w->net->on->conv2d(w->net->dev, value(w, node->y), value(w, conv->x), w->net->folded_weight[i], conv->window,
-                                  epilogue, true, err);
-    }
+    if (!w->train)
+        return evaluate_conv(w, (size_t)node->conv, node, bind_fixed(w->net, w->layout->folded[i]), err);
     if (x.n * x.h * x.w < 2)
         return rn_fail(err, RN_EXIT_DATA, "layer %s (%zu channels) has a 1x1 map and the batch one image: batch norm needs more than "
                                           "one value a channel; use larger batches or images", node->name, x.c);
@@ -383,7 +295,7 @@ static int forward(const struct rn_walk *w, struct rn_err *err)
             rc = forward_norm(w, i, err);
             break;
         case RN_OP_MAX_POOL:
-            rc = on->max_pool(w->net->dev, value(w, node->y), value(w, node->x), window_on(node, value(w, node->x)), err);
+            rc = on->max_pool(w->net->dev, value(w, node->y), value(w, node->x), rn_window_on(node, value(w, node->x)), err);
             break;
         case RN_OP_CHANNEL_POOL:
             rc = on->channel_pool(w->net->dev, value(w, node->y), value(w, node->x), err);
@@ -403,15 +315,26 @@ static int forward(const struct rn_walk *w, struct rn_err *err)
     return rc;
 }
 
-static int fold(struct rn_net *net, struct rn_err *err)
+/* Folds each convolution's norm into its weights, and has the device prepare them: layer by layer, as rn_layout_make supposes. */
+static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err)
 {
-    for (size_t i = 0; i < net->graph->nodes; i++) {
-        const struct rn_node *node = &net->graph->node[i];
-        if (node->op != RN_OP_NORM)
+    const struct rn_graph *g = net->graph;
+    for (size_t i = 0; i < g->nodes; i++) {
+        const struct rn_node *node = &g->node[i];
+        if (node->op != RN_OP_CONV)
             continue;
-        struct rn_norm norm = norm_of(net, i);
-        struct rn_array weight = param_of(net, net->graph->node[node->conv].weight);
-        if (net->on->fold(net->dev, net->folded_weight[i], net->folded_bias[i], weight, &norm, err))
+        struct rn_array weight = param_of(net, node->weight);
+        size_t last = node->norm == RN_NONE ? i : (size_t)node->norm;
+        if (node->norm != RN_NONE) {
+            struct rn_norm norm = norm_of(net, last);
+            struct rn_array folded = bind_fixed(net, layout->folded[i]);
+            if (net->on->fold(net->dev, folded, bind_fixed(net, layout->folded[last]), weight, &norm, err))
+                return -1;
+            weight = folded;
+        }
+        if (layout->prepared[i].n &&
+            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, layout->value[g->node[last].y], layout->value[node->x],
+                             weight, node->window, g->node[last].activation, err))
             return -1;
     }
     net->stale = false;
@@ -421,7 +344,7 @@ static int fold(struct rn_net *net, struct rn_err *err)
 int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
 {
     struct rn_layout *layout;
-    if (fit(net, batch, false, &layout, err) || (net->stale && fold(net, err)) || load(net, layout, batch, err))
+    if (fit(net, batch, false, &layout, err) || (net->stale && prepare(net, layout, err)) || load(net, layout, batch, err))
         return -1;
     *w = (struct rn_walk){ net, layout, batch->n, false };
     return forward(w, err);
@@ -471,7 +394,7 @@ static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
                                        param_in(net, gradients, node->beta), dy, x, y, &norm,
                                        node->activation == RN_ACT_RELU, add, err);
     case RN_OP_MAX_POOL:
-        return on->max_pool_backward(net->dev, dx, dy, x, y, window_on(node, x), add, err);
+        return on->max_pool_backward(net->dev, dx, dy, x, y, rn_window_on(node, x), add, err);
     case RN_OP_CHANNEL_POOL:
         return on->channel_pool_backward(net->dev, dx, dy, x, y, add, err);
     case RN_OP_ADD:

@@ -1,7 +1,8 @@
 /* net.h -- a network on a device: parameters, memory, forward and backward over the graph's nodes.
  *
  * Parameters are one block on the device, momentum and gradients each another of the same layout, running statistics a
- * fourth. Activations live in one arena that is laid out anew when the size of the input or of the batch grows. */
+ * fourth. All else lives in one arena that is laid out anew when the size of the input or of the batch grows: activations and
+ * gradients, or for evaluation activations and the weights as it wants them. */
 #ifndef RN_NN_NET_H
 #define RN_NN_NET_H
 
@@ -46,6 +47,15 @@ RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float 
 RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels,
                          const struct rn_loss_options *options, struct rn_loss *loss, float *logits, struct rn_err *err);
 RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
+
+/* The memory that a network takes on a device for batches of n images of h x w: bytes, known before any is allocated. What the
+ * device needs for itself is not in it. Errors: images that are too small. */
+struct rn_memory {
+    size_t weights; /* with running statistics; in training also momentum, gradients and batch statistics */
+    size_t arena;   /* activations and gradients; in evaluation also prepared weights */
+};
+RN_MUST int rn_net_memory(struct rn_memory *memory, struct rn_device *dev, const struct rn_graph *graph, size_t n, size_t h, size_t w,
+                          bool train, struct rn_err *err);
 
 /* Probabilities from logits, in double arithmetic. */
 void rn_softmax(float *probs, const float *logits, size_t classes);

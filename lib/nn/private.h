@@ -4,12 +4,29 @@
 
 #include "nn/net.h"
 
-/* One layout of the arena: for a mode, an input size and a largest batch. */
+/* One layout of the arena: for a mode, an input size and a largest batch. Arrays hold offsets until they are bound to it. */
 struct rn_layout {
     size_t n, h, w; /* n 0: none yet */
     size_t bytes;
-    struct rn_array *value, *grad; /* grad: of what has one; offsets until they are bound to the arena */
+    struct rn_array *value, *grad; /* grad: of what has one */
+    /* Evaluation, by node: weights with the norm folded in (CONV; gone once they are prepared) and what is added (NORM);
+     * what the device prepared of a CONV's weights (n 0: nothing). */
+    struct rn_array *folded, *prepared;
 };
+
+/* What a layout follows from, besides its n, h and w. */
+struct rn_layout_of {
+    struct rn_device *dev;
+    const struct rn_graph *graph;
+    bool train;
+    const bool *kept; /* rn_net's; NULL: nothing is */
+    int tail;
+};
+/* Allocates nothing but its own tables. */
+RN_MUST int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err);
+void rn_layout_free(struct rn_layout *layout);
+/* A MAX_POOL's window on this map: the node's own, or all of it. */
+struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x);
 
 struct rn_net {
     struct rn_device *dev;
@@ -17,12 +34,11 @@ struct rn_net {
     struct rn_graph *graph;
     bool train;
     void *weights, *momentum, *gradients; /* the same layout, `weight_bytes` each */
-    void *buffers, *folded, *saved;       /* running statistics; evaluation's weights; batch statistics for backward */
+    void *buffers, *saved;                /* running statistics; batch statistics for backward */
     size_t weight_bytes;
     size_t *offset;                       /* of each parameter in its block */
-    struct rn_array *folded_weight, *folded_bias; /* by node; data NULL where nothing is folded */
-    struct rn_array *saved_mean, *saved_inv;      /* by node */
-    bool stale;                           /* folded weights are older than the weights */
+    struct rn_array *saved_mean, *saved_inv; /* train mode, by node */
+    bool stale;                           /* what evaluation made of the weights is gone or old */
     void *arena;
     size_t arena_bytes;
     struct rn_layout layout[2]; /* evaluation, training */
@@ -39,12 +55,17 @@ struct rn_walk {
     bool train;
 };
 
+static inline struct rn_array bind_fixed(const struct rn_net *net, struct rn_array array)
+{
+    array.data = (char *)net->arena + (uintptr_t)array.data;
+    return array;
+}
+
 /* A value or gradient of this batch, in the arena. */
 static inline struct rn_array bind(const struct rn_net *net, struct rn_array array, size_t n)
 {
-    array.data = (char *)net->arena + (uintptr_t)array.data;
     array.n = n;
-    return array;
+    return bind_fixed(net, array);
 }
 
 static inline struct rn_array value(const struct rn_walk *w, int v)

@@ -48,7 +48,8 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     done
     for pipeline in "$TOP"/pipelines/*; do
         name=$(basename "$pipeline")
-        [ "$name" = demo ] || [ "$name" = examples ] || [ -x "root/usr/bin/rn-pipe-$name" ]
+        [ "$name" = demo ] || [ "$name" = examples ] || { [ -x "root/usr/bin/rn-pipe-$name" ] &&
+            [ -s "root/usr/share/man/man1/rn-pipe-$name.1" ] && [ -s "root/usr/share/bash-completion/completions/rn-pipe-$name" ]; }
     done
     for page in rn.7 rn-stream.5; do cmp "$TOP/doc/$page" "root/usr/share/man/man${page##*.}/$page"; done
     # an installed pipeline finds its data
@@ -57,12 +58,42 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     [ "$(find root -type f | wc -l)" = 0 ]
 }
 
+pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f | sed 's/^..//' | sort); }
+
+@test "pipelines: short; their help fits a screen and names every option; man pages and completions come of it" {
+    for name in $(pipelines); do
+        file=$TOP/pipelines/$name
+        [ "$(sed '/<<END/,/^END/d' "$file" | wc -l)" -le 40 ] || { echo "$name is long"; false; }
+        "$file" --help > help
+        [ "$(wc -l < help)" -le 24 ] || { echo "$name: help of $(wc -l < help) lines"; false; }
+        ! grep -E '.{81}' help || { echo "$name"; false; }
+        head -n 1 help | grep -q "^usage: $name "
+        # what getopt takes is what the help says
+        sed -n 's/^args=.* -o \([a-zA-Z:]*\) -l \([a-z:,-]*\) .*/\1 \2/p' "$file" > takes
+        if [ -s takes ]; then
+            cut -d' ' -f 2 takes | tr , '\n' | sed 's/:$/=/' | grep -vx help | sort > long
+            grep -oE '^  (-[a-zA-Z], |    )--[a-z-]+=?' help | grep -oE -- '--.*' | sed 's/^--//' | sort | diff long -
+            cut -d' ' -f 1 takes | tr -d : | fold -w 1 | grep -vx h | sort > short
+            grep -oE '^  -[a-zA-Z]' help | tr -d ' -' | sort | diff short -
+        fi
+        rc=0; "$file" --no-such-option > out 2> err < /dev/null || rc=$?
+        [ $rc = 2 ] && [ ! -s out ] || { echo "$name: $rc"; false; }
+        [ "$name" != demo ] || continue
+        cmp "$BUILD/man/rn-pipe-$name.1" <("$TOP/doc/pipe-page" man "$file")
+        sed 's/\\-/-/g' "$BUILD/man/rn-pipe-$name.1" > page
+        bash -c '. "$1"; COMP_WORDS=("$2" --) COMP_CWORD=1; "_${2//-/_}" "$2" -- "$2" 2> /dev/null; printf "%s\n" "${COMPREPLY[@]}"' - \
+            "$BUILD/completions/rn-pipe-$name" "rn-pipe-$name" > words
+        for option in $(grep -oE '^  (-[a-zA-Z], |    )--[a-z-]+' help | grep -oE -- '--.*'); do
+            grep -q -- "^\.B .*$option" page && grep -qxE -- "$option=?" words || { echo "$name $option"; false; }
+        done
+    done
+}
+
 @test "help fits a screen; man pages are well-formed and built" {
     for tool in $(tools); do
         "$tool" -h > help
-        [ "$(wc -l < help)" -le 40 ]
-        ! sed '/^examples:/,$d' help | grep -E '.{101}' || { echo "$tool"; false; }
-        ! grep -E '.{111}' help || { echo "$tool"; false; }
+        [ "$(sed '/^examples:/,$d' help | wc -l)" -le 25 ] && [ "$(wc -l < help)" -le 30 ] || { echo "$tool"; false; }
+        ! grep -E '.{81}' help || { echo "$tool"; false; }
         cmp help <("$tool" --help)
         cmp "$BUILD/man/$tool.1" <("$tool" --help-man)
         cmp "$BUILD/completions/$tool" <("$tool" --help-completion)

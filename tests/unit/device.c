@@ -715,6 +715,69 @@ static void eval_does_not_see_the_batch(void **state)
     rn_device_close(cpu);
 }
 
+/* Prepared weights, whose own numbers are then not looked at, give the same bits. */
+static void prepared_weights_are_the_same(void **state)
+{
+    (void)state;
+    static const struct row cases[] = {
+        { "3x3", CONV, 2, 40, 20, 23, 70, WINDOW(3, 3, 1, 1), .bias = true, .activation = RN_ACT_RELU, .eval = true, .winograd = true },
+        { "1x1", CONV, 2, 40, 20, 23, 70, WINDOW(1, 1, 1, 0), .eval = true },
+        { "7x7 stride 2", CONV, 2, 3, 30, 31, 16, WINDOW(7, 7, 2, 3), .eval = true },
+    };
+    struct rn_device *cpu = device("cpu", 2);
+    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
+        struct rn_array a[ARRAYS];
+        run(cpu, r, a);
+        struct rn_array y = a[Y], w = a[W];
+        size_t bytes = cpu->class->prepared(cpu, a[Y], a[X], a[W], r->window, r->activation);
+        assert_true(!r->winograd || bytes);
+        y.data = cpu->class->alloc(cpu, cpu->class->bytes(y.n, y.c, y.h, y.w), &err);
+        char *prepared = malloc(bytes + GUARD);
+        assert_true(y.data && prepared);
+        memset(prepared, pattern, bytes + GUARD);
+        struct rn_epilogue epilogue = { .bias = a[BIAS], .activation = r->activation };
+        if (bytes) {
+            check(cpu->class->prepare(cpu, prepared, a[Y], a[X], a[W], r->window, r->activation, &err));
+            epilogue.prepared = w.data = prepared;
+        }
+        check(cpu->class->conv2d(cpu, y, a[X], w, r->window, epilogue, true, &err));
+        assert_memory_equal(y.data, a[Y].data, count(y) * sizeof(float));
+        for (size_t i = 0; i < GUARD; i++)
+            assert_int_equal((unsigned char)prepared[bytes + i], pattern);
+        free(prepared);
+        cpu->class->free(cpu, y.data);
+        release(cpu, a, r->name);
+    }
+    rn_device_close(cpu);
+}
+
+/* Batch norm's dx may take the place of dy. */
+static void norm_backward_in_place(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "cpu", "reference" };
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++)
+        for (size_t i = 0; r->forward == norm && !r->add && i < LENGTH(names); i++) {
+            struct rn_device *dev = device(names[i], 2);
+            struct rn_array a[ARRAYS], b[ARRAYS];
+            run(dev, r, a);
+            memcpy(b, a, sizeof b);
+            float *dx = download(dev, a[DX]), *dresidual = r->residual ? download(dev, a[DRESIDUAL]) : NULL;
+            b[DX] = a[DY];
+            check(norm_backward(dev, r, b));
+            float *again = download(dev, a[DY]), *residual = r->residual ? download(dev, a[DRESIDUAL]) : NULL;
+            assert_memory_equal(again, dx, count(a[DX]) * sizeof *dx);
+            if (r->residual)
+                assert_memory_equal(residual, dresidual, count(a[DX]) * sizeof *dx);
+            free(dx);
+            free(again);
+            free(dresidual);
+            free(residual);
+            release(dev, a, r->name);
+            rn_device_close(dev);
+        }
+}
+
 static void sgd_is_pytorchs(void **state)
 {
     (void)state;
@@ -906,6 +969,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(cpu_agrees_with_reference),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(eval_does_not_see_the_batch),
+        cmocka_unit_test(prepared_weights_are_the_same),
+        cmocka_unit_test(norm_backward_in_place),
         cmocka_unit_test(not_a_number_is_not_lost),
     };
     const struct CMUnitTest tests[] = {
@@ -917,6 +982,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(cpu_agrees_with_reference),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(eval_does_not_see_the_batch),
+        cmocka_unit_test(prepared_weights_are_the_same),
+        cmocka_unit_test(norm_backward_in_place),
         cmocka_unit_test(not_a_number_is_not_lost),
         cmocka_unit_test(other_variants),
     };

@@ -16,6 +16,7 @@
 #include "core/rng.h"
 #include "nn/net.h"
 #include "nn/plan.h"
+#include "nn/private.h"
 
 /* NaN fails. */
 #define assert_near(a, b, tolerance, ...) \
@@ -179,6 +180,35 @@ static void plan_never_overlaps(void **state)
             assert_true(blocks[i].last < blocks[i].first || blocks[i].offset + blocks[i].bytes <= total);
         }
     }
+}
+
+/* What is said before anything is allocated is what is allocated. */
+static void memory_is_foretold(void **state)
+{
+    (void)state;
+    struct rn_err err = { 0 };
+    struct rn_device *dev;
+    struct sample s = sample_by_rule("memory", 3, 64);
+    struct rn_batch batch = batch_of(&s);
+    struct rn_loss loss;
+    struct rn_memory memory;
+    ok(rn_device_open(&dev, "cpu", 2, &err), &err);
+    for (int train = 0; train < 2; train++) {
+        struct rn_net *net;
+        float logits[18];
+        ok(rn_net_open(&net, dev, RN_TEXT("resnet18"), RN_TEXT("cbam"), 6, train, &err), &err);
+        fill_by_rule(net);
+        ok(rn_net_memory(&memory, dev, rn_net_graph(net), 3, 64, 64, train, &err), &err);
+        if (train)
+            ok(rn_net_train(net, &batch, s.labels, &(struct rn_loss_options){ 0 }, &loss, NULL, &err), &err);
+        else
+            ok(rn_net_eval(net, &batch, logits, &err), &err);
+        assert_int_equal(net->arena_bytes, memory.arena);
+        assert_true(memory.weights >= (train ? 3 : 1) * net->weight_bytes && memory.weights < (train ? 3.01 : 1.01) * (double)net->weight_bytes);
+        rn_net_close(net);
+    }
+    rn_device_close(dev);
+    free_sample(&s);
 }
 
 /* ---- the CPU device against the reference ---- */
@@ -461,7 +491,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_counts),          cmocka_unit_test(unknown_names),
-        cmocka_unit_test(plan_never_overlaps),       cmocka_unit_test(cpu_agrees_with_reference),
+        cmocka_unit_test(plan_never_overlaps),       cmocka_unit_test(memory_is_foretold),
+        cmocka_unit_test(cpu_agrees_with_reference),
         cmocka_unit_test(batch_of_one),              cmocka_unit_test(batch_does_not_matter),
         cmocka_unit_test(golden_networks),
     };

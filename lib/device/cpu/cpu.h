@@ -91,6 +91,10 @@ int rn_cpu_download(struct rn_device *dev, float *y, struct rn_array x, struct r
 int rn_cpu_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
                          const double std[3], struct rn_err *err);
 int rn_cpu_fill(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err);
+size_t rn_cpu_prepared(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
+                       struct rn_window window, enum rn_activation activation);
+int rn_cpu_prepare(struct rn_device *dev, void *prepared, struct rn_array y, struct rn_array x, struct rn_array w,
+                   struct rn_window window, enum rn_activation activation, struct rn_err *err);
 int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
                   struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
 int rn_cpu_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,

@@ -7,7 +7,7 @@
 struct norm {
     struct rn_array y, x, residual, dx, dresidual, dgamma, dbeta, dy;
     const struct rn_norm *norm;
-    bool relu;
+    bool relu, add_dx;
 };
 
 static void forward_channel(void *context, size_t c, int thread)
@@ -76,7 +76,8 @@ static void backward_channel(void *context, size_t c, int thread)
     for (size_t n = 0; n < x.n; n++)
         for (size_t i = 0; i < x.h * x.w; i++) {
             double d = before_relu(v, n, c, i), normal = (*rn_reference_at(x, n, c, 0, i) - mean) * inv_std;
-            *rn_reference_at(v->dx, n, c, 0, i) += gamma * inv_std * (d - sum / count - normal * dot / count);
+            double *dx = rn_reference_at(v->dx, n, c, 0, i);
+            *dx = (v->add_dx ? *dx : 0) + gamma * inv_std * (d - sum / count - normal * dot / count);
             if (v->dresidual.data)
                 *rn_reference_at(v->dresidual, n, c, 0, i) += d;
         }
@@ -91,8 +92,7 @@ int rn_reference_batch_norm_backward(struct rn_device *dev, struct rn_array dx, 
         return -1;
     struct norm v = {
         .y = y, .x = x, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = dy, .norm = norm,
-        .relu = relu };
-    rn_reference_begin(dx, add & RN_ADD_DX);
+        .relu = relu, .add_dx = add & RN_ADD_DX };
     rn_reference_begin(dresidual, add & RN_ADD_RESIDUAL);
     rn_reference_begin(dgamma, add & RN_ADD_DW);
     rn_reference_begin(dbeta, add & RN_ADD_DW);

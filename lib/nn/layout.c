@@ -1,0 +1,220 @@
+/* layout.c -- where everything lies in the arena. */
+#include <limits.h>
+#include <stdlib.h>
+
+#include "core/mem.h"
+#include "nn/plan.h"
+#include "nn/private.h"
+
+/* Height or width after a window. */
+static bool slide(size_t size, size_t kernel, size_t stride, size_t padding, size_t *out)
+{
+    if (size + 2 * padding < kernel)
+        return false;
+    *out = (size + 2 * padding - kernel) / stride + 1;
+    return true;
+}
+
+struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x)
+{
+    return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window){ x.h, x.w, 1, 0 };
+}
+
+/* Shapes of all values for n images of h x w. */
+static int shapes(struct rn_layout *layout, const struct rn_graph *g, struct rn_err *err)
+{
+    layout->value[0] = (struct rn_array){ NULL, layout->n, 3, layout->h, layout->w };
+    for (size_t i = 0; i < g->nodes; i++) {
+        const struct rn_node *node = &g->node[i];
+        struct rn_array y = layout->value[node->x];
+        y.c = g->value[node->y].c;
+        if (node->op == RN_OP_MEAN_POOL)
+            y.h = y.w = 1;
+        struct rn_window window = rn_window_on(node, y);
+        if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) &&
+            (!slide(y.h, window.r, window.stride, window.padding, &y.h) || !slide(y.w, window.s, window.stride, window.padding, &y.w)))
+            return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
+        layout->value[node->y] = y;
+    }
+    return 0;
+}
+
+/* All that the arena may hold. Blocks without bytes or without a life take no room. */
+struct blocks {
+    struct rn_block *value, *grad;      /* by value */
+    struct rn_block *folded, *prepared; /* by node */
+    size_t values, nodes;
+};
+
+static void live(struct rn_block *block, int step)
+{
+    block->first = step < block->first ? step : block->first;
+    block->last = step > block->last ? step : block->last;
+}
+
+static int measure(struct blocks *b, const struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err)
+{
+    const struct rn_device_class *on = of->dev->class;
+    for (size_t i = 0; i < 2 * (b->values + b->nodes); i++)
+        b->value[i] = (struct rn_block){ .first = INT_MAX, .last = INT_MIN };
+    for (size_t v = 0; v < b->values; v++) {
+        const struct rn_array *a = &layout->value[v];
+        if (!(b->value[v].bytes = b->grad[v].bytes = on->bytes(a->n, a->c, a->h, a->w)))
+            return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu images of %zux%zu", layout->n, layout->h, layout->w);
+    }
+    return 0;
+}
+
+/* Evaluation's weights, made in the steps before 0 and used to the end. Weights that only lead to prepared ones live in one step. */
+static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_layout_of *of)
+{
+    const struct rn_device_class *on = of->dev->class;
+    const struct rn_graph *g = of->graph;
+    int end = 2 * (int)g->nodes;
+    for (size_t i = 0; i < g->nodes; i++) {
+        const struct rn_node *node = &g->node[i];
+        if (node->op != RN_OP_CONV)
+            continue;
+        const struct rn_param *p = &g->param[node->weight];
+        const struct rn_node *last = node->norm == RN_NONE ? node : &g->node[node->norm];
+        struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
+        int step = (int)i - (int)g->nodes;
+        if (on->prepared)
+            b->prepared[i].bytes = on->prepared(of->dev, layout->value[last->y], layout->value[node->x], weight, node->window, last->activation);
+        if (b->prepared[i].bytes) {
+            layout->prepared[i].n = 1;
+            live(&b->prepared[i], step);
+            live(&b->prepared[i], end);
+        }
+        if (node->norm == RN_NONE)
+            continue;
+        layout->folded[i] = weight;
+        layout->folded[node->norm] = (struct rn_array){ NULL, 1, p->n, 1, 1 };
+        b->folded[i].bytes = on->bytes(p->n, p->c, p->h, p->w);
+        b->folded[node->norm].bytes = on->bytes(1, p->n, 1, 1);
+        live(&b->folded[i], step);
+        live(&b->folded[i], b->prepared[i].bytes ? step : end);
+        live(&b->folded[node->norm], step);
+        live(&b->folded[node->norm], end);
+    }
+}
+
+/* Whether a node's backward reads its input, and its output. */
+static bool reads_x(const struct rn_node *node)
+{
+    return node->op != RN_OP_ADD && node->op != RN_OP_MEAN_POOL;
+}
+
+static bool reads_y(const struct rn_node *node)
+{
+    return node->op == RN_OP_MAX_POOL || node->op == RN_OP_CHANNEL_POOL || node->activation != RN_ACT_NONE;
+}
+
+/* Which values are alive in which step: forward node i is step i, the loss is step L, backward of node i is step 2L - i. */
+static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
+{
+    const struct rn_graph *g = of->graph;
+    int end = (int)g->nodes;
+    bool train = of->train;
+    live(&b->value[0], 0);
+    live(&b->value[g->output], end);
+    for (int i = 0; i < end; i++) {
+        const struct rn_node *node = &g->node[i];
+        const int uses[] = { node->x, node->residual, node->channel, node->spatial };
+        if (!train && node->norm != RN_NONE) /* computed in the norm's place */
+            continue;
+        live(&b->value[node->y], i);
+        for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
+            if (uses[k] != RN_NONE)
+                live(&b->value[!train && k == 0 && node->op == RN_OP_NORM && node->conv != RN_NONE ? g->node[node->conv].x : uses[k]], i);
+        if (of->kept && of->kept[node->y] && !train)
+            live(&b->value[node->y], 2 * end);
+        if (!train && (of->tail == RN_NONE || node->y <= of->tail))
+            continue;
+        int back = 2 * end - i;
+        live(&b->grad[node->y], back);
+        for (size_t k = 0; k < sizeof uses / sizeof *uses; k++) {
+            if (uses[k] != RN_NONE && (k == 0 ? reads_x(node) : node->op == RN_OP_GATE))
+                live(&b->value[uses[k]], back);
+            if (uses[k] != RN_NONE && uses[k] != 0)
+                live(&b->grad[uses[k]], back);
+        }
+        if (reads_y(node))
+            live(&b->value[node->y], back);
+    }
+    if (train || of->tail != RN_NONE)
+        live(&b->grad[g->output], end);
+    if (!train && of->tail != RN_NONE) { /* what is to be seen afterwards */
+        live(&b->value[of->tail], 2 * end);
+        live(&b->grad[of->tail], 2 * end);
+    }
+}
+
+/* A norm's dx goes where its dy was: nobody else reads that, and nobody else adds to this. */
+static bool in_place(const struct rn_node *node)
+{
+    return node->op == RN_OP_NORM && node->conv != RN_NONE;
+}
+
+static void share(struct blocks *b, const struct rn_graph *g)
+{
+    for (size_t i = 0; i < g->nodes; i++)
+        if (in_place(&g->node[i])) {
+            struct rn_block *dx = &b->grad[g->node[i].x], *dy = &b->grad[g->node[i].y];
+            dy->first = dx->first < dy->first ? dx->first : dy->first;
+            dy->last = dx->last > dy->last ? dx->last : dy->last;
+            dx->first = INT_MAX;
+            dx->last = INT_MIN;
+        }
+}
+
+static void take_offsets(struct rn_layout *layout, const struct blocks *b, const struct rn_graph *g)
+{
+    for (size_t v = 0; v < b->values; v++) {
+        layout->grad[v] = layout->value[v];
+        layout->value[v].data = (void *)(uintptr_t)b->value[v].offset;
+        layout->grad[v].data = (void *)(uintptr_t)b->grad[v].offset;
+    }
+    for (size_t i = 0; i < b->nodes; i++) {
+        layout->folded[i].data = (void *)(uintptr_t)b->folded[i].offset;
+        layout->prepared[i].data = (void *)(uintptr_t)b->prepared[i].offset;
+        if (in_place(&g->node[i]))
+            layout->grad[g->node[i].x].data = layout->grad[g->node[i].y].data;
+    }
+}
+
+int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err)
+{
+    const struct rn_graph *g = of->graph;
+    size_t count = 2 * (g->values + g->nodes);
+    free(layout->value);
+    if (!(layout->value = rn_calloc(count, sizeof *layout->value, err)))
+        return -1;
+    layout->grad = layout->value + g->values;
+    layout->folded = layout->grad + g->values;
+    layout->prepared = layout->folded + g->nodes;
+    struct blocks b = { .values = g->values, .nodes = g->nodes };
+    if (!(b.value = rn_calloc(count, sizeof *b.value, err)))
+        return -1;
+    b.grad = b.value + g->values;
+    b.folded = b.grad + g->values;
+    b.prepared = b.folded + g->nodes;
+    int rc = shapes(layout, g, err) || measure(&b, layout, of, err) ? -1 : 0;
+    if (rc == 0) {
+        lifetimes(&b, of);
+        share(&b, g);
+        if (!of->train)
+            weights(&b, layout, of);
+        rc = rn_plan(b.value, count, &layout->bytes, err);
+    }
+    if (rc == 0)
+        take_offsets(layout, &b, g);
+    free(b.value);
+    return rc;
+}
+
+void rn_layout_free(struct rn_layout *layout)
+{
+    free(layout->value);
+    *layout = (struct rn_layout){ 0 };
+}

@@ -71,6 +71,13 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
     return load_cuda(&class, err) ? -1 : class->open(dev, colon ? colon + 1 : NULL, threads, err);
 }
 
+int rn_device_precision(struct rn_device *dev, enum rn_precision precision, struct rn_err *err)
+{
+    if (dev->class->precision)
+        return dev->class->precision(dev, precision, err);
+    return precision == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only", dev->class->name);
+}
+
 void rn_device_close(struct rn_device *dev)
 {
     if (dev)

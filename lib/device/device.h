@@ -72,6 +72,10 @@ struct rn_sgd {
     double lr, momentum, wd;
 };
 
+/* How products of matrices and convolutions compute: float32; or with inputs rounded to TF32 (10 bits of mantissa), sums in
+ * float32. All else, and what is stored, is float32 either way. */
+enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32 };
+
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
 
 struct rn_device;
@@ -85,6 +89,8 @@ struct rn_device_class {
     void (*close)(struct rn_device *dev);
     /* What results depend on, bit for bit, besides the input: "avx2", "avx512", "portable"; "float64". */
     const char *(*variant)(const struct rn_device *dev);
+    /* Before anything is computed. NULL: float32 alone. */
+    RN_MUST int (*precision)(struct rn_device *dev, enum rn_precision precision, struct rn_err *err);
 
     /* ---- memory ---- */
     size_t (*bytes)(size_t n, size_t c, size_t h, size_t w); /* a multiple of 64; 0: overflow */
@@ -169,6 +175,15 @@ struct rn_device_class {
     /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
                        struct rn_err *err);
+
+    /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all three NULL on the others ---- */
+
+    /* The most images that one part gets of n: arrays of a batch need memory for so many. */
+    size_t (*share)(const struct rn_device *dev, size_t n);
+    /* Arrays in this block of alloc are cut by images; in other blocks each part has the same. */
+    void (*cut)(struct rn_device *dev, void *memory);
+    /* Sums a piece of the gradients over the parts, while other work goes on; download and sgd wait for it. */
+    RN_MUST int (*reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
 };
 
 /* What every device's own struct begins with. */
@@ -182,5 +197,7 @@ extern const struct rn_device_class *const rn_device_table[]; /* NULL-terminated
  * opened here, saying what is missing. */
 RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
+/* Errors: exit 2 where the device has no such precision. */
+RN_MUST int rn_device_precision(struct rn_device *dev, enum rn_precision precision, struct rn_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* cuda.c -- the CUDA device: opening, closing, and what the table of the class says. */
-#include "device/cuda/cuda.h"
+#include "device/cuda/several.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,12 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
     if (!gpu->stream) /* never begun */
         return;
     api->cudaSetDevice(gpu->ordinal);
-    api->cudaStreamSynchronize(gpu->stream);
-    if (gpu->comm)
-        api->ncclCommDestroy(gpu->comm);
+    if (!cuda->failed) {
+        api->cudaStreamSynchronize(gpu->stream);
+        if (gpu->sums)
+            api->cudaStreamSynchronize(gpu->sums);
+    }
+    rn_cuda_part_ways(cuda, gpu);
     if (gpu->dnn)
         api->cudnnDestroy(gpu->dnn);
     if (gpu->blas)
@@ -29,6 +32,10 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
         api->cudaFree(gpu->workspace);
     if (gpu->joined)
         api->cudaEventDestroy(gpu->joined);
+    if (gpu->summed)
+        api->cudaEventDestroy(gpu->summed);
+    if (gpu->sums)
+        api->cudaStreamDestroy(gpu->sums);
     if (gpu->side)
         api->cudaStreamDestroy(gpu->side);
     api->cudaStreamDestroy(gpu->stream);
@@ -123,7 +130,9 @@ static int begin(const struct rn_cuda_part *p, struct rn_err *err)
     struct rn_gpu *gpu = p->gpu;
     if (rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), "a stream", err) ||
         rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->side, cudaStreamNonBlocking), "a stream", err) ||
+        rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->sums, cudaStreamNonBlocking), "a stream", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->joined, cudaEventDisableTiming), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->summed, cudaEventDisableTiming), "an event", err) ||
         blas_check(p, api->cublasCreate_v2(&gpu->blas), "start", err) ||
         blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
         !(gpu->blas_workspace = rn_cuda_take(p, BLAS_WORKSPACE, err)) ||
@@ -153,33 +162,40 @@ static int load_kernels(const struct rn_cuda_part *p, struct rn_err *err)
     return 0;
 }
 
-static int join(struct rn_cuda *cuda, struct rn_err *err)
+/* "cuda-sm90", with "-tf32" and "-x2" behind it. */
+static void name(struct rn_cuda *cuda)
 {
-    int ordinals[RN_CUDA_GPUS];
-    ncclComm_t comms[RN_CUDA_GPUS] = { 0 };
-    if (cuda->gpus == 1)
-        return 0;
-    for (int g = 0; g < cuda->gpus; g++)
-        ordinals[g] = cuda->gpu[g].ordinal;
-    ncclResult_t status = cuda->api.ncclCommInitAll(comms, cuda->gpus, ordinals);
-    for (int g = 0; g < cuda->gpus; g++)
-        cuda->gpu[g].comm = comms[g];
-    if (status != ncclSuccess)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: NCCL cannot join %d GPUs: %s", cuda->gpus,
-                       cuda->api.ncclGetErrorString(status));
-    return 0;
+    char several[16] = "";
+    if (cuda->gpus > 1)
+        snprintf(several, sizeof several, "-x%d", cuda->gpus);
+    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s", cuda->capability, cuda->tf32 ? "-tf32" : "", several);
 }
 
-static int describe(struct rn_cuda *cuda, const struct rn_cuda_part *p, struct rn_err *err)
+static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 {
+    struct rn_cuda *cuda = p->cuda;
     int major = 0, minor = 0;
     if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute", err) ||
         rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err))
         return -1;
-    int length = snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%d", major, minor);
-    if (cuda->gpus > 1)
-        snprintf(cuda->variant + length, sizeof cuda->variant - (size_t)length, "x%d", cuda->gpus);
+    cuda->capability = 10 * major + minor;
+    name(cuda);
     return 0;
+}
+
+static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    cuda->tf32 = wanted == RN_PRECISION_TF32;
+    if (cuda->tf32 && cuda->capability < 80)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: it has no TF32: that begins with compute capability 8.0, this is %d.%d",
+                       cuda->gpu[0].ordinal, cuda->capability / 10, cuda->capability % 10);
+    name(cuda);
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = blas_check(&p, cuda->api.cublasSetMathMode(p.gpu->blas, cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
+                          "math mode", err);
+    return p.rc;
 }
 
 static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
@@ -193,9 +209,9 @@ static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err
     if (p.rc)
         return -1;
     p = rn_cuda_parts(&cuda->device, 0);
-    if (!rn_cuda_next(&p, err) || describe(cuda, &p, err) || load_kernels(&p, err))
+    if (!rn_cuda_next(&p, err) || describe(&p, err) || load_kernels(&p, err))
         return -1;
-    return join(cuda, err);
+    return rn_cuda_join(cuda, err);
 }
 
 static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)
@@ -225,5 +241,5 @@ __attribute__((visibility("default"))) extern const size_t rn_device_cuda_size;
 const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 #define OPERATOR(name) .name = rn_cuda_##name,
 const struct rn_device_class rn_device_cuda = {
-    .name = "cuda", .summary = "NVIDIA GPUs, float32", .open = open_device, .close = close_device, .variant = variant_of,
-    RN_CUDA_OPERATORS(OPERATOR) };
+    .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of, .precision = precision,
+    .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce, RN_CUDA_OPERATORS(OPERATOR) };

@@ -40,8 +40,8 @@ struct rn_cuda_slot {
 
 struct rn_gpu {
     int ordinal;
-    cudaStream_t stream, side; /* side: copies of batches, sums over GPUs */
-    cudaEvent_t joined;
+    cudaStream_t stream, side, sums; /* side: batches on their way; sums: over GPUs */
+    cudaEvent_t joined, summed;
     cublasHandle_t blas;
     cudnnHandle_t dnn;
     ncclComm_t comm; /* with several GPUs */
@@ -74,6 +74,9 @@ struct rn_cuda {
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
     bool tf32;
+    bool summing; /* sums over GPUs are under way */
+    bool failed;  /* something has; what is under way may never end */
+    int capability; /* of the first GPU: 90 is 9.0 */
     char variant[64];
 };
 
@@ -200,6 +203,9 @@ RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err);
 RN_MUST int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err);
 /* Copies a vector of the first GPU to the others. */
 RN_MUST int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_err *err);
+
+/* What comes later on the stream waits for the sums over GPUs. */
+RN_MUST int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err);
 
 /* 0, or -1 and "device cuda:0: WHAT: the library's text". */
 RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err);

@@ -199,7 +199,7 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
         size_t bytes = rn_cuda_count(v.x) * sizeof *y;
         if (!bytes)
             continue;
-        if ((p.rc = rn_cuda_slot(&p, slot, bytes, err)))
+        if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, err) ? -1 : 0))
             continue;
         v.y.at = (float *)(void *)slot->far;
         p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.x), &v, x, err) ||

@@ -32,8 +32,9 @@ int rn_cuda_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t b
         struct sgd s = {
             count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), (float)options.lr, (float)options.momentum,
             (float)options.wd };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err);
+        p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;
     }
+    p.cuda->summing = false;
     return p.rc;
 }
 

@@ -38,6 +38,7 @@ int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *
         return 0;
     const struct rn_gpu *gpu = p->gpu;
     char last[160] = "";
+    p->cuda->failed = true;
     p->cuda->api.cudaGetLastError();
     if (gpu->last) /* work that fails is reported by a later call */
         snprintf(last, sizeof last, "; the kernel that was started last is %s on (%zu,%zu,%zu,%zu)", gpu->last, gpu->last_shape.n,

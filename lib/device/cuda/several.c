@@ -1,0 +1,93 @@
+/* several.c -- what several GPUs need: NCCL, and sums of gradients by it. */
+#include "device/cuda/several.h"
+
+static int nccl(struct rn_cuda *cuda, ncclResult_t status, const char *what, struct rn_err *err)
+{
+    if (status == ncclSuccess)
+        return 0;
+    cuda->failed = true;
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: NCCL: %s of %d GPUs: %s", what, cuda->gpus, cuda->api.ncclGetErrorString(status));
+}
+
+int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err)
+{
+    int ordinals[RN_CUDA_GPUS];
+    ncclComm_t comms[RN_CUDA_GPUS] = { 0 };
+    if (cuda->gpus == 1)
+        return 0;
+    for (int g = 0; g < cuda->gpus; g++)
+        ordinals[g] = cuda->gpu[g].ordinal;
+    int rc = nccl(cuda, cuda->api.ncclCommInitAll(comms, cuda->gpus, ordinals), "joining", err);
+    for (int g = 0; g < cuda->gpus; g++)
+        cuda->gpu[g].comm = comms[g];
+    return rc;
+}
+
+void rn_cuda_part_ways(struct rn_cuda *cuda, struct rn_gpu *gpu)
+{
+    if (gpu->comm && cuda->failed)
+        cuda->api.ncclCommAbort(gpu->comm); /* the others may be waiting for a sum that never comes */
+    else if (gpu->comm)
+        cuda->api.ncclCommDestroy(gpu->comm);
+    gpu->comm = NULL;
+}
+
+size_t rn_cuda_share(const struct rn_device *dev, size_t n)
+{
+    return rn_cuda_ceil(n, (size_t)((const struct rn_cuda *)dev)->gpus);
+}
+
+void rn_cuda_cut_block(struct rn_device *dev, void *memory)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    for (size_t i = 0; i < cuda->blocks; i++)
+        cuda->block[i].cut = cuda->block[i].cut || cuda->block[i].at[0] == memory;
+}
+
+/* The stream of sums starts when the gradients are there. */
+static int await_gradients(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    return rn_cuda_check(p, api->cudaEventRecord(p->gpu->joined, p->gpu->stream), "an event", err) ||
+                   rn_cuda_check(p, api->cudaStreamWaitEvent(p->gpu->sums, p->gpu->joined, 0), "an event", err) ? -1 : 0;
+}
+
+/* All GPUs' parts of one sum are one group: started one by one, the first would wait for the second for ever. */
+static int sum(struct rn_device *dev, void *gradients, size_t count, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    if (nccl(cuda, cuda->api.ncclGroupStart(), "a sum", err))
+        return -1;
+    while (rn_cuda_next(&p, err)) {
+        float *at = rn_cuda_at(&p, gradients);
+        p.rc = nccl(cuda, cuda->api.ncclAllReduce(at, at, count, ncclFloat, ncclSum, p.gpu->comm, p.gpu->sums), "a sum", err);
+    }
+    struct rn_err other;
+    int ended = nccl(cuda, cuda->api.ncclGroupEnd(), "a sum", p.rc ? &other : err);
+    return p.rc || ended ? -1 : 0;
+}
+
+int rn_cuda_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    if (cuda->gpus == 1 || !bytes)
+        return 0;
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = await_gradients(&p, err);
+    if (p.rc || sum(dev, gradients, bytes / sizeof(float), err))
+        return -1;
+    p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = rn_cuda_check(&p, cuda->api.cudaEventRecord(p.gpu->summed, p.gpu->sums), "an event", err);
+    cuda->summing = true;
+    return p.rc;
+}
+
+int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    if (!p->cuda->summing)
+        return 0;
+    return rn_cuda_check(p, p->cuda->api.cudaStreamWaitEvent(p->gpu->stream, p->gpu->summed, 0), "an event", err);
+}

@@ -76,6 +76,15 @@ struct rn_sgd {
  * float32. All else, and what is stored, is float32 either way. */
 enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32 };
 
+/* One step of training, as begin and end of a device see it. */
+struct rn_step {
+    uint64_t key[4]; /* steps with the same key do the same operators on the same arrays */
+    struct rn_loss *loss;
+    size_t n, c; /* of the logits */
+    const int64_t *labels;
+    const struct rn_loss_options *options;
+};
+
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
 
 struct rn_device;
@@ -175,6 +184,13 @@ struct rn_device_class {
     /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
                        struct rn_err *err);
+
+    /* ---- a step of training, for devices that work while the caller goes on: both NULL on the others ---- */
+
+    /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a record of an
+     * earlier one: leave them out. Otherwise do them; softmax_loss fills *loss not before end, which waits for the step. */
+    RN_MUST int (*begin)(struct rn_device *dev, const struct rn_step *step, bool *done, struct rn_err *err);
+    RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);
 
     /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all three NULL on the others ---- */
 

@@ -1,5 +1,6 @@
 /* cuda.c -- the CUDA device: opening, closing, and what the table of the class says. */
 #include "device/cuda/several.h"
+#include "device/cuda/step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static void close_device(struct rn_device *dev)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     rn_cuda_plans_free(cuda);
+    rn_cuda_graphs_free(cuda);
     for (int g = 0; g < cuda->gpus; g++)
         close_gpu(cuda, &cuda->gpu[g]);
     for (int i = 0; i < RN_CUDA_IMAGE_COUNT; i++)
@@ -221,6 +223,7 @@ static int open_device(struct rn_device **dev, const char *which, int threads, s
     if (!cuda)
         return -1;
     cuda->device.class = &rn_device_cuda;
+    cuda->generation = 1;
     if (open_gpus(cuda, which, err)) {
         close_device(&cuda->device);
         return -1;
@@ -242,4 +245,4 @@ const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 #define OPERATOR(name) .name = rn_cuda_##name,
 const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of, .precision = precision,
-    .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce, RN_CUDA_OPERATORS(OPERATOR) };
+    .begin = rn_cuda_begin, .end = rn_cuda_end, .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce, RN_CUDA_OPERATORS(OPERATOR) };

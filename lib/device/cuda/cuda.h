@@ -62,6 +62,16 @@ struct rn_cuda_block {
 
 struct rn_cuda_plan; /* conv2d.cu */
 
+/* A step that has been seen, and its graph once it was recorded. */
+struct rn_cuda_graph {
+    uint64_t key[4];
+    cudaGraphExec_t exec;
+    unsigned generation; /* of the memory that it uses; 0: not known yet */
+};
+
+/* Where we are in a step: outside (operators wait for their results), inside, or recording. */
+enum rn_cuda_stage { RN_CUDA_OUTSIDE, RN_CUDA_INSIDE, RN_CUDA_RECORDING };
+
 struct rn_cuda {
     struct rn_device device; /* first: a struct rn_device * is one of these */
     struct rn_cuda_api api;
@@ -73,6 +83,11 @@ struct rn_cuda {
     size_t blocks, block_room;
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
+    struct rn_cuda_graph graph[8]; /* one a batch size */
+    struct rn_cuda_graph *now; /* of the step that has begun */
+    unsigned next_graph, generation;
+    enum rn_cuda_stage stage;
+    struct rn_step step; /* inside */
     bool tf32;
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end */
@@ -218,6 +233,10 @@ RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_
 /* A slot of at least so many bytes that nothing is using. */
 RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
+/* What softmax_loss gets from the host, to the page; and its result. The step says for how many images. */
+RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err);
+RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err);
+
 /* The page for small things. */
 RN_MUST int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err);
 void rn_cuda_plans_free(struct rn_cuda *cuda);

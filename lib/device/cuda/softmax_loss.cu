@@ -5,18 +5,19 @@
  * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. */
 #include "device/cuda/kernel.h"
 
-struct result {
+/* The page that goes to the GPU and back: this, then the labels, then the class weights. */
+struct page {
     double loss;
     long long correct;
+    double total; /* sum_n u[label_n], over the images of all GPUs */
 };
 
 struct softmax_loss {
     struct map dlogits, logits; /* dlogits: optional */
-    struct result *result;
+    struct page *page;
     const long long *labels;
     const float *weights; /* u; NULL: all 1 */
     float smoothing;
-    double total; /* sum_n u[label_n], over the images of all GPUs */
 };
 
 #ifdef RN_KERNELS
@@ -47,7 +48,7 @@ static __device__ inline float largest(const float *x, unsigned c, unsigned *pla
 static __device__ inline float weight(const struct softmax_loss *v, unsigned i, unsigned label)
 {
     float share = (i == label ? 1 - v->smoothing : 0) + v->smoothing / (float)v->logits.c;
-    return (float)((v->weights ? share * v->weights[i] : share) / v->total);
+    return (float)((v->weights ? share * v->weights[i] : share) / v->page->total);
 }
 
 /* One block: each warp takes every RN_ROWS-th image. */
@@ -88,8 +89,8 @@ KERNEL(softmax_loss)(const struct softmax_loss v)
         loss += losses[r];
         correct += hits[r];
     }
-    v.result->loss = loss;
-    v.result->correct = correct;
+    v.page->loss = loss;
+    v.page->correct = correct;
 }
 
 #else
@@ -99,58 +100,80 @@ KERNEL(softmax_loss)(const struct softmax_loss v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-/* Labels and class weights go to the GPU in one page, behind the place for the result. */
-static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const int64_t *labels,
-                 const struct rn_loss_options *options, double total, struct rn_err *err)
+static size_t label_bytes(const struct rn_cuda_part *p)
 {
-    size_t label_bytes = p->n * sizeof *labels, weight_bytes = options->class_weights ? logits.c * sizeof(float) : 0;
-    char *near, *far;
-    if (rn_cuda_page(p, sizeof(struct result) + label_bytes + weight_bytes, &near, &far, err))
-        return -1;
-    char *at = near + sizeof(struct result), *there = far + sizeof(struct result);
-    memcpy(at, labels + p->first, label_bytes);
-    if (weight_bytes)
-        memcpy(at + label_bytes, options->class_weights, weight_bytes);
-    struct softmax_loss v = {
-        rn_cuda_cut(p, dlogits), rn_cuda_cut(p, logits), (struct result *)far, (const long long *)there,
-        weight_bytes ? (const float *)(there + label_bytes) : NULL, (float)options->smoothing, total };
-    struct rn_cuda_grid one = { 1, 1, 1 };
-    if (rn_cuda_copy(p, there, at, label_bytes + weight_bytes, cudaMemcpyHostToDevice, err) ||
-        rn_cuda_launch(p, RN_CUDA_softmax_loss, one, &v, logits, err))
-        return -1;
-    return rn_cuda_copy(p, near, far, sizeof(struct result), cudaMemcpyDeviceToHost, err);
+    return p->n * sizeof(int64_t);
 }
 
-static int finish(struct rn_cuda_part *p, struct rn_loss *loss, struct rn_err *err)
+static size_t weight_bytes(const struct rn_step *step)
 {
-    struct result result;
+    return step->options->class_weights ? step->c * sizeof(float) : 0;
+}
+
+int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err)
+{
+    const float *weights = step->options->class_weights;
+    struct page page = { 0 };
+    for (size_t n = 0; n < step->n; n++)
+        page.total += weights ? (double)weights[step->labels[n]] : 1;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    while (rn_cuda_next(&p, err)) {
+        char *near, *far;
+        if ((p.rc = rn_cuda_page(&p, sizeof page + label_bytes(&p) + weight_bytes(step), &near, &far, err)))
+            break;
+        memcpy(near, &page, sizeof page);
+        memcpy(near + sizeof page, step->labels + p.first, label_bytes(&p));
+        if (weights)
+            memcpy(near + sizeof page + label_bytes(&p), weights, weight_bytes(step));
+    }
+    return p.rc;
+}
+
+int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err)
+{
+    *step->loss = (struct rn_loss){ 0 };
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    while (rn_cuda_next(&p, err)) {
+        struct page page;
+        char *near, *far;
+        if ((p.rc = rn_cuda_wait(&p, err) || rn_cuda_page(&p, sizeof page, &near, &far, err) ? -1 : 0) || !p.n)
+            continue;
+        memcpy(&page, near, sizeof page);
+        step->loss->loss += page.loss;
+        step->loss->correct += page.correct;
+    }
+    return p.rc;
+}
+
+static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const struct rn_step *step, struct rn_err *err)
+{
+    size_t bytes = sizeof(struct page) + label_bytes(p) + weight_bytes(step);
     char *near, *far;
-    if (rn_cuda_wait(p, err) || rn_cuda_page(p, sizeof result, &near, &far, err))
+    if (rn_cuda_page(p, bytes, &near, &far, err))
         return -1;
-    memcpy(&result, near, sizeof result);
-    loss->loss += result.loss;
-    loss->correct += result.correct;
-    return 0;
+    struct softmax_loss v = {
+        rn_cuda_cut(p, dlogits), rn_cuda_cut(p, logits), (struct page *)(void *)far,
+        (const long long *)(const void *)(far + sizeof(struct page)),
+        step->options->class_weights ? (const float *)(const void *)(far + sizeof(struct page) + label_bytes(p)) : NULL,
+        (float)step->options->smoothing };
+    struct rn_cuda_grid one = { 1, 1, 1 };
+    return rn_cuda_copy(p, far, near, bytes, cudaMemcpyHostToDevice, err) ||
+                   rn_cuda_launch(p, RN_CUDA_softmax_loss, one, &v, logits, err) ||
+                   rn_cuda_copy(p, near, far, sizeof(struct page), cudaMemcpyDeviceToHost, err) ? -1 : 0;
 }
 
 int rn_cuda_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
                          const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
 {
-    if (rn_check_loss(dlogits, logits, labels, err))
+    struct rn_step step = { .loss = loss, .n = logits.n, .c = logits.c, .labels = labels, .options = options };
+    if (rn_check_loss(dlogits, logits, labels, err) || rn_cuda_loss_in(rn_cuda(dev), &step, err))
         return -1;
-    double total = 0;
-    for (size_t n = 0; n < logits.n; n++)
-        total += options->class_weights ? (double)options->class_weights[labels[n]] : 1;
-    *loss = (struct rn_loss){ 0 };
     struct rn_cuda_part p = rn_cuda_parts(dev, logits.n);
     while (rn_cuda_next(&p, err))
-        p.rc = p.n ? start(&p, dlogits, logits, labels, options, total, err) : 0;
-    if (p.rc)
-        return -1;
-    p = rn_cuda_parts(dev, logits.n);
-    while (rn_cuda_next(&p, err))
-        p.rc = p.n ? finish(&p, loss, err) : 0;
-    return p.rc;
+        p.rc = p.n ? start(&p, dlogits, logits, &step, err) : 0;
+    if (p.rc || rn_cuda(dev)->stage != RN_CUDA_OUTSIDE)
+        return p.rc;
+    return rn_cuda_loss_out(rn_cuda(dev), &step, err);
 }
 
 #endif

@@ -154,6 +154,7 @@ void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err
     if (gpu->workspace && rn_cuda_check(p, p->cuda->api.cudaFree(gpu->workspace), "memory", err))
         return NULL;
     gpu->workspace_bytes = 0;
+    p->cuda->generation++;
     if (!(gpu->workspace = rn_cuda_take(p, bytes, err)))
         return NULL;
     gpu->workspace_bytes = bytes;
@@ -183,6 +184,7 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
     if (bytes <= slot->bytes)
         return 0;
     rn_cuda_slot_free(p->cuda, slot);
+    p->cuda->generation++;
     if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))

@@ -1,0 +1,12 @@
+/* step.h -- a step of training as a CUDA graph. */
+#ifndef RN_DEVICE_CUDA_STEP_H
+#define RN_DEVICE_CUDA_STEP_H
+
+#include "device/cuda/cuda.h"
+
+/* begin and end of struct rn_device_class. */
+RN_MUST int rn_cuda_begin(struct rn_device *dev, const struct rn_step *step, bool *done, struct rn_err *err);
+RN_MUST int rn_cuda_end(struct rn_device *dev, struct rn_err *err);
+void rn_cuda_graphs_free(struct rn_cuda *cuda);
+
+#endif

@@ -77,7 +77,7 @@ struct rn_sgd {
 enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32 };
 
 /* One step of training, as begin and end of a device see it. */
-struct rn_step {
+struct rn_device_step {
     uint64_t key[4]; /* steps with the same key do the same operators on the same arrays */
     struct rn_loss *loss;
     size_t n, c; /* of the logits */
@@ -189,14 +189,14 @@ struct rn_device_class {
 
     /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a record of an
      * earlier one: leave them out. Otherwise do them; softmax_loss fills *loss not before end, which waits for the step. */
-    RN_MUST int (*begin)(struct rn_device *dev, const struct rn_step *step, bool *done, struct rn_err *err);
+    RN_MUST int (*begin)(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
     RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);
 
     /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all three NULL on the others ---- */
 
     /* The most images that one part gets of n: arrays of a batch need memory for so many. */
     size_t (*share)(const struct rn_device *dev, size_t n);
-    /* Arrays in this block of alloc are cut by images; in other blocks each part has the same. */
+    /* What upload, download and fill see in this block of alloc is cut by images; in other blocks each part has the same. */
     void (*cut)(struct rn_device *dev, void *memory);
     /* Sums a piece of the gradients over the parts, while other work goes on; download and sgd wait for it. */
     RN_MUST int (*reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);

@@ -183,6 +183,8 @@ static int grow_arena(struct rn_net *net, size_t bytes, struct rn_err *err)
     net->stale = true;
     if (take(net, &net->arena, bytes, err))
         return -1;
+    if (net->on->cut)
+        net->on->cut(net->dev, net->arena);
     net->arena_bytes = bytes;
     return 0;
 }
@@ -411,30 +413,74 @@ static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
     return 0;
 }
 
+/* Where the gradients begin that are complete when only the nodes before node i are left. */
+static size_t complete_from(const struct rn_net *net, size_t i)
+{
+    size_t from = 0;
+    for (size_t k = 0; k < i; k++) {
+        const struct rn_node *node = &net->graph->node[k];
+        const int uses[] = { node->weight, node->bias, node->gamma, node->beta };
+        for (size_t u = 0; u < sizeof uses / sizeof *uses; u++) {
+            if (uses[u] == RN_NONE)
+                continue;
+            const struct rn_param *p = &net->graph->param[uses[u]];
+            size_t end = net->offset[uses[u]] + net->on->bytes(p->n, p->c, p->h, p->w);
+            from = end > from ? end : from;
+        }
+    }
+    return from;
+}
+
+enum { BUCKET = 8 << 20 };
+
+/* Devices of several parts sum gradients piece by piece, while backward goes on. *done: what lies behind is summed. */
+static int sum_complete(struct rn_net *net, size_t i, size_t *done, struct rn_err *err)
+{
+    size_t from = complete_from(net, i), bytes = *done - from;
+    if (bytes < BUCKET && i)
+        return 0;
+    *done = from;
+    return net->on->reduce(net->dev, (char *)net->gradients + from, bytes, err);
+}
+
 int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
 {
     const struct rn_graph *g = w->net->graph;
+    size_t done = w->net->weight_bytes;
     memset(w->net->written, 0, (g->values + g->params) * sizeof *w->net->written);
     w->net->written[g->output] = true;
     for (size_t i = g->nodes; i-- > 0;)
-        if (g->node[i].y > first && backward_node(w, i, err))
+        if ((g->node[i].y > first && backward_node(w, i, err)) ||
+            (w->train && w->net->on->reduce && sum_complete(w->net, i, &done, err)))
             return -1;
     return 0;
+}
+
+static int train(const struct rn_walk *w, const struct rn_device_step *step, float *logits, struct rn_err *err)
+{
+    struct rn_net *net = w->net;
+    int output = net->graph->output;
+    if (forward(w, err) || (logits && net->on->download(net->dev, logits, value(w, output), err)) ||
+        net->on->softmax_loss(net->dev, step->loss, grad(w, output), value(w, output), step->labels, step->options, err))
+        return -1;
+    return rn_walk_backward(w, 0, err);
 }
 
 int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels, const struct rn_loss_options *options,
                  struct rn_loss *loss, float *logits, struct rn_err *err)
 {
     struct rn_layout *layout;
-    int output = net->graph->output;
     if (fit(net, batch, true, &layout, err) || load(net, layout, batch, err))
         return -1;
-    struct rn_walk w = { net, layout, batch->n, true };
+    const struct rn_walk w = { net, layout, batch->n, true };
+    const struct rn_device_step step = {
+        .key = { (uintptr_t)net->arena, batch->n, layout->n, (uint64_t)layout->h << 32 | layout->w }, .loss = loss, .n = batch->n,
+        .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
+    bool whole = net->on->begin && !logits, done = false; /* a download waits for the device */
     net->stale = true;
-    if (forward(&w, err) || (logits && net->on->download(net->dev, logits, value(&w, output), err)) ||
-        net->on->softmax_loss(net->dev, loss, grad(&w, output), value(&w, output), labels, options, err))
+    if ((whole && net->on->begin(net->dev, &step, &done, err)) || (!done && train(&w, &step, logits, err)))
         return -1;
-    return rn_walk_backward(&w, 0, err);
+    return whole ? net->on->end(net->dev, err) : 0;
 }
 
 int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err)

@@ -87,7 +87,7 @@ struct rn_cuda {
     struct rn_cuda_graph *now; /* of the step that has begun */
     unsigned next_graph, generation;
     enum rn_cuda_stage stage;
-    struct rn_step step; /* inside */
+    struct rn_device_step step; /* inside */
     bool tf32;
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end */
@@ -234,8 +234,8 @@ RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_
 RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
 /* What softmax_loss gets from the host, to the page; and its result. The step says for how many images. */
-RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err);
-RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err);
+RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
+RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
 
 /* The page for small things. */
 RN_MUST int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err);

@@ -106,6 +106,7 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
                 cuda->api.cudaFree(cuda->block[i].at[p.g]);
         }
         cuda->block[i] = cuda->block[--cuda->blocks];
+        cuda->generation++; /* what comes next may lie at the same address */
         return;
     }
 }

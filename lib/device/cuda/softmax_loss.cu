@@ -105,12 +105,12 @@ static size_t label_bytes(const struct rn_cuda_part *p)
     return p->n * sizeof(int64_t);
 }
 
-static size_t weight_bytes(const struct rn_step *step)
+static size_t weight_bytes(const struct rn_device_step *step)
 {
     return step->options->class_weights ? step->c * sizeof(float) : 0;
 }
 
-int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err)
+int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
 {
     const float *weights = step->options->class_weights;
     struct page page = { 0 };
@@ -129,7 +129,7 @@ int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_step *step, struct rn_
     return p.rc;
 }
 
-int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_step *step, struct rn_err *err)
+int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
 {
     *step->loss = (struct rn_loss){ 0 };
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
@@ -145,7 +145,7 @@ int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_step *step, struct rn
     return p.rc;
 }
 
-static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const struct rn_step *step, struct rn_err *err)
+static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const struct rn_device_step *step, struct rn_err *err)
 {
     size_t bytes = sizeof(struct page) + label_bytes(p) + weight_bytes(step);
     char *near, *far;
@@ -165,7 +165,7 @@ static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_arra
 int rn_cuda_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
                          const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
 {
-    struct rn_step step = { .loss = loss, .n = logits.n, .c = logits.c, .labels = labels, .options = options };
+    struct rn_device_step step = { .loss = loss, .n = logits.n, .c = logits.c, .labels = labels, .options = options };
     if (rn_check_loss(dlogits, logits, labels, err) || rn_cuda_loss_in(rn_cuda(dev), &step, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, logits.n);

@@ -26,7 +26,7 @@ void rn_cuda_graphs_free(struct rn_cuda *cuda)
 }
 
 /* The graph of this step; without exec and of another generation when it has not been seen, or its memory is gone. */
-static struct rn_cuda_graph *find(struct rn_cuda *cuda, const struct rn_step *step)
+static struct rn_cuda_graph *find(struct rn_cuda *cuda, const struct rn_device_step *step)
 {
     const unsigned places = sizeof cuda->graph / sizeof *cuda->graph;
     struct rn_cuda_graph *graph = NULL;
@@ -46,7 +46,7 @@ static struct rn_cuda_part only(struct rn_cuda *cuda)
     return (struct rn_cuda_part){ .cuda = cuda, .gpu = &cuda->gpu[0], .images = cuda->step.n, .n = cuda->step.n };
 }
 
-int rn_cuda_begin(struct rn_device *dev, const struct rn_step *step, bool *done, struct rn_err *err)
+int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     cuda->step = *step;

@@ -87,7 +87,7 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
             live(&b->prepared[i], step);
             live(&b->prepared[i], end);
         }
-        if (node->norm == RN_NONE)
+        if (node->norm == RN_NONE || !of->keeps)
             continue;
         layout->folded[i] = weight;
         layout->folded[node->norm] = (struct rn_array){ NULL, 1, p->n, 1, 1 };
@@ -128,7 +128,7 @@ static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
         for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
             if (uses[k] != RN_NONE)
                 live(&b->value[!train && k == 0 && node->op == RN_OP_NORM && node->conv != RN_NONE ? g->node[node->conv].x : uses[k]], i);
-        if (of->kept && of->kept[node->y] && !train)
+        if (of->kept[node->y] && !train)
             live(&b->value[node->y], 2 * end);
         if (!train && (of->tail == RN_NONE || node->y <= of->tail))
             continue;

@@ -123,14 +123,28 @@ void rn_net_close(struct rn_net *net)
     free(net);
 }
 
+/* Whether evaluation has made something else of parameter i. */
+static bool is_folded(const struct rn_net *net, int i)
+{
+    const struct rn_graph *g = net->graph;
+    for (size_t k = 0; net->folded && k < g->nodes; k++)
+        if (g->node[k].op == RN_OP_NORM && (i == g->node[k].beta || i == g->node[g->node[k].conv].weight))
+            return true;
+    return false;
+}
+
 int rn_net_get(struct rn_net *net, size_t i, enum rn_role role, float *value, struct rn_err *err)
 {
+    if (is_folded(net, (int)i))
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s has become evaluation's", net->graph->param[i].name);
     struct rn_array from = role == RN_MOMENTUM ? param_in(net, net->momentum, (int)i) : param_of(net, (int)i);
     return net->on->download(net->dev, value, from, err);
 }
 
 int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *value, struct rn_err *err)
 {
+    if (net->folded)
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s comes after the first evaluation", net->graph->param[i].name);
     net->stale = true;
     struct rn_array to = role == RN_MOMENTUM ? param_in(net, net->momentum, (int)i) : param_of(net, (int)i);
     return net->on->upload(net->dev, to, value, err);
@@ -200,28 +214,12 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     layout->h = batch->h;
     layout->w = batch->w;
     net->stale = true;
-    const struct rn_layout_of of = { net->dev, net->graph, train, net->kept, net->tail };
+    const struct rn_layout_of of = { net->dev, net->graph, train, net->train, net->kept, net->tail };
     if (rn_layout_make(layout, &of, err) || grow_arena(net, layout->bytes, err)) {
         layout->n = layout->h = layout->w = 0;
         return -1;
     }
     return 0;
-}
-
-int rn_net_memory(struct rn_memory *memory, struct rn_device *dev, const struct rn_graph *g, size_t n, size_t h, size_t w,
-                  bool train, struct rn_err *err)
-{
-    struct rn_layout layout = { .n = n, .h = h, .w = w };
-    size_t sizes[RN_ROLES] = { 0 };
-    *memory = (struct rn_memory){ 0 };
-    for (size_t i = 0; i < g->params; i++)
-        sizes[g->param[i].role] += dev->class->bytes(g->param[i].n, g->param[i].c, g->param[i].h, g->param[i].w);
-    const struct rn_layout_of of = { dev, g, train, NULL, RN_NONE };
-    int rc = rn_layout_make(&layout, &of, err);
-    memory->weights = sizes[RN_PARAMETER] * (train ? 3 : 1) + sizes[RN_BUFFER] * (train ? 2 : 1);
-    memory->arena = layout.bytes;
-    rn_layout_free(&layout);
-    return rc;
 }
 
 static int load(struct rn_net *net, const struct rn_layout *layout, const struct rn_batch *batch, struct rn_err *err)
@@ -245,11 +243,24 @@ static struct rn_norm norm_of(const struct rn_net *net, size_t i)
     };
 }
 
+/* Where the weights of the convolution at node `conv` are when the norm after it is folded in, and what is added. A network that
+ * is not trained needs them in no other form: they take the place of the weights and of the norm's beta. */
+static struct rn_array folded_weight(const struct rn_net *net, const struct rn_layout *layout, size_t conv)
+{
+    const struct rn_node *node = &net->graph->node[conv];
+    return node->norm == RN_NONE || !net->train ? param_of(net, node->weight) : bind_fixed(net, layout->folded[conv]);
+}
+
+static struct rn_array folded_bias(const struct rn_net *net, const struct rn_layout *layout, size_t norm)
+{
+    return net->train ? bind_fixed(net, layout->folded[norm]) : param_of(net, net->graph->node[norm].beta);
+}
+
 /* Evaluation: the convolution at node `conv` with what follows it, as it was prepared. */
 static int evaluate_conv(const struct rn_walk *w, size_t conv, const struct rn_node *last, struct rn_array bias, struct rn_err *err)
 {
     const struct rn_node *node = &w->net->graph->node[conv];
-    struct rn_array weight = node->norm == RN_NONE ? param_of(w->net, node->weight) : bind_fixed(w->net, w->layout->folded[conv]);
+    struct rn_array weight = folded_weight(w->net, w->layout, conv);
     struct rn_epilogue epilogue = { bias, value(w, last->residual), last->activation, NULL };
     if (w->layout->prepared[conv].n) {
         weight.data = bind_fixed(w->net, w->layout->prepared[conv]).data;
@@ -274,7 +285,7 @@ static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
     struct rn_norm norm = norm_of(w->net, i);
     struct rn_array x = value(w, node->x);
     if (!w->train)
-        return evaluate_conv(w, (size_t)node->conv, node, bind_fixed(w->net, w->layout->folded[i]), err);
+        return evaluate_conv(w, (size_t)node->conv, node, folded_bias(w->net, w->layout, i), err);
     if (x.n * x.h * x.w < 2)
         return rn_fail(err, RN_EXIT_DATA, "layer %s (%zu channels) has a 1x1 map and the batch one image: batch norm needs more than "
                                           "one value a channel; use larger batches or images", node->name, x.c);
@@ -325,20 +336,19 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
         const struct rn_node *node = &g->node[i];
         if (node->op != RN_OP_CONV)
             continue;
-        struct rn_array weight = param_of(net, node->weight);
+        struct rn_array weight = folded_weight(net, layout, i);
         size_t last = node->norm == RN_NONE ? i : (size_t)node->norm;
-        if (node->norm != RN_NONE) {
+        if (node->norm != RN_NONE && !net->folded) {
             struct rn_norm norm = norm_of(net, last);
-            struct rn_array folded = bind_fixed(net, layout->folded[i]);
-            if (net->on->fold(net->dev, folded, bind_fixed(net, layout->folded[last]), weight, &norm, err))
+            if (net->on->fold(net->dev, weight, folded_bias(net, layout, last), param_of(net, node->weight), &norm, err))
                 return -1;
-            weight = folded;
         }
         if (layout->prepared[i].n &&
             net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, layout->value[g->node[last].y], layout->value[node->x],
                              weight, node->window, g->node[last].activation, err))
             return -1;
     }
+    net->folded = !net->train;
     net->stale = false;
     return 0;
 }

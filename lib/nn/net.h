@@ -15,7 +15,9 @@
 
 struct rn_net;
 
-/* dev is borrowed and must outlive the net. train: with room for gradients and momentum. All numbers start at 0. */
+/* dev is borrowed and must outlive the net. train: with room for gradients and momentum. All numbers start at 0. Without
+ * `train` the first evaluation folds batch norms into the weights, in place: after that rn_net_get fails for those, and
+ * rn_net_set for all. */
 RN_MUST int rn_net_open(struct rn_net **net, struct rn_device *dev, struct rn_text arch, struct rn_text attention,
                         size_t classes, bool train, struct rn_err *err);
 void rn_net_close(struct rn_net *net); /* NULL is allowed */
@@ -47,15 +49,6 @@ RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float 
 RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels,
                          const struct rn_loss_options *options, struct rn_loss *loss, float *logits, struct rn_err *err);
 RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
-
-/* The memory that a network takes on a device for batches of n images of h x w: bytes, known before any is allocated. What the
- * device needs for itself is not in it. Errors: images that are too small. */
-struct rn_memory {
-    size_t weights; /* with running statistics; in training also momentum, gradients and batch statistics */
-    size_t arena;   /* activations and gradients; in evaluation also prepared weights */
-};
-RN_MUST int rn_net_memory(struct rn_memory *memory, struct rn_device *dev, const struct rn_graph *graph, size_t n, size_t h, size_t w,
-                          bool train, struct rn_err *err);
 
 /* Probabilities from logits, in double arithmetic. */
 void rn_softmax(float *probs, const float *logits, size_t classes);

@@ -9,8 +9,8 @@ struct rn_layout {
     size_t n, h, w; /* n 0: none yet */
     size_t bytes;
     struct rn_array *value, *grad; /* grad: of what has one */
-    /* Evaluation, by node: weights with the norm folded in (CONV; gone once they are prepared) and what is added (NORM);
-     * what the device prepared of a CONV's weights (n 0: nothing). */
+    /* Evaluation, by node: of a network that is trained, weights with the norm folded in (CONV; gone once they are prepared) and
+     * what is added (NORM); what the device prepared of a CONV's weights (n 0: nothing). */
     struct rn_array *folded, *prepared;
 };
 
@@ -18,8 +18,9 @@ struct rn_layout {
 struct rn_layout_of {
     struct rn_device *dev;
     const struct rn_graph *graph;
-    bool train;
-    const bool *kept; /* rn_net's; NULL: nothing is */
+    bool train;       /* for training; else for evaluation */
+    bool keeps;       /* evaluation: weights keep their place, for they are trained */
+    const bool *kept; /* rn_net's */
     int tail;
 };
 /* Allocates nothing but its own tables. */
@@ -38,6 +39,7 @@ struct rn_net {
     size_t weight_bytes;
     size_t *offset;                       /* of each parameter in its block */
     struct rn_array *saved_mean, *saved_inv; /* train mode, by node */
+    bool folded;                          /* not trained, and evaluated: the weights are evaluation's */
     bool stale;                           /* what evaluation made of the weights is gone or old */
     void *arena;
     size_t arena_bytes;

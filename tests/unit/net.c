@@ -16,7 +16,6 @@
 #include "core/rng.h"
 #include "nn/net.h"
 #include "nn/plan.h"
-#include "nn/private.h"
 
 /* NaN fails. */
 #define assert_near(a, b, tolerance, ...) \
@@ -182,33 +181,35 @@ static void plan_never_overlaps(void **state)
     }
 }
 
-/* What is said before anything is allocated is what is allocated. */
-static void memory_is_foretold(void **state)
+/* A network that is not trained turns its weights into evaluation's, with the same result to the last bit, on images of any size. */
+static void weights_become_evaluations(void **state)
 {
     (void)state;
     struct rn_err err = { 0 };
     struct rn_device *dev;
-    struct sample s = sample_by_rule("memory", 3, 64);
-    struct rn_batch batch = batch_of(&s);
-    struct rn_loss loss;
-    struct rn_memory memory;
+    struct rn_net *net[2];
+    struct sample s[2] = { sample_by_rule("eval", 3, 64), sample_by_rule("eval", 2, 96) };
+    float logits[2][3 * 6], value[64];
     ok(rn_device_open(&dev, "cpu", 2, &err), &err);
     for (int train = 0; train < 2; train++) {
-        struct rn_net *net;
-        float logits[18];
-        ok(rn_net_open(&net, dev, RN_TEXT("resnet18"), RN_TEXT("cbam"), 6, train, &err), &err);
-        fill_by_rule(net);
-        ok(rn_net_memory(&memory, dev, rn_net_graph(net), 3, 64, 64, train, &err), &err);
-        if (train)
-            ok(rn_net_train(net, &batch, s.labels, &(struct rn_loss_options){ 0 }, &loss, NULL, &err), &err);
-        else
-            ok(rn_net_eval(net, &batch, logits, &err), &err);
-        assert_int_equal(net->arena_bytes, memory.arena);
-        assert_true(memory.weights >= (train ? 3 : 1) * net->weight_bytes && memory.weights < (train ? 3.01 : 1.01) * (double)net->weight_bytes);
-        rn_net_close(net);
+        ok(rn_net_open(&net[train], dev, RN_TEXT("resnet18"), RN_TEXT("cbam"), 6, train, &err), &err);
+        fill_by_rule(net[train]);
+        ok(rn_net_get(net[train], 2, RN_PARAMETER, value, &err), &err);
     }
+    for (int round = 0; round < 3; round++) {
+        struct rn_batch batch = batch_of(&s[round % 2]);
+        for (int train = 0; train < 2; train++)
+            ok(rn_net_eval(net[train], &batch, logits[train], &err), &err);
+        assert_memory_equal(logits[0], logits[1], s[round % 2].n * 6 * sizeof(float));
+    }
+    ok(rn_net_get(net[1], 2, RN_PARAMETER, value, &err), &err);
+    assert_int_equal(rn_net_get(net[0], 2, RN_PARAMETER, value, &err), -1);
+    assert_int_equal(rn_net_set(net[0], 1, RN_PARAMETER, value, &err), -1);
+    for (int train = 0; train < 2; train++)
+        rn_net_close(net[train]);
     rn_device_close(dev);
-    free_sample(&s);
+    free_sample(&s[0]);
+    free_sample(&s[1]);
 }
 
 /* ---- the CPU device against the reference ---- */
@@ -491,7 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_counts),          cmocka_unit_test(unknown_names),
-        cmocka_unit_test(plan_never_overlaps),       cmocka_unit_test(memory_is_foretold),
+        cmocka_unit_test(plan_never_overlaps),       cmocka_unit_test(weights_become_evaluations),
         cmocka_unit_test(cpu_agrees_with_reference),
         cmocka_unit_test(batch_of_one),              cmocka_unit_test(batch_does_not_matter),
         cmocka_unit_test(golden_networks),

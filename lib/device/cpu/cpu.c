@@ -9,10 +9,10 @@ static void close_device(struct rn_device *dev)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
     for (int i = 0; cpu->scratch && i < rn_pool_threads(cpu->pool); i++)
-        free(cpu->scratch[i]);
+        rn_cpu_block_free(cpu->scratch[i]);
     free(cpu->scratch);
     free(cpu->capacity);
-    free(cpu->shared);
+    rn_cpu_block_free(cpu->shared);
     rn_pool_free(cpu->pool);
     free(cpu);
 }
@@ -52,11 +52,12 @@ static int grow(float **block, size_t *capacity, size_t count, struct rn_err *er
 {
     if (count <= *capacity)
         return 0;
-    float *new = rn_alloc_aligned(count, sizeof *new, err);
-    if (!new)
-        return -1;
-    free(*block);
-    *block = new;
+    rn_cpu_block_free(*block);
+    *capacity = 0;
+    size_t bytes;
+    *block = rn_mul(count, sizeof **block, &bytes) ? rn_cpu_block(bytes, err) : NULL;
+    if (!*block)
+        return err->exit ? -1 : rn_fail(err, RN_EXIT_SYSTEM, "out of memory: scratch of %zu numbers", count);
     *capacity = count;
     return 0;
 }

@@ -82,6 +82,10 @@ static inline size_t rn_cpu_chunk_rows(size_t c)
 
 extern const struct rn_device_class rn_device_cpu;
 
+/* memory.c: zeroed, aligned to 64. NULL is allowed to be freed. */
+void *rn_cpu_block(size_t bytes, struct rn_err *err);
+void rn_cpu_block_free(void *memory);
+
 /* The operators of struct rn_device_class, in the files that bear their names. */
 size_t rn_cpu_bytes(size_t n, size_t c, size_t h, size_t w);
 void *rn_cpu_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);

@@ -1,6 +1,8 @@
 /* memory.c -- memory, and the way between (N,C,H,W) outside and (N,H,W,C) here. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/mem.h"
 #include "device/check.h"
@@ -15,19 +17,69 @@ size_t rn_cpu_bytes(size_t n, size_t c, size_t h, size_t w)
     return count ? rn_cpu_blocks(count, 64) * 64 : 64;
 }
 
+/* Before the memory of a block, which is aligned to 64 as this is. */
+struct block {
+    void *start;
+    size_t bytes; /* 0: from malloc */
+    char fill[64 - sizeof(void *) - sizeof(size_t)];
+};
+
+/* A sanitizer looks after what malloc gave. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { HUGE_PAGE = 2 << 20, MAPPED = INT_MAX };
+#else
+enum { HUGE_PAGE = 2 << 20, MAPPED = HUGE_PAGE };
+#endif
+
+/* Pages of 2 MiB where the system has them: a network goes through all of its memory in each step. They are zero, and cost
+ * nothing before they are touched. */
+static struct block *map(size_t bytes)
+{
+    char *start = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED)
+        return NULL;
+    char *at = start + (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE;
+    madvise(at, bytes, MADV_HUGEPAGE);
+    *(struct block *)(void *)at = (struct block){ .start = start, .bytes = bytes + HUGE_PAGE };
+    return (struct block *)(void *)at;
+}
+
+void *rn_cpu_block(size_t bytes, struct rn_err *err)
+{
+    struct block *block = NULL;
+    size_t all = bytes + sizeof *block;
+    if (bytes > SIZE_MAX / 2)
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: %zu bytes", bytes), NULL;
+    if (all < MAPPED)
+        block = rn_alloc_aligned(all, 1, err);
+    else if (!(block = map(all)))
+        rn_fail(err, RN_EXIT_SYSTEM, "out of memory: %zu bytes", bytes);
+    if (!block)
+        return NULL;
+    if (all < MAPPED)
+        memset(block, 0, all);
+    return block + 1;
+}
+
+void rn_cpu_block_free(void *memory)
+{
+    struct block *block = memory ? (struct block *)memory - 1 : NULL;
+    if (block && block->bytes)
+        munmap(block->start, block->bytes);
+    else
+        free(block);
+}
+
 void *rn_cpu_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
 {
     (void)dev;
-    void *memory = rn_alloc_aligned(bytes, 1, err);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
+    return rn_cpu_block(bytes, err);
 }
 
 void rn_cpu_free(struct rn_device *dev, void *memory)
 {
     (void)dev;
-    free(memory);
+    rn_cpu_block_free(memory);
 }
 
 struct transfer {

@@ -1,8 +1,13 @@
 # The manual pages in doc/: clean for groff, and the tour of rn(7) word for word.
 load common
 
-# commands PAGE: the examples of the page's tour, as they are typed and as they answer
-commands() { sed -n '/^\.SH A TOUR/,/^\.SH FOR/p' "$1" | sed -n '/^\.EX/,/^\.EE/{/^\.E[XE]/d;s/\\-/-/g;s/\\e/\\/g;p}'; }
+# promise PAGE: runs its blocks in this folder and compares
+promise() {
+    perl "$TOP/tests/tool/blocks.pl" --page "$1" > said
+    [ "$(grep -c '^\$ ' said)" -ge 15 ]
+    perl "$TOP/tests/tool/blocks.pl" "$1" > got
+    diff said got
+}
 
 @test "doc/: groff has nothing to say" {
     command -v groff > /dev/null || skip "no groff"
@@ -15,13 +20,18 @@ commands() { sed -n '/^\.SH A TOUR/,/^\.SH FOR/p' "$1" | sed -n '/^\.EX/,/^\.EE/
 
 @test "rn(7): the tour's commands give what it shows" {
     draw photos 20
-    commands "$TOP/doc/rn.7" > tour
-    [ "$(grep -c '^\$ ' tour)" -ge 15 ]
-    while IFS= read -r command; do
-        printf '$ %s\n' "$command"
-        bash -c "set -o pipefail; $command" < /dev/null || { echo "failed: $command" >&2; exit 1; }
-    done < <(sed -n 's/^\$ //p' tour) > out
-    diff tour out
+    promise "$TOP/doc/rn.7"
+}
+
+@test "README: its commands give what it shows, in a new folder with a space in its name" {
+    mkdir "a clone" && cd "a clone"
+    # what a clone has that was built
+    ln -s "$TOP/pipelines" "$TOP/data" . && ln -s "$(realpath "$BUILD")" build
+    for program in jq perl parallel; do command -v $program > /dev/null; done
+    promise "$TOP/README.md"
+    # a block that is not run says so, and they are few
+    awk '/^```sh$/ { n++; if (before !~ /\*\(not run by the tests: .*\)\*$/) { print "line " NR ": not marked"; exit 1 } } NF { before = $0 } END { if (n > 3) exit 1 }' "$TOP/README.md"
+    [ "$(grep -cE '^    [^ ]' "$TOP/README.md")" = 0 ]
 }
 
 @test "rn(7): every tool is mentioned, every option that it names exists" {
@@ -31,4 +41,19 @@ commands() { sed -n '/^\.SH A TOUR/,/^\.SH FOR/p' "$1" | sed -n '/^\.EX/,/^\.EE/
             [[ $word != -* ]] || "$tool" --help | grep -qE -- "(^|[ ,])$word([ ,=]|\$)" || { echo "$tool has no $word"; exit 1; }
         done
     done
+}
+
+@test "README and rn(7): the same table for those who come from the original" {
+    sed 's/\\-/-/g; s/\\&//g' "$TOP/doc/rn.7" | sed -n '/^\.TS/,/^\.TE/p' | grep -P '\t' | cut -f 1 | grep . > page
+    sed -n '/^## Coming from/,/^## Results/p' "$TOP/README.md" | sed -n 's/^| `\{0,1\}\([^|`]*\)`\{0,1\} |.*/\1/p' | sed 's/ *$//' > readme
+    diff page readme
+    [ "$(wc -l < page)" -ge 28 ]
+}
+
+@test "README: its pictures and links are there" {
+    grep -oE '(\]\(|src=")[^)"]+' "$TOP/README.md" | sed -E 's/^(\]\(|src=")//' | grep -v '^http' | while read -r file; do
+        [ -s "$TOP/$file" ] || { echo "$file is not there"; exit 1; }
+    done
+    well_formed "$TOP/doc/pictures/score.svg"
+    for picture in heatmap augmented; do [ "$(head -c 8 "$TOP/doc/pictures/$picture.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]; done
 }

@@ -546,7 +546,7 @@ static bool wide(const struct row *r)
 static void cpu_agrees_with_reference(void **state)
 {
     (void)state;
-    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_columns };
+    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_columns };
     struct rn_device *cpu = device("cpu", 2), *reference = device("reference", 2);
     for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
         struct rn_array a[ARRAYS], b[ARRAYS];

@@ -35,6 +35,9 @@ struct rn_cpu_panel {
     void (*outer)(const struct rn_cpu_outer *outer);
 };
 
+/* panel[i unit + j] = w[j ld + i] for i < rows, j < width, and 0 for the other j < unit. */
+void rn_cpu_pack(float *panel, const float *w, size_t ld, size_t rows, size_t width, size_t unit);
+
 /* By rn_cpu.isa. */
 extern const struct rn_cpu_panel *const rn_cpu_panels[];
 

@@ -193,9 +193,7 @@ static void gather(const struct winograd *v, float *to, size_t k0, size_t width,
             for (size_t c = 0; c < rows; c++)
                 memcpy(to + tap * plane + c * unit, w + ((c0 + c) * 9 + 8 - tap) * v->k + k0, width * sizeof *to);
         else
-            for (size_t k = 0; k < width; k++)
-                for (size_t c = 0; c < rows; c++)
-                    to[tap * plane + c * unit + k] = w[((k0 + k) * 9 + tap) * v->c + c0 + c];
+            rn_cpu_pack(to + tap * plane, w + (k0 * 9 + tap) * v->c + c0, 9 * v->c, rows, width, unit);
 }
 
 /* One panel, of all places: in `weight` panel after panel, in each place after place. */

@@ -102,3 +102,90 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
     run "$TOP/pipelines/webcam" none.mp4 -m l/model/last.rn
     [ $status = 4 ] && [[ $output == *none.mp4* ]]
 }
+
+# player NAME: a program of that name in ./bin that keeps its arguments, the frames that it is shown, and the verdict file's last words
+player() {
+    mkdir -p bin
+    cat > "bin/$1" <<END
+#!/bin/bash
+printf '%s\n' "\$@" > "$PWD/arguments"
+name=\$(grep -o 'textfile=[^:]*' "$PWD/arguments" | cut -d= -f 2)
+cat > "$PWD/shown.mjpeg"
+for _ in {1..100}; do grep -q % "\$name" && break; sleep .1; done
+cat "\$name" > "$PWD/words"
+END
+    chmod +x "bin/$1"
+}
+
+@test "webcam: --show gives the frames and the verdict to ffplay, or to mpv" {
+    pictures 1
+    lab l
+    mkdir "odd: tmp" && export TMPDIR="$PWD/odd: tmp"
+    player ffplay
+    PATH=$PWD/bin:$PATH "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg > out
+    [ "$(wc -l < out)" = 6 ]
+    cmp video.mjpeg shown.mjpeg
+    grep -qx -- '-autoexit' arguments && grep -q '^drawtext=textfile=verdict:reload=1:' arguments
+    # the verdict is one that was on the terminal
+    read -r class sure _ < words
+    grep -qE "^frame00000[1-6]  $class +$sure %" out
+    [ -z "$(ls "odd: tmp")" ]
+    # without ffplay: mpv
+    rm bin/ffplay shown.mjpeg && player mpv
+    for program in bash getopt mktemp tee perl cat rm dirname readlink mkdir mkfifo mv grep cut sleep; do ln -s "$(command -v $program)" bin/; done
+    PATH=$PWD/bin:$BUILD "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg > out
+    [ "$(wc -l < out)" = 6 ] && cmp video.mjpeg shown.mjpeg
+    grep -qE '^--vf=lavfi=\[drawtext=textfile=verdict:' arguments && grep -qx -- - arguments
+    # neither
+    rm bin/mpv
+    PATH=$PWD/bin:$BUILD run "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg
+    [ $status = 4 ] && [[ $output == *"--show needs ffplay or mpv"* ]]
+    # a window that is closed is missed by nobody
+    printf '#!/bin/bash\nhead -c 1000 > /dev/null\n' > bin/mpv && chmod +x bin/mpv && ln -s "$(command -v head)" bin/
+    for _ in {1..8}; do cat video.mjpeg; done | PATH=$PWD/bin:$BUILD "$TOP/pipelines/webcam" - --show -m l/model/last.rn > out
+    [ "$(wc -l < out)" = 48 ]
+}
+
+@test "webcam: the filter that is given to the player draws the verdict into the frame" {
+    command -v ffmpeg > /dev/null || skip "no ffmpeg"
+    pictures 1
+    lab l
+    mkdir bin
+    cat > bin/ffplay <<END
+#!/bin/bash
+filter="\${@: -1}"
+[ -s verdict ] || exit 9
+echo 'glass  99.0 %' > words
+ffmpeg -nostdin -loglevel error -f mjpeg -i "$PWD/video.mjpeg" -vf "\${filter/=verdict:/=words:}" -frames:v 1 -y "$PWD/drawn.png" 2> "$PWD/err"
+cat > /dev/null
+END
+    chmod +x bin/ffplay
+    PATH=$PWD/bin:$PATH "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg > out
+    [ -s drawn.png ] || { grep -i font err && skip "no font for ffmpeg"; cat err; false; }
+    mkdir a b && mv drawn.png a/ && ffmpeg -nostdin -loglevel error -f mjpeg -i video.mjpeg -frames:v 1 b/drawn.png
+    pixels() { rn-list --unlabeled "$1" | rn-batch --size 80 --resize 80 | rn-show --json --values | jq -c 'select(.ids) | .images.values'; }
+    # a dark box with white letters in the upper left corner, and nothing below it
+    jq -n --argjson x "$(pixels a)" --argjson y "$(pixels b)" '[range(80 * 80)] | map(select((($x[3 * .] - $y[3 * .]) | fabs) > 12)) |
+        (map(select(. / 80 < 24)) | length > 30) and (map(select(. / 80 > 40)) | length < 5)' | grep -qx true
+}
+
+@test "webcam: a camera of this system" {
+    command -v ffmpeg > /dev/null || skip "no ffmpeg"
+    [ -r /dev/video0 ] || skip "there is no camera here (/dev/video0; the module v4l2loopback makes one)"
+    lab l
+    timeout 60 "$TOP/pipelines/webcam" --once -m l/model/last.rn > out
+    [ "$(wc -l < out)" = 1 ]
+}
+
+@test "webcam: --once and --save of a pipe and of a file" {
+    command -v ffmpeg > /dev/null || skip "no ffmpeg"
+    pictures 1
+    lab l
+    "$TOP/pipelines/webcam" --once - -m l/model/last.rn < video.mjpeg > out
+    [ "$(wc -l < out)" = 1 ] && grep -q '^frame000001  ' out
+    "$TOP/pipelines/webcam" - --save kept -m l/model/last.rn < video.mjpeg > out
+    [ "$(wc -l < out)" = 6 ] && [ "$(ls kept/*.jpg | wc -l)" = 6 ] && [ "$(wc -l < kept/verdicts.tsv)" = 7 ]
+    ffmpeg -nostdin -loglevel error -f lavfi -i testsrc=duration=2:size=160x120:rate=10 v.mp4
+    "$TOP/pipelines/webcam" v.mp4 --once --save once -m l/model/last.rn > out
+    [ "$(wc -l < out)" = 1 ] && [ "$(ls once/*.jpg | wc -l)" = 1 ]
+}

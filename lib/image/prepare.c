@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "image/image.h"
+#include "image/resample.h"
 
 /* Python's round(): halves to even, the default rounding mode. */
 static double round_even(double x)
@@ -66,24 +66,9 @@ struct rn_box rn_image_random_crop(size_t height, size_t width, struct rn_rng *r
     return box;
 }
 
-static void mirror(uint8_t *y, size_t size)
-{
-    for (size_t r = 0; r < size; r++, y += size * 3)
-        for (size_t a = 0, b = size - 1; a < b; a++, b--) {
-            uint8_t pixel[3];
-            memcpy(pixel, y + 3 * a, 3);
-            memcpy(y + 3 * a, y + 3 * b, 3);
-            memcpy(y + 3 * b, pixel, 3);
-        }
-}
-
 int rn_image_train(uint8_t *y, const struct rn_image *x, size_t size, struct rn_rng *rng, struct rn_err *err)
 {
     struct rn_box crop = rn_image_random_crop(x->height, x->width, rng);
     bool flip = rn_rng_unit(rng) < 0.5;
-    if (rn_image_resample(y, x, crop, size, size, (struct rn_box){ 0, 0, size, size }, err))
-        return -1;
-    if (flip)
-        mirror(y, size);
-    return 0;
+    return rn_image_resample_by(NULL, y, x, crop, size, size, (struct rn_box){ 0, 0, size, size }, flip, err);
 }

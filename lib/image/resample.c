@@ -5,22 +5,9 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "image/image.h"
+#include "image/resample.h"
 
-enum { FRACTION = 22, HALF = 1 << (FRACTION - 1) };
-
-/* Everything hot is inlined into passes(), which is compiled twice: see the end. */
-#define HOT static inline __attribute__((always_inline))
-
-/* For each result: the first source that counts, how many, and their weights. */
-struct weights {
-    size_t results, most; /* most: room for one result's weights */
-    size_t start, length; /* the sources that any of them needs */
-    size_t *first, *count; /* first: from `start` on */
-    int32_t *weight;       /* (results, most) */
-};
-
-static void weights_free(struct weights *w)
+static void weights_free(struct rn_weights *w)
 {
     free(w->first);
     free(w->count);
@@ -28,7 +15,7 @@ static void weights_free(struct weights *w)
 }
 
 /* Of `to` results made from `from` sources, those from `start` on, n of them. A triangle as wide as the scale. */
-static int weights_make(struct weights *w, size_t from, size_t to, size_t begin, size_t n, struct rn_err *err)
+static int weights_make(struct rn_weights *w, size_t from, size_t to, size_t begin, size_t n, struct rn_err *err)
 {
     double scale = (double)from / (double)to;
     double support = scale < 1 ? 1 : scale, narrow = 1 / support;
@@ -55,7 +42,7 @@ static int weights_make(struct weights *w, size_t from, size_t to, size_t begin,
             sum += exact[k];
         }
         for (size_t k = 0; k < count; k++)
-            w->weight[i * w->most + k] = (int32_t)(0.5 + exact[k] / sum * (1 << FRACTION));
+            w->weight[i * w->most + k] = (int32_t)(0.5 + exact[k] / sum * (1 << RN_RESAMPLE_FRACTION));
         w->start = i ? w->start : first;
         w->length = end - w->start;
         w->first[i] = first - w->start;
@@ -65,27 +52,21 @@ static int weights_make(struct weights *w, size_t from, size_t to, size_t begin,
     return 0;
 }
 
-HOT uint8_t round8(int32_t sum)
+static inline uint8_t round8(int32_t sum)
 {
-    int32_t value = sum >> FRACTION;
+    int32_t value = sum >> RN_RESAMPLE_FRACTION;
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/* Pixels of 3 bytes in rows of `stride` bytes. */
-struct view {
-    const uint8_t *pixels;
-    size_t stride, height, width;
-};
-
 /* One row. The three channels run in one vector of four, so that one byte beyond the row is read. */
-HOT void row_across(uint8_t *y, const uint8_t *x, const struct weights *w)
+static void row_across(uint8_t *y, const uint8_t *x, const struct rn_weights *w)
 {
     typedef uint8_t bytes4 __attribute__((vector_size(4)));
     typedef int32_t ints4 __attribute__((vector_size(16)));
     for (size_t i = 0; i < w->results; i++) {
         const uint8_t *from = x + 3 * w->first[i];
         const int32_t *weight = w->weight + i * w->most;
-        ints4 sum = { HALF, HALF, HALF, HALF };
+        ints4 sum = { RN_RESAMPLE_HALF, RN_RESAMPLE_HALF, RN_RESAMPLE_HALF, RN_RESAMPLE_HALF };
         for (size_t k = 0; k < w->count[i]; k++) {
             bytes4 pixel;
             memcpy(&pixel, from + 3 * k, sizeof pixel);
@@ -97,7 +78,7 @@ HOT void row_across(uint8_t *y, const uint8_t *x, const struct weights *w)
 }
 
 /* y (x.height, w->results, 3). The last row is copied first: nothing may lie beyond it. */
-HOT int across(uint8_t *y, struct view x, const struct weights *w, struct rn_err *err)
+static int across(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err)
 {
     size_t last = x.height - 1, row = w->results * 3;
     uint8_t *copy = rn_calloc(x.width * 3 + 1, 1, err);
@@ -111,20 +92,20 @@ HOT int across(uint8_t *y, struct view x, const struct weights *w, struct rn_err
     return 0;
 }
 
-HOT void add_row(int32_t *restrict sum, const uint8_t *restrict x, int32_t weight, size_t n)
+static void add_row(int32_t *restrict sum, const uint8_t *restrict x, int32_t weight, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] += x[i] * weight;
 }
 
-HOT void round_row(uint8_t *restrict y, const int32_t *restrict sum, size_t n)
+static void round_row(uint8_t *restrict y, const int32_t *restrict sum, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = round8(sum[i]);
 }
 
 /* y (w->results, x.width, 3) */
-HOT int down(uint8_t *y, struct view x, const struct weights *w, struct rn_err *err)
+static int down(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err)
 {
     size_t n = x.width * 3;
     int32_t *sum = rn_alloc_aligned(n, sizeof *sum, err);
@@ -132,7 +113,7 @@ HOT int down(uint8_t *y, struct view x, const struct weights *w, struct rn_err *
         return -1;
     for (size_t r = 0; r < w->results; r++) {
         for (size_t i = 0; i < n; i++)
-            sum[i] = HALF;
+            sum[i] = RN_RESAMPLE_HALF;
         for (size_t k = 0; k < w->count[r]; k++)
             add_row(sum, x.pixels + (w->first[r] + k) * x.stride, w->weight[r * w->most + k], n);
         round_row(y + r * n, sum, n);
@@ -141,34 +122,45 @@ HOT int down(uint8_t *y, struct view x, const struct weights *w, struct rn_err *
     return 0;
 }
 
-HOT int passes(uint8_t *y, uint8_t *between, struct view x, const struct weights *h, const struct weights *v, bool down_first,
-               struct rn_err *err)
+const struct rn_passes rn_passes_plain = { across, down };
+
+/* Views as narrow as these are read by bytes; nothing is to be gained there. */
+static const struct rn_passes *suits(struct rn_view x, const struct rn_weights *h)
 {
-    struct view then = { between, h->results * 3, v->length, h->results };
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && x.width * 3 >= 32 && h->results * 3 >= 32)
+        return &rn_passes_avx2;
+#endif
+    (void)x;
+    (void)h;
+    return &rn_passes_plain;
+}
+
+static int run_passes(const struct rn_passes *by, uint8_t *y, uint8_t *between, struct rn_view x, const struct rn_weights *h,
+                      const struct rn_weights *v, bool down_first, struct rn_err *err)
+{
+    struct rn_view then = { between, h->results * 3, v->length, h->results };
     if (!down_first)
-        return across(between, x, h, err) || down(y, then, v, err) ? -1 : 0;
-    then = (struct view){ between, h->length * 3, v->results, h->length };
-    return down(between, x, v, err) || across(y, then, h, err) ? -1 : 0;
+        return by->across(between, x, h, err) || by->down(y, then, v, err) ? -1 : 0;
+    then = (struct rn_view){ between, h->length * 3, v->results, h->length };
+    return by->down(between, x, v, err) || by->across(y, then, h, err) ? -1 : 0;
 }
 
-/* The sums are of integers, so that wider instructions change nothing but the time. (No target_clones: its resolvers run
- * before a sanitizer's runtime is ready.) */
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static int passes_avx2(uint8_t *y, uint8_t *between, struct view x, const struct weights *h,
-                                                       const struct weights *v, bool down_first, struct rn_err *err)
+/* The last result first. */
+static void turn_round(struct rn_weights *w)
 {
-    return passes(y, between, x, h, v, down_first, err);
-}
-#endif
-
-static int run_passes(uint8_t *y, uint8_t *between, struct view x, const struct weights *h, const struct weights *v,
-                      bool down_first, struct rn_err *err)
-{
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
-        return passes_avx2(y, between, x, h, v, down_first, err);
-#endif
-    return passes(y, between, x, h, v, down_first, err);
+    for (size_t a = 0, b = w->results - 1; a < b; a++, b--) {
+        size_t first = w->first[a], count = w->count[a];
+        w->first[a] = w->first[b];
+        w->count[a] = w->count[b];
+        w->first[b] = first;
+        w->count[b] = count;
+        for (size_t k = 0; k < w->most; k++) {
+            int32_t weight = w->weight[a * w->most + k];
+            w->weight[a * w->most + k] = w->weight[b * w->most + k];
+            w->weight[b * w->most + k] = weight;
+        }
+    }
 }
 
 static bool lies_in(struct rn_box box, size_t height, size_t width)
@@ -183,10 +175,10 @@ static bool goes_down_first(struct rn_box crop, size_t height, size_t width)
     return height < crop.height && (width >= crop.width || crop.height - height > 2 * (crop.width - width));
 }
 
-int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_box crop, size_t height, size_t width,
-                      struct rn_box window, struct rn_err *err)
+int rn_image_resample_by(const struct rn_passes *passes, uint8_t *y, const struct rn_image *x, struct rn_box crop, size_t height,
+                         size_t width, struct rn_box window, bool mirror, struct rn_err *err)
 {
-    struct weights h = { 0 }, v = { 0 };
+    struct rn_weights h = { 0 }, v = { 0 };
     uint8_t *between = NULL;
     size_t pixels;
     int rc = -1;
@@ -195,18 +187,26 @@ int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_box crop, 
     if (weights_make(&h, crop.width, width, window.left, window.width, err) ||
         weights_make(&v, crop.height, height, window.top, window.height, err))
         goto out;
+    if (mirror)
+        turn_round(&h);
     size_t stride = x->width * 3;
-    struct view from = { x->pixels + (crop.top + v.start) * stride + (crop.left + h.start) * 3, stride, v.length, h.length };
+    struct rn_view from = { x->pixels + (crop.top + v.start) * stride + (crop.left + h.start) * 3, stride, v.length, h.length };
     bool down_first = goes_down_first(crop, height, width);
     if (!rn_mul(down_first ? v.results : v.length, down_first ? h.length : h.results, &pixels)) {
         rn_fail(err, RN_EXIT_DATA, "a resize to %zu x %zu is too large", width, height);
         goto out;
     }
     if ((between = rn_alloc_aligned(pixels, 3, err)))
-        rc = run_passes(y, between, from, &h, &v, down_first, err);
+        rc = run_passes(passes ? passes : suits(from, &h), y, between, from, &h, &v, down_first, err);
 out:
     weights_free(&h);
     weights_free(&v);
     free(between);
     return rc;
+}
+
+int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_box crop, size_t height, size_t width, struct rn_box window,
+                      struct rn_err *err)
+{
+    return rn_image_resample_by(NULL, y, x, crop, height, width, window, false, err);
 }

@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "image/image.h"
 #include "image/private.h"
+#include "image/resample.h"
 
 #define FIXTURES "tests/fixtures/images/"
 #define GOLDEN "../shared/golden/preprocess/"
@@ -331,6 +332,40 @@ static void a_window_is_a_part_of_the_whole(void **state)
     rn_image_free(&x);
 }
 
+/* Both versions of the passes, upright and mirrored, on sizes that fit no vector; nothing is read or written beyond. */
+static void versions_of_the_passes_agree(void **state)
+{
+    (void)state;
+    struct rn_rng rng = rn_rng(3, RN_FOR_CROP, 0, 0);
+    for (int round = 0; round < 300; round++) {
+        size_t height = 1 + rn_rng_below(&rng, 60), width = 11 + rn_rng_below(&rng, 80), h = 1 + rn_rng_below(&rng, 50), w = 11 + rn_rng_below(&rng, 60);
+        struct rn_box crop = { .height = 1 + rn_rng_below(&rng, (uint64_t)height), .width = 11 + rn_rng_below(&rng, (uint64_t)width - 10) };
+        crop.top = rn_rng_below(&rng, height - crop.height + 1);
+        crop.left = rn_rng_below(&rng, width - crop.width + 1);
+        struct rn_box window = { .height = 1 + rn_rng_below(&rng, (uint64_t)h), .width = 11 + rn_rng_below(&rng, (uint64_t)w - 10) };
+        window.top = rn_rng_below(&rng, h - window.height + 1);
+        window.left = rn_rng_below(&rng, w - window.width + 1);
+        struct rn_image x = { malloc(height * width * 3), height, width };
+        size_t size = window.height * window.width * 3;
+        uint8_t *y[3] = { malloc(size + 1), malloc(size + 1), malloc(size + 1) };
+        struct rn_err err = { 0 };
+        for (size_t i = 0; i < height * width * 3; i++)
+            x.pixels[i] = round % 5 ? (uint8_t)rn_rng_u32(&rng) : 255;
+        y[0][size] = y[1][size] = y[2][size] = 77;
+        assert_int_equal(rn_image_resample_by(&rn_passes_plain, y[0], &x, crop, h, w, window, false, &err), 0);
+        assert_int_equal(rn_image_resample(y[1], &x, crop, h, w, window, &err), 0);
+        assert_int_equal(rn_image_resample_by(NULL, y[2], &x, crop, h, w, window, true, &err), 0);
+        assert_memory_equal(y[0], y[1], size + 1);
+        for (size_t r = 0; r < window.height; r++)
+            for (size_t i = 0; i < window.width; i++)
+                assert_memory_equal(y[0] + (r * window.width + i) * 3, y[2] + (r * window.width + window.width - 1 - i) * 3, 3);
+        assert_int_equal(y[2][size], 77);
+        for (int i = 0; i < 3; i++)
+            free(y[i]);
+        free(x.pixels);
+    }
+}
+
 static void a_small_picture_is_padded(void **state)
 {
     (void)state;
@@ -517,6 +552,7 @@ int main(void)
         cmocka_unit_test(resample_is_a_triangle),
         cmocka_unit_test(resample_is_pillows),
         cmocka_unit_test(a_window_is_a_part_of_the_whole),
+        cmocka_unit_test(versions_of_the_passes_agree),
         cmocka_unit_test(a_small_picture_is_padded),
         cmocka_unit_test(random_crops_are_distributed_as_torchvisions),
         cmocka_unit_test(narrow_pictures_fall_back_to_the_centre),

@@ -1,8 +1,8 @@
 /* direct.c -- convolutions by their definition, as matrix products whose left side is pixels where they lie.
  *
  * Channels are innermost, so what a row of the kernel covers is one run of S C neighbouring floats, and an output pixel is
- * a sum over R runs, each a row of the map below the last: no columns are made. A pixel whose kernel reaches over the edge
- * is copied, with zeros for what is outside, and is then as the others.
+ * a sum over R runs, each a row of the map below the last: no columns are made. Where the kernel reaches over the edge, runs
+ * are shorter or fewer; pixels are sorted by that.
  *
  * The gradient of x, of a convolution of stride 1, is the same of dy, with the kernel turned round. */
 #include <string.h>
@@ -97,75 +97,93 @@ static int prepare(const struct rn_cpu_conv *conv, float *to, struct rn_err *err
 
 /* ---- y, and dx ---- */
 
-/* Copies to `patch` what r x s taps from (top, left) on cover, zeros outside the map. */
-static void copy_taps(float *patch, const float *map, size_t h, size_t w, size_t c, long top, long left, size_t r, size_t s)
-{
-    long low = left < 0 ? rn_cpu_min((size_t)-left, s) : 0, high = rn_cpu_min(s, (long)w > left ? (size_t)((long)w - left) : 0);
-    for (size_t i = 0; i < r; i++, patch += s * c) {
-        long row = top + (long)i;
-        if (row < 0 || row >= (long)h || high <= low) {
-            memset(patch, 0, s * c * sizeof *patch);
-            continue;
-        }
-        memset(patch, 0, low * c * sizeof *patch);
-        memcpy(patch + low * c, map + (row * (long)w + left + low) * (long)c, (high - low) * c * sizeof *patch);
-        memset(patch + high * c, 0, (s - high) * c * sizeof *patch);
-    }
-}
-
-/* Pixels whose taps lie in the map, from the front of the lists; the others, copied, from the back. */
-struct lists {
-    const float *a[BLOCK], *residual[BLOCK];
-    float *y[BLOCK];
-    size_t inside, outside;
+/* Pixels that meet the same part of the kernel: rows r0 to r1, columns s0 to s1, those that lie on the map. */
+struct part {
+    size_t r0, r1, s0, s1, first, count;
 };
 
-static void collect(const struct direct *v, size_t first, size_t count, float *patches, struct lists *l)
+struct pixels {
+    const float *a[BLOCK], *residual[BLOCK];
+    float *y[BLOCK];
+    struct part parts[BLOCK];
+    size_t count;
+};
+
+/* Of `size` taps from `at` on, which lie in 0..map-1? */
+static void clip(long at, size_t size, size_t map, size_t *low, size_t *high)
 {
-    size_t r = v->taps / v->run, s = v->run / v->c;
-    l->inside = l->outside = 0;
-    for (size_t pixel = first; pixel < first + count; pixel++) {
-        const float *map = v->from + pixel / (v->p * v->q) * v->h * v->w * v->c;
-        long top = (long)(pixel / v->q % v->p * v->stride) - (long)v->pad_h, left = (long)(pixel % v->q * v->stride) - (long)v->pad_w;
-        bool inside = top >= 0 && left >= 0 && top + (long)r <= (long)v->h && left + (long)s <= (long)v->w;
-        size_t at = inside ? l->inside++ : BLOCK - ++l->outside;
-        if (inside)
-            l->a[at] = map + ((size_t)top * v->w + (size_t)left) * v->c;
-        else {
-            l->a[at] = patches;
-            copy_taps(patches, map, v->h, v->w, v->c, top, left, r, s);
-            patches += v->taps;
+    *low = at < 0 ? rn_cpu_min((size_t)-at, size) : 0;
+    *high = at < (long)map ? rn_cpu_min(size, (size_t)((long)map - at)) : 0;
+    if (*high <= *low)
+        *low = *high = 0;
+}
+
+static struct part part_of(const struct direct *v, size_t pixel, const float **a)
+{
+    long top = (long)(pixel / v->q % v->p * v->stride) - (long)v->pad_h, left = (long)(pixel % v->q * v->stride) - (long)v->pad_w;
+    struct part part = { 0 };
+    clip(top, v->taps / v->run, v->h, &part.r0, &part.r1);
+    clip(left, v->run / v->c, v->w, &part.s0, &part.s1);
+    size_t row = part.r1 ? (size_t)(top + (long)part.r0) : 0, column = part.s1 ? (size_t)(left + (long)part.s0) : 0;
+    *a = v->from + ((pixel / (v->p * v->q) * v->h + row) * v->w + column) * v->c;
+    return part;
+}
+
+static bool same(const struct part *a, const struct part *b)
+{
+    return a->r0 == b->r0 && a->r1 == b->r1 && a->s0 == b->s0 && a->s1 == b->s1;
+}
+
+static void collect(const struct direct *v, size_t first, size_t count, struct pixels *px)
+{
+    const float *a[BLOCK];
+    struct part part[BLOCK];
+    bool taken[BLOCK] = { false };
+    for (size_t i = 0; i < count; i++)
+        part[i] = part_of(v, first + i, &a[i]);
+    px->count = 0;
+    for (size_t i = 0, at = 0; i < count; i++) {
+        if (taken[i])
+            continue;
+        struct part *to = &px->parts[px->count++];
+        *to = part[i];
+        to->first = at;
+        for (size_t j = i; j < count; j++) {
+            if (taken[j] || !same(to, &part[j]))
+                continue;
+            taken[j] = true;
+            px->a[at] = a[j];
+            px->y[at] = v->to + (first + j) * v->k;
+            px->residual[at++] = v->residual ? v->residual + (first + j) * v->k : NULL;
         }
-        l->y[at] = v->to + pixel * v->k;
-        l->residual[at] = v->residual ? v->residual + pixel * v->k : NULL;
+        to->count = at - to->first;
     }
 }
 
 static void block_task(void *context, size_t task, int thread)
 {
+    (void)thread;
     const struct direct *v = context;
     size_t first = task / v->shares * BLOCK, share = task % v->shares, unit = v->panel->width;
-    struct lists l;
-    collect(v, first, rn_cpu_min(BLOCK, v->pixels - first), v->conv->cpu->scratch[thread], &l);
-    for (size_t panel = v->wide * share / v->shares; panel < v->wide * (share + 1) / v->shares; panel++) {
-        size_t k0 = panel * unit, back = BLOCK - l.outside;
-        struct rn_cpu_rows rows = { .a = l.a, .y = l.y, .count = l.inside, .y_at = k0, .taps = v->taps / v->run, .step = v->w * v->c,
-                                    .run = v->run, .columns = rn_cpu_min(unit, v->k - k0), .panel = v->panels + panel * v->taps * unit,
-                                    .bias = v->bias ? v->bias + k0 : NULL, .residual = v->residual ? l.residual : NULL,
-                                    .add = v->add, .relu = v->conv->activation == RN_ACT_RELU };
-        v->panel->rows(&rows);
-        rows.a += back, rows.y += back, rows.count = l.outside;
-        rows.residual = v->residual ? l.residual + back : NULL;
-        rows.taps = 1, rows.run = v->taps;
-        v->panel->rows(&rows);
-    }
+    struct pixels px;
+    collect(v, first, rn_cpu_min(BLOCK, v->pixels - first), &px);
+    for (size_t panel = v->wide * share / v->shares; panel < v->wide * (share + 1) / v->shares; panel++)
+        for (const struct part *part = px.parts; part < px.parts + px.count; part++) {
+            size_t k0 = panel * unit, row = panel * v->taps + part->r0 * v->run + part->s0 * v->c;
+            v->panel->rows(&(struct rn_cpu_rows){
+                .a = px.a + part->first, .y = px.y + part->first, .count = part->count, .y_at = k0, .taps = part->r1 - part->r0,
+                .step = v->w * v->c, .run = (part->s1 - part->s0) * v->c, .columns = rn_cpu_min(unit, v->k - k0),
+                .panel = v->panels + row * unit, .panel_step = v->run, .bias = v->bias ? v->bias + k0 : NULL,
+                .residual = v->residual ? px.residual + part->first : NULL, .add = v->add,
+                .relu = v->conv->activation == RN_ACT_RELU });
+        }
 }
 
 static int convolve(const struct rn_cpu_conv *conv, bool backward, struct rn_err *err)
 {
     struct direct v = plan(conv, backward);
     v.panels = backward ? NULL : conv->prepared;
-    if (rn_cpu_scratch(conv->cpu, BLOCK * v.taps, v.panels ? 0 : v.wide * v.taps * v.panel->width, err))
+    if (rn_cpu_scratch(conv->cpu, 0, v.panels ? 0 : v.wide * v.taps * v.panel->width, err))
         return -1;
     if (!v.panels) {
         v.panels = conv->cpu->shared;

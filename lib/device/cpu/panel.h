@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* y[i][0..columns) = sum over t < taps, j < run of a[i][t step + j] panel[t run + j], for `count` rows. Rows are
- * wherever the pointers say; a_at and y_at (in floats) are added to each. */
+/* y[i][0..columns) = sum over t < taps, j < run of a[i][t step + j] panel[t panel_step + j], for `count` rows. Rows are
+ * wherever the pointers say; a_at and y_at (in floats) are added to each. panel_step counts the panel's rows. */
 struct rn_cpu_rows {
     const float *const *a;
     float *const *y;
-    size_t count, a_at, y_at, taps, step, run, columns;
+    size_t count, a_at, y_at, taps, step, panel_step, run, columns;
     const float *panel;
     const float *bias;            /* of these columns; NULL: none */
     const float *const *residual; /* rows, as y; NULL: none */

@@ -54,7 +54,7 @@ static const struct transforms *const transforms[] = RN_CPU_VARIANT_TABLE(transf
 /* BYTES: of transformed tiles that all threads work on at a time, and of transformed weights: they should stay in the cache
  * that the cores share. LOCAL: of tiles that one thread works on, in its core's own cache, where a layer's weights are FEW.
  * PAD: rows and planes are not a power of two apart, where they would meet in few sets of the cache. */
-enum { BYTES = 8 << 20, LOCAL = 300 << 10, FEW = 128 * 128, FEW_DW = 64 * 64, LEAST_BLOCKS = 8, GROUPS = 8 };
+enum { BYTES = 8 << 20, LOCAL = 300 << 10, FEW = 128 * 128, FEW_DW = 64 * 64, LEAST_BLOCKS = 8, GROUPS = 8, SMALL = 100 };
 enum { PAD = LINE, PLACES = 36, TILES = 8, GATHER = 16, SHARES = 4, DEPTH = 128 };
 
 struct winograd {
@@ -123,9 +123,11 @@ static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
 {
     (void)pass;
     const struct rn_window *w = &conv->window;
-    size_t tiles = rn_cpu_blocks(conv->h, 4) * rn_cpu_blocks(conv->w, 4);
+    size_t map = conv->h * conv->w, tiles = rn_cpu_blocks(conv->h, 4) * rn_cpu_blocks(conv->w, 4);
+    if (conv->eval && map < SMALL && conv->c * conv->k > FEW) /* of one image, the weights are most of what is read */
+        return false;
     return w->r == 3 && w->s == 3 && w->stride == 1 && w->padding == 1 && conv->c >= 16 && conv->k >= 16 &&
-           conv->activation != RN_ACT_SIGMOID && 8 * tiles <= conv->h * conv->w;
+           conv->activation != RN_ACT_SIGMOID && 8 * tiles <= map;
 }
 
 /* Floats for the tiles of a block, and the tables of their rows. */

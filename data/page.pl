@@ -35,9 +35,10 @@ h1{font-size:1.5rem;margin:.5rem 0;overflow-wrap:anywhere}h2{font-size:1.15rem;m
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem;overflow-wrap:anywhere}
 figure svg,figure img,.score{display:block;width:100%;height:auto}.score{max-width:600px}figcaption{font-size:.875rem}
 pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
-.wide{overflow-x:auto}table{border-collapse:collapse}td,th{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}
-.i{width:min(15rem,35vw)}svg text{font-size:12px;fill:var(--muted)}
+.wide{overflow-x:auto}table{border-collapse:collapse}td,th{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+td:first-child,th:first-child,td:nth-child(6),th:nth-child(6){text-align:left}td:first-child{position:sticky;left:0;background:var(--paper)}
+.i{width:min(12rem,35vw)}
+\@media(max-width:40rem){td:first-child{white-space:normal;min-width:7rem}}svg text{font-size:12px;fill:var(--muted)}
 .a{stroke:var(--a);fill:none;stroke-width:2}.b{stroke:var(--b);fill:none;stroke-width:2}.fa{fill:var(--a)}.fb{fill:var(--b)}.g{stroke:var(--line);fill:none}
 </style></head><body>
 <h1>$title</h1>
@@ -150,11 +151,11 @@ sub tables {
         my ($low, $high) = (sort { $a <=> $b } map { grep { $_ ne '-' } @{$_}[1, 4, 5] } @{$table->{rows}})[0, -1];
         next if !defined $low;
         ($low, $high) = (int($low) - 1, int($high) + 2);
-        $body .= sprintf qq(<h2>Table %d: %s</h2>\n<div class="wide"><table><tr><th>network</th><th>%d to %d %%</th><th>published</th><th>ours</th><th>95 %%</th><th>params/M</th><th>seeds</th><th>epochs</th><th>difference</th></tr>\n),
+        $body .= sprintf qq(<h2>Table %d: %s</h2>\n<div class="wide"><table><tr><th>network</th><th>published</th><th>ours</th><th>95 %%</th><th>%d to %d %%</th><th>difference</th><th>params/M</th><th>seeds</th><th>epochs</th></tr>\n),
             $table->{number}, esc($table->{title}), $low, $high;
         for my $row (@{$table->{rows}}) {
             my ($what, $published, $params, $ours, $from, $to, $seeds, $epochs, $difference) = map { esc($_) } @$row;
-            $body .= "<tr>" . join('', map { "<td>$_</td>" } $what, interval($low, $high, $ours, $from, $to, $published), $published, $ours, $ours eq '-' ? '-' : "$from to $to", $params, $seeds, $epochs, $difference) . "</tr>\n";
+            $body .= "<tr>" . join('', map { "<td>$_</td>" } $what, $published, $ours, $ours eq '-' ? '-' : "$from to $to", interval($low, $high, $ours, $from, $to, $published), $difference, $params, $seeds, $epochs) . "</tr>\n";
         }
         $body .= "</table></div>\n";
     }

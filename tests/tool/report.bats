@@ -94,3 +94,39 @@ run_folder() {
     grep -q '<td>91.50</td><td>89.45 to 93.18</td>' t.html
     quiet_in_browser t.html
 }
+
+# chromium_says OPTION...: Chromium's output; fails when there is something on its console
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+chromium_says() {
+    timeout 60 "$(browser)" --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --allow-file-access-from-files \
+        --enable-logging=stderr "$@" 2> browser.log
+    if grep CONSOLE browser.log; then return 1; fi
+}
+
+# corner FILE.png: the brightness of its first pixel
+corner() {
+    rm -rf corner && mkdir corner && cp "$1" corner/
+    rn-list --unlabeled corner | rn-batch --size 390 --resize 390 | rn-show --npy images | tail -c $((390 * 390 * 3)) | head -c 3 |
+        od -An -tu1 | awk '{ print $1 + $2 + $3 }'
+}
+
+@test "the pages in a browser: nothing on the console, light and dark, no wider than a phone" {
+    browser > /dev/null || skip "Chromium is not installed"
+    lab l
+    mkdir bare a && cp l/model/last.rn l/model/log.tsv l/test.rn l/all.rn bare && cp -r l/photos .
+    "$TOP/pipelines/report" bare -o report.html
+    mkdir -p a/resnet18/1 && printf '{"n": 431, "acc1": 91.0}\n' > a/resnet18/1/score.json
+    cp l/model/log.tsv a/resnet18/1 && cp l/model/last.rn a/resnet18/1/best.rn
+    "$TOP/pipelines/tables" --html tables.html a 1 2 3 4
+    "$TOP/pipelines/heatmaps" l/photos/glass -m l/model/last.rn -o maps
+    for page in report.html tables.html maps/index.html; do
+        chromium_says --window-size=390,390 --screenshot=light.png "file://$PWD/$page" > /dev/null
+        chromium_says --force-dark-mode --window-size=390,390 --screenshot=dark.png "file://$PWD/$page" > /dev/null
+        [ "$(corner light.png)" -gt 700 ] && [ "$(corner dark.png)" -lt 150 ] || { echo "$page: $(corner light.png), $(corner dark.png)"; false; }
+        # its content's width in a frame of 390 pixels
+        printf '<!doctype html><title>?</title><iframe id="f" width="390" height="800" src="%s"></iframe><script>onload = () => document.title = document.getElementById("f").contentDocument.documentElement.scrollWidth</script>' "$page" > frame.html
+        chromium_says --virtual-time-budget=5000 --dump-dom "file://$PWD/frame.html" > dom
+        grep -oE '<title>[0-9]+' dom | cut -d'>' -f 2 > width
+        [ "$(cat width)" -le 390 ] && [ "$(cat width)" -ge 300 ] || { echo "$page: $(cat width) wide"; false; }
+    done
+}

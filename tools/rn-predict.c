@@ -8,10 +8,9 @@
 #include "tools/tool.h"
 
 struct opts {
-    const char *model, *device;
+    const char *model, *device, *precision;
     bool tsv;
     int64_t top, jobs;
-    int precision;
 };
 
 static const struct rn_opt options[] = {
@@ -19,7 +18,7 @@ static const struct rn_opt options[] = {
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write a table: id, label, prediction, confidence, each class", NULL, RN_OPT_HOW },
     { 0, "top", RN_OPT_INT, RN_AT(opts, top), 0, 65536, "with --tsv: the K likeliest classes instead of all", "K", RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
-    { 0, "precision", RN_OPT_CHOICE, RN_AT(opts, precision), 0, 0, "of a GPU's products: tf32 is faster", "fp32|tf32" },
+    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products: fp32, or tf32 (GPUs, faster)", "P" },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };
@@ -177,7 +176,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "--top goes with --tsv");
     int rc = -1;
     if (rn_device_open(&w.dev, opts->device, (int)opts->jobs, err) ||
-        rn_device_precision(w.dev, (enum rn_precision)opts->precision, err) || rn_model_head(&w.model, opts->model, err) ||
+        rn_device_precision(w.dev, opts->precision, err) || rn_model_head(&w.model, opts->model, err) ||
         rn_model_load(&w.model, opts->model, w.dev, false, err))
         goto out;
     if (opts->tsv ? rn_out_open(&w.table, args->output, err) || header(&w, err) : rn_writer_open(&w.writer, args->output, err))
@@ -206,7 +205,7 @@ out:
 
 const struct rn_tool rn_tool = {
     .name = "rn-predict", .operands = "-m MODEL [FILE...]", .summary = "classify batches with a trained network",
-    .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu" }, .run = run,
+    .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu", .precision = "fp32" }, .run = run,
     .about = "Reads batches (rn-batch without --train), writes one prediction a photo: its probabilities, in the order of the "
              "model's classes; labels are mapped to them by name. Batch norms are folded into the convolutions. A photo's "
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"

@@ -13,9 +13,8 @@
 
 struct opts {
     struct rn_train_options train;
-    const char *init, *resume, *val, *device;
+    const char *init, *resume, *val, *device, *precision;
     int64_t save_every, jobs;
-    int precision;
     bool overwrite;
 };
 
@@ -37,7 +36,7 @@ static const struct rn_opt options[] = {
     { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches, too", "N", RN_OPT_HOW },
     { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
-    { 0, "precision", RN_OPT_CHOICE, RN_AT(opts, precision), 0, 0, "of a GPU's products: tf32 is faster", "fp32|tf32" },
+    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products: fp32, or tf32 (GPUs, faster)", "P" },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };
@@ -341,7 +340,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "--init and --resume exclude each other");
     catch_signals();
     if (rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
-        rn_device_precision(w.dev, (enum rn_precision)w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||
+        rn_device_precision(w.dev, w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||
         rn_out_open(&w.table, NULL, err) || rn_out_write(w.table, columns, strlen(columns), err) || rn_out_flush(w.table, err) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
@@ -374,7 +373,7 @@ const struct rn_tool rn_tool = {
     .defaults = &(const struct opts){
         .train = { .arch = "resnet18", .attention = "none", .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
                    .class_weights = "none", .seed = 1234 },
-        .device = "cpu",
+        .device = "cpu", .precision = "fp32",
     },
     .run = run, .folder = true,
     .about = "Reads train batches (rn-batch --train), one segment an epoch, and trains with stochastic gradient descent as "

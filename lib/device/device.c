@@ -71,8 +71,12 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
     return load_cuda(&class, err) ? -1 : class->open(dev, colon ? colon + 1 : NULL, threads, err);
 }
 
-int rn_device_precision(struct rn_device *dev, enum rn_precision precision, struct rn_err *err)
+int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err)
 {
+    enum rn_precision precision = strcmp(name, "tf32") == 0 ? RN_PRECISION_TF32 : RN_PRECISION_FP32;
+    char shown[256];
+    if (precision == RN_PRECISION_FP32 && strcmp(name, "fp32") != 0)
+        return rn_fail(err, RN_EXIT_USAGE, "--precision: '%s' is neither fp32 nor tf32", rn_text_show(rn_text(name), shown));
     if (dev->class->precision)
         return dev->class->precision(dev, precision, err);
     return precision == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only", dev->class->name);

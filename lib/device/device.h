@@ -214,7 +214,7 @@ extern const struct rn_device_class *const rn_device_table[]; /* NULL-terminated
  * opened here, saying what is missing. */
 RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
-/* Errors: exit 2 where the device has no such precision. */
-RN_MUST int rn_device_precision(struct rn_device *dev, enum rn_precision precision, struct rn_err *err);
+/* name: "fp32" or "tf32". Errors: exit 2 for another, and where the device has no such precision. */
+RN_MUST int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err);
 
 #endif

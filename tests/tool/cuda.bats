@@ -70,6 +70,18 @@ END
     fi
 }
 
+@test "a precision that there is not is refused" {
+    for device in cpu reference; do
+        rc=0; rn-predict -d $device --precision tf32 -m none.rn </dev/null >out 2>err || rc=$?
+        [ $rc = 2 ] && [ "$(cat err)" = "rn-predict: device $device: it computes in fp32 only" ]
+    done
+    for name in bf16 fp16 "" FP32; do
+        rc=0; rn-train --precision "$name" -o run </dev/null >out 2>err || rc=$?
+        [ $rc = 2 ] && [ "$(cat err)" = "rn-train: --precision: '$name' is neither fp32 nor tf32" ]
+    done
+    [ ! -e run ]
+}
+
 @test "a library that is missing or another's is named" {
     need_plugin
     cp "$PLUGIN" bin/

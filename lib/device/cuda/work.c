@@ -115,10 +115,13 @@ int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_err *err)
 
 /* ---- memory ---- */
 
-static double gib(size_t bytes)
+static double mib(size_t bytes)
 {
-    return (double)bytes / (1 << 30);
+    return (double)bytes / (1 << 20);
 }
+
+/* Weights are there before activations: from then on it is the batch that is too large. */
+enum { BLOCKS_OF_WEIGHTS = 2 };
 
 void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
 {
@@ -127,20 +130,16 @@ void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *er
     size_t available = 0, total = 0;
     char hint[96] = "";
     cudaError_t status = api->cudaMalloc(&memory, bytes);
-    if (status == cudaSuccess)
-        return memory;
-    api->cudaGetLastError();
-    if (status != cudaErrorMemoryAllocation || api->cudaMemGetInfo(&available, &total) != cudaSuccess) {
-        if (rn_cuda_check(p, status, "memory", err))
-            return NULL;
+    if (status == cudaErrorMemoryAllocation && api->cudaMemGetInfo(&available, &total) == cudaSuccess) {
+        api->cudaGetLastError();
+        if (available < bytes && p->cuda->blocks > BLOCKS_OF_WEIGHTS)
+            snprintf(hint, sizeof hint, ": smaller batches (rn-batch -b), of about %d %% of this size, would fit",
+                     (int)(100 * (double)available / (double)bytes));
+        rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: out of memory: %.1f MiB wanted, %.1f of %.1f MiB free%s", p->gpu->ordinal, mib(bytes),
+                mib(available), mib(total), hint);
         return NULL;
     }
-    if (available < bytes)
-        snprintf(hint, sizeof hint, ": batches of %d %% of this size would fit (rn-batch -b)",
-                 (int)(100 * (double)available / (double)bytes));
-    rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: out of memory: %.2f GiB wanted, %.2f of %.2f GiB free%s", p->gpu->ordinal, gib(bytes),
-            gib(available), gib(total), hint);
-    return NULL;
+    return rn_cuda_check(p, status, "memory", err) ? NULL : memory;
 }
 
 void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err)

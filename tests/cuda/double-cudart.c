@@ -731,7 +731,7 @@ struct CUlib_st {
     struct CUkern_st *kernel;
 };
 
-typedef int shim_launch(void *const *args, const unsigned *grid, const unsigned *block, size_t shared);
+typedef void shim_launch(void *const *args, const unsigned *grid, const unsigned *block, bool waits);
 
 struct CUkern_st {
     struct CUkern_st *next;
@@ -848,8 +848,9 @@ static void run_kernel(void *args)
         at += (ptx_param_bytes(code, i) + 15) / 16 * 16;
     }
     if (l->kernel->shim) {
-        if (l->kernel->shim(list, l->grid, l->block, l->shared))
-            double_defect("kernel %s, compiled for the CPU: barrier divergence", ptx_name(code));
+        if (l->shared)
+            double_defect("kernel %s: dynamic shared memory is not there for the CPU", ptx_name(code));
+        l->kernel->shim(list, l->grid, l->block, ptx_waits(code));
         return;
     }
     struct ptx_fault fault = { "" };

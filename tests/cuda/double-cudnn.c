@@ -259,27 +259,27 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnnHandle_t handle
          CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT);
 }
 
-/* ---- the three passes, as sums of products of rows that lie side by side ---- */
+/* ---- the three passes, as products of matrices whose rows are summed over ---- */
 
-/* In float32, 8 sums side by side over pieces of 256; the pieces' in float64. */
-static double dot(const float *a, const float *b, size_t count)
+enum { TILE = 16, PIECE = 256, ROWS = 4, COLUMNS = 2, SIDE = 8 };
+typedef float side __attribute__((vector_size(SIDE * sizeof(float)), aligned(sizeof(float))));
+
+/* sum[i][j] += a row i times b row j, over at most PIECE numbers: side by side in float32, the total in float64. */
+static void piece_of(double sum[ROWS][COLUMNS], const float *a[ROWS], const float *b[COLUMNS], size_t at, size_t count)
 {
-    double sum = 0;
-    while (count) {
-        size_t piece = count < 256 ? count : 256, i = 0;
-        float lane[8] = { 0 };
-        for (; i + 8 <= piece; i += 8)
-            for (size_t l = 0; l < 8; l++)
-                lane[l] += a[i + l] * b[i + l];
-        for (; i < piece; i++)
-            sum += (double)a[i] * (double)b[i];
-        for (size_t l = 0; l < 8; l++)
-            sum += (double)lane[l];
-        a += piece;
-        b += piece;
-        count -= piece;
-    }
-    return sum;
+    side total[ROWS][COLUMNS] = { 0 };
+    size_t l = at, end = at + count;
+    for (; l + SIDE <= end; l += SIDE)
+        for (int i = 0; i < ROWS; i++)
+            for (int j = 0; j < COLUMNS; j++)
+                total[i][j] += *(const side *)(a[i] + l) * *(const side *)(b[j] + l);
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            for (int k = 0; k < SIDE; k++)
+                sum[i][j] += (double)total[i][j][k];
+            for (size_t k = l; k < end; k++)
+                sum[i][j] += (double)a[i][k] * (double)b[j][k];
+        }
 }
 
 static void store(const struct conv *v, float *to, double sum)
@@ -287,91 +287,114 @@ static void store(const struct conv *v, float *to, double sum)
     *to = (float)(v->beta == 0 ? (double)v->alpha * sum : (double)v->alpha * sum + (double)v->beta * (double)*to);
 }
 
-static void spoil_workspace(const struct conv *v)
+/* out[i * down + j * right] = sum over l of a(m, l) b(n, l), stored as alpha and beta have it. */
+static void product(const struct conv *v, const float *a, size_t m, const float *b, size_t n, size_t length, float *out, size_t down,
+                    size_t right)
 {
-    memset(v->workspace, 0xff, WORKSPACE);
+    for (size_t j = 0; j < n; j += COLUMNS)
+        for (size_t i = 0; i < m; i += ROWS) {
+            double sum[ROWS][COLUMNS] = { 0 };
+            const float *rows[ROWS], *columns[COLUMNS];
+            for (size_t k = 0; k < ROWS; k++) /* what is past the end is computed twice */
+                rows[k] = a + (i + k < m ? i + k : m - 1) * length;
+            for (size_t k = 0; k < COLUMNS; k++)
+                columns[k] = b + (j + k < n ? j + k : n - 1) * length;
+            for (size_t at = 0; at < length; at += PIECE)
+                piece_of(sum, rows, columns, at, length - at < PIECE ? length - at : PIECE);
+            for (size_t k = 0; k < ROWS && i + k < m; k++)
+                for (size_t l = 0; l < COLUMNS && j + l < n; l++)
+                    store(v, &out[(i + k) * down + (j + l) * right], sum[k][l]);
+        }
 }
 
-/* The kernel's columns that fall on the map: from..to. */
-static void clip(int at, int size, int kernel, int *from, int *to)
+static float *room(size_t count)
 {
-    *from = at < 0 ? -at : 0;
-    *to = at + kernel > size ? size - at : kernel;
+    float *memory = malloc((count + 1) * sizeof *memory);
+    if (!memory)
+        double_defect("a convolution: no memory");
+    return memory;
 }
 
+/* Numbers `channels` of the map (n,h,w,channels) at pixel (h, w); zeros outside of it. */
+static void pixel(float *to, const float *map, int n, int h, int w, int height, int width, size_t channels)
+{
+    if (h < 0 || w < 0 || h >= height || w >= width)
+        memset(to, 0, channels * sizeof *to);
+    else
+        memcpy(to, map + (size_t)((n * height + h) * width + w) * channels, channels * sizeof *to);
+}
+
+/* TILE outputs' patches of x, (R,S,C) each, against the weights of each k. */
 static void run_forward(void *args)
 {
     const struct conv *v = args;
-    size_t c = (size_t)v->c;
-    spoil_workspace(v);
-    for (int n = 0; n < v->n; n++)
-        for (int p = 0; p < v->p; p++)
-            for (int q = 0; q < v->q; q++) {
-                int top = p * v->stride_h - v->padding_h, left = q * v->stride_w - v->padding_w, r0, r1, s0, s1;
-                clip(top, v->h, v->r, &r0, &r1);
-                clip(left, v->w, v->s, &s0, &s1);
-                for (int k = 0; k < v->k; k++) {
-                    double sum = 0;
-                    for (int r = r0; r < r1 && s0 < s1; r++)
-                        sum += dot(v->x + (size_t)((n * v->h + top + r) * v->w + left + s0) * c,
-                                   v->weights + (size_t)((k * v->r + r) * v->s + s0) * c, (size_t)(s1 - s0) * c);
-                    store(v, &v->out[(size_t)((n * v->p + p) * v->q + q) * (size_t)v->k + (size_t)k], sum);
-                }
-            }
+    size_t c = (size_t)v->c, area = (size_t)(v->r * v->s), outputs = (size_t)(v->n * v->p * v->q), k = (size_t)v->k;
+    float *patch = room(TILE * area * c);
+    memset(v->workspace, 0xff, WORKSPACE);
+    for (size_t first = 0; first < outputs; first += TILE) {
+        size_t count = outputs - first < TILE ? outputs - first : TILE;
+        for (size_t i = 0; i < count; i++) {
+            int at = (int)(first + i), n = at / (v->p * v->q), p = at / v->q % v->p, q = at % v->q;
+            for (int r = 0; r < v->r; r++)
+                for (int s = 0; s < v->s; s++)
+                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * c, v->x, n, p * v->stride_h - v->padding_h + r,
+                          q * v->stride_w - v->padding_w + s, v->h, v->w, c);
+        }
+        product(v, patch, count, v->weights, k, area * c, v->out + first * k, k, 1);
+    }
+    free(patch);
 }
 
-/* Weights as (R,S,C,K): then sums over k are side by side. */
+/* TILE inputs' patches of dy, (R,S,K) each, against the weights as (C,R,S,K). */
 static void run_backward_data(void *args)
 {
     const struct conv *v = args;
-    size_t k = (size_t)v->k, area = (size_t)v->r * (size_t)v->s * (size_t)v->c;
-    float *turned = malloc(area * k * sizeof *turned);
-    spoil_workspace(v);
+    size_t c = (size_t)v->c, k = (size_t)v->k, area = (size_t)(v->r * v->s), inputs = (size_t)(v->n * v->h * v->w);
+    float *turned = room(c * area * k), *patch = room(TILE * area * k);
+    memset(v->workspace, 0xff, WORKSPACE);
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j < area; j++)
-            turned[j * k + i] = v->weights[i * area + j];
-    for (int n = 0; n < v->n; n++)
-        for (int h = 0; h < v->h; h++)
-            for (int w = 0; w < v->w; w++)
-                for (int c = 0; c < v->c; c++) {
-                    double sum = 0;
-                    for (int r = 0; r < v->r; r++)
-                        for (int s = 0; s < v->s; s++) {
-                            int down = h + v->padding_h - r, right = w + v->padding_w - s, p = down / v->stride_h, q = right / v->stride_w;
-                            if (down < 0 || right < 0 || down % v->stride_h || right % v->stride_w || p >= v->p || q >= v->q)
-                                continue;
-                            sum += dot(v->y + (size_t)((n * v->p + p) * v->q + q) * k, turned + (size_t)((r * v->s + s) * v->c + c) * k, k);
-                        }
-                    store(v, &v->out[(size_t)((n * v->h + h) * v->w + w) * (size_t)v->c + (size_t)c], sum);
+            for (size_t l = 0; l < c; l++)
+                turned[(l * area + j) * k + i] = v->weights[(i * area + j) * c + l];
+    for (size_t first = 0; first < inputs; first += TILE) {
+        size_t count = inputs - first < TILE ? inputs - first : TILE;
+        for (size_t i = 0; i < count; i++) {
+            int at = (int)(first + i), n = at / (v->h * v->w), h = at / v->w % v->h + v->padding_h, w = at % v->w + v->padding_w;
+            for (int r = 0; r < v->r; r++)
+                for (int s = 0; s < v->s; s++) {
+                    bool on = h >= r && w >= s && (h - r) % v->stride_h == 0 && (w - s) % v->stride_w == 0;
+                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * k, v->y, n, on ? (h - r) / v->stride_h : -1,
+                          (w - s) / v->stride_w, v->p, v->q, k);
                 }
+        }
+        product(v, patch, count, turned, c, area * k, v->out + first * c, c, 1);
+    }
     free(turned);
+    free(patch);
 }
 
-/* For each place of the kernel: x's row of all pixels, against dy's row of each k. */
+/* For each place (r, s) of the kernel, TILE channels of x at a time: a row of all outputs' x, against dy's row of each k. */
 static void run_backward_filter(void *args)
 {
     const struct conv *v = args;
-    size_t pixels = (size_t)v->n * (size_t)v->p * (size_t)v->q;
-    float *dy = malloc(pixels * (size_t)v->k * sizeof *dy), *x = malloc(pixels * sizeof *x);
-    spoil_workspace(v);
-    for (size_t i = 0; i < pixels; i++)
-        for (int k = 0; k < v->k; k++)
-            dy[(size_t)k * pixels + i] = v->y[i * (size_t)v->k + (size_t)k];
-    for (int r = 0; r < v->r; r++)
-        for (int s = 0; s < v->s; s++)
-            for (int c = 0; c < v->c; c++) {
-                size_t i = 0;
-                for (int n = 0; n < v->n; n++)
-                    for (int p = 0; p < v->p; p++)
-                        for (int q = 0; q < v->q; q++) {
-                            int h = p * v->stride_h - v->padding_h + r, w = q * v->stride_w - v->padding_w + s;
-                            bool inside = h >= 0 && h < v->h && w >= 0 && w < v->w;
-                            x[i++] = inside ? v->x[(size_t)((n * v->h + h) * v->w + w) * (size_t)v->c + (size_t)c] : 0;
-                        }
-                for (int k = 0; k < v->k; k++)
-                    store(v, &v->out[(size_t)((k * v->r + r) * v->s + s) * (size_t)v->c + (size_t)c],
-                          dot(dy + (size_t)k * pixels, x, pixels));
+    size_t outputs = (size_t)(v->n * v->p * v->q), k = (size_t)v->k, c = (size_t)v->c;
+    float *dy = room(outputs * k), *x = room(outputs * TILE);
+    memset(v->workspace, 0xff, WORKSPACE);
+    for (size_t i = 0; i < outputs; i++)
+        for (size_t j = 0; j < k; j++)
+            dy[j * outputs + i] = v->y[i * k + j];
+    for (size_t place = 0; place < (size_t)(v->r * v->s); place++)
+        for (size_t first = 0; first < c; first += TILE) {
+            size_t count = c - first < TILE ? c - first : TILE;
+            for (size_t i = 0; i < outputs; i++) {
+                int at = (int)i, n = at / (v->p * v->q), h = at / v->q % v->p * v->stride_h - v->padding_h + (int)place / v->s,
+                    w = at % v->q * v->stride_w - v->padding_w + (int)place % v->s;
+                bool inside = h >= 0 && h < v->h && w >= 0 && w < v->w;
+                for (size_t j = 0; j < count; j++)
+                    x[j * outputs + i] = inside ? v->x[(size_t)((n * v->h + h) * v->w + w) * c + first + j] : 0;
             }
+            product(v, x, count, dy, k, outputs, v->out + place * c + first, 1, (size_t)(v->r * v->s) * c);
+        }
     free(dy);
     free(x);
 }

@@ -14,6 +14,7 @@
  *   RN_DOUBLE_FAIL=K         the K-th call fails (from 1); NAME:K: the K-th of that function; lost:K: all from the K-th on
  *   RN_DOUBLE_ORDER=late     or a number: the seed of a random order
  *   RN_DOUBLE_RACES=N        look for races in launches of at most N threads (131072; 0: in none)
+ *   RN_DOUBLE_GUARD=0        let the host reach device memory (large networks take less time)
  *   RN_DOUBLE_KERNELS=FILE   kernels compiled for the CPU (shim.h) instead of the interpreter
  *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
  *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back

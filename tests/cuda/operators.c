@@ -1,37 +1,254 @@
 /* operators.c -- every row of tests/unit/device.c on the CUDA device, whose libraries are the doubles: each operator against
- * the reference. The kernels are those of the plug-in. */
+ * the reference. The kernels are those of the plug-in. Besides those rows: the combinations of options that a kernel has
+ * code of its own for, and maps so large that a block goes over them more than once. */
 int main_of_the_cpu(int argc, char **argv);
 #define main main_of_the_cpu
 #include "../unit/device.c"
 #undef main
 
-static void cuda_agrees_with_reference(void **state)
+static struct rn_device *cuda, *reference;
+
+static int open_devices(void **state)
 {
     (void)state;
-    struct rn_device *cuda = device("cuda", 1), *reference = device("reference", 2);
-    const char *only = getenv("RN_TEST_CASE");
-    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
-        struct rn_array a[ARRAYS], b[ARRAYS];
-        if (only && !strstr(r->name, only))
-            continue;
-        run(reference, r, b);
-        run(cuda, r, a);
-        compare(r, cuda, a, reference, b);
-        release(cuda, a, r->name);
-        release(reference, b, r->name);
-    }
-    rn_device_close(cuda);
-    rn_device_close(reference);
+    cuda = device("cuda", 1);
+    reference = device("reference", 2);
+    return 0;
 }
 
-int main(void)
+static int close_devices(void **state)
+{
+    (void)state;
+    rn_device_close(cuda);
+    rn_device_close(reference);
+    return 0;
+}
+
+static void compare_row(const struct row *r)
+{
+    struct rn_array a[ARRAYS], b[ARRAYS];
+    run(reference, r, b);
+    run(cuda, r, a);
+    compare(r, cuda, a, reference, b);
+    release(cuda, a, r->name);
+    release(reference, b, r->name);
+}
+
+static void rows_of_all_devices(void **state)
+{
+    (void)state;
+    const char *only = getenv("RN_TEST_CASE");
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++)
+        if (!only || strstr(r->name, only))
+            compare_row(r);
+}
+
+/* The row with a name that tells its options, and so has numbers of its own. */
+static void compare_with(struct row r)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s: bias %d residual %d relu %d activation %d combine %d gates %u add %u", r.name, r.bias, r.residual,
+             r.relu, r.activation, r.combine, r.gates, r.add);
+    r.name = name;
+    compare_row(&r);
+}
+
+static void combinations(void **state)
+{
+    (void)state;
+    for (unsigned flags = 0; flags < 24; flags++) {
+        struct row sum = { "sum", ADD, 2, 37, 5, 3, .residual = flags & 1, .add = (flags & 2 ? RN_ADD_DX : 0) | (flags & 4 ? RN_ADD_RESIDUAL : 0),
+                           .activation = (enum rn_activation)(flags / 8) };
+        compare_with(sum);
+    }
+    for (unsigned flags = 0; flags < 12; flags++) {
+        struct row after = { "epilogue", CONV, 3, 5, 7, 6, 35, WINDOW(1, 1, 1, 0), .bias = flags & 1, .residual = flags & 2,
+                             .activation = (enum rn_activation)(flags / 4) };
+        compare_with(after);
+    }
+    for (unsigned flags = 0; flags < 32; flags++) {
+        struct row norms = { "norm", NORM, 3, 34, 5, 4, .residual = flags & 1, .relu = flags & 2, .add = (flags & 4 ? RN_ADD_DX : 0) |
+                             (flags & 8 ? RN_ADD_DW : 0) | (flags & 16 ? RN_ADD_RESIDUAL : 0) };
+        compare_with(norms);
+    }
+    for (unsigned flags = 0; flags < 18; flags++) {
+        struct row gates = { "gate", GATE, 2, 35, 4, 5, .combine = (enum rn_combine)(flags / 6), .gates = 1 + flags % 3,
+                             .add = flags / 3 % 2 ? RN_ADD_DX : 0, .few = true };
+        compare_with(gates);
+    }
+    for (unsigned flags = 0; flags < 8; flags++) {
+        bool whole = flags & 1, wide = flags & 2;
+        struct row pool = { "max pool", MAX_POOL, 2, wide ? 33 : 3, 9, 7, .window = { whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1 },
+                            .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
+        compare_with(pool);
+        struct row channels = { "channel pool", CHANNEL_POOL, 2, wide ? 70 : 3, 5, 7, .add = flags & 4 ? RN_ADD_DX : 0, .few = whole };
+        compare_with(channels);
+        struct row mean = { "mean pool", MEAN_POOL, 2, wide ? 40 : 3, 9, 7, .add = flags & 4 ? RN_ADD_DX : 0 };
+        compare_with(mean);
+    }
+}
+
+/* More pixels of an image than blocks and their rows can have at once. */
+static void large_maps(void **state)
+{
+    (void)state;
+    static const struct row large[] = {
+        { "max pool", MAX_POOL, 1, 2, 185, 183, WINDOW(3, 3, 2, 1) },
+        { "max pool, few values", MAX_POOL, 1, 1, 93, 95, WINDOW(2, 2, 1, 0), .few = true, .add = RN_ADD_DX },
+        { "gate channel", GATE, 1, 2, 93, 91, .gates = 1 },
+        { "gate spatial", GATE, 1, 2, 93, 91, .gates = 2, .add = RN_ADD_DX },
+        { "gate both", GATE, 1, 2, 93, 91, .gates = 3, .combine = RN_COMBINE_MAX },
+        { "mean pool", MEAN_POOL, 1, 2, 93, 91 },
+        { "max pool, a wide window", MAX_POOL, 2, 3, 11, 13, WINDOW(4, 6, 2, 2) },
+        { "max pool, a window of one", MAX_POOL, 2, 3, 5, 5, WINDOW(1, 1, 2, 0), .add = RN_ADD_DX },
+        { "norm", NORM, 1, 3, 130, 127, .relu = true },
+        { "bias", CONV, 1, 2, 130, 128, 3, WINDOW(1, 1, 1, 0), .bias = true, .add = ADD_ALL },
+    };
+    for (size_t i = 0; i < LENGTH(large); i++)
+        compare_row(&large[i]);
+}
+
+/* More classes than a warp has threads, equal logits among them. */
+static void many_classes(void **state)
+{
+    (void)state;
+    enum { N = 11, C = 70 };
+    float x[N * C], weights[C], got[N * C], want[N * C];
+    int64_t labels[N];
+    for (int i = 0; i < N * C; i++)
+        x[i] = (float)(i * 7919 % 41 - 20) / 8;
+    for (int i = 0; i < C; i++)
+        weights[i] = (float)(1 + i % 5) / 4;
+    for (int i = 0; i < N; i++)
+        labels[i] = i * 13 % C;
+    for (int way = 0; way < 4; way++) {
+        struct rn_loss_options options = { way & 1 ? weights : NULL, way & 2 ? 0.25 : 0 };
+        struct rn_loss loss[2];
+        struct rn_device *devs[] = { cuda, reference };
+        for (int d = 0; d < 2; d++) {
+            const struct rn_device_class *on = devs[d]->class;
+            struct rn_array logits = shape(N, C, 1, 1), dlogits = logits;
+            logits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1), &err);
+            dlogits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1), &err);
+            check(on->upload(devs[d], logits, x, &err));
+            check(on->softmax_loss(devs[d], &loss[d], dlogits, logits, labels, &options, &err));
+            check(on->download(devs[d], d ? want : got, dlogits, &err));
+            on->free(devs[d], logits.data);
+            on->free(devs[d], dlogits.data);
+        }
+        assert_int_equal(loss[0].correct, loss[1].correct);
+        assert_true(fabs(loss[0].loss - loss[1].loss) <= 1e-6 * fabs(loss[1].loss));
+        for (int i = 0; i < N * C; i++)
+            if (!(fabs((double)got[i] - (double)want[i]) <= 1e-8 + 1e-5 * fabs((double)want[i])))
+                fail_msg("way %d, element %d: %.9g, not %.9g", way, i, (double)got[i], (double)want[i]);
+    }
+}
+
+/* NaN goes its own way through the pools' comparisons: whatever comes out, nothing else may go wrong. */
+static void backward_of_nan(void **state)
+{
+    (void)state;
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+        struct rn_array a[ARRAYS];
+        if (!r->backward || !r->forward)
+            continue;
+        shapes_of(r, a);
+        allocate(cuda, a);
+        upload_all(cuda, r, a);
+        check(cuda->class->fill(cuda, a[X], NAN, &err));
+        check(r->forward(cuda, r, a));
+        check(r->backward(cuda, r, a));
+        if (a[DW].n && !r->no_dw) {
+            float *dw = download(cuda, a[DW]);
+            size_t middle = (a[DW].h / 2) * a[DW].w + a[DW].w / 2;
+            if (!isnan(dw[middle]))
+                fail_msg("%s: the gradient of the weights is %g", r->name, (double)dw[middle]);
+            free(dw);
+        }
+        release(cuda, a, r->name);
+    }
+}
+
+/* In evaluation an image gives the same bits alone, in a batch and at any place of it. */
+static void eval_sees_no_batch(void **state)
+{
+    (void)state;
+    static const struct row cases[] = {
+        { "1x1", CONV, 11, 33, 5, 4, 20, WINDOW(1, 1, 1, 0), .eval = true },
+        { "3x3", CONV, 11, 5, 6, 5, 9, WINDOW(3, 3, 1, 1), .eval = true, .bias = true },
+        { "linear", CONV, 11, 40, 1, 1, 6, WINDOW(1, 1, 1, 0), .eval = true, .bias = true },
+    };
+    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
+        struct rn_array a[ARRAYS], b[ARRAYS];
+        struct row alone = *r;
+        alone.n = 1;
+        shapes_of(r, a);
+        allocate(cuda, a);
+        upload_all(cuda, r, a);
+        check(conv(cuda, r, a));
+        float *x = values(r, X, a[X]), *y = download(cuda, a[Y]);
+        for (size_t i = 0; i < r->n; i++) {
+            shapes_of(&alone, b);
+            allocate(cuda, b);
+            upload_all(cuda, &alone, b);
+            check(cuda->class->upload(cuda, b[X], x + i * count(b[X]), &err));
+            check(conv(cuda, &alone, b));
+            float *one = download(cuda, b[Y]);
+            if (memcmp(one, y + i * count(b[Y]), count(b[Y]) * sizeof *one) != 0)
+                fail_msg("%s: image %zu alone differs", r->name, i);
+            free(one);
+            release(cuda, b, r->name);
+        }
+        free(x);
+        free(y);
+        release(cuda, a, r->name);
+    }
+}
+
+/* The same work twice gives the same bits. */
+static void the_same_twice(void **state)
+{
+    (void)state;
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r += 3) {
+        struct rn_array a[ARRAYS], b[ARRAYS];
+        run(cuda, r, a);
+        run(cuda, r, b);
+        for (int i = 0; i < ARRAYS; i++) {
+            if (!a[i].n)
+                continue;
+            float *x = download(cuda, a[i]), *y = download(cuda, b[i]);
+            if (memcmp(x, y, count(a[i]) * sizeof *x) != 0)
+                fail_msg("%s: array %d differs", r->name, i);
+            free(x);
+            free(y);
+        }
+        release(cuda, a, r->name);
+        release(cuda, b, r->name);
+    }
+}
+
+/* --few: what is enough for a build that is slow. */
+int main(int argc, char **argv)
 {
     devices[0] = "cuda";
+    const struct CMUnitTest few[] = {
+        cmocka_unit_test(rows_of_all_devices),
+        cmocka_unit_test(combinations),
+        cmocka_unit_test(many_classes),
+    };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cuda_agrees_with_reference),
+        cmocka_unit_test(rows_of_all_devices),
+        cmocka_unit_test(combinations),
+        cmocka_unit_test(large_maps),
+        cmocka_unit_test(many_classes),
+        cmocka_unit_test(backward_of_nan),
+        cmocka_unit_test(eval_sees_no_batch),
+        cmocka_unit_test(the_same_twice),
         cmocka_unit_test(sgd_is_pytorchs),
         cmocka_unit_test(images_are_normalised),
         cmocka_unit_test(not_a_number_is_not_lost),
     };
-    return cmocka_run_group_tests_name("cuda-operators", tests, NULL, NULL);
+    if (argc > 1 && !strcmp(argv[1], "--few"))
+        return cmocka_run_group_tests_name("cuda-operators, few", few, open_devices, close_devices);
+    return cmocka_run_group_tests_name("cuda-operators", tests, open_devices, close_devices);
 }

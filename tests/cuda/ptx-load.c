@@ -1137,6 +1137,14 @@ size_t ptx_static_shared(const struct ptx_kernel *k)
     return k->shared_bytes;
 }
 
+bool ptx_waits(const struct ptx_kernel *k)
+{
+    bool waits = false;
+    for (int i = 0; i < k->length; i++)
+        waits = waits || k->code[i].kind == KIND_WARP || k->code[i].kind == KIND_BARRIER;
+    return waits;
+}
+
 size_t ptx_lines(const struct ptx_kernel *k)
 {
     return (size_t)k->length;

@@ -548,6 +548,17 @@ static bool places(struct warp *w, const struct instruction *i, char *at[LANES],
     return !failed(w);
 }
 
+/* All lanes, one number each, side by side in memory: what most loads and stores are. */
+static bool side_by_side(const struct warp *w, const struct instruction *i, char *const at[LANES])
+{
+    if (w->mask != every_lane || i->elements != 1 || i->bytes != 4 || i->o[1].width != 4)
+        return false;
+    bool apart = false;
+    for (int l = 1; l < LANES; l++)
+        apart |= at[l] != at[0] + 4 * l;
+    return !apart;
+}
+
 #define LOAD_LANES(type) \
     for (int l = 0; l < LANES; l++) { \
         type x; \
@@ -566,6 +577,10 @@ void ptx_ld(struct warp *w, const struct instruction *i)
     char *at[LANES];
     if (!places(w, i, at, ACCESS_READ))
         return;
+    if (side_by_side(w, i, at)) {
+        memcpy(lanes(w, &i->o[1]), at[0], 4 * LANES);
+        return;
+    }
     for (int e = 0; e < i->elements; e++) {
         const struct operand *o = &i->o[1 + e];
         void *r = lanes(w, o);
@@ -586,6 +601,10 @@ void ptx_st(struct warp *w, const struct instruction *i)
     char *at[LANES];
     if (!places(w, i, at, ACCESS_WRITE))
         return;
+    if (side_by_side(w, i, at)) {
+        memcpy(at[0], lanes(w, &i->o[1]), 4 * LANES);
+        return;
+    }
     for (int e = 0; e < i->elements; e++) {
         const struct operand *o = &i->o[1 + e];
         const char *from = lanes(w, o);

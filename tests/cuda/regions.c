@@ -5,16 +5,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, ALIGN = 256, BEHIND = 0xa5, FILLED = 1 << 20 };
+enum { PAGE = 4096, ALIGN = 256, BEHIND = 0xa5, FILLED = 32 << 20 };
 
 struct allocation {
     struct ptx_region region; /* first: a struct ptx_region * is one of these */
     char *map;
     size_t map_bytes; /* without the page behind */
     int gpu;
+    struct allocation *next; /* of those that were freed */
 };
 
-static struct allocation **allocation;
+/* In a program with the address sanitizer: what lies behind an allocation is poisoned. */
+void __asan_poison_memory_region(const volatile void *memory, size_t bytes) __attribute__((weak));
+void __asan_unpoison_memory_region(const volatile void *memory, size_t bytes) __attribute__((weak));
+
+static struct allocation **allocation, *freed;
 static int allocations, room;
 static int depth;
 
@@ -23,8 +28,17 @@ static size_t up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
+/* RN_DOUBLE_GUARD=0: the host may touch it. For large networks, where it takes most of the time. */
+static bool guarded(void)
+{
+    const char *guard = getenv("RN_DOUBLE_GUARD");
+    return !guard || strcmp(guard, "0") != 0;
+}
+
 static void protect(int how)
 {
+    if (!guarded())
+        return;
     for (int i = 0; i < allocations; i++)
         mprotect(allocation[i]->map, allocation[i]->map_bytes, how);
 }
@@ -78,8 +92,10 @@ void *region_alloc(int gpu, size_t bytes)
     }
     char *base = map + map_bytes - used;
     memset(base + bytes, BEHIND, used - bytes);
-    *a = (struct allocation){ { .base = (uintptr_t)base, .bytes = bytes }, map, map_bytes, gpu };
-    if (!depth)
+    if (__asan_poison_memory_region)
+        __asan_poison_memory_region(base + bytes, used - bytes);
+    *a = (struct allocation){ { .base = (uintptr_t)base, .bytes = bytes }, map, map_bytes, gpu, NULL };
+    if (!depth && guarded())
         mprotect(map, map_bytes, PROT_NONE);
     allocation[allocations++] = a;
     return base;
@@ -95,11 +111,15 @@ int region_free(void *memory)
     struct allocation *a = allocation[i];
     const unsigned char *end = (unsigned char *)a->map + a->map_bytes;
     mprotect(a->map, a->map_bytes, PROT_READ);
+    if (__asan_unpoison_memory_region)
+        __asan_unpoison_memory_region(a->map, a->map_bytes);
     for (const unsigned char *c = (unsigned char *)memory + a->region.bytes; c < end; c++)
         rc = *c == BEHIND ? rc : -2;
     munmap(a->map, a->map_bytes + PAGE);
     ptx_forget(&a->region);
-    a->region.bytes = 0; /* not freed: instructions may remember it */
+    a->region.bytes = 0; /* kept: instructions may remember it */
+    a->next = freed;
+    freed = a;
     allocation[i] = allocation[--allocations];
     return rc;
 }

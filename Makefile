@@ -20,7 +20,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 
 PIPELINES := $(filter-out demo examples,$(patsubst pipelines/%,%,$(wildcard pipelines/*)))
 PAGES   := $(wildcard doc/*.[57] man/*.[57])
-BENCH   := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+BENCH   := $(filter-out $(B)/bench/bench,$(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c)))
 
 PAGED   := $(TOOLS) $(PIPELINES:%=rn-pipe-%)
 
@@ -52,9 +52,13 @@ $(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/tools/progress.o $(B)/librn.
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) $$(pkg-config --libs cmocka) -lm -ldl
-$(B)/bench/%: $(B)/tests/bench/%.o $(B)/librn.a $(B)/packages.libs
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/bench/bench.a $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(B)/tools/main.o $(B)/tools/progress.o
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
 # A fuzzer needs the rooms that read foreign bytes, not the libraries of the others (tests/fuzz/run builds it with clang).
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librn-fuzz.a $(B)/packages.libs
 	@mkdir -p $(@D)

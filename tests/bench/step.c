@@ -1,84 +1,159 @@
-/* step.c -- how long is a step of training, and evaluation, of a whole network?
- * usage: step [ARCH [BATCH [THREADS [ATTENTION [DEVICE]]]]]. stdout: ms an image, best and median of five, wall and processor time. */
+/* step -- how long is a step of training, or a prediction, of a whole network? Rows of bench.tsv (tests/bench/bench.h).
+ * With --serve: "ready", then for each number on stdin that many steps, answered by their seconds; for "memory", the most MiB
+ * that were in use. So can two programs be measured in turns. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
+#include "tests/bench/bench.h"
+#include "core/mem.h"
 #include "core/rng.h"
+#include "core/threads.h"
 #include "nn/net.h"
 
-enum { SIZE = 224, ROUNDS = 5 };
+struct opts {
+    const char *arch, *attention, *device;
+    int64_t batch, size, threads, rounds;
+    int mode;
+    bool serve;
+};
+enum { TRAIN, PREDICT };
 
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static const struct rn_opt options[] = {
+    { 'a', "arch", RN_OPT_TEXT, RN_AT(opts, arch), 0, 0, "as in rn-train", "NAME" },
+    { 't', "attention", RN_OPT_TEXT, RN_AT(opts, attention), 0, 0, "as in rn-train", "NAME" },
+    { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 4096, "images a step" },
+    { 's', "size", RN_OPT_INT, RN_AT(opts, size), 32, 4096, "pixels" },
+    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, threads), 0, 1024, "threads; 0: one a core" },
+    { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "as in rn-train", "NAME" },
+    { 'm', "mode", RN_OPT_CHOICE, RN_AT(opts, mode), 0, 0, "what is measured", "train|predict" },
+    { 'n', "rounds", RN_OPT_INT, RN_AT(opts, rounds), 1, BENCH_ROUNDS_MOST, "how often" },
+    { 0, "serve", RN_OPT_FLAG, RN_AT(opts, serve), 0, 0, "take orders from stdin" },
+    RN_OPT_LAST,
+};
 
-static void check(int rc, const struct rn_err *err)
-{
-    if (rc == 0)
-        return;
-    fprintf(stderr, "step: %s\n", err->text);
-    exit(err->exit);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-int main(int argc, char **argv)
-{
-    struct rn_err err = { 0 };
+struct step {
+    const struct opts *o;
     struct rn_device *dev;
     struct rn_net *net;
-    const char *arch = argc > 1 ? argv[1] : "resnet18", *attention = argc > 4 ? argv[4] : "ours";
-    size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 16;
-    check(rn_device_open(&dev, argc > 5 ? argv[5] : "cpu", argc > 3 ? atoi(argv[3]) : 0, &err), &err);
-    check(rn_net_open(&net, dev, rn_text(arch), rn_text(attention), 6, true, &err), &err);
-    for (size_t i = 0; i < rn_net_graph(net)->params; i++)
-        check(rn_net_start(net, i, 1, &err), &err);
-    uint8_t *pixels = malloc(n * SIZE * SIZE * 3);
-    int64_t *labels = calloc(n, sizeof *labels);
-    float *logits = calloc(n * 6, sizeof *logits);
-    if (!pixels || !labels || !logits)
-        return RN_EXIT_SYSTEM;
-    struct rn_rng rng = rn_rng(1, RN_FOR_INIT, 1, 0);
-    for (size_t i = 0; i < n * SIZE * SIZE * 3; i++)
-        pixels[i] = (uint8_t)rn_rng_u32(&rng);
-    static const double mean[3] = { 0.485, 0.456, 0.406 }, std[3] = { 0.229, 0.224, 0.225 };
-    struct rn_batch batch = { .n = n, .h = SIZE, .w = SIZE, .pixels = pixels, .mean = mean, .std = std };
+    struct rn_batch batch;
+    uint8_t *pixels;
+    int64_t *labels;
+    float *logits;
+};
+
+static int run_step(void *context, struct rn_err *err)
+{
+    struct step *s = context;
     struct rn_loss loss;
-    double wall[2][ROUNDS], cpu[2][ROUNDS];
-    for (int round = -1; round < ROUNDS; round++) /* the first is not counted: it allocates */
-        for (int eval = 0; eval < 2; eval++) {
-            double start = seconds(CLOCK_MONOTONIC), start_cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-            if (eval) {
-                check(rn_net_eval(net, &batch, logits, &err), &err);
-            } else {
-                check(rn_net_train(net, &batch, labels, &(struct rn_loss_options){ 0 }, &loss, NULL, &err), &err);
-                check(rn_net_update(net, (struct rn_sgd){ .lr = 1e-4, .momentum = 0.9, .wd = 1e-4 }, &err), &err);
-            }
-            if (round < 0)
-                continue;
-            wall[eval][round] = (seconds(CLOCK_MONOTONIC) - start) * 1e3 / (double)n;
-            cpu[eval][round] = (seconds(CLOCK_PROCESS_CPUTIME_ID) - start_cpu) * 1e3 / (double)n;
-        }
-    printf("%s %s, batch %zu, %s %s: ms an image\n", arch, attention, n, dev->class->name,
-           dev->class->variant(dev));
-    for (int eval = 0; eval < 2; eval++) {
-        qsort(wall[eval], ROUNDS, sizeof **wall, ascending);
-        qsort(cpu[eval], ROUNDS, sizeof **cpu, ascending);
-        printf("%-10s wall %7.1f %7.1f   processor %7.1f %7.1f\n", eval ? "evaluation" : "training", wall[eval][0],
-               wall[eval][ROUNDS / 2], cpu[eval][0], cpu[eval][ROUNDS / 2]);
-    }
-    free(pixels);
-    free(labels);
-    free(logits);
-    rn_net_close(net);
-    rn_device_close(dev);
-    return fflush(stdout) || ferror(stdout) ? RN_EXIT_SYSTEM : RN_EXIT_OK;
+    if (s->o->mode == PREDICT)
+        return rn_net_eval(s->net, &s->batch, s->logits, err);
+    if (rn_net_train(s->net, &s->batch, s->labels, &(struct rn_loss_options){ 0 }, &loss, NULL, err))
+        return -1;
+    return rn_net_update(s->net, (struct rn_sgd){ .lr = 1e-4, .momentum = 0.9, .wd = 1e-4 }, err);
 }
+
+static int prepare(struct step *s, struct rn_err *err)
+{
+    static const double mean[3] = { 0.485, 0.456, 0.406 }, std[3] = { 0.229, 0.224, 0.225 };
+    const struct opts *o = s->o;
+    size_t n = (size_t)o->batch, size = (size_t)o->size;
+    if (rn_device_open(&s->dev, o->device, (int)o->threads, err) ||
+        rn_net_open(&s->net, s->dev, rn_text(o->arch), rn_text(o->attention), 6, o->mode == TRAIN, err))
+        return -1;
+    for (size_t i = 0; i < rn_net_graph(s->net)->params; i++)
+        if (rn_net_start(s->net, i, 1, err))
+            return -1;
+    if (!(s->pixels = rn_calloc(n, 3 * size * size, err)) || !(s->labels = rn_calloc(n, sizeof *s->labels, err)) ||
+        !(s->logits = rn_calloc(n, 6 * sizeof *s->logits, err)))
+        return -1;
+    struct rn_rng rng = rn_rng(1, RN_FOR_INIT, 1, 0);
+    for (size_t i = 0; i < n * 3 * size * size; i++)
+        s->pixels[i] = (uint8_t)rn_rng_u32(&rng);
+    for (size_t i = 0; i < n; i++)
+        s->labels[i] = (int64_t)(i % 6);
+    s->batch = (struct rn_batch){ .n = n, .h = size, .w = size, .pixels = s->pixels, .mean = mean, .std = std };
+    return run_step(s, err); /* it allocates */
+}
+
+/* Additions and multiplications of the convolutions for one image, forward. */
+static double flop(const struct step *s)
+{
+    const struct rn_graph *g = rn_net_graph(s->net);
+    double sum = 0, *side = calloc(g->values, sizeof *side);
+    if (!side)
+        return 0;
+    side[0] = (double)s->o->size;
+    for (size_t i = 0; i < g->nodes; i++) {
+        const struct rn_node *node = &g->node[i];
+        const struct rn_window *w = &node->window;
+        side[node->y] = side[node->x];
+        if (node->op == RN_OP_MEAN_POOL || (node->op == RN_OP_MAX_POOL && !w->r))
+            side[node->y] = 1;
+        else if (node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL)
+            side[node->y] = (double)(((size_t)side[node->x] + 2 * w->padding - w->r) / w->stride + 1);
+        if (node->op == RN_OP_CONV) {
+            const struct rn_param *p = &g->param[node->weight];
+            sum += 2 * (double)(p->n * p->c * p->h * p->w) * side[node->y] * side[node->y];
+        }
+    }
+    free(side);
+    return sum;
+}
+
+static int serve(struct step *s, struct rn_err *err)
+{
+    char line[64];
+    printf("ready\n");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        if (!strcmp(line, "memory\n")) {
+            printf("%.1f\n", bench_memory());
+        } else {
+            double begun = bench_now();
+            for (long i = 0, n = atol(line); i < n; i++)
+                if (run_step(s, err))
+                    return -1;
+            printf("%.9f\n", bench_now() - begun);
+        }
+        fflush(stdout);
+    }
+    return 0;
+}
+
+static int measure(struct step *s, struct rn_err *err)
+{
+    const struct opts *o = s->o;
+    struct bench_times times;
+    char name[160];
+    int threads = o->threads ? (int)o->threads : rn_threads_default();
+    double peak = bench_peak(s->dev->class->variant(s->dev), threads);
+    if (bench_measure(&times, (size_t)o->rounds, run_step, s, err))
+        return -1;
+    snprintf(name, sizeof name, "%s/%s/%s/b%lld/%lld", o->mode == TRAIN ? "train" : "predict", o->arch, o->attention,
+             (long long)o->batch, (long long)o->size);
+    double work = flop(s) * (double)o->batch * (o->mode == TRAIN ? 3 : 1);
+    bench_row_ms(name, times, work, peak);
+    snprintf(name + strlen(name), sizeof name - strlen(name), "/memory");
+    bench_row(name, "MiB", bench_memory(), 0, 0, 0);
+    return 0;
+}
+
+static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
+{
+    struct step s = { .o = options_ };
+    (void)args;
+    int rc = prepare(&s, err) || (s.o->serve ? serve(&s, err) : measure(&s, err)) ? -1 : RN_EXIT_OK;
+    free(s.pixels);
+    free(s.labels);
+    free(s.logits);
+    rn_net_close(s.net);
+    rn_device_close(s.dev);
+    return rc;
+}
+
+const struct rn_tool rn_tool = {
+    .name = "step", .operands = "", .summary = "time the steps of a network", .options = options, .size = sizeof(struct opts),
+    .defaults = &(const struct opts){ .arch = "resnet18", .attention = "ours", .device = "cpu", .batch = 16, .size = 224, .rounds = 5 },
+    .run = run,
+};

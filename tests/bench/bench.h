@@ -1,0 +1,46 @@
+/* bench.h -- what the benchmarks share: clocks, rounds, medians, what this processor can do at most, and rows of one table.
+ *
+ * A program prints rows of bench.tsv, without a header line (tests/bench/run writes it):
+ *     name  unit  value  gflops  share  spread
+ * value: the median of the rounds; gflops: what was computed in that time, and share: of the peak measured just before, both
+ * empty where it is not a matter of computing; spread: (largest - smallest) / median. A program's `main` is tools/main.c's. */
+#ifndef RN_TESTS_BENCH_H
+#define RN_TESTS_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "device/device.h"
+#include "tools/tool.h"
+
+enum { BENCH_ROUNDS_MOST = 1000 };
+
+struct bench_times {
+    double median, least, most; /* seconds a call */
+};
+
+double bench_now(void); /* seconds of a clock that only goes forward */
+/* Sorts the values. */
+struct bench_times bench_of(double *seconds, size_t rounds);
+
+/* Calls work once, then `rounds` times (odd: the median is one of them), each time as often as takes 10 ms. */
+RN_MUST int bench_measure(struct bench_times *times, size_t rounds, int (*work)(void *context, struct rn_err *err), void *context,
+                          struct rn_err *err);
+
+/* Multiplications and additions of float32 in a second, in thousand millions, in loops that touch no memory. Variants as in RN_CPU;
+ * 0: this processor has no such variant. */
+double bench_peak(const char *variant, int threads);
+
+/* One row; flop: operations a call, 0 for none; peak: 0 for none. A name with spaces stays one column. */
+void bench_row(const char *name, const char *unit, double value, double spread, double gflops, double peak);
+/* The same from times, in milliseconds. */
+void bench_row_ms(const char *name, struct bench_times times, double flop, double peak);
+
+/* The most resident memory that this process ever had, in MiB. */
+double bench_memory(void);
+
+/* n numbers: from a normal distribution, cut at 0 when `half` (as behind a ReLU). */
+void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half);
+
+#endif

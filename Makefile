@@ -100,7 +100,8 @@ check-python: all
 demo: all
 	@pipelines/demo
 bench: all $(BENCH)
-	@for b in $(BENCH) $(wildcard tests/bench/*.sh); do echo "== $${b##*/}"; BUILD=$(abspath $(B)) $$b || exit; done
+	@BUILD=$(abspath $(B)) tests/bench/run
+	@for b in memory augment; do echo; BUILD=$(abspath $(B)) $(B)/bench/$$b || exit; done
 
 # The published study: make row-resnet18-ours, make table1 .. table4, make tables; data/ablation.tsv names the rows.
 TRASHNET = trashnet
@@ -121,6 +122,10 @@ table1 table2 table3 table4: table%: all
 	pipelines/tables $(OUT) $*
 tables: table1 table2 table3 table4
 	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4
+
+# Ours beside PyTorch, ONNX Runtime and OpenVINO; tests/bench/peers/run says what ROUNDS, ONLY, TRASHNET, ALONE, PEERS are for.
+bench-peers: all $(B)/bench/step
+	@BUILD=$(abspath $(B)) tests/bench/peers/run
 
 # What tests/bench/augment.c is compared with; from then on `make bench` runs both.
 bench-python: bench-environment
@@ -154,7 +159,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all cuda check check-full check-cuda check-python fuzz demo bench bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: all cuda check check-full check-cuda check-python fuzz demo bench bench-peers bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d
+-include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

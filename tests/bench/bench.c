@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "core/mem.h"
 #include "core/rng.h"
 #include "core/threads.h"
 
@@ -109,7 +110,10 @@ void bench_row(const char *name, const char *unit, double value, double spread, 
     printf("\t");
     if (gflops > 0 && peak > 0)
         printf("%.3f", gflops / peak);
-    printf("\t%.3f\n", spread);
+    if (spread > 0)
+        printf("\t%.3f\n", spread);
+    else
+        printf("\t\n");
     fflush(stdout);
 }
 
@@ -122,6 +126,24 @@ double bench_memory(void)
 {
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) ? NAN : (double)usage.ru_maxrss / 1024;
+}
+
+int bench_difference(double *share, struct rn_device *on_a, struct rn_array a, struct rn_device *on_b, struct rn_array b, struct rn_err *err)
+{
+    size_t count = a.n * a.c * a.h * a.w;
+    float *x = rn_calloc(2 * count, sizeof *x, err), *y = x + count;
+    if (!x)
+        return -1;
+    int rc = on_a->class->download(on_a, x, a, err) || on_b->class->download(on_b, y, b, err) ? -1 : 0;
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        double d = fabs((double)x[i] - (double)y[i]);
+        worst = d <= worst ? worst : d; /* NaN stays, too */
+        largest = fmax(largest, fabs((double)y[i]));
+    }
+    *share = worst / largest;
+    free(x);
+    return rc;
 }
 
 void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half)

@@ -40,6 +40,10 @@ void bench_row_ms(const char *name, struct bench_times times, double flop, doubl
 /* The most resident memory that this process ever had, in MiB. */
 double bench_memory(void);
 
+/* The largest difference of two arrays of one shape, as a share of the largest number in b. NaN: something is none. */
+RN_MUST int bench_difference(double *share, struct rn_device *on_a, struct rn_array a, struct rn_device *on_b, struct rn_array b,
+                             struct rn_err *err);
+
 /* n numbers: from a normal distribution, cut at 0 when `half` (as behind a ReLU). */
 void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half);
 

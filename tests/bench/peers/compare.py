@@ -1,6 +1,6 @@
 """compare.py -- our tools and their peers in turns: A B A B, medians of the ratios of neighbours. Called by tests/bench/peers/run,
-which says in the environment: BUILD, PHOTOS (a folder with a folder for each class), ROUNDS, ONLY (how names of what is measured begin, by comma). Writes
-$BUILD/bench/peers.tsv (every round) and $BUILD/bench/peers.md (the table)."""
+which says in the environment: BUILD, PHOTOS (a folder with a folder for each class), ROUNDS, ONLY (how names of what is measured begin, by comma),
+ALONE. Writes $BUILD/bench/peers.tsv (every round) and $BUILD/bench/peers.md (the table)."""
 import json
 import os
 import platform
@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ["BUILD"]
 PHOTOS = os.environ["PHOTOS"]
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
+ALONE = bool(os.environ.get("ALONE"))
 ONLY = tuple((os.environ.get("ONLY") or "train,predict,loader,start").split(","))
 THREADS = 2
 SAMPLES = 256 # photos of the loader
@@ -39,6 +40,13 @@ def tool(command, **how):
     if done.returncode:
         raise Failed("%s: exit %d" % (command, done.returncode))
     return done.stdout
+
+
+def hurry(process, on=True):
+    """With ALONE, who is measured comes before everybody else on this machine."""
+    if ALONE:
+        for thread in os.listdir("/proc/%d/task" % process):
+            os.sched_setscheduler(int(thread), os.SCHED_RR if on else os.SCHED_OTHER, os.sched_param(int(on)))
 
 
 class Worker:
@@ -65,6 +73,7 @@ class Worker:
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def ask(self, what):
+        hurry(self.process.pid)
         os.killpg(self.process.pid, signal.SIGCONT)
         self.process.stdin.write("%s\n" % what)
         answer = float(self.answer())
@@ -86,6 +95,7 @@ class Tools:
     def ask(self, what):
         if what == "memory":
             return self.peak
+        hurry(os.getpid())
         begun, before, running = time.perf_counter(), subprocess.DEVNULL, []
         for i, command in enumerate(self.commands):
             last = i == len(self.commands) - 1
@@ -103,8 +113,10 @@ class Tools:
             if status:
                 raise Failed("%s: %s" % (self.name, said or "status %d" % status))
             peak += usage.ru_maxrss / 1024
+        took = time.perf_counter() - begun
+        hurry(os.getpid(), False)
         self.peak = max(self.peak, peak)
-        return time.perf_counter() - begun
+        return took
 
     def close(self):
         pass
@@ -204,8 +216,8 @@ def prepare():
         os.makedirs("few/" + name)
         os.symlink(path, "few/%s/photo.jpg" % name)
     tool("rn-list --files-from samples -o samples.rn")
-    tool("rn-list few | rn-batch --train | rn-train -q -t ours -o first && cp first/last.rn model.rn")
-    tool("rn-export model.rn -o model.safetensors && rn-export model.rn -o model.onnx")
+    tool("rn-list few | rn-batch --train | rn-train -q -t ours -o first && rn-export first/last.rn -o model.safetensors")
+    tool("rn-import -a resnet18 -t ours --classes %s model.safetensors -o model.rn && rn-export model.rn -o model.onnx" % ",".join(sorted(classes)))
 
 
 def report():
@@ -213,8 +225,9 @@ def report():
         names = {x.split(":")[1].strip() for x in file if x.startswith("model name")}
     packages = ", ".join("%s %s" % (p, version(p)) for p in ("torch", "torchvision", "onnxruntime", "openvino", "pillow", "numpy"))
     ours = tool("rn-train --version").decode().strip()
-    text = ["%s · %s · %d threads, float32 · %d rounds · load %.1f at the end" % (
-        date.today(), ", ".join(sorted(names)) or platform.machine(), THREADS, ROUNDS, os.getloadavg()[0]),
+    text = ["%s · %s · %d threads, float32 · %d rounds · load %.1f at the end%s" % (
+        date.today(), ", ".join(sorted(names)) or platform.machine(), THREADS, ROUNDS, os.getloadavg()[0],
+        ", measured under SCHED_RR" if ALONE else ""),
         "%s, %s · %s, Python %s" % (ours, tool(CC + " --version").decode().split("\n")[0], packages, platform.python_version()), "",
         "| what | beside | ours, ms | theirs, ms | times faster (least–most) | ours, MiB | theirs, MiB |", "|---|---|---:|---:|---:|---:|---:|"]
     text += [line(row) for row in table]

@@ -31,7 +31,7 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	@mkdir -p $(B)
 	@m=msgpack-c; pkg-config --exists $$m || m=msgpack; \
 	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) openblas $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
-	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; pkg-config --libs $(PACKAGES) $$m > $(B)/packages.libs
+	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; echo -Wl,--as-needed $$(pkg-config --libs $(PACKAGES) $$m) > $(B)/packages.libs
 
 # The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/augment/transform/X.c rn_augment_X,
 # lib/device/X/ rn_device_X.

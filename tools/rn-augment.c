@@ -103,7 +103,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     struct rn_reader *reader = NULL;
     struct rn_writer *writer = NULL;
     uint64_t failed = 0;
-    int rc = load_all(&recipes, &plan.recipes, opts, err) || rn_writer_open(&writer, args->output, err) || rn_image_start(err) ||
+    int rc = load_all(&recipes, &plan.recipes, opts, err) || rn_writer_open(&writer, args->output, err) ||
              rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
     plan.recipe = recipes;
     if (rc == 0)

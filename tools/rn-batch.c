@@ -173,7 +173,7 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
     struct rn_reader *reader = NULL;
     uint64_t failed = 0;
     int rc = check_usage(&opts, args, err) || rn_writer_open(&writer, args->output, err) || make_plan(&plan, &opts, args, err) ||
-             rn_image_start(err) || rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
+             rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
     if (rc == 0)
         rc = opts.train ? rn_batch_train(reader, writer, &plan, &failed, err) : rn_batch_eval(reader, writer, &plan, &failed, err);
     rn_progress_end(&progress);

@@ -168,7 +168,7 @@ static int work(struct work *w, const struct rn_args *args, struct rn_err *err)
     const struct opts *opts = w->opts;
     const struct rn_head *head;
     int rc;
-    if (rn_image_start(err) || rn_device_open(&w->dev, opts->device, (int)opts->jobs, err))
+    if (rn_device_open(&w->dev, opts->device, (int)opts->jobs, err))
         return -1;
     for (; w->viewers < 2 && opts->model[w->viewers]; w->viewers++)
         if (rn_viewer_open(&w->viewer[w->viewers], opts->model[w->viewers], w->dev, (enum rn_view_kind)opts->kind, opts->layer, opts->class, err))

@@ -20,9 +20,6 @@ struct rn_image {
 };
 void rn_image_free(struct rn_image *image);
 
-/* Once, before any thread decodes: starts libvips, one thread a photo, no cache, and blocks every loader but png, webp,
- * tiff and gif (a JPEG goes to libjpeg-turbo). */
-RN_MUST int rn_image_start(struct rn_err *err);
 void rn_image_thread_end(void); /* each thread that decoded, before it ends */
 
 struct rn_decode {

@@ -27,6 +27,9 @@ RN_MUST int rn_image_turn(struct rn_image *image, int orientation, struct rn_err
 /* One row of Pillow's CMYK (0: no ink) to RGB. */
 void rn_image_from_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t width);
 
+/* Once for all threads: starts libvips, one thread a photo, no cache, and blocks every loader but png, webp, tiff and gif (a
+ * JPEG goes to libjpeg-turbo). */
+RN_MUST int rn_image_start_vips(struct rn_err *err);
 RN_MUST int rn_image_decode_jpeg(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 RN_MUST int rn_image_decode_vips(struct rn_image *image, struct rn_text bytes, enum rn_image_format format,
                                  const struct rn_decode *how, struct rn_err *err);

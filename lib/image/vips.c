@@ -2,6 +2,9 @@
  *
  * libvips' messages are not passed on: its buffer of them is shared by all threads, so that a photo's message would
  * depend on what another thread met. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <vips/vips.h>
@@ -10,30 +13,69 @@
 
 enum { ROWS = 32 };
 
+/* Loaded when the first picture comes that needs it: its hundred libraries take longer than a network's first answer. */
+#define FUNCTIONS(X)                                                                                                          \
+    X(vips_init) X(vips_error_clear) X(vips_concurrency_set) X(vips_cache_set_max) X(vips_operation_block_set)                \
+    X(vips_thread_shutdown) X(vips_pngload_buffer) X(vips_webpload_buffer) X(vips_tiffload_buffer) X(vips_gifload_buffer)     \
+    X(vips_region_new) X(vips_region_prepare) X(vips_image_get_orientation) X(g_object_unref) X(g_log_set_default_handler)
+#define FIELD(function) __typeof__(&function) function;
+static struct { FUNCTIONS(FIELD) } vips;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_bool started;
+static struct rn_err start_err;
+
 static void be_silent(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
 {
     (void)domain, (void)level, (void)message, (void)data;
 }
 
-int rn_image_start(struct rn_err *err)
+static int load(struct rn_err *err)
+{
+    void *library = dlopen("libvips.so.42", RTLD_NOW | RTLD_LOCAL), *symbol;
+    if (!library)
+        library = dlopen("libvips.so", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return rn_fail(err, RN_EXIT_SYSTEM, "cannot load libvips: %s", dlerror());
+#define FIND(function)                                                                                                        \
+    if (!(symbol = dlsym(library, #function)))                                                                                \
+        return rn_fail(err, RN_EXIT_SYSTEM, "libvips: %s", dlerror());                                                        \
+    memcpy(&vips.function, &symbol, sizeof symbol);
+    FUNCTIONS(FIND)
+    return 0;
+}
+
+static void start(void)
 {
     static const char *const allowed[] = { "VipsForeignLoadPng", "VipsForeignLoadWebp", "VipsForeignLoadTiff", "VipsForeignLoadNsgif" };
-    g_log_set_default_handler(be_silent, NULL);
-    if (vips_init("rn")) {
-        vips_error_clear();
-        return rn_fail(err, RN_EXIT_SYSTEM, "libvips does not start");
+    if (load(&start_err))
+        return;
+    vips.g_log_set_default_handler(be_silent, NULL);
+    if (vips.vips_init("rn")) {
+        vips.vips_error_clear();
+        rn_fail(&start_err, RN_EXIT_SYSTEM, "libvips does not start");
+        return;
     }
-    vips_concurrency_set(1);
-    vips_cache_set_max(0);
-    vips_operation_block_set("VipsForeignLoad", TRUE);
+    vips.vips_concurrency_set(1);
+    vips.vips_cache_set_max(0);
+    vips.vips_operation_block_set("VipsForeignLoad", TRUE);
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-        vips_operation_block_set(allowed[i], FALSE);
-    return 0;
+        vips.vips_operation_block_set(allowed[i], FALSE);
+    started = true;
+}
+
+int rn_image_start_vips(struct rn_err *err)
+{
+    pthread_once(&once, start);
+    if (start_err.exit)
+        *err = start_err;
+    return start_err.exit ? -1 : 0;
 }
 
 void rn_image_thread_end(void)
 {
-    vips_thread_shutdown();
+    if (started)
+        vips.vips_thread_shutdown();
 }
 
 static const char *name_of(enum rn_image_format format)
@@ -46,11 +88,11 @@ static const char *name_of(enum rn_image_format format)
 static VipsImage *open_image(struct rn_text bytes, enum rn_image_format format)
 {
     VipsImage *image = NULL;
-    int (*load)(void *, size_t, VipsImage **, ...) = format == RN_IMAGE_PNG    ? vips_pngload_buffer
-                                                     : format == RN_IMAGE_WEBP ? vips_webpload_buffer
-                                                     : format == RN_IMAGE_TIFF ? vips_tiffload_buffer
-                                                                               : vips_gifload_buffer;
-    if (load((void *)bytes.data, bytes.length, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL))
+    int (*open)(void *, size_t, VipsImage **, ...) = format == RN_IMAGE_PNG    ? vips.vips_pngload_buffer
+                                                     : format == RN_IMAGE_WEBP ? vips.vips_webpload_buffer
+                                                     : format == RN_IMAGE_TIFF ? vips.vips_tiffload_buffer
+                                                                               : vips.vips_gifload_buffer;
+    if (open((void *)bytes.data, bytes.length, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL))
         return NULL;
     return image;
 }
@@ -125,14 +167,14 @@ static int convert(struct rn_image *to, VipsImage *from, enum rn_image_format fo
         .wide = wide,
         .clip = wide && grey && !outline->deep_alpha,
     };
-    VipsRegion *region = vips_region_new(from);
+    VipsRegion *region = vips.vips_region_new(from);
     bool good = region;
     for (int top = 0; good && top < from->Ysize; top += ROWS) {
         int n = from->Ysize - top < ROWS ? from->Ysize - top : ROWS;
         VipsRect rows = { 0, top, from->Xsize, n };
-        good = vips_region_prepare(region, &rows) == 0;
+        good = vips.vips_region_prepare(region, &rows) == 0;
         for (int y = top; good && y < top + n; y++) {
-            const uint8_t *row = VIPS_REGION_ADDR(region, 0, y);
+            const uint8_t *row = region->data + (size_t)(y - region->valid.top) * (size_t)region->bpl; /* rows are whole */
             uint8_t *rgb = to->pixels + (size_t)y * to->width * 3;
             convert_row(rgb, row, to->width, &layout);
             if (format == RN_IMAGE_GIF)
@@ -140,7 +182,7 @@ static int convert(struct rn_image *to, VipsImage *from, enum rn_image_format fo
         }
     }
     if (region)
-        g_object_unref(region);
+        vips.g_object_unref(region);
     return good ? 0 : -1;
 }
 
@@ -148,6 +190,8 @@ int rn_image_decode_vips(struct rn_image *image, struct rn_text bytes, enum rn_i
                          const struct rn_decode *how, struct rn_err *err)
 {
     struct rn_image_outline outline;
+    if (rn_image_start_vips(err))
+        return -1;
     if (!rn_image_outline(&outline, format, bytes))
         return rn_fail(err, RN_EXIT_DATA, "damaged or truncated %s", name_of(format));
     int rc = -1;
@@ -157,7 +201,7 @@ int rn_image_decode_vips(struct rn_image *image, struct rn_text bytes, enum rn_i
     } else if (!is_supported(from)) {
         rn_fail(err, RN_EXIT_DATA, "%s with pixels of a kind that is not supported", name_of(format));
     } else if (rn_image_allocate(image, (size_t)from->Ysize, (size_t)from->Xsize, how, err) == 0) {
-        int turn = outline.orientation ? outline.orientation : vips_image_get_orientation(from);
+        int turn = outline.orientation ? outline.orientation : vips.vips_image_get_orientation(from);
         rc = convert(image, from, format, &outline);
         if (rc)
             rn_fail(err, RN_EXIT_DATA, "damaged or truncated %s", name_of(format));
@@ -165,7 +209,7 @@ int rn_image_decode_vips(struct rn_image *image, struct rn_text bytes, enum rn_i
             rc = rn_image_turn(image, turn, err);
     }
     if (from)
-        g_object_unref(from);
-    vips_error_clear();
+        vips.g_object_unref(from);
+    vips.vips_error_clear();
     return rc;
 }

@@ -191,10 +191,8 @@ int main(int argc, char **argv)
     struct rn_recipe recipe[3];
     struct rn_buffer path = { 0 };
     struct rn_image image;
-    struct rn_err err = { 0 };
     char *photo[FILES];
     size_t n = find_photos(photo);
-    must(rn_image_start(&err), &err);
     make_picture(&image, photo, n);
     load_shipped(recipe, &path);
     transforms(&image, argc > 1 ? argv[1] : NULL);

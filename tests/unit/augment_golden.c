@@ -329,7 +329,6 @@ static bool is_ours(const json_t *one)
 
 static void run_all(const char *folder, size_t at_least)
 {
-    struct rn_err err = { 0 };
     json_error_t where;
     char path[512];
     size_t bad = 0, ran = 0;
@@ -337,7 +336,6 @@ static void run_all(const char *folder, size_t at_least)
     json_t *cases = json_load_file(path, 0, &where);
     if (!cases)
         fail_msg("%s: %s", path, where.text);
-    must(rn_image_start(&err), &err);
     for (size_t i = 0; i < json_array_size(cases); i++) {
         const json_t *one = json_array_get(cases, i);
         if (!is_ours(one))

@@ -270,10 +270,9 @@ static void names(void **state)
 
 int main(void)
 {
-    struct rn_err err = { 0 };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heat_is_uniform), cmocka_unit_test(blending), cmocka_unit_test(glyphs), cmocka_unit_test(text_extents),
         cmocka_unit_test(maps),            cmocka_unit_test(panels),   cmocka_unit_test(names),
     };
-    return rn_image_start(&err) ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

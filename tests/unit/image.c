@@ -531,13 +531,6 @@ static void torchvisions_transforms(void **state)
     json_decref(root);
 }
 
-static int start(void **state)
-{
-    struct rn_err err = { 0 };
-    (void)state;
-    return rn_image_start(&err);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,5 +552,5 @@ int main(void)
         cmocka_unit_test(golden_cases),
         cmocka_unit_test(torchvisions_transforms),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,7 +118,7 @@ row-%: all
 	pipelines/ablation $* $(ABLATION)
 table1 table2 table3 table4: table%: all
 	grep -v '^#' data/ablation.tsv | awk -F'\t' '("," $$2 ",") ~ /,$*,/ { print $$1 }' | parallel --will-cite --line-buffer -j $(JOBS) \
-	    $(SSHLOGIN:%=-S % --wd $(CURDIR)) --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
+	    $(SSHLOGIN:%=-S % --wd '$(CURDIR)') --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
 	pipelines/tables $(OUT) $*
 tables: table1 table2 table3 table4
 	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4

@@ -163,7 +163,7 @@ static double peak(char **argv, const char *out)
 {
     char tool[4096];
     struct rusage usage;
-    int status;
+    int status = -1;
     snprintf(tool, sizeof tool, "%s/%s", getenv("BUILD"), argv[0]);
     pid_t child = fork();
     if (child == 0) {

@@ -86,13 +86,15 @@ $(B)/completions/%: $(B)/%
 
 # check: everything that must hold, in minutes. check-full: the long runs on real photos besides. check-python: what we write
 # as Python's packages see it (makes a virtual environment). check-cuda: what can be proved of the CUDA device without a GPU;
-# it needs nvcc, and is a part of check. fuzz: SECONDS=15 for each fuzzer. bench: figures, no verdict.
+# it needs nvcc, and is a part of check. gpu-verify: the rest, on a machine with a GPU; writes a report. fuzz: SECONDS=15 for each fuzzer. bench: figures, no verdict.
 check: all $(UNIT)
 	@tests/run $(B)
 check-full: all $(UNIT)
 	@RN_FULL=1 tests/run $(B)
 check-cuda: all
 	@tests/cuda/run $(B)
+gpu-verify: all
+	@tests/cuda/gpu-verify $(B)
 fuzz:
 	@tests/fuzz/run $(SECONDS)
 check-python: all
@@ -159,7 +161,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all cuda check check-full check-cuda check-python fuzz demo bench bench-peers bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: all cuda check check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

@@ -125,6 +125,10 @@ table1 table2 table3 table4: table%: all
 tables: table1 table2 table3 table4
 	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4
 
+# Does cost grow as it should? LONG=1 for a wider range.
+bench-scale: all $(B)/bench/step
+	@BUILD=$(abspath $(B)) tests/bench/scale
+
 # Ours beside PyTorch, ONNX Runtime and OpenVINO; tests/bench/peers/run says what ROUNDS, ONLY, TRASHNET, ALONE, PEERS are for.
 bench-peers: all $(B)/bench/step
 	@BUILD=$(abspath $(B)) tests/bench/peers/run
@@ -161,7 +165,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all cuda check check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: all cuda check check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

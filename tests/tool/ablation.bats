@@ -13,7 +13,7 @@ setup_file() {
 setup() {
     cd "$BATS_FILE_TMPDIR"
     root=$BATS_TEST_DIRNAME/../..
-    settings=(EPOCHS=1 SIZE=32 "TRASHNET=$BATS_FILE_TMPDIR/photos" "WEIGHTS=$BATS_FILE_TMPDIR/weights" "OUT=$BATS_FILE_TMPDIR/out" "B=$BUILD")
+    settings=(EPOCHS=1 SIZE=32 "TRASHNET=$BATS_FILE_TMPDIR/photos" "WEIGHTS=$BATS_FILE_TMPDIR/weights" "OUT=$BATS_FILE_TMPDIR/out" "B=$(realpath --relative-to="$root" "$BUILD")")
 }
 
 @test "table 4 is killed in the middle, goes on, and prints its rows beside the published ones" {

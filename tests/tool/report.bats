@@ -14,7 +14,7 @@ self_contained() {
 quiet_in_browser() {
     local browser
     browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || return 0
-    timeout 60 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --enable-logging=stderr \
+    timeout 150 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --enable-logging=stderr \
         --window-size=390,3000 --screenshot="$PWD/page.png" "file://$(realpath "$1")" 2> browser.log
     if grep CONSOLE browser.log; then return 1; fi
     [ "$(stat -c %s page.png)" -gt 10000 ]
@@ -98,7 +98,7 @@ run_folder() {
 # chromium_says OPTION...: Chromium's output; fails when there is something on its console
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 chromium_says() {
-    timeout 60 "$(browser)" --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --allow-file-access-from-files \
+    timeout 150 "$(browser)" --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --allow-file-access-from-files \
         --enable-logging=stderr "$@" 2> browser.log
     if grep CONSOLE browser.log; then return 1; fi
 }

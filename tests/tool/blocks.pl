@@ -1,19 +1,21 @@
 #!/usr/bin/env perl
-# blocks.pl README|rn.7 -- runs a page's command blocks in this folder, in their order, and prints what they say as the page should
-# have it; with --page, what the page has. In README.md they are the fenced blocks that begin ```console: lines "$ COMMAND", each
+# blocks.pl [--page|--fill] README.md|rn.7 -- runs a page's command blocks in this folder, in their order, and prints what they say as the
+# page should have it; with --page, what the page has; with --fill, README.md with what they say now (to be put in its place). In README.md they are the fenced blocks that begin ```console: lines "$ COMMAND", each
 # followed by what it says on both outputs; ```console figures: the figures and classes in it follow from arithmetic that may differ
 # from here to there, and are masked. In a man page they are the examples (.EX) of A TOUR.
 # Masked everywhere: hashes, times and rates, numbers with a decimal point; runs of blanks count as one.
 use strict;
 use warnings;
 
-my $print_page = @ARGV && $ARGV[0] eq '--page' ? shift : 0;
+my $mode = @ARGV && $ARGV[0] =~ /^--(page|fill)$/ ? (shift, $1)[1] : 'run';
 my $file = shift;
 open my $in, '<', $file or die "$file: $!\n";
-my ($inside, $figures, $tour, @blocks) = (0, 0, 0);
+my ($inside, $tour, @blocks) = (0, 0);
+my @page = ('');    # what stands between the blocks
 while (<$in>) {
+    $page[-1] .= $_ if !$inside || /^```$/;
     if ($file =~ /\.md$/) {
-        if (!$inside && /^```console( figures)?$/) { $inside = 1; push @blocks, { figures => !!$1, lines => [] }; next }
+        if (!$inside && /^```console( figures)?$/) { $inside = 1; push @blocks, { figures => !!$1, lines => [] }; push @page, ''; next }
         if ($inside && /^```$/) { $inside = 0; next }
     } else {
         $tour = 1 if /^\.SH A TOUR/;
@@ -40,6 +42,7 @@ sub masked {
 }
 
 for my $block (@blocks) {
+    print shift @page if $mode eq 'fill';
     my @commands;
     for (@{ $block->{lines} }) {
         if (/^\$ (.*)/) { push @commands, { typed => $_, command => $1, says => '' } }
@@ -49,7 +52,7 @@ for my $block (@blocks) {
     }
     for my $c (@commands) {
         my $says = $c->{says};
-        if (!$print_page) {
+        if ($mode ne 'page') {
             # a command that stops reading early ends the one before it by SIGPIPE: that is no failure
             open my $run, '-|', 'bash', '-c', "exec 2>&1 < /dev/null; $c->{command}\n" .
                 'for code in "${PIPESTATUS[@]}"; do [ $code = 0 ] || [ $code = 141 ] || exit $code; done' or die;
@@ -57,6 +60,7 @@ for my $block (@blocks) {
             $says = <$run> // '';
             close $run or die "$file: $c->{command}\nfailed (exit " . ($? >> 8) . "), saying:\n$says";
         }
-        print $c->{typed}, masked($says, $block->{figures});
+        print $c->{typed}, $mode eq 'fill' ? $says : masked($says, $block->{figures});
     }
 }
+print @page if $mode eq 'fill';

@@ -119,6 +119,7 @@ static struct winograd plan(const struct rn_cpu_conv *conv, enum rn_cpu_pass pas
     return v;
 }
 
+/* Not where most of the tiles' outputs would lie outside the map. */
 static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
 {
     (void)pass;

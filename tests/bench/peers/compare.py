@@ -1,6 +1,7 @@
 """compare.py -- our tools and their peers in turns: A B A B, medians of the ratios of neighbours. Called by tests/bench/peers/run,
 which says in the environment: BUILD, PHOTOS (a folder with a folder for each class), ROUNDS, ONLY (how names of what is measured begin, by comma),
 ALONE. Writes $BUILD/bench/peers.tsv (every round) and $BUILD/bench/peers.md (the table)."""
+import atexit
 import json
 import os
 import platform
@@ -36,7 +37,7 @@ def say(text):
 
 def tool(command, **how):
     """A command line of our tools; its output."""
-    done = subprocess.run(command, shell=True, executable="/bin/bash", stdout=subprocess.PIPE, **how)
+    done = subprocess.run("set -o pipefail; " + command, shell=True, executable="/bin/bash", stdout=subprocess.PIPE, **how)
     if done.returncode:
         raise Failed("%s: exit %d" % (command, done.returncode))
     return done.stdout
@@ -57,6 +58,7 @@ class Worker:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1,
                                         start_new_session=True)
+        atexit.register(self.close)
         self.answer("ready")
         self.stop()
 
@@ -81,12 +83,13 @@ class Worker:
         return answer
 
     def close(self):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 class Tools:
-    """Fresh processes, a pipe from each to the next: seconds a run, and the sum of their peaks in MiB. Times `per` when asked for steps."""
+    """Fresh processes with a pipe from each to the next: seconds of a run, and the sum of their peaks in MiB."""
 
     def __init__(self, name, *commands):
         self.name, self.commands, self.peak = name, commands, 0.0
@@ -96,34 +99,42 @@ class Tools:
         if what == "memory":
             return self.peak
         hurry(os.getpid())
-        begun, before, running = time.perf_counter(), subprocess.DEVNULL, []
+        try:
+            begun = time.perf_counter()
+            peak = self.run()
+            took = time.perf_counter() - begun
+        finally:
+            hurry(os.getpid(), False)
+        self.peak = max(self.peak, peak)
+        return took
+
+    def run(self):
+        before, running, peak = subprocess.DEVNULL, [], 0.0
         for i, command in enumerate(self.commands):
             last = i == len(self.commands) - 1
-            p = subprocess.Popen(command, stdin=before, stdout=subprocess.DEVNULL if last else subprocess.PIPE, stderr=subprocess.PIPE if last else None)
+            p = subprocess.Popen(command, stdin=before, stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                                 stderr=subprocess.PIPE if last else None)
             if before is not subprocess.DEVNULL:
                 before.close()
             before = p.stdout
             running.append(p)
         said = running[-1].stderr.read().decode(errors="replace").strip().split("\n")[-1]
         running[-1].stderr.close()
-        peak = 0.0
         for p in running:
             _, status, usage = os.wait4(p.pid, 0)
             p.returncode = status
             if status:
                 raise Failed("%s: %s" % (self.name, said or "status %d" % status))
             peak += usage.ru_maxrss / 1024
-        took = time.perf_counter() - begun
-        hurry(os.getpid(), False)
-        self.peak = max(self.peak, peak)
-        return took
+        return peak
 
     def close(self):
         pass
 
 
 def ours_step(mode, arch, attention, batch):
-    return lambda: Worker("ours", BUILD + "/bench/step", "--serve", "-m", mode, "-a", arch, "-t", attention, "-b", str(batch), "-j", str(THREADS))
+    options = ["-m", mode, "-a", arch, "-t", attention, "-b", str(batch), "-j", str(THREADS)]
+    return lambda: Worker("ours", BUILD + "/bench/step", "--serve", *options)
 
 
 def peer(name, *argv):
@@ -183,7 +194,8 @@ def train():
 
 
 def predict():
-    ways = (("OpenVINO", "openvino"), ("ONNX Runtime", "onnxruntime"), ("PyTorch eager NCHW", "eager"), ("PyTorch eager channels_last", "channels_last"))
+    ways = (("OpenVINO", "openvino"), ("ONNX Runtime", "onnxruntime"), ("PyTorch eager NCHW", "eager"),
+            ("PyTorch eager channels_last", "channels_last"))
     for batch, steps in ((16, 4), (1, 40)):
         compare("predict resnet18 b%d" % batch, "ms an image", batch, ours_step("predict", "resnet18", "ours", batch),
                 [peer(name, "predict", way, "model", batch) for name, way in ways], steps)
@@ -195,7 +207,9 @@ def loader():
 
 
 def start():
-    ours = lambda: Tools("ours", ["rn-list", "--unlabeled", "one"], ["rn-batch", "--for", "model.rn"], ["rn-predict", "-m", "model.rn", "--tsv"])
+    def ours():
+        return Tools("ours", ["rn-list", "--unlabeled", "one"], ["rn-batch", "--for", "model.rn"], ["rn-predict", "-m", "model.rn", "--tsv"])
+
     compare("start to the first prediction", "ms", 1, ours,
             [lambda name=name, how=how: Tools(name, [sys.executable, HERE + "/worker.py", "first", how, "model", "one/photo.jpg"])
              for name, how in (("PyTorch", "torch"), ("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino"))])
@@ -217,7 +231,8 @@ def prepare():
         os.symlink(path, "few/%s/photo.jpg" % name)
     tool("rn-list --files-from samples -o samples.rn")
     tool("rn-list few | rn-batch --train | rn-train -q -t ours -o first && rn-export first/last.rn -o model.safetensors")
-    tool("rn-import -a resnet18 -t ours --classes %s model.safetensors -o model.rn && rn-export model.rn -o model.onnx" % ",".join(sorted(classes)))
+    tool("rn-import -a resnet18 -t ours --classes %s model.safetensors -o model.rn" % ",".join(sorted(classes)))
+    tool("rn-export model.rn -o model.onnx")
 
 
 def report():
@@ -254,6 +269,7 @@ def main():
     return 1 if notes else 0
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers, who may be stopped, are not left behind
 try:
     sys.exit(main())
 except Failed as failed:

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/rng.h"
+#include "core/threads.h"
 #include "device/cpu/conv.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))

@@ -275,17 +275,17 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
 {
     struct rn_trainer *t = &w->trainer;
     struct rn_record record;
-    struct rn_loss loss;
     int rc;
     w->begun = rn_seconds();
     w->images = 0;
     while ((rc = rn_reader_record(w->reader, &record, err)) == 1) {
-        int step = rn_trainer_step(t, &record, &loss, err);
+        int step = rn_trainer_step(t, &record, err);
         if (step < 0)
             return -1;
         if (step) {
             w->images += (int64_t)record.count;
-            show(w, segment);
+            if (t->head.seen)
+                show(w, segment);
         }
         bool due = step && w->opts.save_every && t->head.batch_index % w->opts.save_every == 0;
         if (!stop_signal && (due || save_signal)) {
@@ -296,6 +296,8 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
         if (stop_signal)
             return 1;
     }
+    if (rc == 0 && rn_trainer_settle(t, err))
+        return -1;
     w->rate = (double)w->images / fmax(rn_seconds() - w->begun, 1e-9);
     /* The same Ctrl-C may have ended the input early: that is a stop, no damage. */
     return stop_signal && rc ? 1 : rc;

@@ -186,11 +186,13 @@ struct rn_device_class {
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
                        struct rn_err *err);
 
-    /* ---- a step of training, for devices that work while the caller goes on: both NULL on the others ---- */
+    /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
 
     /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a record of an
-     * earlier one: leave them out. Otherwise do them; softmax_loss fills *loss not before end, which waits for the step. */
+     * earlier one: leave them out. Otherwise do them, then say commit. *loss is filled by end, which waits for the step; in
+     * between the next batch may be uploaded. */
     RN_MUST int (*begin)(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
+    RN_MUST int (*commit)(struct rn_device *dev, struct rn_err *err);
     RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);
 
     /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all three NULL on the others ---- */

@@ -476,21 +476,52 @@ static int train(const struct rn_walk *w, const struct rn_device_step *step, flo
     return rn_walk_backward(w, 0, err);
 }
 
+bool rn_net_ahead(const struct rn_net *net)
+{
+    return net->on->begin;
+}
+
+int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
+{
+    struct rn_layout *layout;
+    net->loaded = batch->n;
+    return fit(net, batch, true, &layout, err) || load(net, layout, batch, err) ? -1 : 0;
+}
+
+/* The step; ahead: the device may go on with it when we are back. */
+static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *labels, const struct rn_loss_options *options,
+                 struct rn_loss *loss, struct rn_err *err)
+{
+    const struct rn_layout *layout = &net->layout[true];
+    const struct rn_walk w = { net, layout, net->loaded, true };
+    const struct rn_device_step step = {
+        .key = { (uintptr_t)net->arena, w.n, layout->n, (uint64_t)layout->h << 32 | layout->w }, .loss = loss, .n = w.n,
+        .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
+    bool done = false;
+    net->stale = true;
+    if ((ahead && net->on->begin(net->dev, &step, &done, err)) || (!done && train(&w, &step, logits, err)))
+        return -1;
+    return ahead && !done ? net->on->commit(net->dev, err) : 0;
+}
+
+int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
+                 struct rn_err *err)
+{
+    return begin(net, rn_net_ahead(net), NULL, labels, options, loss, err);
+}
+
+int rn_net_end(struct rn_net *net, struct rn_err *err)
+{
+    return rn_net_ahead(net) ? net->on->end(net->dev, err) : 0;
+}
+
 int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels, const struct rn_loss_options *options,
                  struct rn_loss *loss, float *logits, struct rn_err *err)
 {
-    struct rn_layout *layout;
-    if (fit(net, batch, true, &layout, err) || load(net, layout, batch, err))
+    bool ahead = rn_net_ahead(net) && !logits; /* a download waits for the device */
+    if (rn_net_load(net, batch, err) || begin(net, ahead, logits, labels, options, loss, err))
         return -1;
-    const struct rn_walk w = { net, layout, batch->n, true };
-    const struct rn_device_step step = {
-        .key = { (uintptr_t)net->arena, batch->n, layout->n, (uint64_t)layout->h << 32 | layout->w }, .loss = loss, .n = batch->n,
-        .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
-    bool whole = net->on->begin && !logits, done = false; /* a download waits for the device */
-    net->stale = true;
-    if ((whole && net->on->begin(net->dev, &step, &done, err)) || (!done && train(&w, &step, logits, err)))
-        return -1;
-    return whole ? net->on->end(net->dev, err) : 0;
+    return ahead ? rn_net_end(net, err) : 0;
 }
 
 int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err)

@@ -48,6 +48,14 @@ RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float 
  * rn_net_update. logits: NULL, or room for (n, classes). Errors: exit 3 where a batch norm would have one value a channel. */
 RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels,
                          const struct rn_loss_options *options, struct rn_loss *loss, float *logits, struct rn_err *err);
+/* The same in three parts, for devices that work while the caller goes on (rn_net_ahead; on the others begin does it all). load:
+ * the batch goes to the device, and may while the step before is computed there. begin: the step is started; labels and options
+ * are not needed any more afterwards. end: waits for it; *loss is filled by then. */
+bool rn_net_ahead(const struct rn_net *net);
+RN_MUST int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
+RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
+                         struct rn_err *err);
+RN_MUST int rn_net_end(struct rn_net *net, struct rn_err *err);
 RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
 
 /* Probabilities from logits, in double arithmetic. */

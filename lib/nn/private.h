@@ -44,6 +44,7 @@ struct rn_net {
     void *arena;
     size_t arena_bytes;
     struct rn_layout layout[2]; /* evaluation, training */
+    size_t loaded;              /* images of the batch to train on */
     bool *written;           /* backward: whose gradient holds something: of values, then of parameters */
     bool *kept;              /* by value: evaluation leaves it in the arena */
     int tail;                /* evaluation leaves this value and all after it, with room for their gradients; or RN_NONE */

@@ -190,7 +190,28 @@ static int take_labels(struct rn_trainer *t, const struct rn_record *record, str
     return 0;
 }
 
-int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_loss *loss, struct rn_err *err)
+int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err)
+{
+    struct rn_head *head = &t->head;
+    if (!t->ahead.on)
+        return 0;
+    t->ahead.on = false;
+    if (rn_net_end(t->net, err))
+        return -1;
+    const struct rn_loss *loss = &t->ahead.loss;
+    if (!isfinite(loss->loss))
+        return rn_fail(err, RN_EXIT_DIVERGED, "epoch %lld, batch %lld: the loss is %g: training diverged (a smaller --lr may help)",
+                       (long long)head->epoch, (long long)t->ahead.index, loss->loss);
+    struct rn_sgd sgd = { rn_trainer_lr(t), t->options->momentum, t->options->wd };
+    if (rn_net_update(t->net, sgd, err))
+        return -1;
+    head->loss_sum += loss->loss * (double)t->ahead.count;
+    head->correct += loss->correct;
+    head->seen += t->ahead.count;
+    return 0;
+}
+
+int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err)
 {
     struct rn_batch batch;
     struct rn_head *head = &t->head;
@@ -206,21 +227,16 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     if (take_labels(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
         return -1;
     struct rn_loss_options options = { t->class_weights, t->options->smoothing };
-    if (rn_net_train(t->net, &batch, t->labels, &options, loss, NULL, err))
+    if (rn_net_load(t->net, &batch, err) || rn_trainer_settle(t, err) ||
+        rn_net_begin(t->net, t->labels, &options, &t->ahead.loss, err))
         return -1;
-    if (!isfinite(loss->loss))
-        return rn_fail(err, RN_EXIT_DIVERGED, "epoch %lld, batch %lld: the loss is %g: training diverged (a smaller --lr may help)",
-                       (long long)head->epoch, (long long)record->index, loss->loss);
-    struct rn_sgd sgd = { rn_trainer_lr(t), t->options->momentum, t->options->wd };
-    if (rn_net_update(t->net, sgd, err))
-        return -1;
-    head->loss_sum += loss->loss * (double)record->count;
-    head->correct += loss->correct;
-    head->seen += (int64_t)record->count;
+    t->ahead.on = true;
+    t->ahead.index = record->index;
+    t->ahead.count = (int64_t)record->count;
     head->batch_index = record->index + 1;
     t->errors = 0;
     t->begun = true;
-    return 1;
+    return rn_net_ahead(t->net) || !rn_trainer_settle(t, err) ? 1 : -1;
 }
 
 bool rn_trainer_epoch_done(const struct rn_trainer *t)
@@ -244,7 +260,7 @@ void rn_trainer_next_epoch(struct rn_trainer *t)
 
 int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err)
 {
-    return rn_weights_save(t->net, &t->head, true, path, err);
+    return rn_trainer_settle(t, err) ? -1 : rn_weights_save(t->net, &t->head, true, path, err);
 }
 
 /* ---- validation ---- */

@@ -32,6 +32,12 @@ struct rn_trainer {
     int64_t *labels;                     /* of one batch; grown as needed */
     size_t label_room;
     struct rn_floats floats;
+    /* the step that a device is computing while the next batch is read */
+    struct {
+        bool on;
+        int64_t index, count; /* of the batch */
+        struct rn_loss loss;
+    } ahead;
 };
 
 /* Opens --init or --resume (path NULL: neither) and reads its head; a resumed run loads its network. The zeroed trainer
@@ -46,11 +52,14 @@ RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struc
  * train stream, not the epoch that is next, another seed, batch size, input, or a class that is unknown. */
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
-/* One record: forward, backward, update. 1: it was a batch, with its loss; 0: it was an error record. Errors: exit 3: not
- * the next batch, a photo without a label; exit 5: the loss is not finite (nothing was updated). */
-RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_loss *loss, struct rn_err *err);
+/* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with
+ * the batch: what comes of it is in the head's running sums after the next step, settle or save. Errors: exit 3: not the next
+ * batch, a photo without a label; exit 5: the loss is not finite (nothing was updated). */
+RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err);
+/* Waits for the batch that is being computed, if there is one. Before anything but step and save looks at the state. */
+RN_MUST int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err);
 
-/* At a segment's end, its tail checked: false when there was nothing to train on, at the very end of the run; then the
+/* At a segment's end, its tail checked, settled: false when there was nothing to train on, at the very end of the run; then the
  * state does not move. */
 bool rn_trainer_epoch_done(const struct rn_trainer *t);
 /* Learning rate of the epoch that runs. */

@@ -65,6 +65,7 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
         return rn_cuda_check(&p, cuda->api.cudaStreamBeginCapture(p.gpu->stream, cudaStreamCaptureModeThreadLocal), "recording a step", err);
     }
     *done = true;
+    cuda->stage = RN_CUDA_OUTSIDE;
     if (rn_cuda_loss_in(cuda, step, err))
         return -1;
     return rn_cuda_check(&p, cuda->api.cudaGraphLaunch(graph->exec, p.gpu->stream), "starting a step", err);
@@ -85,7 +86,7 @@ static int play(struct rn_cuda *cuda, struct rn_err *err)
     return rc ? rc : rn_cuda_check(&p, api->cudaGraphLaunch(cuda->now->exec, p.gpu->stream), "starting a step", err);
 }
 
-int rn_cuda_end(struct rn_device *dev, struct rn_err *err)
+int rn_cuda_commit(struct rn_device *dev, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     if (cuda->stage == RN_CUDA_RECORDING && play(cuda, err))
@@ -93,5 +94,10 @@ int rn_cuda_end(struct rn_device *dev, struct rn_err *err)
     cuda->stage = RN_CUDA_OUTSIDE;
     if (!cuda->now->exec) /* as it came: what it needed is there now */
         cuda->now->generation = cuda->generation;
-    return rn_cuda_loss_out(cuda, &cuda->step, err);
+    return 0;
+}
+
+int rn_cuda_end(struct rn_device *dev, struct rn_err *err)
+{
+    return rn_cuda_loss_out(rn_cuda(dev), &rn_cuda(dev)->step, err);
 }

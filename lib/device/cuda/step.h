@@ -4,8 +4,9 @@
 
 #include "device/cuda/cuda.h"
 
-/* begin and end of struct rn_device_class. */
+/* begin, commit and end of struct rn_device_class. */
 RN_MUST int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
+RN_MUST int rn_cuda_commit(struct rn_device *dev, struct rn_err *err);
 RN_MUST int rn_cuda_end(struct rn_device *dev, struct rn_err *err);
 void rn_cuda_graphs_free(struct rn_cuda *cuda);
 

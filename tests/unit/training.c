@@ -1,7 +1,7 @@
 /* training.c -- training does not depend on how convolutions are computed: a ResNet-18 from the same seed on the same pictures, by the
  * CPU device and in float64 by im2col and matrix products. The losses of the first steps agree within 1 %, and with RN_FULL=1 (minutes)
- * those of 200 steps at 64 pixels, as means of 50: from a random start every rounding grows, in float32 by plain matrix products as
- * well, until after a dozen steps the losses of single batches differ by a percent and more around the same course. */
+ * the mean of 200 steps at 64 pixels within 1 %, of each 50 within 2 %: from a random start every rounding grows, in float32 by plain
+ * matrix products as well, until after a dozen steps the losses of single batches differ by a percent and more around the same course. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,19 +212,22 @@ static void losses_of_fast_and_of_exact_convolutions(void **state)
     int64_t *labels = calloc(n, sizeof *labels);
     assert_true(pixels && labels);
     struct rn_batch batch = { .n = n, .h = size, .w = size, .pixels = pixels, .mean = mean, .std = std };
-    double fast = 0, exact = 0, first = INFINITY;
+    double fast = 0, exact = 0, all_fast = 0, all_exact = 0, first = INFINITY;
     size_t count = 0;
     for (size_t step = 0; step < steps; step++) {
         paint(pixels, labels, n, size, step);
-        fast += train(net[0], &batch, labels);
-        exact += train(net[1], &batch, labels);
+        double loss = train(net[0], &batch, labels), loss_exact = train(net[1], &batch, labels);
+        fast += loss;
+        exact += loss_exact;
+        all_fast += loss;
+        all_exact += loss_exact;
         count++;
         if (step >= EARLY && (step + 1) % WINDOW)
             continue;
         fast /= (double)count;
         exact /= (double)count;
         print_message("# steps to %zu: %.6f, and %.6f in float64\n", step, fast, exact);
-        if (!(fabs(fast - exact) <= 0.01 * exact))
+        if (!(fabs(fast - exact) <= (step < EARLY ? 0.01 : 0.02) * exact))
             fail_msg("the losses differ");
         if (step + 1 == WINDOW)
             first = exact;
@@ -233,6 +236,8 @@ static void losses_of_fast_and_of_exact_convolutions(void **state)
         count = 0;
         fast = exact = 0;
     }
+    if (!(fabs(all_fast - all_exact) <= 0.01 * all_exact))
+        fail_msg("the losses of all steps differ: %.4f, and %.4f in float64", all_fast / (double)steps, all_exact / (double)steps);
     for (int i = 0; i < 2; i++) {
         rn_net_close(net[i]);
         rn_device_close(dev[i]);

@@ -130,7 +130,7 @@ static int predict(struct work *w, const struct rn_record *record, const struct 
     }
     if (rn_batch_of(&batch, record, &model->input, head, &w->floats, err) ||
         rn_grow(&w->numbers, &w->room, 2 * batch.n * classes, sizeof *w->numbers, err) ||
-        rn_net_eval(w->model.net, &batch, w->numbers, err))
+        rn_model_eval(&w->model, w->opts->model, w->dev, &batch, w->numbers, err))
         return -1;
     for (size_t i = 0; i < batch.n; i++) {
         float *probs = w->numbers + (batch.n + i) * classes;

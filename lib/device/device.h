@@ -105,6 +105,8 @@ struct rn_device_class {
     size_t (*bytes)(size_t n, size_t c, size_t h, size_t w); /* a multiple of 64; 0: overflow */
     void *(*alloc)(struct rn_device *dev, size_t bytes, struct rn_err *err); /* zeroed, aligned to 64; NULL: err is filled */
     void (*free)(struct rn_device *dev, void *memory);
+    /* The contents are not needed any more: the system may have the pages back. NULL: it cannot. */
+    void (*forget)(struct rn_device *dev, void *memory, size_t bytes);
     RN_MUST int (*upload)(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
     RN_MUST int (*download)(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
     /* y(N,3,H,W) = (pixels(N,H,W,3) / 255 - mean) / std, for each of the three channels; pixels in host memory. */
@@ -159,6 +161,14 @@ struct rn_device_class {
                             struct rn_err *err);
     RN_MUST int (*max_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
                                      struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
+
+    /* Train mode, C a multiple of 16: batch norm, ReLU and max pooling as one, so that the map between is nowhere; y is the pooled
+     * map. Backward: `add` is for dgamma and dbeta alone. Both NULL: as two operators. */
+    RN_MUST int (*norm_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
+                             struct rn_window window, struct rn_err *err);
+    RN_MUST int (*norm_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dgamma, struct rn_array dbeta,
+                                      struct rn_array dy, struct rn_array x, struct rn_array y, const struct rn_norm *norm,
+                                      struct rn_window window, unsigned add, struct rn_err *err);
 
     /* y(N,C,1,1) = mean of x(N,C,H,W) over H and W. */
     RN_MUST int (*mean_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);

@@ -37,11 +37,14 @@ int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn
         return -1;
     int rc = rn_net_open(&net, dev, arch, attention, classes, train, err);
     f->network = rn_cpu_dry_blocks(dev);
+    if (rc == 0)
+        rn_net_spare(net);
     rc = rc || !(f->value = rn_calloc(graph->values, sizeof *f->value, err)) || step(net, &batch, classes, err) ? -1 : 0;
     if (rc == 0) {
         memcpy(f->value, net->layout[train].value, graph->values * sizeof *f->value);
         f->activations = rn_cpu_dry_blocks(dev) - f->network;
         f->scratch = rn_cpu_dry_scratch(dev);
+        f->network -= rn_cpu_dry_forgotten(dev);
     }
     rn_net_close(net);
     rn_device_close(dev);

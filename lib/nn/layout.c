@@ -46,6 +46,23 @@ struct blocks {
     size_t values, nodes;
 };
 
+/* How many nodes read value v. */
+static int users(const struct rn_graph *g, int v)
+{
+    int count = 0;
+    for (size_t i = 0; i < g->nodes; i++)
+        count += (g->node[i].x == v) + (g->node[i].residual == v) + (g->node[i].channel == v) + (g->node[i].spatial == v);
+    return count;
+}
+
+int rn_pooled(const struct rn_device *dev, const struct rn_graph *g, size_t i)
+{
+    const struct rn_node *norm = &g->node[i], *pool = norm + 1;
+    bool fits = dev->class->norm_pool && norm->op == RN_OP_NORM && i + 1 < g->nodes && norm->activation == RN_ACT_RELU &&
+                norm->residual == RN_NONE && g->value[norm->y].c % 16 == 0;
+    return fits && pool->op == RN_OP_MAX_POOL && pool->x == norm->y && pool->window.r && users(g, norm->y) == 1 ? (int)i + 1 : RN_NONE;
+}
+
 static void live(struct rn_block *block, int step)
 {
     block->first = step < block->first ? step : block->first;
@@ -151,6 +168,23 @@ static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
     }
 }
 
+/* A norm that is pooled at once reads the pooled map instead of its own, and the gradient of that. */
+static void unite(struct blocks *b, const struct rn_layout_of *of)
+{
+    const struct rn_graph *g = of->graph;
+    for (size_t i = 0; i < g->nodes; i++) {
+        int pool = of->train ? rn_pooled(of->dev, g, i) : RN_NONE;
+        if (pool == RN_NONE)
+            continue;
+        int y = g->node[i].y, pooled = g->node[pool].y, back = 2 * (int)g->nodes - (int)i;
+        b->value[y].first = b->grad[y].first = INT_MAX;
+        b->value[y].last = b->grad[y].last = INT_MIN;
+        live(&b->value[pooled], (int)i);
+        live(&b->value[pooled], back);
+        live(&b->grad[pooled], back);
+    }
+}
+
 /* A norm's dx goes where its dy was: nobody else reads that, and nobody else adds to this. */
 static bool in_place(const struct rn_node *node)
 {
@@ -203,6 +237,7 @@ int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, stru
     int rc = shapes(layout, g, err) || measure(&b, layout, of, err) ? -1 : 0;
     if (rc == 0) {
         lifetimes(&b, of);
+        unite(&b, of);
         share(&b, g);
         if (!of->train)
             weights(&b, layout, of);

@@ -289,6 +289,9 @@ static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
     if (x.n * x.h * x.w < 2)
         return rn_fail(err, RN_EXIT_DATA, "layer %s (%zu channels) has a 1x1 map and the batch one image: batch norm needs more than "
                                           "one value a channel; use larger batches or images", node->name, x.c);
+    int pool = rn_pooled(w->net->dev, w->net->graph, i);
+    if (pool != RN_NONE)
+        return w->net->on->norm_pool(w->net->dev, value(w, w->net->graph->node[pool].y), x, &norm, w->net->graph->node[pool].window, err);
     return w->net->on->batch_norm(w->net->dev, value(w, node->y), x, value(w, node->residual), &norm,
                                   node->activation == RN_ACT_RELU, err);
 }
@@ -308,6 +311,8 @@ static int forward(const struct rn_walk *w, struct rn_err *err)
             rc = forward_norm(w, i, err);
             break;
         case RN_OP_MAX_POOL:
+            if (w->train && i && rn_pooled(w->net->dev, g, i - 1) == (int)i)
+                break;
             rc = on->max_pool(w->net->dev, value(w, node->y), value(w, node->x), rn_window_on(node, value(w, node->x)), err);
             break;
         case RN_OP_CHANNEL_POOL:
@@ -328,11 +333,23 @@ static int forward(const struct rn_walk *w, struct rn_err *err)
     return rc;
 }
 
+void rn_net_spare(struct rn_net *net)
+{
+    net->spare = !net->train;
+}
+
+bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch)
+{
+    const struct rn_layout *layout = &net->layout[false];
+    return !net->spare || !net->folded || (layout->h == batch->h && layout->w == batch->w && layout->n >= batch->n);
+}
+
 /* Folds each convolution's norm into its weights, and has the device prepare them: layer by layer, as rn_layout_make supposes. */
 static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err)
 {
     const struct rn_graph *g = net->graph;
-    for (size_t i = 0; i < g->nodes; i++) {
+    for (size_t step = 0; step < g->nodes; step++) {
+        size_t i = net->train ? step : g->nodes - 1 - step; /* the largest first, while there is room */
         const struct rn_node *node = &g->node[i];
         if (node->op != RN_OP_CONV)
             continue;
@@ -347,6 +364,8 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
             net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, layout->value[g->node[last].y], layout->value[node->x],
                              weight, node->window, g->node[last].activation, err))
             return -1;
+        if (layout->prepared[i].n && net->spare && net->on->forget)
+            net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w));
     }
     net->folded = !net->train;
     net->stale = false;
@@ -356,6 +375,8 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
 int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
 {
     struct rn_layout *layout;
+    if (!rn_net_fits(net, batch))
+        return rn_fail(err, RN_EXIT_SYSTEM, "a network that spares memory takes no larger batches, and no images of another size");
     if (fit(net, batch, false, &layout, err) || (net->stale && prepare(net, layout, err)) || load(net, layout, batch, err))
         return -1;
     *w = (struct rn_walk){ net, layout, batch->n, false };
@@ -391,6 +412,7 @@ static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
     unsigned add = adds(net, node->x, RN_ADD_DX);
     void *gradients = w->train ? net->gradients : NULL;
     struct rn_norm norm;
+    int pool;
     switch (node->op) {
     case RN_OP_CONV: /* a layer may be used twice */
         add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
@@ -401,11 +423,18 @@ static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
                                    add, err);
     case RN_OP_NORM:
         norm = norm_of(net, i);
+        pool = rn_pooled(net->dev, net->graph, i);
+        if (pool != RN_NONE)
+            return on->norm_pool_backward(net->dev, dx, param_in(net, gradients, node->gamma), param_in(net, gradients, node->beta),
+                                          grad(w, net->graph->node[pool].y), x, value(w, net->graph->node[pool].y), &norm,
+                                          net->graph->node[pool].window, add & RN_ADD_DW, err);
         add |= adds(net, node->residual, RN_ADD_RESIDUAL);
         return on->batch_norm_backward(net->dev, dx, grad(w, node->residual), param_in(net, gradients, node->gamma),
                                        param_in(net, gradients, node->beta), dy, x, y, &norm,
                                        node->activation == RN_ACT_RELU, add, err);
     case RN_OP_MAX_POOL:
+        if (i && rn_pooled(net->dev, net->graph, i - 1) == (int)i)
+            return 0;
         return on->max_pool_backward(net->dev, dx, dy, x, y, rn_window_on(node, x), add, err);
     case RN_OP_CHANNEL_POOL:
         return on->channel_pool_backward(net->dev, dx, dy, x, y, add, err);

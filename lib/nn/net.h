@@ -44,6 +44,11 @@ struct rn_batch {
  * changed). An image's logits do not depend on the rest of the batch. */
 RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
 
+/* Saves memory, in a network that is not trained: weights are given up once evaluation has prepared them. What follows the first
+ * batch must then be of its size and not larger: rn_net_fits says whether it is. */
+void rn_net_spare(struct rn_net *net);
+bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch);
+
 /* Train mode: forward, loss and backward; running statistics move, weights do not. The loss may be NaN: look before
  * rn_net_update. logits: NULL, or room for (n, classes). Errors: exit 3 where a batch norm would have one value a channel. */
 RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels,

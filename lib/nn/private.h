@@ -23,6 +23,8 @@ struct rn_layout_of {
     const bool *kept; /* rn_net's */
     int tail;
 };
+/* The node that pools what the norm at node i makes, where the device does both at once in training; or RN_NONE. */
+int rn_pooled(const struct rn_device *dev, const struct rn_graph *graph, size_t i);
 /* Allocates nothing but its own tables. */
 RN_MUST int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err);
 void rn_layout_free(struct rn_layout *layout);
@@ -40,6 +42,7 @@ struct rn_net {
     size_t *offset;                       /* of each parameter in its block */
     struct rn_array *saved_mean, *saved_inv; /* train mode, by node */
     bool folded;                          /* not trained, and evaluated: the weights are evaluation's */
+    bool spare;                           /* not trained: what is prepared is given up */
     bool stale;                           /* what evaluation made of the weights is gone or old */
     void *arena;
     size_t arena_bytes;

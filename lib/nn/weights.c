@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/mem.h"
 
@@ -68,24 +69,27 @@ static bool is_counter(struct rn_text name)
     return name.length > length && !memcmp(name.data + name.length - length, end, length);
 }
 
-static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_tensor *tensor, struct rn_err *err)
+/* floats: room for one tensor's numbers, which lie anywhere in the file. */
+static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_tensor *tensor, struct rn_floats *floats, struct rn_err *err)
 {
     size_t count = count_of(&rn_net_graph(net)->param[i]);
-    float *value = rn_calloc(count, sizeof *value, err);
-    if (!value)
-        return -1;
+    if (count > floats->capacity) {
+        free(floats->data);
+        floats->capacity = 0;
+        if (!(floats->data = rn_alloc_aligned(count, sizeof *floats->data, err)))
+            return -1;
+        floats->capacity = count;
+    }
     if (tensor->type == RN_F32)
-        memcpy(value, tensor->data, count * sizeof *value);
+        memcpy(floats->data, tensor->data, count * sizeof *floats->data);
     else
         for (size_t k = 0; k < count; k++)
-            value[k] = (float)rn_tensor_get(tensor, k);
-    int rc = rn_net_set(net, (size_t)i, role, value, err);
-    free(value);
-    return rc;
+            floats->data[k] = (float)rn_tensor_get(tensor, k);
+    return rn_net_set(net, (size_t)i, role, floats->data, err);
 }
 
 /* One record of a model: every tensor must be the network's, once. */
-static int load_record(struct rn_model *model, const struct rn_record *record, bool *seen, struct rn_err *err)
+static int load_record(struct rn_model *model, const struct rn_record *record, bool *seen, struct rn_floats *floats, struct rn_err *err)
 {
     char where[512], name[256], shape[256];
     const struct rn_graph *g = rn_net_graph(model->net);
@@ -101,13 +105,14 @@ static int load_record(struct rn_model *model, const struct rn_record *record, b
     if (*mark)
         return rn_fail(err, RN_EXIT_DATA, "%s: '%s' comes twice", rn_reader_where(model->reader, where), g->param[i].name);
     *mark = true;
-    return set(model->net, i, record->role, &record->tensor, err);
+    return set(model->net, i, record->role, &record->tensor, floats, err);
 }
 
 int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err)
 {
     char shown[256];
     struct rn_record record;
+    struct rn_floats floats = { 0 };
     const struct rn_head *head = model->head;
     if (!head->arch.data || !head->attention.data || !head->has_input || !head->classes.count)
         return rn_fail(err, RN_EXIT_DATA, "%s: not a whole model (no %s): it can serve --init only",
@@ -120,14 +125,45 @@ int rn_model_load(struct rn_model *model, const char *path, struct rn_device *de
     bool *seen = rn_calloc(2 * g->params, sizeof *seen, err);
     int rc = seen ? 1 : -1;
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1)
-        if ((record.role != RN_MOMENTUM || train) && !is_counter(record.name) && load_record(model, &record, seen, err))
+        if ((record.role != RN_MOMENTUM || train) && !is_counter(record.name) && load_record(model, &record, seen, &floats, err))
             rc = -1;
     for (size_t i = 0; i < g->params && rc == 0; i++)
         if (!seen[2 * i] || (train && head->epoch != RN_NIL && g->param[i].role == RN_PARAMETER && !seen[2 * i + 1]))
             rc = rn_fail(err, RN_EXIT_DATA, "%s: %s '%s' is missing", rn_text_show(rn_text(path), shown),
                          seen[2 * i] ? "the momentum of" : "the tensor", g->param[i].name);
+    rn_reader_shrink(model->reader);
+    free(floats.data);
     free(seen);
     return rc;
+}
+
+static int load_again(struct rn_model *model, const char *path, struct rn_device *dev, struct rn_err *err)
+{
+    struct rn_model again;
+    rn_net_close(model->net);
+    model->net = NULL;
+    if (rn_model_head(&again, path, err))
+        return -1;
+    int rc = rn_model_load(&again, path, dev, false, err);
+    if (rc == 0 && (again.head->classes.count != model->head->classes.count || !rn_input_equal(&again.head->input, &model->head->input, true)))
+        rc = rn_fail(err, RN_EXIT_DATA, "%s: has become another model", path);
+    if (rc == 0) {
+        model->net = again.net;
+        again.net = NULL;
+    }
+    rn_model_close(&again);
+    return rc;
+}
+
+int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
+                  struct rn_err *err)
+{
+    struct stat status;
+    if (!rn_net_fits(model->net, batch) && load_again(model, path, dev, err))
+        return -1;
+    if (stat(path, &status) == 0 && S_ISREG(status.st_mode))
+        rn_net_spare(model->net);
+    return rn_net_eval(model->net, batch, logits, err);
 }
 
 static bool same_classes(const struct rn_texts *a, const struct rn_texts *b)
@@ -145,6 +181,7 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
     struct rn_record record;
     const struct rn_graph *g = rn_net_graph(net);
     bool others = model->head->classes.count && !same_classes(&model->head->classes, classes);
+    struct rn_floats floats = { 0 };
     bool *seen = rn_calloc(g->params, sizeof *seen, err);
     int rc = seen ? 1 : -1;
     *taken = (struct rn_taken){ 0 };
@@ -160,12 +197,14 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
         } else {
             seen[i] = true;
             taken->taken++;
-            rc = set(net, i, g->param[i].role, &record.tensor, err) ? -1 : 1;
+            rc = set(net, i, g->param[i].role, &record.tensor, &floats, err) ? -1 : 1;
         }
     }
     for (size_t i = 0; i < g->params && rc == 0; i++)
         if (!seen[i])
             rc = rn_texts_add(&taken->fresh, rn_text(g->param[i].name), err);
+    rn_reader_shrink(model->reader);
+    free(floats.data);
     free(seen);
     return rc;
 }

@@ -20,6 +20,10 @@ RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_er
  * tensor that is missing, of another shape or of no such network: exit 3 (an import's num_batches_tracked is passed over). */
 RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
 void rn_model_close(struct rn_model *model);
+/* After rn_model_load for evaluation: rn_net_eval in little memory. Where the file can be read again, weights are given up (see
+ * rn_net_spare), and loaded anew for larger batches or images of another size. */
+RN_MUST int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
+                          struct rn_err *err);
 
 /* What rn_weights_take did. */
 struct rn_taken {

@@ -129,7 +129,15 @@ static int memory(struct rn_out *out, const char *tool, const struct rn_footprin
     return rc || rn_out_printf(out, err, " = %.1f\n", (double)sum / 1048576) ? -1 : 0;
 }
 
-/* Two lines: training keeps the largest tensor while it writes a checkpoint, prediction the reader of the weights. */
+/* Prediction needs most at its work, or before it, while it loads the weights. */
+static size_t prediction_streams(const struct rn_footprint *f, const struct rn_graph *g, size_t record)
+{
+    size_t work = f->network + f->activations + f->scratch, tensor = largest_tensor(g);
+    size_t loading = rn_graph_count(g) * sizeof(float) + reader_room(tensor) + tensor;
+    return work + record > loading ? record : loading - work;
+}
+
+/* Two lines: training keeps the largest tensor while it writes a checkpoint. */
 static int memories(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *predict,
                     size_t batch, size_t side, size_t program, struct rn_err *err)
 {
@@ -148,7 +156,7 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
         if (rc)
             return -1;
     }
-    return memory(out, "rn-predict", predict, program, record + reader_room(tensor), err);
+    return memory(out, "rn-predict", predict, program, prediction_streams(predict, g, record), err);
 }
 
 static int totals(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *f, size_t batch,

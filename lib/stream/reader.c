@@ -75,6 +75,19 @@ void rn_reader_close(struct rn_reader *reader)
     free(reader);
 }
 
+void rn_reader_shrink(struct rn_reader *reader)
+{
+    struct rn_source *source = &reader->source;
+    rn_source_take(source, reader->length);
+    reader->length = 0;
+    rn_arena_clear(&reader->arena);
+    if (source->start < source->end)
+        return;
+    free(source->data);
+    source->data = NULL;
+    source->capacity = source->start = source->end = 0;
+}
+
 void rn_reader_unique(struct rn_reader *reader)
 {
     reader->unique = true;

@@ -131,6 +131,8 @@ struct rn_reader;
  * Errors: exit 4 for a file that cannot be opened (each is opened when its turn comes; the first at once). */
 RN_MUST int rn_reader_open(struct rn_reader **reader, char *const *files, size_t count, struct rn_err *err);
 void rn_reader_close(struct rn_reader *reader); /* NULL is allowed */
+/* Gives up the room for records; the record read last is gone, the head stays. */
+void rn_reader_shrink(struct rn_reader *reader);
 /* Repeated ids of samples, images and predictions are damage from now on (16 bytes of memory a record). */
 void rn_reader_unique(struct rn_reader *reader);
 /* While *stop is not 0 (a signal handler or another thread may set it), a read that waits gives up: rn_reader_head and

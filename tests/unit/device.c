@@ -70,6 +70,53 @@ static struct rn_array shape(size_t n, size_t c, size_t h, size_t w)
     return (struct rn_array){ NULL, n, c, h, w };
 }
 
+/* Batch norm, ReLU and pooling: as one where the device has that, else one after the other. */
+static void norm_pool_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[DX] = shape(r->n, r->c, r->h, r->w);
+    a[Y] = a[DY] = shape(r->n, r->c, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r));
+    for (int i = GAMMA; i <= INV_STD; i++)
+        a[i] = shape(1, r->c, 1, 1);
+    a[DW] = a[DBIAS] = a[GAMMA];
+}
+
+static struct rn_array between(struct rn_device *dev, struct rn_array x)
+{
+    x.data = dev->class->alloc(dev, dev->class->bytes(x.n, x.c, x.h, x.w), &err);
+    assert_non_null(x.data);
+    return x;
+}
+
+static int norm_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    struct rn_norm n = norm_of(a);
+    if (dev->class->norm_pool)
+        return dev->class->norm_pool(dev, a[Y], a[X], &n, r->window, &err);
+    struct rn_array map = between(dev, a[X]);
+    int rc = dev->class->batch_norm(dev, map, a[X], shape(0, 0, 0, 0), &n, true, &err) ||
+             dev->class->max_pool(dev, a[Y], map, r->window, &err) ? -1 : 0;
+    dev->class->free(dev, map.data);
+    return rc;
+}
+
+static int norm_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    struct rn_norm n = norm_of(a);
+    if (dev->class->norm_pool_backward)
+        return dev->class->norm_pool_backward(dev, a[DX], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->window, r->add, &err);
+    struct rn_array map = between(dev, a[X]), dmap = between(dev, a[X]), none = shape(0, 0, 0, 0), moved[2] = { a[RUNNING_MEAN], a[RUNNING_VAR] };
+    struct rn_norm again = n; /* forward once more, for the map; its running statistics go elsewhere */
+    again.running_mean = moved[0] = between(dev, moved[0]);
+    again.running_var = moved[1] = between(dev, moved[1]);
+    int rc = dev->class->batch_norm(dev, map, a[X], none, &again, true, &err) ||
+             dev->class->max_pool_backward(dev, dmap, a[DY], map, a[Y], r->window, 0, &err) ||
+             dev->class->batch_norm_backward(dev, a[DX], none, a[DW], a[DBIAS], dmap, a[X], map, &n, true, r->add, &err) ? -1 : 0;
+    struct rn_array all[] = { map, dmap, moved[0], moved[1] };
+    for (size_t i = 0; i < LENGTH(all); i++)
+        dev->class->free(dev, all[i].data);
+    return rc;
+}
+
 /* Which arrays an operator takes, by shape; n 0: not this one. */
 
 static void conv_shapes(const struct row *r, struct rn_array *a)
@@ -276,6 +323,7 @@ static int loss_backward(struct rn_device *dev, const struct row *r, struct rn_a
 }
 
 #define CONV .forward = conv, .backward = conv_backward
+#define NORM_POOL .forward = norm_pool, .backward = norm_pool_backward
 #define NORM .forward = norm, .backward = norm_backward
 #define MAX_POOL .forward = max_pool, .backward = max_pool_backward
 #define MEAN_POOL .forward = mean_pool, .backward = mean_pool_backward
@@ -339,6 +387,10 @@ static const struct row rows[] = {
     { "norm add", NORM, 2, 6, 4, 3, .residual = true, .relu = true, .add = ADD_ALL },
     { "norm add residual only", NORM, 2, 6, 4, 3, .residual = true, .add = RN_ADD_RESIDUAL },
     { "norm of two numbers", NORM, 2, 3, 1, 1, .relu = true, .within = 1e-5 }, /* dx is a small difference of large numbers */
+    { "norm and pool 3/2/1", NORM_POOL, 2, 16, 9, 12, WINDOW(3, 3, 2, 1) },
+    { "norm and pool 3/2/1 add", NORM_POOL, 3, 64, 8, 7, WINDOW(3, 3, 2, 1), .add = RN_ADD_DW },
+    { "norm and pool 2/2/0", NORM_POOL, 2, 48, 9, 5, WINDOW(2, 2, 2, 0) },
+    { "norm and pool equal values", NORM_POOL, 5, 16, 7, 7, WINDOW(3, 3, 2, 1), .few = true },
     { "norm, several chunks", NORM, 3, 700, 8, 9, .residual = true, .relu = true },
 
     { "fold", .forward = fold, .c = 5, .h = 3, .w = 3, .k = 17 },
@@ -392,6 +444,8 @@ static void shapes_of(const struct row *r, struct rn_array *a)
     memset(a, 0, ARRAYS * sizeof *a);
     if (r->backward == conv_backward)
         conv_shapes(r, a);
+    else if (r->backward == norm_pool_backward)
+        norm_pool_shapes(r, a);
     else if (r->backward == norm_backward)
         norm_shapes(r, a);
     else if (r->forward == fold)

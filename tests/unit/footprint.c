@@ -91,7 +91,7 @@ static void plan_is_what_happens(void **state)
         ok(rn_footprint(&f, rn_net_graph(net), arch, attention, CLASSES, n, side, side, rows[i].train, THREADS, &err), &err);
         assert_int_equal(f.activations, net->arena_bytes);
         assert_int_equal(f.scratch, scratch * sizeof(float));
-        assert_true(f.network > net->weight_bytes * (rows[i].train ? 3 : 1));
+        assert_true(rows[i].train ? f.network > 3 * net->weight_bytes : f.network < net->weight_bytes); /* given up once prepared */
         rn_footprint_free(&f);
         rn_net_close(net);
         rn_device_close(dev);

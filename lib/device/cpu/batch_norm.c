@@ -48,12 +48,6 @@ static size_t rows_of(const struct norm *v, size_t chunk)
     return rn_cpu_min(v->chunk, v->rows - chunk * v->chunk);
 }
 
-/* Forward and backward must find the same number. */
-static float scale_of(const struct rn_norm *norm, size_t i)
-{
-    return (float)((double)((const float *)norm->gamma.data)[i] * (double)((const float *)norm->inv_std.data)[i]);
-}
-
 /* ---- forward ---- */
 
 /* A chunk's sums, and its squares around its own mean, for which the thread has room. */
@@ -102,18 +96,14 @@ static void apply_task(void *context, size_t task, int thread)
     v->on->apply(v, task * v->chunk, task * v->chunk + rows_of(v, task));
 }
 
-int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                      const struct rn_norm *norm, bool relu, struct rn_err *err)
+int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err)
 {
-    if (rn_check_batch_norm(y, x, residual, norm, err))
-        return -1;
-    struct rn_cpu *cpu = rn_cpu(dev);
     struct norm v = over(cpu, x);
     size_t c = v.c, sums;
-    if (!rn_mul(2 * v.chunks + 2, c, &sums) || rn_cpu_scratch(cpu, c, 2 * sums + c, err))
+    if (!rn_mul(2 * v.chunks + 2, c, &sums) || rn_cpu_scratch(cpu, c, 2 * sums, err))
         return -1;
     double *mean = (double *)(void *)cpu->shared, *var = mean + c, count = (double)v.rows, m = norm->momentum;
-    float *scale = (float *)(void *)(mean + sums), *running_mean = norm->running_mean.data, *running_var = norm->running_var.data;
+    float *running_mean = norm->running_mean.data, *running_var = norm->running_var.data;
     v.sums = var + c;
     v.scratch = cpu->scratch;
     rn_pool_for(cpu->pool, v.chunks, sum_task, &v);
@@ -124,15 +114,31 @@ int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array 
         ((float *)norm->inv_std.data)[i] = (float)inv_std;
         running_mean[i] = (float)((1 - m) * (double)running_mean[i] + m * mean[i]);
         running_var[i] = (float)((1 - m) * (double)running_var[i] + m * var[i] * count / (count - 1));
-        scale[i] = scale_of(norm, i);
     }
-    v.scale = scale;
+    return 0;
+}
+
+void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c)
+{
+    for (size_t i = 0; i < c; i++)
+        scale[i] = (float)((double)((const float *)norm->gamma.data)[i] * (double)((const float *)norm->inv_std.data)[i]);
+}
+
+int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
+                      const struct rn_norm *norm, bool relu, struct rn_err *err)
+{
+    struct rn_cpu *cpu = rn_cpu(dev);
+    if (rn_check_batch_norm(y, x, residual, norm, err) || rn_cpu_norm_statistics(cpu, x, norm, err) || rn_cpu_scratch(cpu, 0, x.c, err))
+        return -1;
+    struct norm v = over(cpu, x);
+    rn_cpu_norm_scale(norm, cpu->shared, v.c);
+    v.scale = cpu->shared;
     v.mean = norm->mean.data;
     v.beta = norm->beta.data;
     v.residual = residual.data;
     v.out = y.data;
     v.relu = relu;
-    v.stream = v.rows * c > STREAMED && c % 16 == 0;
+    v.stream = v.rows * v.c > STREAMED && v.c % 16 == 0;
     rn_pool_for(cpu->pool, v.chunks, apply_task, &v);
     return 0;
 }
@@ -155,6 +161,17 @@ static void spread_task(void *context, size_t task, int thread)
     v->on->spread(v, task * v->chunk, task * v->chunk + rows_of(v, task));
 }
 
+void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *s, size_t c, bool add)
+{
+    for (size_t i = 0; i < c; i++) {
+        double inv_std = (double)((const float *)norm->inv_std.data)[i], dot = s->dot[i] * inv_std, k = (double)s->scale[i] / (double)s->rows;
+        s->slope[i] = (float)(k * inv_std * dot);
+        s->offset[i] = (float)(k * s->sum[i]);
+        s->dgamma[i] = (float)((add ? (double)s->dgamma[i] : 0) + dot);
+        s->dbeta[i] = (float)((add ? (double)s->dbeta[i] : 0) + s->sum[i]);
+    }
+}
+
 int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
                                struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
                                struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
@@ -168,10 +185,8 @@ int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct
     if (!rn_mul(2 * v.chunks, c, &sums) || rn_cpu_scratch(cpu, 0, 2 * sums + 3 * c, err))
         return -1;
     v.sums = (double *)(void *)cpu->shared;
-    float *to_gamma = dgamma.data, *to_beta = dbeta.data, *scale = (float *)(void *)(v.sums + sums), *slope = scale + c,
-          *offset = slope + c;
-    for (size_t i = 0; i < c; i++)
-        scale[i] = scale_of(norm, i);
+    float *scale = (float *)(void *)(v.sums + sums), *slope = scale + c, *offset = slope + c;
+    rn_cpu_norm_scale(norm, scale, c);
     v.scale = scale;
     v.mean = norm->mean.data;
     v.beta = norm->beta.data;
@@ -182,15 +197,8 @@ int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct
     for (size_t chunk = 1; chunk < v.chunks; chunk++)
         for (size_t i = 0; i < 2 * c; i++)
             v.sums[i] += v.sums[chunk * 2 * c + i];
-
-    for (size_t i = 0; i < c; i++) {
-        double inv_std = (double)((const float *)norm->inv_std.data)[i], sum = v.sums[i], dot = v.sums[c + i] * inv_std,
-               k = (double)scale[i] / (double)v.rows;
-        slope[i] = (float)(k * inv_std * dot);
-        offset[i] = (float)(k * sum);
-        to_gamma[i] = (float)((add & RN_ADD_DW ? (double)to_gamma[i] : 0) + dot);
-        to_beta[i] = (float)((add & RN_ADD_DW ? (double)to_beta[i] : 0) + sum);
-    }
+    rn_cpu_norm_slopes(norm, &(struct rn_cpu_slopes){ v.sums, v.sums + c, v.rows, scale, slope, offset, dgamma.data, dbeta.data }, c,
+                       add & RN_ADD_DW);
     v.slope = slope;
     v.offset = offset;
     v.out = dx.data;

@@ -80,6 +80,19 @@ static inline size_t rn_cpu_chunk_rows(size_t c)
     return c < RN_CPU_CHUNK ? RN_CPU_CHUNK / c : 1;
 }
 
+/* batch_norm.c, for norm_pool.c too. Forward: mean, inv_std and the running statistics of norm. */
+RN_MUST int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err);
+/* gamma inv_std: forward and backward find the same numbers. */
+void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c);
+/* From each channel's sums of d and of d (x - mean), over `rows`: dgamma, dbeta, and dx = scale d - slope (x - mean) - offset. */
+struct rn_cpu_slopes {
+    const double *sum, *dot;
+    size_t rows;
+    const float *scale;
+    float *slope, *offset, *dgamma, *dbeta;
+};
+void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *s, size_t c, bool add);
+
 extern const struct rn_device_class rn_device_cpu;
 
 /* memory.c: zeroed, aligned to 64. NULL is allowed to be freed. */
@@ -90,6 +103,7 @@ void rn_cpu_block_free(void *memory);
 size_t rn_cpu_bytes(size_t n, size_t c, size_t h, size_t w);
 void *rn_cpu_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);
 void rn_cpu_free(struct rn_device *dev, void *memory);
+void rn_cpu_forget(struct rn_device *dev, void *memory, size_t bytes);
 int rn_cpu_upload(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
 int rn_cpu_download(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
 int rn_cpu_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
@@ -122,6 +136,11 @@ int rn_cpu_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x,
                     struct rn_err *err);
 int rn_cpu_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
                              struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
+int rn_cpu_norm_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
+                     struct rn_window window, struct rn_err *err);
+int rn_cpu_norm_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dgamma, struct rn_array dbeta,
+                              struct rn_array dy, struct rn_array x, struct rn_array y, const struct rn_norm *norm,
+                              struct rn_window window, unsigned add, struct rn_err *err);
 int rn_cpu_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
 int rn_cpu_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                               struct rn_err *err);

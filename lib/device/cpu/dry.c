@@ -16,7 +16,7 @@ struct block {
 struct dry {
     struct rn_device_class class; /* first: the device's class is one of these */
     struct block *blocks;
-    size_t now, most;
+    size_t now, most, forgotten;
 };
 
 static struct dry *dry_of(const struct rn_device *dev)
@@ -58,6 +58,12 @@ static void release(struct rn_device *dev, void *memory)
     free(block);
 }
 
+static void forget(struct rn_device *dev, void *memory, size_t bytes)
+{
+    (void)memory;
+    dry_of(dev)->forgotten += bytes;
+}
+
 static void close_dry(struct rn_device *dev)
 {
     struct dry *dry = dry_of(dev);
@@ -78,6 +84,7 @@ int rn_cpu_dry(struct rn_device **dev, int threads, struct rn_err *err)
     dry->class = rn_device_cpu;
     dry->class.alloc = reserve;
     dry->class.free = release;
+    dry->class.forget = forget;
     dry->class.close = close_dry;
     (*dev)->class = &dry->class;
     rn_pool_idle(rn_cpu(*dev)->pool);
@@ -87,6 +94,11 @@ int rn_cpu_dry(struct rn_device **dev, int threads, struct rn_err *err)
 size_t rn_cpu_dry_blocks(const struct rn_device *dev)
 {
     return dry_of(dev)->most;
+}
+
+size_t rn_cpu_dry_forgotten(const struct rn_device *dev)
+{
+    return dry_of(dev)->forgotten;
 }
 
 size_t rn_cpu_dry_scratch(struct rn_device *dev)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/mem.h"
 #include "device/check.h"
@@ -82,6 +83,15 @@ void rn_cpu_free(struct rn_device *dev, void *memory)
     rn_cpu_block_free(memory);
 }
 
+/* Whole pages, which are this array's alone. */
+void rn_cpu_forget(struct rn_device *dev, void *memory, size_t bytes)
+{
+    (void)dev;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), ahead = (page - (uintptr_t)memory % page) % page;
+    if (bytes > ahead)
+        madvise((char *)memory + ahead, (bytes - ahead) / page * page, MADV_DONTNEED);
+}
+
 struct transfer {
     struct rn_array array;
     const float *from;
@@ -95,9 +105,14 @@ static void upload_image(void *context, size_t i, int thread)
     size_t c = t->array.c, map = t->array.h * t->array.w;
     const float *from = t->from + i * c * map;
     float *to = t->to + i * c * map;
-    for (size_t channel = 0; channel < c; channel++)
+    if (map < c) /* weights: writes side by side */
         for (size_t pixel = 0; pixel < map; pixel++)
-            to[pixel * c + channel] = from[channel * map + pixel];
+            for (size_t channel = 0; channel < c; channel++)
+                to[pixel * c + channel] = from[channel * map + pixel];
+    else
+        for (size_t channel = 0; channel < c; channel++)
+            for (size_t pixel = 0; pixel < map; pixel++)
+                to[pixel * c + channel] = from[channel * map + pixel];
 }
 
 static void download_image(void *context, size_t i, int thread)

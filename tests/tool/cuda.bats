@@ -158,3 +158,11 @@ END
     [ $rc != 0 ] && grep -q "Registers are spilled" out
     [ ! -e tree/build/lib/device/cuda/spill.fatbin ]
 }
+
+@test "gpu-verify without a GPU says what is missing, and writes no report" {
+    need_plugin
+    need_no_gpu
+    rc=0
+    "$TOP/tests/cuda/gpu-verify" "$BUILD" "$PWD/report.md" >out 2>err || rc=$?
+    [ $rc = 4 ] && [ ! -s out ] && [ ! -e report.md ] && grep -q "no usable GPU" err
+}

@@ -163,6 +163,7 @@ def compare(title, unit, per, ours, peers, steps=1):
             row = (title, b.name, unit, mine, theirs, a.ask("memory"), b.ask("memory"))
             table.append(row)
             say(line(row))
+            report()
         except Failed as failed:
             notes.append("%s: %s" % (title, failed))
         b.close()
@@ -236,6 +237,7 @@ def prepare():
 
 
 def report():
+    """Written anew after each comparison, so that what was measured is there when the rest is not."""
     with open("/proc/cpuinfo") as file:
         names = {x.split(":")[1].strip() for x in file if x.startswith("model name")}
     packages = ", ".join("%s %s" % (p, version(p)) for p in ("torch", "torchvision", "onnxruntime", "openvino", "pillow", "numpy"))
@@ -252,7 +254,7 @@ def report():
     with open(BUILD + "/bench/peers.tsv", "w") as file:
         file.write("what\tpeer\tround\tunit\tours\ttheirs\tratio\n")
         file.writelines("%s\t%s\t%d\t%s\t%.4f\t%.4f\t%.4f\n" % row for row in raw)
-    print("\n".join(text))
+    return "\n".join(text)
 
 
 def main():
@@ -265,7 +267,7 @@ def main():
         os.chdir("/")
     if not table and not notes:
         raise Failed("ONLY=%s: nothing begins so" % ",".join(ONLY))
-    report()
+    print(report())
     return 1 if notes else 0
 
 

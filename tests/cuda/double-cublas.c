@@ -101,7 +101,7 @@ static void run_product(void *args)
     const struct product *p = args;
     double *rows = malloc(((size_t)p->m * (size_t)p->k + 1) * sizeof *rows), *column = malloc(((size_t)p->k + 1) * sizeof *column);
     for (int i = 0; i < p->m; i++)
-        gather(rows + (size_t)i * (size_t)p->k, p->a + (p->ta ? (size_t)i * (size_t)p->lda : (size_t)i), p->k, p->ta ? 1 : (size_t)p->lda);
+        gather(rows + (size_t)i * (size_t)p->k, p->a + (size_t)i * (p->ta ? (size_t)p->lda : 1), p->k, p->ta ? 1 : (size_t)p->lda);
     for (int j = 0; j < p->n; j++) {
         gather(column, p->b + (p->tb ? (size_t)j : (size_t)j * (size_t)p->ldb), p->k, p->tb ? (size_t)p->ldb : 1);
         for (int i = 0; i < p->m; i++) {

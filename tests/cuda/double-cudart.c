@@ -42,10 +42,21 @@ void double_defect(const char *format, ...)
     abort();
 }
 
+static void log_call(const char *function)
+{
+    static FILE *file;
+    const char *path = getenv("RN_DOUBLE_CALLS");
+    if (path && !file)
+        file = fopen(path, "w");
+    if (file && fprintf(file, "%s\n", function) < 0)
+        double_defect("RN_DOUBLE_CALLS: it cannot be written");
+}
+
 bool double_fails(const char *function)
 {
     const char *wanted = getenv("RN_DOUBLE_FAIL"), *colon = wanted ? strchr(wanted, ':') : NULL;
     calls++;
+    log_call(function);
     if (lost)
         return true;
     if (!wanted)
@@ -109,12 +120,13 @@ struct op {
 struct CUevent_st {
     long recorded, done; /* tickets */
     cudaStream_t stream; /* of the last record */
-    cudaGraph_t captured;
+    long capture;        /* the number of the capture that it was recorded in; 0: none */
 };
 
 struct CUgraph_st {
     struct op *first, **last;
     cudaStream_t origin;
+    long number;
     bool broken;
 };
 
@@ -156,7 +168,8 @@ void double_need(cudaStream_t s, const void *memory, size_t bytes, const char *w
 {
     int gpu = region_gpu(memory);
     if (gpu != double_gpu(s))
-        double_defect("%s: %p is %s, the stream is GPU %d's", what, memory, gpu < 0 ? "not device memory" : "another GPU's", double_gpu(s));
+        double_defect("%s: %p is %s, the stream is GPU %d's", what, memory, gpu < 0 ? "not device memory" : "another GPU's",
+                      double_gpu(s));
     if (!region_holds(memory, bytes))
         double_defect("%s: %zu bytes at %p reach past the end of the allocation", what, bytes, memory);
 }
@@ -263,20 +276,31 @@ void double_enqueue(cudaStream_t s, const char *what, void (*run)(void *), const
 
 static void record(cudaEvent_t event, cudaStream_t s)
 {
-    event->captured = check_stream(s)->capture;
+    event->capture = check_stream(s)->capture ? s->capture->number : 0;
     event->stream = s;
     queue(s, (struct op){ .what = "cudaEventRecord", .event = event, .ticket = ++event->recorded }, NULL, 0);
 }
 
-/* An event that was never recorded is nothing to wait for. */
+static cudaGraph_t capture_of(const struct CUevent_st *event)
+{
+    for (int i = 0; i < streams && event->capture; i++)
+        if (stream[i]->capture && stream[i]->capture->number == event->capture)
+            return stream[i]->capture;
+    return NULL;
+}
+
+/* An event that was never recorded is nothing to wait for. A stream that waits for an event of a capture joins it. */
 static cudaError_t wait(cudaStream_t s, cudaEvent_t event)
 {
+    cudaGraph_t capture = capture_of(event);
     check_stream(s);
-    if (event->captured && !s->capture)
-        s->capture = event->captured; /* another stream joins */
-    else if (s->capture && event->captured != s->capture)
-        return cudaErrorStreamCaptureIsolation;
-    if (event->captured && s == event->captured->origin)
+    if (event->capture && !capture)
+        double_defect("a stream waits for an event that was recorded in a capture which is over");
+    if (capture && !s->capture)
+        s->capture = capture;
+    else if (s->capture != capture)
+        return event->recorded ? cudaErrorStreamCaptureIsolation : cudaSuccess;
+    if (capture && s == capture->origin)
         event->stream->unjoined = false;
     if (event->recorded)
         queue(s, (struct op){ .what = "cudaStreamWaitEvent", .event = event, .ticket = event->recorded, .waits = true }, NULL, 0);
@@ -465,8 +489,8 @@ cudaError_t cudaFreeHost(void *memory)
 static void need_pinned(const void *memory, size_t bytes, const char *what)
 {
     for (size_t i = 0; i < sizeof pinned / sizeof *pinned; i++) {
-        const char *at = memory;
-        if (pinned[i].at && at >= pinned[i].at && at < pinned[i].at + pinned[i].bytes && bytes <= (size_t)(pinned[i].at + pinned[i].bytes - at))
+        const char *at = memory, *end = pinned[i].at + pinned[i].bytes;
+        if (pinned[i].at && at >= pinned[i].at && at < end && bytes <= (size_t)(end - at))
             return;
     }
     double_defect("%s: %zu bytes at %p are not pinned host memory", what, bytes, memory);
@@ -512,7 +536,8 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_gpu, const void *from, int from
 {
     MAY_FAIL(cudaErrorInvalidValue);
     if (region_gpu(to) != to_gpu || region_gpu(from) != from_gpu || !region_holds(to, bytes) || !region_holds(from, bytes))
-        double_defect("cudaMemcpyPeerAsync: %zu bytes from %p of GPU %d to %p of GPU %d are not there", bytes, from, from_gpu, to, to_gpu);
+        double_defect("cudaMemcpyPeerAsync: %zu bytes from %p of GPU %d to %p of GPU %d are not there", bytes, from, from_gpu, to,
+                      to_gpu);
     double_enqueue(s, "cudaMemcpyPeerAsync", run_copy, &(struct copy){ to, from, bytes, 0 }, sizeof(struct copy));
     return cudaSuccess;
 }
@@ -604,7 +629,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     MAY_FAIL(cudaErrorLaunchFailure);
     NOT_IN_CAPTURE;
-    if (event->captured)
+    if (event->capture)
         return result(cudaErrorCapturedEvent);
     wait_for(event, event->recorded, 0);
     return cudaSuccess;
@@ -618,7 +643,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s, enum cudaStreamCaptureMode mo
     (void)mode;
     if (check_stream(s)->capture)
         return result(cudaErrorIllegalState);
+    static long captures;
     cudaGraph_t graph = calloc(1, sizeof *graph);
+    graph->number = ++captures;
     graph->last = &graph->first;
     graph->origin = s;
     s->capture = graph;

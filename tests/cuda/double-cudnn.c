@@ -202,8 +202,8 @@ static cudnnStatus_t agree(struct conv *v, cudnnTensorDescriptor_t x, cudnnFilte
         return CUDNN_STATUS_BAD_PARAM;
     if (!conv->math)
         double_defect("a convolution whose math type was not chosen: cuDNN would be free to use TF32");
-    *v = (struct conv){ x->n, x->c, x->h, x->w, w->k, y->h, y->w, w->r, w->s, conv->padding_h, conv->padding_w, conv->stride_h, conv->stride_w,
-                        .alpha = 1 };
+    *v = (struct conv){ x->n, x->c, x->h, x->w, w->k, y->h, y->w, w->r, w->s,
+                        conv->padding_h, conv->padding_w, conv->stride_h, conv->stride_w, .alpha = 1 };
     int n = x->n, k = w->k, p = (x->h + 2 * conv->padding_h - w->r) / conv->stride_h + 1,
         q = (x->w + 2 * conv->padding_w - w->s) / conv->stride_w + 1;
     if (have_real()) {
@@ -399,7 +399,8 @@ static void run_backward_filter(void *args)
     free(x);
 }
 
-static void need_all(const struct conv *v, cudnnHandle_t handle, void *workspace, size_t bytes, const void *x, const void *y, const void *w)
+static void need_all(const struct conv *v, cudnnHandle_t handle, void *workspace, size_t bytes, const void *x, const void *y,
+                     const void *w)
 {
     size_t n = (size_t)v->n, c = (size_t)v->c, k = (size_t)v->k;
     if (bytes < WORKSPACE)

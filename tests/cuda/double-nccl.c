@@ -30,6 +30,7 @@ struct call {
 
 static struct call pending[PENDING];
 static int calls, depth;
+static bool group_failed; /* a call of the group was refused: its end says so, and nothing is done */
 
 #define MAY_FAIL(error) \
     do { \
@@ -125,13 +126,14 @@ static void check_group(const struct call *group, int members)
 
 ncclResult_t ncclGroupEnd(void)
 {
-    bool fails = double_fails(__func__);
+    bool fails = double_fails(__func__) || group_failed;
     if (depth == 0)
         return ncclInvalidUsage;
     if (--depth)
         return ncclSuccess;
+    group_failed = false;
     int members = calls ? pending[0].comm->clique->members : 0;
-    if (calls && calls % members)
+    if (calls && calls % members && !fails)
         double_defect("NCCL: a group of %d calls for %d communicators would hang", calls, members);
     for (int i = 0; i < calls && !fails; i += members) {
         check_group(pending + i, members);
@@ -141,9 +143,13 @@ ncclResult_t ncclGroupEnd(void)
     return fails ? ncclUnhandledCudaError : ncclSuccess;
 }
 
-ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)
+ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
+                           cudaStream_t stream)
 {
-    MAY_FAIL(ncclUnhandledCudaError);
+    if (double_fails(__func__)) {
+        group_failed = depth > 0;
+        return ncclUnhandledCudaError;
+    }
     if (!depth && comm->clique->members > 1)
         double_defect("NCCL: ncclAllReduce of one of %d communicators outside of a group would hang", comm->clique->members);
     if (type != ncclFloat32 || op != ncclSum)

@@ -18,6 +18,7 @@
  *   RN_DOUBLE_KERNELS=FILE   kernels compiled for the CPU (shim.h) instead of the interpreter
  *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
  *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back
+ *   RN_DOUBLE_CALLS=FILE     write the names of the functions in the order in which they are called
  *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours */
 #ifndef TESTS_CUDA_DOUBLE_H
 #define TESTS_CUDA_DOUBLE_H

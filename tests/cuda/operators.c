@@ -57,8 +57,8 @@ static void combinations(void **state)
 {
     (void)state;
     for (unsigned flags = 0; flags < 24; flags++) {
-        struct row sum = { "sum", ADD, 2, 37, 5, 3, .residual = flags & 1, .add = (flags & 2 ? RN_ADD_DX : 0) | (flags & 4 ? RN_ADD_RESIDUAL : 0),
-                           .activation = (enum rn_activation)(flags / 8) };
+        struct row sum = { "sum", ADD, 2, 37, 5, 3, .residual = flags & 1, .activation = (enum rn_activation)(flags / 8),
+                           .add = (flags & 2 ? RN_ADD_DX : 0) | (flags & 4 ? RN_ADD_RESIDUAL : 0) };
         compare_with(sum);
     }
     for (unsigned flags = 0; flags < 12; flags++) {
@@ -78,8 +78,8 @@ static void combinations(void **state)
     }
     for (unsigned flags = 0; flags < 8; flags++) {
         bool whole = flags & 1, wide = flags & 2;
-        struct row pool = { "max pool", MAX_POOL, 2, wide ? 33 : 3, 9, 7, .window = { whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1 },
-                            .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
+        struct row pool = { "max pool", MAX_POOL, 2, wide ? 33 : 3, 9, 7,
+                            .window = { whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1 }, .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
         compare_with(pool);
         struct row channels = { "channel pool", CHANNEL_POOL, 2, wide ? 70 : 3, 5, 7, .add = flags & 4 ? RN_ADD_DX : 0, .few = whole };
         compare_with(channels);
@@ -227,10 +227,11 @@ static void the_same_twice(void **state)
     }
 }
 
-/* --few: what is enough for a build that is slow. */
+/* --few: what is enough for a build that is slow. --rows: those of tests/unit/device.c, RN_TEST_CASE of them. */
 int main(int argc, char **argv)
 {
     devices[0] = "cuda";
+    const struct CMUnitTest only_rows[] = { cmocka_unit_test(rows_of_all_devices) };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(rows_of_all_devices),
         cmocka_unit_test(combinations),
@@ -248,6 +249,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(images_are_normalised),
         cmocka_unit_test(not_a_number_is_not_lost),
     };
+    if (argc > 1 && !strcmp(argv[1], "--rows"))
+        return cmocka_run_group_tests_name("cuda-operators, rows", only_rows, open_devices, close_devices);
     if (argc > 1 && !strcmp(argv[1], "--few"))
         return cmocka_run_group_tests_name("cuda-operators, few", few, open_devices, close_devices);
     return cmocka_run_group_tests_name("cuda-operators", tests, open_devices, close_devices);

@@ -307,7 +307,8 @@ static void set_predicates(struct warp *w, const struct instruction *i, const u3
     ORDERS(X, type, lane, value) X(lo, type, lane, value, a < b) X(ls, type, lane, value, a <= b) \
     X(hi, type, lane, value, a > b) X(hs, type, lane, value, a >= b)
 #define FLOATS(X, type) \
-    X(eq, type, type, type, a == b) X(ne, type, type, type, a < b || a > b) X(lt, type, type, type, a < b) X(le, type, type, type, a <= b) \
+    X(eq, type, type, type, a == b) X(ne, type, type, type, a < b || a > b) \
+    X(lt, type, type, type, a < b) X(le, type, type, type, a <= b) \
     X(gt, type, type, type, a > b) X(ge, type, type, type, a >= b) X(equ, type, type, type, !(a < b || a > b)) \
     X(neu, type, type, type, !(a == b)) X(ltu, type, type, type, !(a >= b)) X(leu, type, type, type, !(a > b)) \
     X(gtu, type, type, type, !(a <= b)) X(geu, type, type, type, !(a < b)) X(num, type, type, type, a == a && b == b) \

@@ -66,7 +66,8 @@ struct size {
 };
 
 /* The fault's text, "" when there is none. */
-static const char *run(const struct ptx_module *m, const char *name, struct size grid, struct size block, size_t shared, void *const *args)
+static const char *run(const struct ptx_module *m, const char *name, struct size grid, struct size block, size_t shared,
+                       void *const *args)
 {
     static struct ptx_fault fault;
     struct ptx_memory memory = { region_find, NULL, true };
@@ -187,7 +188,8 @@ static void histogram(const struct ptx_module *m)
         all += 0.5 * x[i];
         most = x[i] > most ? x[i] : most;
     }
-    void *dx = on_gpu(x, sizeof x), *dc = on_gpu(counts, sizeof counts), *ds = on_gpu(&sum, sizeof sum), *dl = on_gpu(&largest, sizeof largest);
+    void *dx = on_gpu(x, sizeof x), *dc = on_gpu(counts, sizeof counts), *ds = on_gpu(&sum, sizeof sum),
+         *dl = on_gpu(&largest, sizeof largest);
     RUN(m, "histogram", SIZE(4, 1, 1), SIZE(256, 1, 1), 0, &dx, &dc, &ds, &dl, &n);
     from_gpu(got, dc, sizeof got);
     from_gpu(&sum, ds, sizeof sum);

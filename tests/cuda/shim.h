@@ -13,7 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#ifndef __x86_64__
 #include <ucontext.h>
+#endif
 #include <utility>
 
 #define __CUDACC__ 1
@@ -30,11 +32,51 @@ static shim_index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace shim {
 
-enum { MOST = 1024, STACK = 256 << 10, WARP = 32 };
+enum { MOST = 1024, STACK = 64 << 10, WARP = 32 };
 enum state { RUNS, AT_BARRIER, IN_WARP, DONE };
 
-struct thread {
+/* A thread's place in the program. swapcontext would ask the kernel for the signal mask each time, which takes most of the
+ * time; where the processor is known the registers are changed here. */
+#ifdef __x86_64__
+struct place {
+    void *stack;
+};
+extern "C" void shim_switch(place *from, const place *to) __asm__("shim_switch_here");
+__asm__(".text\nshim_switch_here:\n"
+        "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
+        "movq %rsp, (%rdi)\nmovq (%rsi), %rsp\n"
+        "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n");
+
+static inline void prepare(place *p, char *stack, size_t bytes, void (*enter)())
+{
+    void **top = reinterpret_cast<void **>((reinterpret_cast<size_t>(stack) + bytes) & ~static_cast<size_t>(15));
+    *--top = nullptr; /* enter never returns */
+    *--top = reinterpret_cast<void *>(enter);
+    for (int i = 0; i < 6; i++)
+        *--top = nullptr;
+    p->stack = top;
+}
+#else
+struct place {
     ucontext_t context;
+};
+static inline void shim_switch(place *from, const place *to)
+{
+    swapcontext(&from->context, &to->context);
+}
+
+static inline void prepare(place *p, char *stack, size_t bytes, void (*enter)())
+{
+    getcontext(&p->context);
+    p->context.uc_stack.ss_sp = stack;
+    p->context.uc_stack.ss_size = bytes;
+    p->context.uc_link = nullptr;
+    makecontext(&p->context, enter, 0);
+}
+#endif
+
+struct thread {
+    place here;
     state now;
     unsigned named; /* lanes that it waits for */
     shim_index index;
@@ -43,7 +85,7 @@ struct thread {
 };
 
 static thread threads[MOST];
-static ucontext_t scheduler;
+static place scheduler;
 static int current;
 static bool together;
 static void (*body)(void *const *);
@@ -61,7 +103,7 @@ static inline void wait(state how, unsigned named)
         stop("it waits, though its PTX does not");
     threads[current].now = how;
     threads[current].named = named;
-    swapcontext(&threads[current].context, &scheduler);
+    shim_switch(&threads[current].here, &scheduler);
     threadIdx = threads[current].index;
 }
 
@@ -69,20 +111,14 @@ static void enter()
 {
     body(arguments);
     threads[current].now = DONE;
-    swapcontext(&threads[current].context, &scheduler);
+    shim_switch(&threads[current].here, &scheduler);
 }
 
-static inline void start(int i, int count)
+static inline void start(thread &t)
 {
-    thread &t = threads[i];
-    (void)count;
     if (!t.stack)
         t.stack = static_cast<char *>(malloc(STACK));
-    getcontext(&t.context);
-    t.context.uc_stack.ss_sp = t.stack;
-    t.context.uc_stack.ss_size = STACK;
-    t.context.uc_link = nullptr;
-    makecontext(&t.context, enter, 0);
+    prepare(&t.here, t.stack, STACK, enter);
     t.now = RUNS;
 }
 
@@ -124,7 +160,7 @@ static inline bool release_block(int count)
 static inline void run_together(int count)
 {
     for (int i = 0; i < count; i++)
-        start(i, count);
+        start(threads[i]);
     do {
         for (bool ran = true; ran;) {
             ran = false;
@@ -133,7 +169,7 @@ static inline void run_together(int count)
                     continue;
                 current = i;
                 threadIdx = threads[i].index;
-                swapcontext(&scheduler, &threads[i].context);
+                shim_switch(&scheduler, &threads[i].here);
                 ran = true;
             }
             for (int w = 0; w < count; w += WARP)

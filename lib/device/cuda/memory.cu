@@ -62,6 +62,7 @@ KERNEL(fill)(const struct fill v)
 #include "core/mem.h"
 #include "device/check.h"
 #include "device/cuda/cuda.h"
+#include "device/cuda/step.h"
 
 enum { ALIGN = 256 };
 
@@ -96,6 +97,8 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     struct rn_err ignored;
+    if (cuda->stage == RN_CUDA_RECORDING) /* the step failed, and nothing can be freed while it is recorded */
+        rn_cuda_graphs_free(cuda);
     for (size_t i = 0; memory && i < cuda->blocks; i++) {
         if (cuda->block[i].at[0] != memory)
             continue;

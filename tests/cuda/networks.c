@@ -1,0 +1,417 @@
+/* networks.c -- whole networks on the CUDA device, whose libraries are the doubles: several GPUs, any order of the streams, calls
+ * that fail, memory that runs out. Each case runs in a process of its own, since the doubles are set by the environment. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/rng.h"
+#include "nn/net.h"
+
+enum { IMAGES = 5, SIZE = 48, SMALL = 33, CLASSES = 6, STEPS = 4 };
+
+#define ALL "0:5"
+
+static char folder[] = "/tmp/rn-cuda-XXXXXX";
+
+/* ---- a process that trains a little ---- */
+
+/* What it leaves in a file. */
+struct result {
+    struct rn_err err;
+    double loss[STEPS];
+    float eval[IMAGES * CLASSES], trained[IMAGES * CLASSES];
+    double sums[512][2]; /* of each parameter and its gradient after the first step: weighted sums */
+};
+
+static struct rn_batch batch_of(size_t from, size_t n, bool few)
+{
+    static float values[IMAGES * 3 * SIZE * SIZE];
+    struct rn_rng rng = rn_rng(5, RN_FOR_INIT, 0, 0);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        values[i] = (float)rn_rng_uniform(&rng, -2, 2);
+    size_t size = few ? SMALL : SIZE;
+    return (struct rn_batch){ .n = n, .h = size, .w = size, .values = values + from * 3 * size * size };
+}
+
+static double weighted_sum(const float *x, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)x[i] * (double)(i % 13 + 1);
+    return sum;
+}
+
+static int start(struct rn_net *net, struct rn_err *err)
+{
+    const struct rn_graph *g = rn_net_graph(net);
+    for (size_t i = 0; i < g->params; i++)
+        if (rn_net_start(net, i, 7, err))
+            return -1;
+    return 0;
+}
+
+static int note_gradients(struct rn_net *net, struct result *r, struct rn_err *err)
+{
+    const struct rn_graph *g = rn_net_graph(net);
+    for (size_t i = 0; i < g->params; i++) {
+        const struct rn_param *p = &g->param[i];
+        size_t count = p->n * p->c * p->h * p->w;
+        float *x = malloc(count * sizeof *x);
+        int rc = p->role == RN_PARAMETER ? rn_net_gradient(net, i, x, err) : 0;
+        r->sums[i][1] = p->role == RN_PARAMETER ? weighted_sum(x, count) : 0;
+        free(x);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+static int note_params(struct rn_net *net, struct result *r, struct rn_err *err)
+{
+    const struct rn_graph *g = rn_net_graph(net);
+    for (size_t i = 0; i < g->params; i++) {
+        const struct rn_param *p = &g->param[i];
+        size_t count = p->n * p->c * p->h * p->w;
+        float *x = malloc(count * sizeof *x);
+        int rc = rn_net_get(net, i, p->role, x, err);
+        r->sums[i][0] = weighted_sum(x, count);
+        free(x);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+/* n images, from that one on; gradients: from real weights, and look at what comes out. Runs that fail do less. */
+static int train(struct rn_device *dev, size_t from, size_t n, bool gradients, struct result *r)
+{
+    struct rn_net *net;
+    struct rn_batch batch = batch_of(from, n, !gradients);
+    static const int64_t labels[IMAGES] = { 3, 0, 5, 1, 3 };
+    struct rn_loss_options options = { 0 };
+    if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, true, &r->err))
+        return -1;
+    int rc = (gradients && start(net, &r->err)) || rn_net_eval(net, &batch, r->eval, &r->err) ? -1 : 0;
+    for (int step = 0; step < (gradients ? STEPS : 3) && rc == 0; step++) {
+        struct rn_loss loss = { 0 };
+        rc = rn_net_train(net, &batch, labels + from, &options, &loss, NULL, &r->err) ||
+             (step == 0 && gradients && note_gradients(net, r, &r->err)) ||
+             rn_net_update(net, (struct rn_sgd){ .lr = 0.001, .momentum = 0.9, .wd = 1e-4 }, &r->err) ? -1 : 0;
+        r->loss[step] = loss.loss;
+    }
+    rc = rc || rn_net_eval(net, &batch, r->trained, &r->err) || (gradients && note_params(net, r, &r->err)) ? -1 : 0;
+    rn_net_close(net);
+    return rc;
+}
+
+/* --run DEVICE FROM:N GRADIENTS FILE: exit 0, or 4 when the device fails. */
+static int run(char **argv)
+{
+    struct result r = { .loss = { 0 } };
+    struct rn_device *dev;
+    size_t from, n;
+    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > IMAGES)
+        return 2;
+    int rc = rn_device_open(&dev, argv[2], 1, &r.err);
+    if (!rc) {
+        rc = train(dev, from, n, argv[4][0] == '1', &r);
+        rn_device_close(dev);
+    }
+    FILE *f = fopen(argv[5], "wb");
+    if (!f || fwrite(&r, sizeof r, 1, f) != 1 || fclose(f))
+        return 9;
+    return rc ? r.err.exit : 0;
+}
+
+/* Starts that, with these variables ("A=1", ..., NULL), and reads what it left. Its exit status, or -signal. */
+static int result_of(struct result *r, const char *device, const char *images, bool gradients, const char *const *variables)
+{
+    char file[64];
+    int status;
+    snprintf(file, sizeof file, "%s/result", folder);
+    unlink(file);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (; variables && *variables; variables++)
+            putenv((char *)*variables);
+        execl("/proc/self/exe", "networks", "--run", device, images, gradients ? "1" : "0", file, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    memset(r, 0, sizeof *r);
+    FILE *f = fopen(file, "rb");
+    if (f) {
+        assert_int_equal(fread(r, sizeof *r, 1, f), 1);
+        fclose(f);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+#define WITH(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void good(struct result *r, const char *device, const char *images, const char *const *variables)
+{
+    int status = result_of(r, device, images, true, variables);
+    if (status)
+        fail_msg("%s, images %s: exit %d: %s", device, images, status, r->err.text);
+}
+
+static void same(const struct result *a, const struct result *b, const char *what)
+{
+    if (memcmp(a, b, sizeof *a) != 0)
+        fail_msg("%s: the results differ (losses %.9g and %.9g)", what, a->loss[STEPS - 1], b->loss[STEPS - 1]);
+}
+
+static void near(double got, double want, double relative, const char *what, size_t i)
+{
+    if (!(fabs(got - want) <= relative * (1 + fabs(want))))
+        fail_msg("%s %zu: %.9g, not %.9g", what, i, got, want);
+}
+
+/* ---- the tests ---- */
+
+/* Four steps: the first is done as it comes, the second recorded, the others are the record's. */
+static void agrees_with_the_cpu(void **state)
+{
+    (void)state;
+    struct result cuda, cpu;
+    good(&cuda, "cuda", ALL, NULL);
+    good(&cpu, "cpu", ALL, NULL);
+    for (size_t i = 0; i < IMAGES * CLASSES; i++)
+        near((double)cuda.eval[i], (double)cpu.eval[i], 1e-4, "eval logit", i);
+    for (size_t i = 0; i < STEPS; i++)
+        near(cuda.loss[i], cpu.loss[i], 1e-3, "loss of step", i);
+}
+
+/* Late, or as the dice fall: whatever the rules allow gives the same bits. */
+static void any_order_gives_the_same(void **state)
+{
+    (void)state;
+    static const char *const devices[] = { "cuda", "cuda:0,1" };
+    for (size_t i = 0; i < 2; i++) {
+        struct result late, other;
+        good(&late, devices[i], ALL, WITH("RN_DOUBLE_GPUS=2"));
+        good(&other, devices[i], ALL, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=1"));
+        same(&late, &other, devices[i]);
+        good(&other, devices[i], ALL, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=77"));
+        same(&late, &other, devices[i]);
+    }
+}
+
+/* As PyTorch's DataParallel: each GPU normalises its own images; the gradient is the sum, each part by its share. Two GPUs get 3
+ * and 2 of 5 images: the first step's loss and gradient are 3/5 of the first three images' and 2/5 of the others'. */
+static void gpus_add_up(void **state)
+{
+    (void)state;
+    struct result one, two, three, first, second;
+    good(&one, "cuda", ALL, WITH("RN_DOUBLE_GPUS=3"));
+    good(&two, "cuda:0,1", ALL, WITH("RN_DOUBLE_GPUS=3"));
+    good(&three, "cuda:2,0,1", ALL, WITH("RN_DOUBLE_GPUS=3"));
+    good(&first, "cuda", "0:3", NULL);
+    good(&second, "cuda", "3:2", NULL);
+    near(two.loss[0], 0.6 * first.loss[0] + 0.4 * second.loss[0], 1e-5, "loss", 0);
+    for (size_t i = 0; i < 512; i++)
+        near(two.sums[i][1], 0.6 * first.sums[i][1] + 0.4 * second.sums[i][1], 1e-3, "gradient", i);
+    assert_memory_equal(one.eval, two.eval, sizeof one.eval); /* evaluation does not see the batch, nor the GPUs */
+    assert_memory_equal(one.eval, three.eval, sizeof one.eval);
+    assert_true(isfinite(two.loss[STEPS - 1]) && isfinite(three.loss[STEPS - 1]));
+    assert_true(two.loss[0] != one.loss[0]); /* other statistics, other losses */
+
+    /* A batch smaller than the GPUs leaves some without work: that of one image on three GPUs is that on one. */
+    good(&first, "cuda", "0:1", WITH("RN_DOUBLE_GPUS=3"));
+    good(&three, "cuda:0,1,2", "0:1", WITH("RN_DOUBLE_GPUS=3"));
+    for (size_t i = 0; i < STEPS; i++)
+        near(three.loss[i], first.loss[i], 1e-6, "loss of step", i);
+    for (size_t i = 0; i < 512; i++) {
+        near(three.sums[i][1], first.sums[i][1], 1e-5, "gradient", i);
+        near(three.sums[i][0], first.sums[i][0], 1e-5, "parameter", i);
+    }
+}
+
+/* What the doubles counted at the end: nothing may be left. */
+static void nothing_left(const char *report, const char *what)
+{
+    char line[128], name[64];
+    long count;
+    FILE *f = fopen(report, "r");
+    if (!f)
+        fail_msg("%s: the process did not end as it should", what);
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, "%63s %ld", name, &count) == 2 && strcmp(name, "calls") != 0 && count != 0)
+            fail_msg("%s: %ld %s are not given back", what, count, name);
+    fclose(f);
+}
+
+/* The run with this failure: exit 4, one clear line, nothing left behind. */
+static void fails_well(const char *failure, const char *device, const char *says)
+{
+    char fail[64], report[64], report_variable[96];
+    struct result r;
+    snprintf(fail, sizeof fail, "RN_DOUBLE_FAIL=%s", failure);
+    snprintf(report, sizeof report, "%s/report", folder);
+    snprintf(report_variable, sizeof report_variable, "RN_DOUBLE_REPORT=%s", report);
+    unlink(report);
+    int status = result_of(&r, device, "0:2", false, WITH("RN_DOUBLE_GPUS=2", fail, report_variable));
+    if (status != RN_EXIT_SYSTEM)
+        fail_msg("%s: exit %d: %s", failure, status, r.err.text);
+    if (strncmp(r.err.text, "device cuda", 11) != 0 || strchr(r.err.text, '\n') || strlen(r.err.text) < 20)
+        fail_msg("%s: it says \"%s\"", failure, r.err.text);
+    if (!strstr(r.err.text, says))
+        fail_msg("%s: it says \"%s\", without \"%s\"", failure, r.err.text, says);
+    nothing_left(report, failure);
+}
+
+/* The functions that a good run calls, in order. */
+static char (*calls_of(const char *device, size_t *count))[48]
+{
+    char file[64], variable[96], line[64];
+    static char names[65536][48];
+    struct result r;
+    snprintf(file, sizeof file, "%s/calls", folder);
+    snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s", file);
+    assert_int_equal(result_of(&r, device, "0:2", false, WITH("RN_DOUBLE_GPUS=2", variable)), 0);
+    FILE *f = fopen(file, "r");
+    assert_non_null(f);
+    for (*count = 0; *count < 65536 && fgets(line, sizeof line, f); ++*count)
+        snprintf(names[*count], sizeof *names, "%.*s", (int)strcspn(line, "\n"), line);
+    fclose(f);
+    return names;
+}
+
+/* Each function's first call; unless RN_FEW is set its second, its last, and some between. The very last calls belong to closing,
+ * where a failure has nobody to be told to: those of the last function are left out. */
+static void failing_calls(const char *device, unsigned between)
+{
+    size_t count;
+    char(*names)[48] = calls_of(device, &count);
+    assert_true(count > 100);
+    while (count && !strcmp(names[count - 1], "cudaSetDevice"))
+        count--;
+    while (count && (!strcmp(names[count - 1], "cudaStreamSynchronize") || !strcmp(names[count - 1], "cudaSetDevice")))
+        count--;
+    size_t tried = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t before = 0, after = 0;
+        char failure[32];
+        for (size_t k = 0; k < i; k++)
+            before += !strcmp(names[k], names[i]);
+        for (size_t k = i + 1; k < count; k++)
+            after += !strcmp(names[k], names[i]);
+        if (before > 0 && ((getenv("RN_FEW") && !getenv("RN_FULL")) || (before > 1 && after > 0 && i % between)))
+            continue;
+        snprintf(failure, sizeof failure, "%zu", i + 1);
+        fails_well(failure, device, "");
+        tried++;
+    }
+    print_message("# %s: %zu of %zu calls made to fail\n", device, tried, count);
+    assert_true(tried >= 30);
+}
+
+static void each_call_may_fail(void **state)
+{
+    (void)state;
+    failing_calls("cuda", 101);
+}
+
+static void each_call_of_two_gpus_may_fail(void **state)
+{
+    (void)state;
+    failing_calls("cuda:0,1", 401);
+}
+
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    static const char *const functions[] = { "cudaMalloc", "cudaMallocHost" };
+    size_t count;
+    char(*names)[48] = calls_of("cuda", &count);
+    for (size_t f = 0; f < 2; f++) {
+        size_t allocations = 0;
+        for (size_t i = 0; i < count; i++)
+            allocations += !strcmp(names[i], functions[f]);
+        assert_true(allocations > 2);
+        for (size_t k = 1; k <= allocations; k++) {
+            char failure[64];
+            snprintf(failure, sizeof failure, "%s:%zu", functions[f], k);
+            fails_well(failure, "cuda", "memory");
+        }
+    }
+    struct result r; /* a GPU that is really too small */
+    assert_int_equal(result_of(&r, "cuda", "0:2", false, WITH("RN_DOUBLE_MEMORY=100000000")), RN_EXIT_SYSTEM);
+    if (!strstr(r.err.text, "out of memory") || !strstr(r.err.text, "free"))
+        fail_msg("it says \"%s\"", r.err.text);
+}
+
+static void no_gpu(void **state)
+{
+    (void)state;
+    struct result r;
+    assert_int_equal(result_of(&r, "cuda", "0:2", false, WITH("RN_DOUBLE_GPUS=0")), RN_EXIT_SYSTEM);
+    assert_non_null(strstr(r.err.text, "no usable GPU"));
+    assert_int_equal(result_of(&r, "cuda:1", "0:2", false, WITH("RN_DOUBLE_GPUS=1")), RN_EXIT_SYSTEM);
+    assert_non_null(strstr(r.err.text, "cuda:1"));
+}
+
+static void a_good_run_leaves_nothing(void **state)
+{
+    (void)state;
+    static const char *const devices[] = { "cuda", "cuda:1,0" };
+    for (size_t i = 0; i < 2; i++) {
+        char report[64], variable[96];
+        struct result r;
+        snprintf(report, sizeof report, "%s/report", folder);
+        snprintf(variable, sizeof variable, "RN_DOUBLE_REPORT=%s", report);
+        good(&r, devices[i], ALL, WITH("RN_DOUBLE_GPUS=2", variable));
+        nothing_left(report, devices[i]);
+    }
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "result", "report", "calls" };
+    char path[64];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 6 && !strcmp(argv[1], "--run"))
+        return run(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_the_cpu),
+        cmocka_unit_test(any_order_gives_the_same),
+        cmocka_unit_test(gpus_add_up),
+        cmocka_unit_test(a_good_run_leaves_nothing),
+        cmocka_unit_test(no_gpu),
+        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(each_call_may_fail),
+        cmocka_unit_test(each_call_of_two_gpus_may_fail),
+    };
+    const struct CMUnitTest few[] = {
+        cmocka_unit_test(agrees_with_the_cpu),
+        cmocka_unit_test(a_good_run_leaves_nothing),
+        cmocka_unit_test(no_gpu),
+        cmocka_unit_test(each_call_may_fail),
+    };
+    if (!mkdtemp(folder))
+        return 2;
+    if (getenv("RN_TEST_CASE"))
+        cmocka_set_test_filter(getenv("RN_TEST_CASE"));
+    else if (getenv("RN_FEW") && !getenv("RN_FULL"))
+        return cmocka_run_group_tests_name("cuda-networks, few", few, NULL, remove_folder);
+    return cmocka_run_group_tests_name("cuda-networks", tests, NULL, remove_folder);
+}

@@ -1,0 +1,83 @@
+# Whole training by the tools on the CUDA device, whose libraries are the doubles: steps, validation, checkpoints, resume, prediction;
+# a GPU that is lost. The first test's kernels are executed by the interpreter, the others' are compiled for the CPU. Called by
+# tests/cuda/run, which sets the environment.
+
+CUDA() { LD_LIBRARY_PATH=$DOUBLES RN_DOUBLE_GUARD=0 RN_DOUBLE_RACES=0 "$@"; }
+
+setup_file() {
+    export PATH=$BUILD:$PATH WORK=$BATS_FILE_TMPDIR
+    cd "$WORK"
+    draw photos 5 1
+    rn-list photos | rn-split -r 60/20/20 -o all.rn
+    rn-pick split=val all.rn | rn-batch --size 32 -o val.rn
+    rn-pick split=test all.rn | rn-batch --size 32 -o test.rn
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 -o train.rn # 18 pictures: 7, 7, 4
+}
+
+setup() { cd "$WORK"; }
+
+# train DEVICE DIR [OPTION]...: two epochs
+train() {
+    local device=$1 dir=$2
+    shift 2
+    CUDA rn-train -q -t ours --lr 0.001 -d "$device" -o "$dir" "$@"
+}
+
+@test "two epochs: the losses are the CPU device's, the best network predicts the same" {
+    train cuda run --val val.rn <train.rn >cuda.log
+    train cpu host --val val.rn <train.rn >cpu.log
+    [ "$(wc -l <run/log.tsv)" = 3 ]
+    # The first epoch's losses are near; after that batch norm over a few numbers makes of the last digit whatever it likes (the
+    # reference device is no nearer to the CPU's). NaN fails.
+    paste <(cut -f 3,5 run/log.tsv) <(cut -f 3,5 host/log.tsv) | awk '
+        function off(a, b, most) { return !(a - b <= most * b && b - a <= most * b) }
+        NR == 2 && (off($1, $3, 0.001) || off($2, $4, 0.02)) { bad = 1 }
+        NR == 3 && (off($1, $3, 0.3) || off($2, $4, 0.3)) { bad = 1 }
+        END { exit bad || NR != 3 }'
+    CUDA rn-predict -q -d cuda -m run/last.rn -o cuda-test.rn test.rn
+    rn-predict -q -m run/last.rn -o cpu-test.rn test.rn
+    diff <(rn-show --tsv cuda-test.rn | cut -f 1) <(rn-show --tsv cpu-test.rn | cut -f 1)
+    diff <(rn-predict --tsv -m run/last.rn test.rn | cut -f 1-3) <(CUDA rn-predict --tsv -d cuda -m run/last.rn test.rn | cut -f 1-3)
+}
+
+@test "a run that was broken off and resumed: the same bytes" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 | CUDA rn-train -q -t ours --lr 0.001 -d cuda -o whole >whole.log
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 >two.rn
+    RN_DOUBLE_FAIL=lost:5200 train cuda broken --save-every 1 <two.rn >broken.log 2>broken.err && return 1
+    rn-show --where broken/last.rn
+    rn-pick split=train all.rn | rn-batch --train --resume broken/last.rn |
+        CUDA rn-train -q --resume broken/last.rn -d cuda -o broken >again.log
+    cmp whole/last.rn broken/last.rn
+    diff <(cut -f 1-6 whole/log.tsv) <(cut -f 1-6 broken/log.tsv)
+}
+
+@test "a lost GPU: exit 4, one line, and the checkpoint before it can be read" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    rc=0
+    RN_DOUBLE_FAIL=lost:5200 train cuda lost --save-every 1 <train.rn >out 2>err || rc=$?
+    cat err
+    [ $rc = 4 ]
+    [ "$(grep -c . err)" = 1 ]
+    grep -q '^rn-train: .*device cuda:0: ' err
+    rn-show --where lost/last.rn | grep -qE '^[01]:[0-9]+$'
+}
+
+@test "out of memory: exit 4, what is wanted, free, and would fit" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    rc=0
+    RN_DOUBLE_MEMORY=150000000 train cuda small <train.rn >out 2>err || rc=$?
+    cat err
+    [ $rc = 4 ]
+    grep -q 'out of memory' err
+    grep -q 'free' err
+}
+
+@test "two GPUs: the same run twice gives the same bytes" {
+    export RN_DOUBLE_GPUS=2 RN_DOUBLE_KERNELS=$SHIM
+    train cuda:0,1 pair <train.rn >pair.log
+    train cuda:0,1 again <train.rn >again.log
+    cmp pair/last.rn again/last.rn
+    [ "$(wc -l <pair/log.tsv)" = 3 ]
+    awk 'NR > 1 && !($3 > 0 && $3 < 10) { exit 1 }' pair/log.tsv
+}

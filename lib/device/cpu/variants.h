@@ -3,7 +3,7 @@
  * Usage: #define KERNELS "device/cpu/x.inc", then include this. x.inc is read once for each variant, with
  *     NAME(f)             f with the variant's suffix; names of functions and tables are made with it
  *     LANES, vec          floats in a vector, and its type; + - * work on it
- *     vec_load, vec_store, vec_all (one value in all lanes), vec_fma(a, b, c) = a b + c
+ *     vec_load, vec_store, vec_all (one value in all lanes), vec_fma(a, b, c) = a b + c, vec_relu (NaN stays)
  * and one const table that it defines, NAME(KERNELS_TABLE), is then found by rn_cpu.isa in KERNELS_TABLE[].
  * Multiplications and additions are fused where vec_fma says so and nowhere else (-ffp-contract=off), so that a number does
  * not depend on which of the unrolled loops computes it. */
@@ -15,6 +15,7 @@
 #endif
 
 typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int rn_int4 __attribute__((vector_size(16), aligned(4), may_alias));
 
 #ifdef __clang__
 #define RN_UNROLL _Pragma("unroll")
@@ -43,6 +44,7 @@ typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 #define vec_store(p, v) _mm512_storeu_ps(p, v)
 #define vec_all(x) _mm512_set1_ps(x)
 #define vec_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define vec_relu(v) _mm512_max_ps(_mm512_setzero_ps(), v)
 #include KERNELS
 #undef VARIANT
 #undef LANES
@@ -51,6 +53,7 @@ typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 #undef vec_store
 #undef vec_all
 #undef vec_fma
+#undef vec_relu
 #ifdef __clang__
 #pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -66,6 +69,7 @@ typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 #define vec_store(p, v) _mm256_storeu_ps(p, v)
 #define vec_all(x) _mm256_set1_ps(x)
 #define vec_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vec_relu(v) _mm256_max_ps(_mm256_setzero_ps(), v)
 #include KERNELS
 #undef VARIANT
 #undef LANES
@@ -74,6 +78,7 @@ typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 #undef vec_store
 #undef vec_all
 #undef vec_fma
+#undef vec_relu
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -89,6 +94,7 @@ typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 #define vec_store(p, v) (*(rn_vec4 *)(p) = (v))
 #define vec_all(x) ((rn_vec4){ x, x, x, x })
 #define vec_fma(a, b, c) ((a) * (b) + (c))
+#define vec_relu(v) ((rn_vec4)((rn_int4)(v) & ~((v) < 0.f)))
 #include KERNELS
 #undef VARIANT
 #undef LANES
@@ -97,6 +103,7 @@ typedef float rn_vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 #undef vec_store
 #undef vec_all
 #undef vec_fma
+#undef vec_relu
 
 #ifdef __x86_64__
 #define RN_CPU_VARIANT_TABLE(name) { &name##_avx512, &name##_avx2, &name##_portable }

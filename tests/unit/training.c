@@ -1,7 +1,8 @@
 /* training.c -- training does not depend on how convolutions are computed: a ResNet-18 from the same seed on the same pictures, by the
  * CPU device and in float64 by im2col and matrix products. The losses of the first steps agree within 1 %, and with RN_FULL=1 (minutes)
- * the mean of 200 steps at 64 pixels within 1 %, of each 50 within 2 %: from a random start every rounding grows, in float32 by plain
- * matrix products as well, until after a dozen steps the losses of single batches differ by a percent and more around the same course. */
+ * the mean of 200 steps at 64 pixels within 1 %, of each 50 within 2 % of the first 50's: from a random start every rounding grows, in
+ * float32 by plain matrix products as well, until after a dozen steps the losses of single batches differ by a percent and more around
+ * the same course. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -227,11 +228,11 @@ static void losses_of_fast_and_of_exact_convolutions(void **state)
         fast /= (double)count;
         exact /= (double)count;
         print_message("# steps to %zu: %.6f, and %.6f in float64\n", step, fast, exact);
-        if (!(fabs(fast - exact) <= (step < EARLY ? 0.01 : 0.02) * exact))
-            fail_msg("the losses differ");
         if (step + 1 == WINDOW)
             first = exact;
-        else if (step + 1 == steps && full && !sanitized && !(exact < 0.9 * first))
+        if (!(fabs(fast - exact) <= (step < EARLY ? 0.01 * exact : 0.02 * first)))
+            fail_msg("the losses differ");
+        if (step + 1 == steps && full && !sanitized && !(exact < 0.9 * first))
             fail_msg("nothing was learned, and nothing is proved");
         count = 0;
         fast = exact = 0;

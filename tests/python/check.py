@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from safetensors.numpy import load_file, save_file
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 CLASSES = ["glass", "paper", "cardboard", "plastic", "metal", "trash"]
 INPUT = {"size": 64, "resize": 64, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 CASES = [("resnet18", a) for a in ("none", "ours", "ours-spatial", "ours-channel", "ours-mul", "ours-max", "se", "cbam")] + [
@@ -155,62 +156,27 @@ def check_onnx(rng):
 
 def check_torch(torch, rng):
     """The original's ResNet-18 with its attention module, in PyTorch; `load_state_dict` is strict."""
-    nn = torch.nn
-
-    class Block(nn.Module):
-        def __init__(self, cin, c, stride):
-            super().__init__()
-            self.conv1, self.bn1 = nn.Conv2d(cin, c, 3, stride, 1, bias=False), nn.BatchNorm2d(c)
-            self.conv2, self.bn2 = nn.Conv2d(c, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c)
-            self.downsample = None if stride == 1 and cin == c else nn.Sequential(nn.Conv2d(cin, c, 1, stride, bias=False), nn.BatchNorm2d(c))
-
-        def forward(self, x):
-            y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
-            return (y + (x if self.downsample is None else self.downsample(x))).relu()
-
-    class Gates(nn.Module):
-        def __init__(self, c):
-            super().__init__()
-            self.ChannelGate, self.SpatialGate = nn.Module(), nn.Module()
-            self.ChannelGate.mlp = nn.Sequential(nn.Linear(c, c // 16), nn.ReLU(), nn.Linear(c // 16, c))
-            self.SpatialGate.spatial = nn.Sequential(nn.Conv2d(c, 1, 7, padding=3))
-
-        def forward(self, x):
-            channel = self.ChannelGate.mlp(x.mean((2, 3))).sigmoid()[:, :, None, None]
-            return x * channel + x * self.SpatialGate.spatial(x).sigmoid()
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1, self.bn1, self.maxpool = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.MaxPool2d(3, 2, 1)
-            for i, (cin, c) in enumerate(((64, 64), (64, 128), (128, 256), (256, 512))):
-                setattr(self, "layer%d" % (i + 1), nn.Sequential(Block(cin, c, 2 if i else 1), Block(c, c, 1)))
-            self.att, self.final_fc = Gates(512), nn.Linear(512, 6)
-
-        def forward(self, x):
-            x = self.maxpool(self.bn1(self.conv1(x)).relu())
-            x = self.att(self.layer4(self.layer3(self.layer2(self.layer1(x)))))
-            return self.final_fc(x.mean((2, 3)))
-
+    sys.path.insert(0, os.path.join(HERE, "..", "bench", "peers"))
+    from net import Net
     from safetensors.torch import load_file as load_torch
 
     weights = make_model("resnet18", "ours", rng)
     tool("rn-export", "model.rn", "-o", "model.safetensors")
-    net = Net().eval()
+    net = Net("resnet18", "ours").eval()
     net.load_state_dict(load_torch("model.safetensors"))
     x = rng.standard_normal((3, 3, 64, 64)).astype(np.float32)
     with torch.no_grad():
         logits = net(torch.from_numpy(x)).numpy()
     near(probabilities(x), softmax(logits), "probabilities in PyTorch")
     # and back: what torch.save makes of it, in both formats
-    checkpoint = {"epoch": 3, "arch": "resnet18_base", "state_dict": nn.DataParallel(net).state_dict(), "best_acc1": torch.tensor(93.0)}
+    checkpoint = {"epoch": 3, "arch": "resnet18_base", "state_dict": torch.nn.DataParallel(net).state_dict(), "best_acc1": torch.tensor(93.0)}
     for new in (True, False):
         torch.save(checkpoint, "back.pth.tar", _use_new_zipfile_serialization=new)
         found = {r["name"]: r["value"] for r in stream(tool("rn-import", "back.pth.tar")) if "name" in r}
         same(found, weights, True)
 
 
-EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "pipelines", "examples")
+EXAMPLES = os.path.join(HERE, "..", "..", "pipelines", "examples")
 
 
 def check_example_read():

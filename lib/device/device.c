@@ -73,13 +73,16 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
 
 int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err)
 {
-    enum rn_precision precision = strcmp(name, "tf32") == 0 ? RN_PRECISION_TF32 : RN_PRECISION_FP32;
+    static const char *const names[] = { [RN_PRECISION_FP32] = "fp32", [RN_PRECISION_TF32] = "tf32", [RN_PRECISION_BF16] = "bf16" };
+    size_t i = 0, count = sizeof names / sizeof *names;
     char shown[256];
-    if (precision == RN_PRECISION_FP32 && strcmp(name, "fp32") != 0)
-        return rn_fail(err, RN_EXIT_USAGE, "--precision: '%s' is neither fp32 nor tf32", rn_text_show(rn_text(name), shown));
+    while (i < count && strcmp(name, names[i]) != 0)
+        i++;
+    if (i == count)
+        return rn_fail(err, RN_EXIT_USAGE, "--precision: '%s' is none of fp32, tf32 and bf16", rn_text_show(rn_text(name), shown));
     if (dev->class->precision)
-        return dev->class->precision(dev, precision, err);
-    return precision == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only", dev->class->name);
+        return dev->class->precision(dev, (enum rn_precision)i, err);
+    return i == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only", dev->class->name);
 }
 
 void rn_device_close(struct rn_device *dev)

@@ -23,10 +23,18 @@
 
 #include "core/err.h"
 
+/* How a device keeps an array's numbers. Parameters, their gradients, statistics, vectors of batch norm and logits are RN_FULL;
+ * the other maps and their gradients are kept as rn_device_class.maps says. */
+enum rn_storage {
+    RN_FULL, /* what the device computes in: float32 (the reference device: float64) */
+    RN_BF16, /* bfloat16 */
+};
+
 /* data NULL: not there (where an operator says that an array is optional). */
 struct rn_array {
-    void *data; /* device memory, of rn_device_class.bytes(n, c, h, w) bytes; the owner is whoever allocated it */
+    void *data; /* device memory, of rn_device_class.bytes(n, c, h, w, storage) bytes; the owner is whoever allocated it */
     size_t n, c, h, w;
+    enum rn_storage storage;
 };
 
 /* A kernel that slides over a map: P = (H + 2 padding - R) / stride + 1. */
@@ -72,9 +80,10 @@ struct rn_sgd {
     double lr, momentum, wd;
 };
 
-/* How products of matrices and convolutions compute: float32; or with inputs rounded to TF32 (10 bits of mantissa), sums in
- * float32. All else, and what is stored, is float32 either way. */
-enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32 };
+/* How products of matrices and convolutions compute: in float32; with inputs rounded to TF32 (10 bits of mantissa), sums in
+ * float32, and all else as before; or mixed: inputs in bfloat16 (7 bits), as maps and their gradients are then stored, while
+ * sums, statistics, parameters and their gradients stay float32. */
+enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32, RN_PRECISION_BF16 };
 
 /* One step of training, as begin and end of a device see it. */
 struct rn_device_step {
@@ -100,9 +109,11 @@ struct rn_device_class {
     const char *(*variant)(const struct rn_device *dev);
     /* Before anything is computed. NULL: float32 alone. */
     RN_MUST int (*precision)(struct rn_device *dev, enum rn_precision precision, struct rn_err *err);
+    /* How maps are kept. NULL: RN_FULL. */
+    enum rn_storage (*maps)(const struct rn_device *dev);
 
     /* ---- memory ---- */
-    size_t (*bytes)(size_t n, size_t c, size_t h, size_t w); /* a multiple of 64; 0: overflow */
+    size_t (*bytes)(size_t n, size_t c, size_t h, size_t w, enum rn_storage storage); /* a multiple of 64; 0: overflow */
     void *(*alloc)(struct rn_device *dev, size_t bytes, struct rn_err *err); /* zeroed, aligned to 64; NULL: err is filled */
     void (*free)(struct rn_device *dev, void *memory);
     /* The contents are not needed any more: the system may have the pages back. NULL: it cannot. */
@@ -226,7 +237,7 @@ extern const struct rn_device_class *const rn_device_table[]; /* NULL-terminated
  * opened here, saying what is missing. */
 RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
-/* name: "fp32" or "tf32". Errors: exit 2 for another, and where the device has no such precision. */
+/* name: "fp32", "tf32" or "bf16". Errors: exit 2 for another, and where the device has no such precision. */
 RN_MUST int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err);
 
 #endif

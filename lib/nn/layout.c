@@ -21,9 +21,9 @@ struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x)
 }
 
 /* Shapes of all values for n images of h x w. */
-static int shapes(struct rn_layout *layout, const struct rn_graph *g, struct rn_err *err)
+static int shapes(struct rn_layout *layout, const struct rn_graph *g, enum rn_storage maps, struct rn_err *err)
 {
-    layout->value[0] = (struct rn_array){ NULL, layout->n, 3, layout->h, layout->w };
+    layout->value[0] = (struct rn_array){ NULL, layout->n, 3, layout->h, layout->w, maps };
     for (size_t i = 0; i < g->nodes; i++) {
         const struct rn_node *node = &g->node[i];
         struct rn_array y = layout->value[node->x];
@@ -36,6 +36,7 @@ static int shapes(struct rn_layout *layout, const struct rn_graph *g, struct rn_
             return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
         layout->value[node->y] = y;
     }
+    layout->value[g->output].storage = RN_FULL; /* logits */
     return 0;
 }
 
@@ -77,7 +78,7 @@ static int measure(struct blocks *b, const struct rn_layout *layout, const struc
     for (size_t v = 0; v < b->values; v++) {
         const struct rn_array *a = &layout->value[v];
         size_t n = on->share ? on->share(of->dev, a->n) : a->n;
-        if (!(b->value[v].bytes = b->grad[v].bytes = on->bytes(n, a->c, a->h, a->w)))
+        if (!(b->value[v].bytes = b->grad[v].bytes = on->bytes(n, a->c, a->h, a->w, a->storage)))
             return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu images of %zux%zu", layout->n, layout->h, layout->w);
     }
     return 0;
@@ -108,8 +109,8 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
             continue;
         layout->folded[i] = weight;
         layout->folded[node->norm] = (struct rn_array){ NULL, 1, p->n, 1, 1 };
-        b->folded[i].bytes = on->bytes(p->n, p->c, p->h, p->w);
-        b->folded[node->norm].bytes = on->bytes(1, p->n, 1, 1);
+        b->folded[i].bytes = on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
+        b->folded[node->norm].bytes = on->bytes(1, p->n, 1, 1, RN_FULL);
         live(&b->folded[i], step);
         live(&b->folded[i], b->prepared[i].bytes ? step : end);
         live(&b->folded[node->norm], step);
@@ -234,7 +235,8 @@ int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, stru
     b.grad = b.value + g->values;
     b.folded = b.grad + g->values;
     b.prepared = b.folded + g->nodes;
-    int rc = shapes(layout, g, err) || measure(&b, layout, of, err) ? -1 : 0;
+    const struct rn_device_class *on = of->dev->class;
+    int rc = shapes(layout, g, on->maps ? on->maps(of->dev) : RN_FULL, err) || measure(&b, layout, of, err) ? -1 : 0;
     if (rc == 0) {
         lifetimes(&b, of);
         unite(&b, of);

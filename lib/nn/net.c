@@ -46,7 +46,7 @@ static int place_params(struct rn_net *net, struct rn_err *err)
     for (size_t i = 0; i < g->params; i++) {
         const struct rn_param *p = &g->param[i];
         net->offset[i] = sizes[p->role];
-        sizes[p->role] += net->on->bytes(p->n, p->c, p->h, p->w);
+        sizes[p->role] += net->on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
     }
     net->weight_bytes = sizes[RN_PARAMETER];
     if (take(net, &net->weights, net->weight_bytes, err) || take(net, &net->buffers, sizes[RN_BUFFER], err))
@@ -68,12 +68,12 @@ static int place_norms(struct rn_net *net, struct rn_err *err)
     net->saved_inv = net->saved_mean + g->nodes;
     for (size_t i = 0; i < g->nodes; i++)
         if (g->node[i].op == RN_OP_NORM)
-            bytes += 2 * net->on->bytes(1, g->value[g->node[i].y].c, 1, 1);
+            bytes += 2 * net->on->bytes(1, g->value[g->node[i].y].c, 1, 1, RN_FULL);
     if (take(net, &net->saved, bytes, err))
         return -1;
     char *at = net->saved;
     for (size_t i = 0; i < g->nodes; i++) {
-        size_t c = g->value[g->node[i].y].c, vector = net->on->bytes(1, c, 1, 1);
+        size_t c = g->value[g->node[i].y].c, vector = net->on->bytes(1, c, 1, 1, RN_FULL);
         if (g->node[i].op != RN_OP_NORM)
             continue;
         net->saved_mean[i] = (struct rn_array){ at, 1, c, 1, 1 };
@@ -365,7 +365,7 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
                              weight, node->window, g->node[last].activation, err))
             return -1;
         if (layout->prepared[i].n && net->spare && net->on->forget)
-            net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w));
+            net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
     }
     net->folded = !net->train;
     net->stale = false;
@@ -463,7 +463,7 @@ static size_t complete_from(const struct rn_net *net, size_t i)
             if (uses[u] == RN_NONE)
                 continue;
             const struct rn_param *p = &net->graph->param[uses[u]];
-            size_t end = net->offset[uses[u]] + net->on->bytes(p->n, p->c, p->h, p->w);
+            size_t end = net->offset[uses[u]] + net->on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
             from = end > from ? end : from;
         }
     }

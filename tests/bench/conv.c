@@ -60,7 +60,7 @@ static int run_way(void *context, struct rn_err *err)
 static int put(struct rn_device *dev, struct rn_array *a, const float *values, size_t n, size_t c, size_t h, size_t w, struct rn_err *err)
 {
     size_t one = c * h * w;
-    *a = (struct rn_array){ dev->class->alloc(dev, dev->class->bytes(n, c, h, w), err), n, c, h, w };
+    *a = (struct rn_array){ dev->class->alloc(dev, dev->class->bytes(n, c, h, w, RN_FULL), err), n, c, h, w };
     float *all = a->data && values ? rn_calloc(n, one * sizeof *all, err) : NULL;
     if (!a->data || (values && !all))
         return -1;
@@ -84,7 +84,7 @@ static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *
         put(dev, &v->dw, NULL, l->k, l->c, r, r, err))
         return -1;
     v->w = v->dw;
-    v->w.data = dev->class->alloc(dev, dev->class->bytes(l->k, l->c, r, r), err);
+    v->w.data = dev->class->alloc(dev, dev->class->bytes(l->k, l->c, r, r, RN_FULL), err);
     return v->w.data ? dev->class->upload(dev, v->w, from->w, err) : -1;
 }
 

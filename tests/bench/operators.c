@@ -96,7 +96,7 @@ static int add_backward(struct operands *o, struct rn_err *err)
 static int sgd(struct operands *o, struct rn_err *err)
 {
     const struct rn_array *w = &o->a[Y];
-    return o->on->sgd(o->dev, w->data, o->a[R].data, o->a[DY].data, o->on->bytes(w->n, w->c, w->h, w->w), (struct rn_sgd){ 1e-4, 0.9, 1e-4 }, err);
+    return o->on->sgd(o->dev, w->data, o->a[R].data, o->a[DY].data, o->on->bytes(w->n, w->c, w->h, w->w, RN_FULL), (struct rn_sgd){ 1e-4, 0.9, 1e-4 }, err);
 }
 static int upload(struct operands *o, struct rn_err *err)
 {
@@ -136,7 +136,7 @@ static int put(struct operands *o, int which, size_t n, size_t c, size_t h, size
     struct rn_array *a = &o->a[which];
     size_t one = c * h * w;
     bool positive = which == RUN_VAR || which == INV || which == POOLED || which == PLANE;
-    *a = (struct rn_array){ o->on->alloc(o->dev, o->on->bytes(n, c, h, w), err), n, c, h, w };
+    *a = (struct rn_array){ o->on->alloc(o->dev, o->on->bytes(n, c, h, w, RN_FULL), err), n, c, h, w };
     float *values = a->data ? rn_calloc(n, one * sizeof *values, err) : NULL;
     if (!values)
         return -1;

@@ -128,8 +128,8 @@ static void many_classes(void **state)
         for (int d = 0; d < 2; d++) {
             const struct rn_device_class *on = devs[d]->class;
             struct rn_array logits = shape(N, C, 1, 1), dlogits = logits;
-            logits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1), &err);
-            dlogits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1), &err);
+            logits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1, RN_FULL), &err);
+            dlogits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1, RN_FULL), &err);
             check(on->upload(devs[d], logits, x, &err));
             check(on->softmax_loss(devs[d], &loss[d], dlogits, logits, labels, &options, &err));
             check(on->download(devs[d], d ? want : got, dlogits, &err));

@@ -230,6 +230,20 @@ template <class... A> static void call(void (*kernel)(A...), void *const *args)
 
 }
 
+static inline unsigned __float_as_uint(float x)
+{
+    unsigned bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float __uint_as_float(unsigned bits)
+{
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 #define __syncthreads() shim::wait(shim::AT_BARRIER, 0)
 #define __syncwarp() shim::wait(shim::IN_WARP, 0xffffffffu)
 #define __shfl_xor_sync(named, value, by) shim::exchange(named, value, (shim::current % shim::WARP) ^ (by))

@@ -82,7 +82,7 @@ static void norm_pool_shapes(const struct row *r, struct rn_array *a)
 
 static struct rn_array between(struct rn_device *dev, struct rn_array x)
 {
-    x.data = dev->class->alloc(dev, dev->class->bytes(x.n, x.c, x.h, x.w), &err);
+    x.data = dev->class->alloc(dev, dev->class->bytes(x.n, x.c, x.h, x.w, RN_FULL), &err);
     assert_non_null(x.data);
     return x;
 }
@@ -480,11 +480,11 @@ static void allocate(struct rn_device *dev, struct rn_array *a)
     for (int i = 0; i < ARRAYS; i++) {
         if (!a[i].n)
             continue;
-        size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64) / 64);
-        a[i].data = dev->class->alloc(dev, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w) + GUARD, &err);
+        size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64, RN_FULL) / 64);
+        a[i].data = dev->class->alloc(dev, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, RN_FULL) + GUARD, &err);
         assert_non_null(a[i].data);
         if (on_host(dev))
-            memset((char *)a[i].data + bytes, pattern, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w) + GUARD - bytes);
+            memset((char *)a[i].data + bytes, pattern, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, RN_FULL) + GUARD - bytes);
     }
 }
 
@@ -493,8 +493,8 @@ static void release(struct rn_device *dev, struct rn_array *a, const char *name)
     for (int i = 0; i < ARRAYS; i++) {
         if (!a[i].data)
             continue;
-        size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64) / 64);
-        size_t end = dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w) + GUARD;
+        size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64, RN_FULL) / 64);
+        size_t end = dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, RN_FULL) + GUARD;
         for (size_t at = bytes; at < end && on_host(dev); at++)
             if (((unsigned char *)a[i].data)[at] != pattern)
                 fail_msg("%s on %s: byte %zu behind array %d was written to", name, dev->class->name, at - bytes, i);
@@ -666,7 +666,7 @@ static void gradients_are_slopes(void **state)
             check(conv(reference, r, a));
             struct rn_array before = a[DY];
             struct rn_array inside = a[DY];
-            inside.data = reference->class->alloc(reference, reference->class->bytes(inside.n, inside.c, inside.h, inside.w), &err);
+            inside.data = reference->class->alloc(reference, reference->class->bytes(inside.n, inside.c, inside.h, inside.w, RN_FULL), &err);
             assert_non_null(inside.data);
             check(reference->class->activation_backward(reference, inside, before, a[Y], r->activation, &err));
             for (int i = DX; i <= DBIAS; i++)
@@ -786,7 +786,7 @@ static void prepared_weights_are_the_same(void **state)
         struct rn_array y = a[Y], w = a[W];
         size_t bytes = cpu->class->prepared(cpu, a[Y], a[X], a[W], r->window, r->activation);
         assert_true(!r->winograd || bytes);
-        y.data = cpu->class->alloc(cpu, cpu->class->bytes(y.n, y.c, y.h, y.w), &err);
+        y.data = cpu->class->alloc(cpu, cpu->class->bytes(y.n, y.c, y.h, y.w, RN_FULL), &err);
         char *prepared = malloc(bytes + GUARD);
         assert_true(y.data && prepared);
         memset(prepared, pattern, bytes + GUARD);
@@ -840,7 +840,7 @@ static void sgd_is_pytorchs(void **state)
     for (size_t i = 0; i < LENGTH(devices); i++) {
         struct rn_device *dev = device(devices[i], 2);
         const struct rn_device_class *on = dev->class;
-        size_t bytes = on->bytes(1, N, 1, 1);
+        size_t bytes = on->bytes(1, N, 1, 1, RN_FULL);
         struct rn_array w = shape(1, N, 1, 1), v = w, g = w;
         w.data = on->alloc(dev, bytes, &err);
         v.data = on->alloc(dev, bytes, &err);
@@ -899,7 +899,7 @@ static void images_are_normalised(void **state)
     for (size_t i = 0; i < LENGTH(devices); i++) {
         struct rn_device *dev = device(devices[i], 2);
         struct rn_array y = shape(2, 3, 1, 2);
-        y.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 2), &err);
+        y.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 2, RN_FULL), &err);
         check(dev->class->upload_images(dev, y, pixels, mean, std, &err));
         float *x = download(dev, y);
         for (size_t n = 0; n < 2; n++)
@@ -971,9 +971,9 @@ static void errors(void **state)
     for (size_t i = 0; i < LENGTH(devices); i++) {
         struct rn_device *dev = device(devices[i], 1);
         assert_string_equal(dev->class->name, devices[i]);
-        assert_int_equal(dev->class->bytes(SIZE_MAX / 2, 3, 1, 1), 0);
-        assert_int_equal(dev->class->bytes(1, 1, SIZE_MAX / 4, 1), 0);
-        assert_int_equal(dev->class->bytes(1, 3, 1, 1) % 64, 0);
+        assert_int_equal(dev->class->bytes(SIZE_MAX / 2, 3, 1, 1, RN_FULL), 0);
+        assert_int_equal(dev->class->bytes(1, 1, SIZE_MAX / 4, 1, RN_FULL), 0);
+        assert_int_equal(dev->class->bytes(1, 3, 1, 1, RN_FULL) % 64, 0);
         float memory[256] = { 0 };
         struct rn_array x = { memory, 1, 2, 3, 3 }, w = { memory, 2, 3, 1, 1 };
         assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window){ 1, 1, 1, 0 }, (struct rn_epilogue){ 0 }, false, &err), -1);

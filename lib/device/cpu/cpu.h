@@ -100,7 +100,7 @@ void *rn_cpu_block(size_t bytes, struct rn_err *err);
 void rn_cpu_block_free(void *memory);
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
-size_t rn_cpu_bytes(size_t n, size_t c, size_t h, size_t w);
+size_t rn_cpu_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage storage);
 void *rn_cpu_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);
 void rn_cpu_free(struct rn_device *dev, void *memory);
 void rn_cpu_forget(struct rn_device *dev, void *memory, size_t bytes);

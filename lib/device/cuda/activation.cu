@@ -11,7 +11,7 @@ struct activation_backward {
 KERNEL(activation_backward)(const struct activation_backward v)
 {
     for (each(i, count_of(v.dy)))
-        v.dx.at[i] = v.dy.at[i] * slope(v.y.at[i], v.activation);
+        put(v.dx, i, get(v.dy, i) * slope(get(v.y, i), v.activation));
 }
 
 #else

@@ -16,16 +16,16 @@ struct add_backward {
 KERNEL(add)(const struct add v)
 {
     for (each(i, count_of(v.y)))
-        v.y.at[i] = activate(v.b.at ? v.a.at[i] + v.b.at[i] : v.a.at[i], v.activation);
+        put(v.y, i, activate(v.b.at ? get(v.a, i) + get(v.b, i) : get(v.a, i), v.activation));
 }
 
 KERNEL(add_backward)(const struct add_backward v)
 {
     for (each(i, count_of(v.dy))) {
-        float d = v.activation ? v.dy.at[i] * slope(v.y.at[i], v.activation) : v.dy.at[i];
-        v.da.at[i] = v.add_da ? v.da.at[i] + d : d;
+        float d = v.activation ? get(v.dy, i) * slope(get(v.y, i), v.activation) : get(v.dy, i);
+        give(v.da, i, d, v.add_da);
         if (v.db.at)
-            v.db.at[i] = v.add_db ? v.db.at[i] + d : d;
+            give(v.db, i, d, v.add_db);
     }
 }
 

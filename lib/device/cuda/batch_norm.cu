@@ -5,7 +5,9 @@
 #include "device/cuda/kernel.h"
 
 struct batch_norm {
-    struct map y, x, residual, gamma, beta, running_mean, running_var, mean, inv_std;
+    struct map y, x, residual;
+    const float *gamma, *beta;
+    float *running_mean, *running_var, *mean, *inv_std;
     float *sums; /* (parts, 2, C) */
     unsigned parts;
     int relu;
@@ -13,7 +15,9 @@ struct batch_norm {
 };
 
 struct batch_norm_backward {
-    struct map dx, dresidual, dgamma, dbeta, dy, x, y, gamma, mean, inv_std;
+    struct map dx, dresidual, dy, x, y;
+    float *dgamma, *dbeta;
+    const float *gamma, *mean, *inv_std;
     float *sums, *means; /* (parts, 2, C); (2, C): of d and of d times the normal */
     unsigned parts;
     int relu, add_dx, add_dresidual, add_dw;
@@ -24,10 +28,10 @@ struct batch_norm_backward {
 KERNEL(batch_norm_sums)(const struct batch_norm v)
 {
     unsigned c = channel();
-    float sum = 0, squares = 0, shift = c < v.x.c ? v.x.at[c] : 0;
+    float sum = 0, squares = 0, shift = c < v.x.c ? get(v.x, c) : 0;
     if (c < v.x.c)
         for (each_row(r, rows_of(v.x))) {
-            float x = v.x.at[r * v.x.c + c] - shift;
+            float x = get(v.x, r * v.x.c + c) - shift;
             sum += x;
             squares += x * x;
         }
@@ -59,12 +63,12 @@ KERNEL(batch_norm_stats)(const struct batch_norm v)
     add_parts(v.sums, v.parts, c, v.x.c, &sum, &squares);
     if (row() || c >= v.x.c)
         return;
-    double mean = v.x.at[c] + sum / count, var = (squares - sum * sum / count) / count;
+    double mean = get(v.x, c) + sum / count, var = (squares - sum * sum / count) / count;
     var = var < 0 ? 0 : var;
-    v.mean.at[c] = (float)mean;
-    v.inv_std.at[c] = (float)(1 / sqrt(var + v.eps));
-    v.running_mean.at[c] = (float)((1 - v.momentum) * v.running_mean.at[c] + v.momentum * mean);
-    v.running_var.at[c] = (float)((1 - v.momentum) * v.running_var.at[c] + v.momentum * var * count / (count - 1));
+    v.mean[c] = (float)mean;
+    v.inv_std[c] = (float)(1 / sqrt(var + v.eps));
+    v.running_mean[c] = (float)((1 - v.momentum) * v.running_mean[c] + v.momentum * mean);
+    v.running_var[c] = (float)((1 - v.momentum) * v.running_var[c] + v.momentum * var * count / (count - 1));
 }
 
 KERNEL(batch_norm)(const struct batch_norm v)
@@ -72,20 +76,20 @@ KERNEL(batch_norm)(const struct batch_norm v)
     unsigned c = channel();
     if (c >= v.x.c)
         return;
-    float mean = v.mean.at[c], scale = v.gamma.at[c] * v.inv_std.at[c], beta = v.beta.at[c];
+    float mean = v.mean[c], scale = v.gamma[c] * v.inv_std[c], beta = v.beta[c];
     for (each_row(r, rows_of(v.x))) {
         rn_index i = r * v.x.c + c;
-        float y = (v.x.at[i] - mean) * scale + beta;
+        float y = (get(v.x, i) - mean) * scale + beta;
         if (v.residual.at)
-            y += v.residual.at[i];
-        v.y.at[i] = v.relu ? activate(y, 1) : y;
+            y += get(v.residual, i);
+        put(v.y, i, v.relu ? activate(y, 1) : y);
     }
 }
 
 /* The gradient before the ReLU. */
 static __device__ inline float before_relu(const struct batch_norm_backward *v, rn_index i)
 {
-    return v->relu && !(v->y.at[i] > 0) ? 0 : v->dy.at[i];
+    return v->relu && !(get(v->y, i) > 0) ? 0 : get(v->dy, i);
 }
 
 KERNEL(batch_norm_backward_sums)(const struct batch_norm_backward v)
@@ -93,11 +97,11 @@ KERNEL(batch_norm_backward_sums)(const struct batch_norm_backward v)
     unsigned c = channel();
     float sum = 0, dot = 0;
     if (c < v.x.c) {
-        float mean = v.mean.at[c], inv_std = v.inv_std.at[c];
+        float mean = v.mean[c], inv_std = v.inv_std[c];
         for (each_row(r, rows_of(v.x))) {
             float d = before_relu(&v, r * v.x.c + c);
             sum += d;
-            dot += d * ((v.x.at[r * v.x.c + c] - mean) * inv_std);
+            dot += d * ((get(v.x, r * v.x.c + c) - mean) * inv_std);
         }
     }
     sum = sum_rows(sum);
@@ -117,10 +121,10 @@ KERNEL(batch_norm_backward_stats)(const struct batch_norm_backward v)
         return;
     v.means[c] = (float)(sum / count);
     v.means[v.x.c + c] = (float)(dot / count);
-    if (v.dbeta.at)
-        v.dbeta.at[c] = (float)(v.add_dw ? v.dbeta.at[c] + sum : sum);
-    if (v.dgamma.at)
-        v.dgamma.at[c] = (float)(v.add_dw ? v.dgamma.at[c] + dot : dot);
+    if (v.dbeta)
+        v.dbeta[c] = (float)(v.add_dw ? v.dbeta[c] + sum : sum);
+    if (v.dgamma)
+        v.dgamma[c] = (float)(v.add_dw ? v.dgamma[c] + dot : dot);
 }
 
 KERNEL(batch_norm_backward)(const struct batch_norm_backward v)
@@ -128,14 +132,14 @@ KERNEL(batch_norm_backward)(const struct batch_norm_backward v)
     unsigned c = channel();
     if (c >= v.x.c)
         return;
-    float mean = v.mean.at[c], inv_std = v.inv_std.at[c], scale = v.gamma.at[c] * inv_std;
+    float mean = v.mean[c], inv_std = v.inv_std[c], scale = v.gamma[c] * inv_std;
     float of_d = v.means[c], of_dot = v.means[v.x.c + c];
     for (each_row(r, rows_of(v.x))) {
         rn_index i = r * v.x.c + c;
-        float d = before_relu(&v, i), dx = scale * (d - of_d - (v.x.at[i] - mean) * inv_std * of_dot);
-        v.dx.at[i] = v.add_dx ? v.dx.at[i] + dx : dx;
+        float d = before_relu(&v, i), dx = scale * (d - of_d - (get(v.x, i) - mean) * inv_std * of_dot);
+        give(v.dx, i, dx, v.add_dx);
         if (v.dresidual.at)
-            v.dresidual.at[i] = v.add_dresidual ? v.dresidual.at[i] + d : d;
+            give(v.dresidual, i, d, v.add_dresidual);
     }
 }
 
@@ -152,9 +156,9 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct batch_norm v = {
-            rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, residual), rn_cuda_whole(&p, norm->gamma),
-            rn_cuda_whole(&p, norm->beta), rn_cuda_whole(&p, norm->running_mean), rn_cuda_whole(&p, norm->running_var),
-            rn_cuda_whole(&p, norm->mean), rn_cuda_whole(&p, norm->inv_std), .parts = rn_cuda_row_parts(v.x), .relu = relu,
+            rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, residual), rn_cuda_at(&p, norm->gamma.data),
+            rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
+            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .parts = rn_cuda_row_parts(v.x), .relu = relu,
             .momentum = norm->momentum, .eps = norm->eps };
         struct rn_cuda_grid parts = rn_cuda_rows(v.x), channels = { parts.x, 1, 1 }, all = parts;
         parts.y = v.parts;
@@ -183,9 +187,9 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struc
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct batch_norm_backward v = {
-            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dresidual), rn_cuda_whole(&p, dgamma), rn_cuda_whole(&p, dbeta),
-            rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x), rn_cuda_cut(&p, y), rn_cuda_whole(&p, norm->gamma),
-            rn_cuda_whole(&p, norm->mean), rn_cuda_whole(&p, norm->inv_std), .parts = rn_cuda_row_parts(v.x), .relu = relu,
+            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dresidual), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x), rn_cuda_cut(&p, y),
+            rn_cuda_at(&p, dgamma.data), rn_cuda_at(&p, dbeta.data), rn_cuda_at(&p, norm->gamma.data),
+            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .parts = rn_cuda_row_parts(v.x), .relu = relu,
             .add_dx = add & RN_ADD_DX, .add_dresidual = add & RN_ADD_RESIDUAL, .add_dw = add & RN_ADD_DW };
         struct rn_cuda_grid parts = rn_cuda_rows(v.x), channels = { parts.x, 1, 1 }, all = parts;
         parts.y = v.parts;

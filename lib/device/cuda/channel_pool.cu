@@ -22,15 +22,18 @@ static __device__ inline bool before(float a, unsigned i, float b, unsigned j)
 }
 
 /* The largest of a pixel's channels and its place, to every thread of the warp. */
-static __device__ inline void largest(const float *x, unsigned c, float *value, unsigned *place)
+static __device__ inline void largest(const struct map &x, rn_index pixel, float *value, unsigned *place)
 {
+    unsigned c = x.c;
     float best = -INFINITY;
     unsigned at = lane() < c ? lane() : c;
-    for (unsigned i = lane(); i < c; i += RN_LANES)
-        if (before(x[i], i, best, at)) {
-            best = x[i];
+    for (unsigned i = lane(); i < c; i += RN_LANES) {
+        float here = get(x, pixel * c + i);
+        if (before(here, i, best, at)) {
+            best = here;
             at = i;
         }
+    }
     for (int step = RN_LANES / 2; step; step /= 2) {
         float other = __shfl_xor_sync(0xffffffffu, best, step);
         unsigned there = __shfl_xor_sync(0xffffffffu, at, step);
@@ -50,16 +53,15 @@ static __device__ inline void largest(const float *x, unsigned c, float *value, 
 KERNEL(channel_pool)(const struct channel_pool v)
 {
     for (each_pixel(i, rows_of(v.x))) {
-        const float *x = v.x.at + i * v.x.c;
         float best, sum = 0;
         unsigned place;
-        largest(x, v.x.c, &best, &place);
+        largest(v.x, i, &best, &place);
         for (unsigned c = lane(); c < v.x.c; c += RN_LANES)
-            sum += x[c];
+            sum += get(v.x, i * v.x.c + c);
         sum = sum_lanes(sum);
         if (lane() == 0) {
-            v.y.at[2 * i] = best;
-            v.y.at[2 * i + 1] = sum / (float)v.x.c;
+            put(v.y, 2 * i, best);
+            put(v.y, 2 * i + 1, sum / (float)v.x.c);
         }
     }
 }
@@ -67,13 +69,11 @@ KERNEL(channel_pool)(const struct channel_pool v)
 KERNEL(channel_pool_backward)(const struct channel_pool_backward v)
 {
     for (each_pixel(i, rows_of(v.x))) {
-        float best, to_all = v.dy.at[2 * i + 1] / (float)v.x.c, to_one = v.dy.at[2 * i];
+        float best, to_all = get(v.dy, 2 * i + 1) / (float)v.x.c, to_one = get(v.dy, 2 * i);
         unsigned place;
-        largest(v.x.at + i * v.x.c, v.x.c, &best, &place);
-        for (unsigned c = lane(); c < v.x.c; c += RN_LANES) {
-            float *dx = &v.dx.at[i * v.x.c + c], d = c == place ? to_all + to_one : to_all;
-            *dx = v.add ? *dx + d : d;
-        }
+        largest(v.x, i, &best, &place);
+        for (unsigned c = lane(); c < v.x.c; c += RN_LANES)
+            give(v.dx, i * v.x.c + c, c == place ? to_all + to_one : to_all, v.add);
     }
 }
 

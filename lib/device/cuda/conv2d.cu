@@ -8,13 +8,14 @@
 #include "device/cuda/kernel.h"
 
 struct epilogue {
-    struct map y, bias, residual; /* y is changed in place; bias and residual optional */
+    struct map y, residual; /* y is changed in place; residual and bias optional */
+    const float *bias;
     int activation;
 };
 
 struct bias_backward {
-    struct map dbias, dy;
-    float *sums; /* (parts, K) */
+    struct map dy;
+    float *dbias, *sums; /* sums: (parts, K) */
     unsigned parts;
     int add;
 };
@@ -26,13 +27,13 @@ KERNEL(epilogue)(const struct epilogue v)
     unsigned c = channel();
     if (c >= v.y.c)
         return;
-    float bias = v.bias.at ? v.bias.at[c] : 0;
+    float bias = v.bias ? v.bias[c] : 0;
     for (each_row(r, rows_of(v.y))) {
         rn_index i = r * v.y.c + c;
-        float y = v.y.at[i] + bias;
+        float y = get(v.y, i) + bias;
         if (v.residual.at)
-            y += v.residual.at[i];
-        v.y.at[i] = activate(y, v.activation);
+            y += get(v.residual, i);
+        put(v.y, i, activate(y, v.activation));
     }
 }
 
@@ -42,7 +43,7 @@ KERNEL(bias_backward_sums)(const struct bias_backward v)
     float sum = 0;
     if (c < v.dy.c)
         for (each_row(r, rows_of(v.dy)))
-            sum += v.dy.at[r * v.dy.c + c];
+            sum += get(v.dy, r * v.dy.c + c);
     sum = sum_rows(sum);
     if (row() == 0 && c < v.dy.c)
         v.sums[blockIdx.y * v.dy.c + c] = sum;
@@ -57,7 +58,7 @@ KERNEL(bias_backward)(const struct bias_backward v)
             sum += v.sums[part * v.dy.c + c];
     sum = sum_rows_double(sum);
     if (row() == 0 && c < v.dy.c)
-        v.dbias.at[c] = (float)(v.add ? v.dbias.at[c] + sum : sum);
+        v.dbias[c] = (float)(v.add ? v.dbias[c] + sum : sum);
 }
 
 #else
@@ -283,7 +284,7 @@ static int by_parts(struct rn_cuda_part *p, struct shape v, const float *x, cons
             return -1;
     if (i == n)
         return 0;
-    size_t room = rn_cuda_bytes(EVAL_IMAGES, v.c, v.h, v.w), extra = room + rn_cuda_bytes(EVAL_IMAGES, v.k, v.p, v.q);
+    size_t room = rn_cuda_bytes(EVAL_IMAGES, v.c, v.h, v.w, RN_FULL), extra = room + rn_cuda_bytes(EVAL_IMAGES, v.k, v.p, v.q, RN_FULL);
     struct rn_cuda_plan *plan = NULL;
     if (!pointwise(&v) && find(p, &v, &plan, err))
         return -1;
@@ -304,12 +305,12 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct shape v = shape_of(&p, y, x, w, window, FORWARD);
-        struct epilogue after = { rn_cuda_cut(&p, y), rn_cuda_whole(&p, epilogue.bias), rn_cuda_cut(&p, epilogue.residual), epilogue.activation };
+        struct epilogue after = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data), epilogue.activation };
         const float *from = rn_cuda_at(&p, x.data), *weight = rn_cuda_at(&p, w.data);
         if (!p.n)
             continue;
         p.rc = eval ? by_parts(&p, v, from, weight, after.y.at, err) : compute(&p, &v, from, weight, NULL, after.y.at, false, 0, err);
-        if (p.rc == 0 && (after.bias.at || after.residual.at || after.activation))
+        if (p.rc == 0 && (after.bias || after.residual.at || after.activation))
             p.rc = rn_cuda_launch(&p, RN_CUDA_epilogue, rn_cuda_rows(after.y), &after, y, err);
     }
     return p.rc;
@@ -317,7 +318,7 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
 
 static int bias_backward(struct rn_cuda_part *p, struct rn_array dbias, struct rn_array dy, unsigned add, struct rn_err *err)
 {
-    struct bias_backward v = { rn_cuda_whole(p, dbias), rn_cuda_cut(p, dy), .add = add & RN_ADD_DW };
+    struct bias_backward v = { rn_cuda_cut(p, dy), rn_cuda_at(p, dbias.data), .add = add & RN_ADD_DW };
     struct rn_cuda_grid parts = rn_cuda_rows(v.dy), channels = { parts.x, 1, 1 };
     parts.y = v.parts = rn_cuda_row_parts(v.dy);
     if (!(v.sums = rn_cuda_workspace(p, sizeof(float) * v.parts * dy.c, err)))

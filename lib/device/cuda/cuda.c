@@ -188,6 +188,8 @@ static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
+    if (wanted == RN_PRECISION_BF16)
+        return rn_fail(err, RN_EXIT_USAGE, "device cuda: bfloat16 is not there yet");
     cuda->tf32 = wanted == RN_PRECISION_TF32;
     if (cuda->tf32 && cuda->capability < 80)
         return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: it has no TF32: that begins with compute capability 8.0, this is %d.%d",

@@ -133,7 +133,8 @@ static inline unsigned rn_cuda_dim(size_t size)
 
 static inline struct map rn_cuda_whole(const struct rn_cuda_part *p, struct rn_array a)
 {
-    return (struct map){ rn_cuda_at(p, a.data), rn_cuda_dim(a.n), rn_cuda_dim(a.c), rn_cuda_dim(a.h), rn_cuda_dim(a.w) };
+    return (struct map){ rn_cuda_at(p, a.data), rn_cuda_dim(a.n), rn_cuda_dim(a.c), rn_cuda_dim(a.h), rn_cuda_dim(a.w),
+                         a.storage == RN_BF16 };
 }
 
 /* Its part of the images. */

@@ -2,7 +2,9 @@
 #include "device/cuda/kernel.h"
 
 struct fold {
-    struct map w2, bias2, w, gamma, beta, running_mean, running_var;
+    float *w2, *bias2;
+    const float *w, *gamma, *beta, *running_mean, *running_var;
+    unsigned size; /* of one output channel's weights */
     float eps;
 };
 
@@ -11,12 +13,12 @@ struct fold {
 /* One block is one output channel. */
 KERNEL(fold)(const struct fold v)
 {
-    unsigned k = blockIdx.x, size = v.w.h * v.w.w * v.w.c;
-    float scale = v.gamma.at[k] / sqrtf(v.running_var.at[k] + v.eps);
+    unsigned k = blockIdx.x;
+    float scale = v.gamma[k] / sqrtf(v.running_var[k] + v.eps);
     if (threadIdx.x == 0)
-        v.bias2.at[k] = v.beta.at[k] - v.running_mean.at[k] * scale;
-    for (unsigned i = threadIdx.x; i < size; i += RN_BLOCK)
-        v.w2.at[(rn_index)k * size + i] = v.w.at[(rn_index)k * size + i] * scale;
+        v.bias2[k] = v.beta[k] - v.running_mean[k] * scale;
+    for (unsigned i = threadIdx.x; i < v.size; i += RN_BLOCK)
+        v.w2[(rn_index)k * v.size + i] = v.w[(rn_index)k * v.size + i] * scale;
 }
 
 #else
@@ -34,9 +36,9 @@ int rn_cuda_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         struct fold v = {
-            rn_cuda_whole(&p, w2), rn_cuda_whole(&p, bias2), rn_cuda_whole(&p, w), rn_cuda_whole(&p, norm->gamma),
-            rn_cuda_whole(&p, norm->beta), rn_cuda_whole(&p, norm->running_mean), rn_cuda_whole(&p, norm->running_var),
-            (float)norm->eps };
+            rn_cuda_at(&p, w2.data), rn_cuda_at(&p, bias2.data), rn_cuda_at(&p, w.data), rn_cuda_at(&p, norm->gamma.data),
+            rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
+            rn_cuda_dim(w.c * w.h * w.w), (float)norm->eps };
         p.rc = rn_cuda_launch(&p, RN_CUDA_fold, (struct rn_cuda_grid){ w.n, 1, 1 }, &v, w, err);
     }
     return p.rc;

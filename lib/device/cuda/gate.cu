@@ -38,11 +38,11 @@ KERNEL(gate)(const struct gate v)
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
     if (c >= v.x.c)
         return;
-    float of_channel = v.channel.at ? v.channel.at[(rn_index)n * v.x.c + c] : 0;
+    float of_channel = v.channel.at ? get(v.channel, (rn_index)n * v.x.c + c) : 0;
     for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
         rn_index pixel = (rn_index)n * pixels + i;
-        float x = v.x.at[pixel * v.x.c + c], a = x * of_channel, b = v.spatial.at ? x * v.spatial.at[pixel] : 0;
-        v.y.at[pixel * v.x.c + c] = !v.spatial.at ? a : !v.channel.at ? b : combined(a, b, v.combine);
+        float x = get(v.x, pixel * v.x.c + c), a = x * of_channel, b = v.spatial.at ? x * get(v.spatial, pixel) : 0;
+        put(v.y, pixel * v.x.c + c, !v.spatial.at ? a : !v.channel.at ? b : combined(a, b, v.combine));
     }
 }
 
@@ -62,19 +62,17 @@ KERNEL(gate_backward)(const struct gate_backward v)
     unsigned n = blockIdx.y, pixels = v.x.h * v.x.w;
     for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
         rn_index pixel = (rn_index)n * pixels + i;
-        float of_pixel = v.spatial.at ? v.spatial.at[pixel] : 0, sum = 0;
+        float of_pixel = v.spatial.at ? get(v.spatial, pixel) : 0, sum = 0;
         for (unsigned c = lane(); c < v.x.c; c += RN_LANES) {
-            float of_channel = v.channel.at ? v.channel.at[(rn_index)n * v.x.c + c] : 0, da, db;
-            float x = v.x.at[pixel * v.x.c + c], *dx = &v.dx.at[pixel * v.x.c + c];
-            split(&v, x, v.dy.at[pixel * v.x.c + c], of_channel, of_pixel, &da, &db);
-            float d = da * of_channel + db * of_pixel;
-            *dx = v.add ? *dx + d : d;
+            float of_channel = v.channel.at ? get(v.channel, (rn_index)n * v.x.c + c) : 0, da, db, x = get(v.x, pixel * v.x.c + c);
+            split(&v, x, get(v.dy, pixel * v.x.c + c), of_channel, of_pixel, &da, &db);
+            give(v.dx, pixel * v.x.c + c, da * of_channel + db * of_pixel, v.add);
             sum += db * x;
         }
         if (v.dspatial.at) {
             sum = sum_lanes(sum);
             if (lane() == 0)
-                v.dspatial.at[pixel] = sum;
+                put(v.dspatial, pixel, sum);
         }
     }
 }
@@ -83,16 +81,16 @@ KERNEL(gate_backward)(const struct gate_backward v)
 KERNEL(gate_backward_channel)(const struct gate_backward v)
 {
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
-    float of_channel = c < v.x.c ? v.channel.at[(rn_index)n * v.x.c + c] : 0, sum = 0;
+    float of_channel = c < v.x.c ? get(v.channel, (rn_index)n * v.x.c + c) : 0, sum = 0;
     for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS) {
         rn_index pixel = (rn_index)n * pixels + i;
-        float x = v.x.at[pixel * v.x.c + c], da, db;
-        split(&v, x, v.dy.at[pixel * v.x.c + c], of_channel, v.spatial.at ? v.spatial.at[pixel] : 0, &da, &db);
+        float x = get(v.x, pixel * v.x.c + c), da, db;
+        split(&v, x, get(v.dy, pixel * v.x.c + c), of_channel, v.spatial.at ? get(v.spatial, pixel) : 0, &da, &db);
         sum += da * x;
     }
     sum = sum_rows(sum);
     if (row() == 0 && c < v.x.c)
-        v.dchannel.at[(rn_index)n * v.x.c + c] = sum;
+        put(v.dchannel, (rn_index)n * v.x.c + c, sum);
 }
 
 #else

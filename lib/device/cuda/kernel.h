@@ -12,10 +12,12 @@
 
 enum { RN_BLOCK = 256, RN_LANES = 32, RN_ROWS = RN_BLOCK / RN_LANES };
 
-/* An array as one GPU sees it: its part of the images, (N,H,W,C), weights (K,R,S,C). at NULL: not there. */
+/* An array as one GPU sees it: its part of the images, (N,H,W,C), weights (K,R,S,C). at NULL: not there. Kernels read and write
+ * it with get and put: numbers are float32, or bfloat16 (the upper half of a float32). Parameters are float pointers. */
 struct map {
-    float *at;
+    void *at;
     unsigned n, c, h, w;
+    int half; /* bfloat16 */
 };
 
 typedef unsigned long long rn_index; /* of an element; counts of rows */
@@ -32,6 +34,39 @@ static __device__ inline unsigned row(void) { return threadIdx.x / RN_LANES; }
 
 static __device__ inline rn_index count_of(struct map a) { return (rn_index)a.n * a.h * a.w * a.c; }
 static __device__ inline rn_index rows_of(struct map a) { return (rn_index)a.n * a.h * a.w; }
+
+/* To bfloat16, to the nearest, of equally near ones to the even. NaN stays NaN. */
+static __device__ inline unsigned short narrow(float x)
+{
+    unsigned bits = __float_as_uint(x);
+    if (x != x)
+        return (unsigned short)(bits >> 16 | 0x40);
+    return (unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static __device__ inline float widen(unsigned short x)
+{
+    return __uint_as_float((unsigned)x << 16);
+}
+
+static __device__ inline float get(const struct map &a, rn_index i)
+{
+    return a.half ? widen(((const unsigned short *)a.at)[i]) : ((const float *)a.at)[i];
+}
+
+static __device__ inline void put(const struct map &a, rn_index i, float x)
+{
+    if (a.half)
+        ((unsigned short *)a.at)[i] = narrow(x);
+    else
+        ((float *)a.at)[i] = x;
+}
+
+/* add: to what is there. */
+static __device__ inline void give(const struct map &a, rn_index i, float x, int add)
+{
+    put(a, i, add ? get(a, i) + x : x);
+}
 
 /* Elementwise work: for (each(i, count)), over all blocks of the grid. */
 #define each(i, count) \

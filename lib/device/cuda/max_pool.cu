@@ -35,8 +35,8 @@ KERNEL(max_pool)(const struct max_pool v)
         for (unsigned r = 0; r < v.r; r++)
             for (unsigned s = 0; s < v.s; s++)
                 if (tap(&v, n, i / v.y.w, i % v.y.w, r, s, c, &at))
-                    best = larger(best, v.x.at[at]);
-        v.y.at[((rn_index)n * pixels + i) * v.y.c + c] = best;
+                    best = larger(best, get(v.x, at));
+        put(v.y, ((rn_index)n * pixels + i) * v.y.c + c, best);
     }
 }
 
@@ -46,7 +46,7 @@ static __device__ inline bool chosen(const struct max_pool *v, unsigned n, unsig
     rn_index other;
     for (unsigned r = 0; r < v->r; r++)
         for (unsigned s = 0; s < v->s; s++)
-            if (tap(v, n, p, q, r, s, c, &other) && v->x.at[other] == y)
+            if (tap(v, n, p, q, r, s, c, &other) && get(v->x, other) == y)
                 return other == at;
     return false;
 }
@@ -66,14 +66,14 @@ KERNEL(max_pool_backward)(const struct max_pool v)
     for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
         unsigned h = i / v.x.w, w = i % v.x.w;
         rn_index at = ((rn_index)n * pixels + i) * v.x.c + c;
-        float x = v.x.at[at], sum = 0;
+        float x = get(v.x, at), sum = 0;
         for (unsigned p = first(h, v.padding, v.r, v.stride); p < v.y.h && p * v.stride <= h + v.padding; p++)
             for (unsigned q = first(w, v.padding, v.s, v.stride); q < v.y.w && q * v.stride <= w + v.padding; q++) {
                 rn_index out = (((rn_index)n * v.y.h + p) * v.y.w + q) * v.y.c + c;
-                if (v.y.at[out] == x && chosen(&v, n, p, q, c, x, at))
-                    sum += v.dy.at[out];
+                if (get(v.y, out) == x && chosen(&v, n, p, q, c, x, at))
+                    sum += get(v.dy, out);
             }
-        v.dx.at[at] = v.add ? v.dx.at[at] + sum : sum;
+        give(v.dx, at, sum, v.add);
     }
 }
 
@@ -84,23 +84,23 @@ KERNEL(max_pool_map)(const struct max_pool v)
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
     float best = -INFINITY;
     for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS)
-        best = larger(best, v.x.at[((rn_index)n * pixels + i) * v.x.c + c]);
+        best = larger(best, get(v.x, ((rn_index)n * pixels + i) * v.x.c + c));
     part[row()][lane()] = best;
     __syncthreads();
     if (row() || c >= v.x.c)
         return;
     for (int r = 1; r < RN_ROWS; r++)
         best = larger(best, part[r][lane()]);
-    v.y.at[(rn_index)n * v.y.c + c] = best;
+    put(v.y, (rn_index)n * v.y.c + c, best);
 }
 
 KERNEL(max_pool_map_backward)(const struct max_pool v)
 {
     __shared__ unsigned part[RN_ROWS][RN_LANES];
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w, place = pixels;
-    float y = c < v.x.c ? v.y.at[(rn_index)n * v.y.c + c] : 0;
+    float y = c < v.x.c ? get(v.y, (rn_index)n * v.y.c + c) : 0;
     for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS)
-        if (v.x.at[((rn_index)n * pixels + i) * v.x.c + c] == y) {
+        if (get(v.x, ((rn_index)n * pixels + i) * v.x.c + c) == y) {
             place = i;
             break;
         }
@@ -110,11 +110,9 @@ KERNEL(max_pool_map_backward)(const struct max_pool v)
         return;
     for (int r = 0; r < RN_ROWS; r++)
         place = part[r][lane()] < place ? part[r][lane()] : place;
-    float d = v.dy.at[(rn_index)n * v.y.c + c];
-    for (unsigned i = row(); i < pixels; i += RN_ROWS) {
-        float *dx = &v.dx.at[((rn_index)n * pixels + i) * v.x.c + c], here = i == place ? d : 0;
-        *dx = v.add ? *dx + here : here;
-    }
+    float d = get(v.dy, (rn_index)n * v.y.c + c);
+    for (unsigned i = row(); i < pixels; i += RN_ROWS)
+        give(v.dx, ((rn_index)n * pixels + i) * v.x.c + c, i == place ? d : 0, v.add);
 }
 
 #else

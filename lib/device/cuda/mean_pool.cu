@@ -14,10 +14,10 @@ KERNEL(mean_pool)(const struct mean_pool v)
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
     float sum = 0;
     for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS)
-        sum += v.x.at[((rn_index)n * pixels + i) * v.x.c + c];
+        sum += get(v.x, ((rn_index)n * pixels + i) * v.x.c + c);
     sum = sum_rows(sum);
     if (row() == 0 && c < v.x.c)
-        v.y.at[(rn_index)n * v.x.c + c] = sum / (float)pixels;
+        put(v.y, (rn_index)n * v.x.c + c, sum / (float)pixels);
 }
 
 KERNEL(mean_pool_backward)(const struct mean_pool v)
@@ -25,11 +25,9 @@ KERNEL(mean_pool_backward)(const struct mean_pool v)
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
     if (c >= v.x.c)
         return;
-    float d = v.y.at[(rn_index)n * v.x.c + c] / (float)pixels;
-    for (unsigned i = row(); i < pixels; i += RN_ROWS) {
-        float *dx = &v.x.at[((rn_index)n * pixels + i) * v.x.c + c];
-        *dx = v.add ? *dx + d : d;
-    }
+    float d = get(v.y, (rn_index)n * v.x.c + c) / (float)pixels;
+    for (unsigned i = row(); i < pixels; i += RN_ROWS)
+        give(v.x, ((rn_index)n * pixels + i) * v.x.c + c, d, v.add);
 }
 
 #else

@@ -28,13 +28,13 @@ static __device__ inline rn_index outside(struct map a, rn_index i)
 KERNEL(upload)(const struct transfer v)
 {
     for (each(i, count_of(v.y)))
-        v.y.at[i] = v.x.at[outside(v.y, i)];
+        put(v.y, i, get(v.x, outside(v.y, i)));
 }
 
 KERNEL(download)(const struct transfer v)
 {
     for (each(i, count_of(v.y)))
-        v.y.at[outside(v.y, i)] = v.x.at[i];
+        put(v.y, outside(v.y, i), get(v.x, i));
 }
 
 /* The 256 values of each channel are computed once a block, in double: the same bits as on the CPU device. */
@@ -45,13 +45,13 @@ KERNEL(upload_images)(const struct images v)
         value[c][threadIdx.x] = (float)((threadIdx.x / 255.0 - v.mean[c]) / v.std[c]);
     __syncthreads();
     for (each(i, count_of(v.y)))
-        v.y.at[i] = value[i % 3][v.pixels[i]];
+        put(v.y, i, value[i % 3][v.pixels[i]]);
 }
 
 KERNEL(fill)(const struct fill v)
 {
     for (each(i, count_of(v.y)))
-        v.y.at[i] = v.value;
+        put(v.y, i, v.value);
 }
 
 #else
@@ -66,11 +66,11 @@ KERNEL(fill)(const struct fill v)
 
 enum { ALIGN = 256 };
 
-size_t rn_cuda_bytes(size_t n, size_t c, size_t h, size_t w)
+size_t rn_cuda_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage storage)
 {
     size_t count;
     if (n > INT32_MAX || c > INT32_MAX || h > INT32_MAX || w > INT32_MAX || !rn_mul(n, c, &count) || !rn_mul(count, h, &count) ||
-        !rn_mul(count, w, &count) || !rn_mul(count, sizeof(float), &count) || count > SIZE_MAX / 2)
+        !rn_mul(count, w, &count) || !rn_mul(count, storage == RN_BF16 ? 2 : sizeof(float), &count) || count > SIZE_MAX / 2)
         return 0;
     return count ? rn_cuda_ceil(count, ALIGN) * ALIGN : ALIGN;
 }
@@ -169,6 +169,7 @@ int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, str
         if ((p.rc = send(&p, x + first, count * sizeof *x, &far, err)))
             continue;
         v.x.at = far;
+        v.x.half = 0;
         p.rc = rn_cuda_launch(&p, RN_CUDA_upload, rn_cuda_each(v.y), &v, y, err) || sent(&p, err) ? -1 : 0;
     }
     return p.rc;
@@ -205,7 +206,8 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
             continue;
         if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, err) ? -1 : 0))
             continue;
-        v.y.at = (float *)(void *)slot->far;
+        v.y.at = slot->far;
+        v.y.half = 0;
         p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.x), &v, x, err) ||
                        rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, err) ? -1 : 0;
         if (p.rc == 0)

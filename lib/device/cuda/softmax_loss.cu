@@ -13,7 +13,7 @@ struct page {
 };
 
 struct softmax_loss {
-    struct map dlogits, logits; /* dlogits: optional */
+    struct map dlogits, logits; /* float32; dlogits: optional */
     struct page *page;
     const long long *labels;
     const float *weights; /* u; NULL: all 1 */
@@ -60,7 +60,7 @@ KERNEL(softmax_loss)(const struct softmax_loss v)
     double loss = 0;
     long long correct = 0;
     for (unsigned n = row(); n < v.logits.n; n += RN_ROWS) {
-        const float *x = v.logits.at + (rn_index)n * c;
+        const float *x = (const float *)v.logits.at + (rn_index)n * c;
         unsigned label = (unsigned)v.labels[n];
         float most = largest(x, c, &place), sum = 0, weights = 0, weighted = 0;
         for (unsigned i = lane(); i < c; i += RN_LANES)
@@ -76,7 +76,7 @@ KERNEL(softmax_loss)(const struct softmax_loss v)
         loss += sum_lanes(weighted);
         correct += place == label;
         for (unsigned i = lane(); v.dlogits.at && i < c; i += RN_LANES)
-            v.dlogits.at[(rn_index)n * c + i] = expf(x[i] - most) / sum * weights - weight(&v, i, label);
+            ((float *)v.dlogits.at)[(rn_index)n * c + i] = expf(x[i] - most) / sum * weights - weight(&v, i, label);
     }
     if (lane() == 0) {
         losses[row()] = loss;

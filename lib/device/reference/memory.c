@@ -6,8 +6,9 @@
 #include "device/check.h"
 #include "device/reference/reference.h"
 
-size_t rn_reference_bytes(size_t n, size_t c, size_t h, size_t w)
+size_t rn_reference_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage storage)
 {
+    (void)storage; /* there is one */
     size_t count;
     if (!rn_mul(n, c, &count) || !rn_mul(count, h, &count) || !rn_mul(count, w, &count) ||
         !rn_mul(count, sizeof(double), &count) || count > SIZE_MAX / 2)

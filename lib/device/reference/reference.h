@@ -50,7 +50,7 @@ static inline struct rn_pool *rn_reference_pool(struct rn_device *dev)
 extern const struct rn_device_class rn_device_reference;
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
-size_t rn_reference_bytes(size_t n, size_t c, size_t h, size_t w);
+size_t rn_reference_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage storage);
 void *rn_reference_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);
 void rn_reference_free(struct rn_device *dev, void *memory);
 int rn_reference_upload(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);

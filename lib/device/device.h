@@ -118,6 +118,8 @@ struct rn_device_class {
     void (*free)(struct rn_device *dev, void *memory);
     /* The contents are not needed any more: the system may have the pages back. NULL: it cannot. */
     void (*forget)(struct rn_device *dev, void *memory, size_t bytes);
+    /* Bytes that could still be had, of the part that has the least; 0: nobody knows. NULL: never known. */
+    size_t (*room)(const struct rn_device *dev);
     RN_MUST int (*upload)(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
     RN_MUST int (*download)(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
     /* y(N,3,H,W) = (pixels(N,H,W,3) / 255 - mean) / std, for each of the three channels; pixels in host memory. */

@@ -2,6 +2,7 @@
 #include "nn/net.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,6 +204,38 @@ static int grow_arena(struct rn_net *net, size_t bytes, struct rn_err *err)
     return 0;
 }
 
+/* Whether n images of this batch would find room. Convolutions want workspace besides, and the device two places for batches on
+ * their way: how much depends on its libraries; an eighth of the room, at most 512 MiB, and twice the input are left for that. */
+static bool would_fit(struct rn_net *net, const struct rn_layout_of *of, const struct rn_batch *batch, size_t n, size_t room)
+{
+    enum { WORK_SHARE = 8, WORK_MOST = 512 << 20 };
+    struct rn_layout layout = { .n = n, .h = batch->h, .w = batch->w };
+    struct rn_err ignored;
+    size_t work = room / WORK_SHARE < WORK_MOST ? room / WORK_SHARE : WORK_MOST;
+    size_t share = net->on->share ? net->on->share(net->dev, n) : n;
+    bool fits = rn_layout_make(&layout, of, &ignored) == 0 && layout.bytes <= room - work &&
+                2 * net->on->bytes(share, 3, batch->h, batch->w, RN_FULL) <= room - work - layout.bytes;
+    rn_layout_free(&layout);
+    return fits;
+}
+
+/* The arena of a batch cannot be had, and the old one is gone: how many of its images would fit? */
+static void say_what_fits(struct rn_net *net, const struct rn_layout_of *of, const struct rn_batch *batch, struct rn_err *err)
+{
+    size_t room = net->on->room ? net->on->room(net->dev) : 0, least = 0, most = batch->n, length = strlen(err->text);
+    if (!room || would_fit(net, of, batch, most, room)) /* then there is another reason */
+        return;
+    while (most - least > 1) {
+        size_t n = least + (most - least) / 2;
+        *(would_fit(net, of, batch, n, room) ? &least : &most) = n;
+    }
+    if (least)
+        snprintf(err->text + length, sizeof err->text - length, ": batches of %zu image%s (rn-batch -b %zu) would fit", least,
+                 least == 1 ? "" : "s", least);
+    else
+        snprintf(err->text + length, sizeof err->text - length, ": not even one image of %zux%zu would fit", batch->h, batch->w);
+}
+
 /* The layout for this batch, made anew where the one that is there does not fit. */
 static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, struct rn_layout **result, struct rn_err *err)
 {
@@ -215,11 +248,12 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     layout->w = batch->w;
     net->stale = true;
     const struct rn_layout_of of = { net->dev, net->graph, train, net->train, net->kept, net->tail };
-    if (rn_layout_make(layout, &of, err) || grow_arena(net, layout->bytes, err)) {
+    int rc = rn_layout_make(layout, &of, err);
+    if (rc == 0 && (rc = grow_arena(net, layout->bytes, err)))
+        say_what_fits(net, &of, batch, err);
+    if (rc)
         layout->n = layout->h = layout->w = 0;
-        return -1;
-    }
-    return 0;
+    return rc;
 }
 
 static int load(struct rn_net *net, const struct rn_layout *layout, const struct rn_batch *batch, struct rn_err *err)

@@ -16,7 +16,7 @@
 #include "core/rng.h"
 #include "nn/net.h"
 
-enum { IMAGES = 5, SIZE = 48, SMALL = 33, CLASSES = 6, STEPS = 4 };
+enum { IMAGES = 5, MANY = 40, SIZE = 48, SMALL = 33, CLASSES = 6, STEPS = 4 };
 
 #define ALL "0:5"
 
@@ -24,21 +24,24 @@ static char folder[] = "/tmp/rn-cuda-XXXXXX";
 
 /* ---- a process that trains a little ---- */
 
+/* How far it goes: all, with a look at gradients and parameters; less, for runs that fail; one step of training. */
+enum course { WHOLE, LESS, STEP };
+
 /* What it leaves in a file. */
 struct result {
     struct rn_err err;
     double loss[STEPS];
-    float eval[IMAGES * CLASSES], trained[IMAGES * CLASSES];
+    float eval[MANY * CLASSES], trained[MANY * CLASSES];
     double sums[512][2]; /* of each parameter and its gradient after the first step: weighted sums */
 };
 
-static struct rn_batch batch_of(size_t from, size_t n, bool few)
+static struct rn_batch batch_of(size_t from, size_t n, enum course course)
 {
-    static float values[IMAGES * 3 * SIZE * SIZE];
+    static float values[MANY * 3 * SMALL * SMALL]; /* more than IMAGES of SIZE */
     struct rn_rng rng = rn_rng(5, RN_FOR_INIT, 0, 0);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         values[i] = (float)rn_rng_uniform(&rng, -2, 2);
-    size_t size = few ? SMALL : SIZE;
+    size_t size = course == WHOLE ? SIZE : SMALL;
     return (struct rn_batch){ .n = n, .h = size, .w = size, .values = values + from * 3 * size * size };
 }
 
@@ -91,39 +94,44 @@ static int note_params(struct rn_net *net, struct result *r, struct rn_err *err)
     return 0;
 }
 
-/* n images, from that one on; gradients: from real weights, and look at what comes out. Runs that fail do less. */
-static int train(struct rn_device *dev, size_t from, size_t n, bool gradients, struct result *r)
+/* n images, from that one on. */
+static int train(struct rn_device *dev, size_t from, size_t n, enum course course, struct result *r)
 {
+    static const int steps[] = { [WHOLE] = STEPS, [LESS] = 3, [STEP] = 1 };
     struct rn_net *net;
-    struct rn_batch batch = batch_of(from, n, !gradients);
-    static const int64_t labels[IMAGES] = { 3, 0, 5, 1, 3 };
+    struct rn_batch batch = batch_of(from, n, course);
+    static const int64_t labels[MANY] = { 3, 0, 5, 1, 3 };
     struct rn_loss_options options = { 0 };
     if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, true, &r->err))
         return -1;
-    int rc = (gradients && start(net, &r->err)) || rn_net_eval(net, &batch, r->eval, &r->err) ? -1 : 0;
-    for (int step = 0; step < (gradients ? STEPS : 3) && rc == 0; step++) {
+    int rc = (course == WHOLE && start(net, &r->err)) || (course != STEP && rn_net_eval(net, &batch, r->eval, &r->err)) ? -1 : 0;
+    for (int step = 0; step < steps[course] && rc == 0; step++) {
         struct rn_loss loss = { 0 };
         rc = rn_net_train(net, &batch, labels + from, &options, &loss, NULL, &r->err) ||
-             (step == 0 && gradients && note_gradients(net, r, &r->err)) ||
+             (step == 0 && course == WHOLE && note_gradients(net, r, &r->err)) ||
              rn_net_update(net, (struct rn_sgd){ .lr = 0.001, .momentum = 0.9, .wd = 1e-4 }, &r->err) ? -1 : 0;
         r->loss[step] = loss.loss;
     }
-    rc = rc || rn_net_eval(net, &batch, r->trained, &r->err) || (gradients && note_params(net, r, &r->err)) ? -1 : 0;
+    if (rc == 0 && course != STEP)
+        rc = rn_net_eval(net, &batch, r->trained, &r->err);
+    if (rc == 0 && course == WHOLE)
+        rc = note_params(net, r, &r->err);
     rn_net_close(net);
     return rc;
 }
 
-/* --run DEVICE FROM:N GRADIENTS FILE: exit 0, or 4 when the device fails. */
+/* --run DEVICE FROM:N COURSE FILE: exit 0, or 4 when the device fails. */
 static int run(char **argv)
 {
     struct result r = { .loss = { 0 } };
     struct rn_device *dev;
     size_t from, n;
-    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > IMAGES)
+    enum course course = (enum course)atoi(argv[4]);
+    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (course == WHOLE ? IMAGES : MANY) || course > STEP)
         return 2;
     int rc = rn_device_open(&dev, argv[2], 1, &r.err);
     if (!rc) {
-        rc = train(dev, from, n, argv[4][0] == '1', &r);
+        rc = train(dev, from, n, course, &r);
         rn_device_close(dev);
     }
     FILE *f = fopen(argv[5], "wb");
@@ -133,9 +141,9 @@ static int run(char **argv)
 }
 
 /* Starts that, with these variables ("A=1", ..., NULL), and reads what it left. Its exit status, or -signal. */
-static int result_of(struct result *r, const char *device, const char *images, bool gradients, const char *const *variables)
+static int result_of(struct result *r, const char *device, const char *images, enum course course, const char *const *variables)
 {
-    char file[64];
+    char file[64], number[2] = { (char)('0' + course) };
     int status;
     snprintf(file, sizeof file, "%s/result", folder);
     unlink(file);
@@ -143,7 +151,7 @@ static int result_of(struct result *r, const char *device, const char *images, b
     if (pid == 0) {
         for (; variables && *variables; variables++)
             putenv((char *)*variables);
-        execl("/proc/self/exe", "networks", "--run", device, images, gradients ? "1" : "0", file, (char *)NULL);
+        execl("/proc/self/exe", "networks", "--run", device, images, number, file, (char *)NULL);
         _exit(127);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -160,7 +168,7 @@ static int result_of(struct result *r, const char *device, const char *images, b
 
 static void good(struct result *r, const char *device, const char *images, const char *const *variables)
 {
-    int status = result_of(r, device, images, true, variables);
+    int status = result_of(r, device, images, WHOLE, variables);
     if (status)
         fail_msg("%s, images %s: exit %d: %s", device, images, status, r->err.text);
 }
@@ -260,7 +268,7 @@ static void fails_well(const char *failure, const char *device, const char *says
     snprintf(report, sizeof report, "%s/report", folder);
     snprintf(report_variable, sizeof report_variable, "RN_DOUBLE_REPORT=%s", report);
     unlink(report);
-    int status = result_of(&r, device, "0:2", false, WITH("RN_DOUBLE_GPUS=2", fail, report_variable));
+    int status = result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", fail, report_variable));
     if (status != RN_EXIT_SYSTEM)
         fail_msg("%s: exit %d: %s", failure, status, r.err.text);
     if (strncmp(r.err.text, "device cuda", 11) != 0 || strchr(r.err.text, '\n') || strlen(r.err.text) < 20)
@@ -278,7 +286,7 @@ static char (*calls_of(const char *device, size_t *count))[48]
     struct result r;
     snprintf(file, sizeof file, "%s/calls", folder);
     snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s", file);
-    assert_int_equal(result_of(&r, device, "0:2", false, WITH("RN_DOUBLE_GPUS=2", variable)), 0);
+    assert_int_equal(result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", variable)), 0);
     FILE *f = fopen(file, "r");
     assert_non_null(f);
     for (*count = 0; *count < 65536 && fgets(line, sizeof line, f); ++*count)
@@ -346,8 +354,39 @@ static void memory_runs_out(void **state)
         }
     }
     struct result r; /* a GPU that is really too small */
-    assert_int_equal(result_of(&r, "cuda", "0:2", false, WITH("RN_DOUBLE_MEMORY=100000000")), RN_EXIT_SYSTEM);
+    assert_int_equal(result_of(&r, "cuda", "0:2", LESS, WITH("RN_DOUBLE_MEMORY=100000000")), RN_EXIT_SYSTEM);
     if (!strstr(r.err.text, "out of memory") || !strstr(r.err.text, "free"))
+        fail_msg("it says \"%s\"", r.err.text);
+}
+
+/* The number of images that is named fits; a quarter more does not: what is left for workspace is less. */
+static void names_what_fits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *device, *memory;
+    } cases[] = { { "cuda", "RN_DOUBLE_MEMORY=185000000" }, { "cuda:0,1", "RN_DOUBLE_MEMORY=178000000" } };
+    struct result r;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t n = 0, again = 0, gpus = i + 1;
+        char images[32];
+        snprintf(images, sizeof images, "0:%d", MANY);
+        assert_int_equal(result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)), RN_EXIT_SYSTEM);
+        const char *named = strstr(r.err.text, " MiB free: batches of ");
+        if (!named || sscanf(named, " MiB free: batches of %zu images (rn-batch -b %zu) would fit", &n, &again) != 2 || n != again ||
+            n < 4 || n >= MANY || n % gpus)
+            fail_msg("%s: it says \"%s\"", cases[i].device, r.err.text);
+        print_message("# %s\n", r.err.text);
+        snprintf(images, sizeof images, "0:%zu", n);
+        if (result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)) != 0)
+            fail_msg("%s: %zu images do not fit: %s", cases[i].device, n, r.err.text);
+        snprintf(images, sizeof images, "0:%zu", n + n / 4 + gpus);
+        assert_int_equal(result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)), RN_EXIT_SYSTEM);
+        assert_non_null(strstr(r.err.text, "out of memory"));
+    }
+    /* the weights fit, and no image */
+    assert_int_equal(result_of(&r, "cuda", "0:2", STEP, WITH("RN_DOUBLE_MEMORY=169000000")), RN_EXIT_SYSTEM);
+    if (!strstr(r.err.text, ": not even one image of 33x33 would fit"))
         fail_msg("it says \"%s\"", r.err.text);
 }
 
@@ -355,9 +394,9 @@ static void no_gpu(void **state)
 {
     (void)state;
     struct result r;
-    assert_int_equal(result_of(&r, "cuda", "0:2", false, WITH("RN_DOUBLE_GPUS=0")), RN_EXIT_SYSTEM);
+    assert_int_equal(result_of(&r, "cuda", "0:2", LESS, WITH("RN_DOUBLE_GPUS=0")), RN_EXIT_SYSTEM);
     assert_non_null(strstr(r.err.text, "no usable GPU"));
-    assert_int_equal(result_of(&r, "cuda:1", "0:2", false, WITH("RN_DOUBLE_GPUS=1")), RN_EXIT_SYSTEM);
+    assert_int_equal(result_of(&r, "cuda:1", "0:2", LESS, WITH("RN_DOUBLE_GPUS=1")), RN_EXIT_SYSTEM);
     assert_non_null(strstr(r.err.text, "cuda:1"));
 }
 
@@ -398,11 +437,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),
         cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(names_what_fits),
         cmocka_unit_test(each_call_may_fail),
         cmocka_unit_test(each_call_of_two_gpus_may_fail),
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(agrees_with_the_cpu),
+        cmocka_unit_test(names_what_fits),
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),
         cmocka_unit_test(each_call_may_fail),

@@ -63,14 +63,16 @@ train() {
     rn-show --where lost/last.rn | grep -qE '^[01]:[0-9]+$'
 }
 
-@test "out of memory: exit 4, what is wanted, free, and would fit" {
-    export RN_DOUBLE_KERNELS=$SHIM
+@test "out of memory: exit 4, what is wanted, free, and how many images would fit: they do" {
+    export RN_DOUBLE_KERNELS=$SHIM RN_DOUBLE_MEMORY=220000000
+    rn-pick split=train all.rn | rn-batch --train --size 96 -b 18 --epochs 1 -o large.rn
     rc=0
-    RN_DOUBLE_MEMORY=150000000 train cuda small <train.rn >out 2>err || rc=$?
+    train cuda small <large.rn >out 2>err || rc=$?
     cat err
     [ $rc = 4 ]
-    grep -q 'out of memory' err
-    grep -q 'free' err
+    grep -qE '^rn-train: .*device cuda:0: out of memory: [0-9.]+ MiB wanted, [0-9.]+ of 209.8 MiB free: batches of [0-9]+ images? \(rn-batch -b [0-9]+\) would fit$' err
+    images=$(sed 's/.*-b \([0-9]*\)).*/\1/' err)
+    rn-pick split=train all.rn | rn-batch --train --size 96 -b "$images" --epochs 1 | train cuda small --overwrite
 }
 
 @test "two GPUs: the same run twice gives the same bytes" {

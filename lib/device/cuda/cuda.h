@@ -228,6 +228,8 @@ RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, cons
 
 /* Memory of the GPU, not zeroed; what cannot be had is reported with what is free. */
 RN_MUST void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
+/* What is free on the GPU that has the least; 0: they do not tell. */
+size_t rn_cuda_room(const struct rn_device *dev);
 /* At least so many bytes, aligned to 256, until the next call; NULL: p->rc is -1. It grows when a shape is met for the first
  * time only. */
 RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err);

@@ -120,27 +120,43 @@ static double mib(size_t bytes)
     return (double)bytes / (1 << 20);
 }
 
-/* Weights are there before activations: from then on it is the batch that is too large. */
-enum { BLOCKS_OF_WEIGHTS = 2 };
-
-void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
+static void *take(const struct rn_cuda_part *p, size_t bytes, const char *hint, struct rn_err *err)
 {
     struct rn_cuda_api *api = &p->cuda->api;
     void *memory = NULL;
     size_t available = 0, total = 0;
-    char hint[96] = "";
     cudaError_t status = api->cudaMalloc(&memory, bytes);
     if (status == cudaErrorMemoryAllocation && api->cudaMemGetInfo(&available, &total) == cudaSuccess) {
         api->cudaGetLastError();
-        if (available < bytes && p->cuda->blocks > BLOCKS_OF_WEIGHTS)
-            snprintf(hint, sizeof hint, ": smaller batches (rn-batch -b), of about %d %% of this size, would fit",
-                     (int)(100 * (double)available / (double)bytes));
         rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: out of memory: %.1f MiB wanted, %.1f of %.1f MiB free%s", p->gpu->ordinal, mib(bytes),
                 mib(available), mib(total), hint);
         return NULL;
     }
     return rn_cuda_check(p, status, "memory", err) ? NULL : memory;
 }
+
+void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
+{
+    return take(p, bytes, "", err);
+}
+
+size_t rn_cuda_room(const struct rn_device *dev)
+{
+    const struct rn_cuda *cuda = (const struct rn_cuda *)dev;
+    size_t least = SIZE_MAX;
+    for (int g = 0; g < cuda->gpus; g++) {
+        size_t available = 0, total = 0;
+        if (cuda->api.cudaSetDevice(cuda->gpu[g].ordinal) != cudaSuccess || cuda->api.cudaMemGetInfo(&available, &total) != cudaSuccess) {
+            cuda->api.cudaGetLastError();
+            return 0;
+        }
+        least = rn_cuda_least(least, available);
+    }
+    return least;
+}
+
+/* Of what grows with the batch, besides its maps (for those lib/nn says how many images would fit). */
+static const char smaller[] = ": smaller batches (rn-batch -b) want less";
 
 void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
 {
@@ -154,7 +170,7 @@ void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err
         return NULL;
     gpu->workspace_bytes = 0;
     p->cuda->generation++;
-    if (!(gpu->workspace = rn_cuda_take(p, bytes, err)))
+    if (!(gpu->workspace = take(p, bytes, smaller, err)))
         return NULL;
     gpu->workspace_bytes = bytes;
     p->rc = 0;
@@ -189,7 +205,7 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
         rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
         return -1;
     slot->near = near;
-    if (!(slot->far = rn_cuda_take(p, bytes, err)))
+    if (!(slot->far = take(p, bytes, smaller, err)))
         return -1;
     slot->bytes = bytes;
     return 0;

@@ -371,6 +371,7 @@ static const struct row rows[] = {
 
     { "conv 3x3 wide channels", CONV, 2, 17, 8, 11, 33, WINDOW(3, 3, 1, 1), .bias = true, .winograd = true },
     { "conv 3x3 wide channels, one tile", CONV, 1, 16, 4, 3, 16, WINDOW(3, 3, 1, 1), .winograd = true },
+    { "conv 3x3 wide channels sigmoid", CONV, 2, 19, 9, 8, 17, WINDOW(3, 3, 1, 1), .bias = true, .activation = RN_ACT_SIGMOID, .winograd = true },
     { "conv 3x3 wide channels residual relu", CONV, 3, 33, 13, 9, 17, WINDOW(3, 3, 1, 1), .bias = true, .residual = true,
       .activation = RN_ACT_RELU, .winograd = true },
     { "conv 3x3 wide channels add", CONV, 4, 20, 7, 7, 70, WINDOW(3, 3, 1, 1), .bias = true, .add = ADD_ALL, .winograd = true },

@@ -1,8 +1,15 @@
-/* activation.c -- the derivative of what conv2d's epilogue applied. */
+/* activation.c -- the sigmoid, and the derivatives of activations. */
+#include <math.h>
 #include <string.h>
 
 #include "device/check.h"
 #include "device/cpu/cpu.h"
+
+void rn_cpu_sigmoid(float *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = (float)(1 / (1 + exp(-(double)y[i])));
+}
 
 struct activation {
     float *dx;

@@ -1,6 +1,4 @@
 /* add.c -- the sum of two maps, and an activation, in chunks. */
-#include <math.h>
-
 #include "device/check.h"
 #include "device/cpu/cpu.h"
 
@@ -34,8 +32,7 @@ static void forward_task(void *context, size_t task, int thread)
     size_t from = task * RN_CPU_CHUNK, to = rn_cpu_min(from + RN_CPU_CHUNK, v->count);
     forward(v, from, to);
     if (v->activation == RN_ACT_SIGMOID)
-        for (size_t i = from; i < to; i++)
-            v->to[i] = (float)(1 / (1 + exp(-(double)v->to[i])));
+        rn_cpu_sigmoid(v->to + from, to - from);
 }
 
 int rn_cpu_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b, enum rn_activation activation,

@@ -3,7 +3,6 @@
  * Of an output pixel, the values under the kernel make one row of a matrix ("columns", after im2col, Chellapilla et al.,
  * "High performance convolutional neural networks for document processing", 2006). A 1x1 kernel of stride 1 needs none
  * of that: x itself is the matrix. */
-#include <math.h>
 #include <string.h>
 
 #include "device/cpu/conv.h"
@@ -165,10 +164,6 @@ static void forward_task(void *context, size_t task, int thread)
         .b_transposed = true, .c = v->y + at, .ldc = v->k });
     finish(v->y + at, v->bias ? v->bias + k0 : NULL, v->residual ? v->residual + at : NULL, rows, width, v->k,
            v->activation == RN_ACT_RELU);
-    if (v->activation == RN_ACT_SIGMOID)
-        for (size_t i = 0; i < rows; i++)
-            for (float *y = v->y + at + i * v->k, *end = y + width; y < end; y++)
-                *y = (float)(1 / (1 + exp(-(double)*y)));
 }
 
 static int forward(const struct rn_cpu_conv *conv, struct rn_err *err)

@@ -42,6 +42,15 @@ int rn_cpu_prepare(struct rn_device *dev, void *prepared, struct rn_array y, str
     return path_for(&conv, RN_CPU_FORWARD)->prepare(&conv, prepared, err);
 }
 
+static void sigmoid_task(void *context, size_t task, int thread)
+{
+    (void)thread;
+    const struct rn_cpu_conv *v = context;
+    size_t from = task * RN_CPU_CHUNK;
+    rn_cpu_sigmoid(v->y + from, rn_cpu_min(RN_CPU_CHUNK, v->n * v->p * v->q * v->k - from));
+}
+
+/* The ways leave the sigmoid to us. */
 int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
                   struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err)
 {
@@ -54,7 +63,11 @@ int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, s
     conv.activation = epilogue.activation;
     conv.prepared = epilogue.prepared;
     conv.eval = eval;
-    return path_for(&conv, RN_CPU_FORWARD)->forward(&conv, err);
+    if (path_for(&conv, RN_CPU_FORWARD)->forward(&conv, err))
+        return -1;
+    if (conv.activation == RN_ACT_SIGMOID)
+        rn_pool_for(conv.cpu->pool, rn_cpu_blocks(conv.n * conv.p * conv.q * conv.k, RN_CPU_CHUNK), sigmoid_task, &conv);
+    return 0;
 }
 
 enum { BIAS_BLOCK = 16 };

@@ -80,6 +80,9 @@ static inline size_t rn_cpu_chunk_rows(size_t c)
     return c < RN_CPU_CHUNK ? RN_CPU_CHUNK / c : 1;
 }
 
+/* activation.c: in place, for one task. */
+void rn_cpu_sigmoid(float *y, size_t count);
+
 /* batch_norm.c, for norm_pool.c too. Forward: mean, inv_std and the running statistics of norm. */
 RN_MUST int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err);
 /* gamma inv_std: forward and backward find the same numbers. */

@@ -33,7 +33,7 @@ static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
     const struct rn_window *win = &conv->window;
     if (pass == RN_CPU_DX && (win->stride != 1 || win->padding >= win->r || win->padding >= win->s))
         return false;
-    return pass != RN_CPU_DW && conv->activation != RN_ACT_SIGMOID && conv->k >= NARROW && conv->p * conv->q >= FEW;
+    return pass != RN_CPU_DW && conv->k >= NARROW && conv->p * conv->q >= FEW;
 }
 
 static struct direct plan(const struct rn_cpu_conv *conv, bool backward)

@@ -128,7 +128,7 @@ static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
     if (conv->eval && map < SMALL && conv->c * conv->k > FEW) /* of one image, the weights are most of what is read */
         return false;
     return w->r == 3 && w->s == 3 && w->stride == 1 && w->padding == 1 && conv->c >= 16 && conv->k >= 16 &&
-           conv->activation != RN_ACT_SIGMOID && 8 * tiles <= map;
+           8 * tiles <= map;
 }
 
 /* Floats for the tiles of a block, and the tables of their rows. */
@@ -226,10 +226,16 @@ static void transform_weights(struct winograd *v, size_t k0, size_t width)
     rn_pool_for(v->conv->cpu->pool, rn_cpu_blocks(width, v->panel->width), weight_task, v);
 }
 
+/* Floats for the transformed weights of so many channels. */
+static size_t weight_size(const struct winograd *v, size_t channels)
+{
+    return rn_cpu_blocks(channels, v->panel->width) * PLACES * v->weight_plane;
+}
+
 static size_t prepared(const struct rn_cpu_conv *conv)
 {
     struct winograd v = plan(conv, RN_CPU_FORWARD);
-    return rn_cpu_blocks(v.k, v.panel->width) * PLACES * v.weight_plane;
+    return weight_size(&v, v.k);
 }
 
 static int prepare(const struct rn_cpu_conv *conv, float *to, struct rn_err *err)
@@ -273,6 +279,14 @@ static void inputs(const struct winograd *v, size_t low, size_t high)
     }
 }
 
+/* Where a tile's outputs go; outside the map, `zero`. Returns its image's map, from channel k0 on. */
+static float *look_at_outputs(const struct winograd *v, const float *pixel[16], struct tile tile)
+{
+    float *map = v->to + tile.image * v->h * v->w * v->k + v->k0;
+    look(v, pixel, 4, map, v->k, tile.top, tile.left);
+    return map;
+}
+
 static void outputs(const struct winograd *v, size_t low, size_t high, int thread)
 {
     const struct rn_cpu_conv *conv = v->conv;
@@ -280,8 +294,7 @@ static void outputs(const struct winograd *v, size_t low, size_t high, int threa
     for (size_t t = low; t < high; t++) {
         struct tile tile = tile_of(v, v->first + t);
         const float *pixel[16], *residual[16];
-        float *y[16], *map = v->to + tile.image * v->h * v->w * v->k + v->k0;
-        look(v, pixel, 4, map, v->k, tile.top, tile.left);
+        float *y[16], *map = look_at_outputs(v, pixel, tile);
         if (conv->residual)
             look(v, residual, 4, conv->residual + (map - v->to), v->k, tile.top, tile.left);
         for (size_t i = 0; i < 16; i++)
@@ -293,9 +306,8 @@ static void outputs(const struct winograd *v, size_t low, size_t high, int threa
 /* Fetches the memory of a tile's outputs, while something else is computed. */
 static void fetch_outputs(const struct winograd *v, size_t t)
 {
-    struct tile tile = tile_of(v, v->first + t);
     const float *pixel[16];
-    look(v, pixel, 4, v->to + tile.image * v->h * v->w * v->k + v->k0, v->k, tile.top, tile.left);
+    look_at_outputs(v, pixel, tile_of(v, v->first + t));
     for (size_t i = 0; i < 16; i++)
         for (size_t k = 0; k < v->width; k += LINE)
             __builtin_prefetch(pixel[i] + k, 1);
@@ -378,9 +390,8 @@ static int convolve(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass, struc
 {
     struct winograd v = plan(conv, pass);
     const float *ready = pass == RN_CPU_FORWARD ? conv->prepared : NULL;
-    size_t columns = v.alone ? v.k : v.chunk;
     v.add = pass == RN_CPU_DX && conv->add;
-    if (reserve(&v, ready ? 0 : rn_cpu_blocks(columns, v.panel->width) * PLACES * v.weight_plane, 0, err))
+    if (reserve(&v, ready ? 0 : weight_size(&v, v.alone ? v.k : v.chunk), 0, err))
         return -1;
     if (ready)
         v.weight = ready;

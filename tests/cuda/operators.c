@@ -66,8 +66,8 @@ static void combinations(void **state)
                              .activation = (enum rn_activation)(flags / 4) };
         compare_with(after);
     }
-    for (unsigned flags = 0; flags < 32; flags++) {
-        struct row norms = { "norm", NORM, 3, 34, 5, 4, .residual = flags & 1, .relu = flags & 2, .add = (flags & 4 ? RN_ADD_DX : 0) |
+    for (unsigned flags = 0; flags < 64; flags++) {
+        struct row norms = { "norm", NORM, 3, flags & 32 ? 36 : 34, 5, flags & 32 ? 11 : 4, .residual = flags & 1, .relu = flags & 2, .add = (flags & 4 ? RN_ADD_DX : 0) |
                              (flags & 8 ? RN_ADD_DW : 0) | (flags & 16 ? RN_ADD_RESIDUAL : 0) };
         compare_with(norms);
     }
@@ -88,6 +88,101 @@ static void combinations(void **state)
     }
 }
 
+/* ---- maps in bfloat16 ---- */
+
+static bool is_map(int i)
+{
+    return i != W && i != BIAS && i != DW && i != DBIAS && (i < GAMMA || i > INV_STD);
+}
+
+static float rounded(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void begin_storage(struct rn_device *dev, const struct row *r, struct rn_array *a, enum rn_storage storage)
+{
+    shapes_of(r, a);
+    for (int i = 0; i < ARRAYS; i++) {
+        if (!a[i].n)
+            continue;
+        a[i].storage = is_map(i) ? storage : RN_FULL;
+        a[i].data = dev->class->alloc(dev, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, a[i].storage), &err);
+        assert_non_null(a[i].data);
+        float *x = values(r, i, a[i]);
+        for (size_t j = 0; j < count(a[i]) && is_map(i); j++)
+            x[j] = rounded(x[j]);
+        check(dev->class->upload(dev, a[i], x, &err));
+        free(x);
+    }
+}
+
+/* A map may differ from the reference's by its rounding. */
+static void compare_storage(const struct row *r, const struct rn_array *a, const struct rn_array *b)
+{
+    for (int i = 0; i < ARRAYS; i++) {
+        if (!a[i].n)
+            continue;
+        float *x = download(cuda, a[i]), *y = download(reference, b[i]);
+        double largest = 0, relative = is_map(i) ? 0x1p-8 : 1e-5;
+        for (size_t j = 0; j < count(a[i]); j++)
+            largest = fmax(largest, fabs((double)y[j]));
+        for (size_t j = 0; j < count(a[i]); j++)
+            if (!(fabs((double)x[j] - (double)y[j]) <= r->within + 4e-6 * largest + relative * fabs((double)y[j])))
+                fail_msg("%s in bfloat16: array %d, element %zu: %.9g, not %.9g", r->name, i, j, (double)x[j], (double)y[j]);
+        free(x);
+        free(y);
+    }
+}
+
+/* From the same inputs; backward from the y that the GPU has. */
+static void compare_half(const struct row *r)
+{
+    struct rn_array a[ARRAYS], b[ARRAYS];
+    begin_storage(cuda, r, a, RN_BF16);
+    begin_storage(reference, r, b, RN_FULL);
+    if (r->forward) {
+        check(r->forward(cuda, r, a));
+        check(r->forward(reference, r, b));
+        compare_storage(r, a, b);
+        float *y = download(cuda, a[Y]);
+        check(reference->class->upload(reference, b[Y], y, &err));
+        free(y);
+    }
+    if (r->backward) {
+        check(r->backward(cuda, r, a));
+        check(r->backward(reference, r, b));
+        compare_storage(r, a, b);
+    }
+    for (int i = 0; i < ARRAYS; i++)
+        if (a[i].n) {
+            cuda->class->free(cuda, a[i].data);
+            reference->class->free(reference, b[i].data);
+        }
+}
+
+static void storages(void **state)
+{
+    (void)state;
+    for (const struct row *r = rows; r < rows + LENGTH(rows); r++)
+        if (r->forward != conv && r->forward != fold && r->forward != loss && r->forward != norm_pool)
+            compare_half(r);
+    for (unsigned flags = 0; flags < 64; flags++) {
+        struct row norms = { "norm", NORM, 3, flags & 32 ? 36 : 35, 5, 7, .residual = flags & 1, .relu = flags & 2,
+                             .add = (flags & 4 ? RN_ADD_DX : 0) | (flags & 8 ? RN_ADD_DW : 0) | (flags & 16 ? RN_ADD_RESIDUAL : 0) };
+        compare_half(&norms);
+    }
+    for (unsigned flags = 0; flags < 8; flags++) {
+        struct row pool = { "max pool", MAX_POOL, 2, flags & 1 ? 36 : 35, 9, 7, WINDOW(3, 2, 2, 1), .add = flags & 2 ? RN_ADD_DX : 0,
+                            .few = flags & 4 };
+        compare_half(&pool);
+    }
+}
+
 /* More pixels of an image than blocks and their rows can have at once. */
 static void large_maps(void **state)
 {
@@ -102,6 +197,7 @@ static void large_maps(void **state)
         { "max pool, a wide window", MAX_POOL, 2, 3, 11, 13, WINDOW(4, 6, 2, 2) },
         { "max pool, a window of one", MAX_POOL, 2, 3, 5, 5, WINDOW(1, 1, 2, 0), .add = RN_ADD_DX },
         { "norm", NORM, 1, 3, 130, 127, .relu = true },
+        { "norm of many parts", NORM, 1, 17, 81, 80 },
         { "bias", CONV, 1, 2, 130, 128, 3, WINDOW(1, 1, 1, 0), .bias = true, .add = ADD_ALL },
     };
     for (size_t i = 0; i < LENGTH(large); i++)
@@ -235,11 +331,13 @@ int main(int argc, char **argv)
     const struct CMUnitTest few[] = {
         cmocka_unit_test(rows_of_all_devices),
         cmocka_unit_test(combinations),
+        cmocka_unit_test(storages),
         cmocka_unit_test(many_classes),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_all_devices),
         cmocka_unit_test(combinations),
+        cmocka_unit_test(storages),
         cmocka_unit_test(large_maps),
         cmocka_unit_test(many_classes),
         cmocka_unit_test(backward_of_nan),

@@ -244,6 +244,31 @@ static inline float __uint_as_float(unsigned bits)
     return x;
 }
 
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+struct alignas(4) uchar4 {
+    unsigned char x, y, z, w;
+};
+
+static inline float4 make_float4(float x, float y, float z, float w)
+{
+    return { x, y, z, w };
+}
+
+static inline uint2 make_uint2(unsigned x, unsigned y)
+{
+    return { x, y };
+}
+
+static inline uchar4 make_uchar4(unsigned char x, unsigned char y, unsigned char z, unsigned char w)
+{
+    return { x, y, z, w };
+}
+
 #define __syncthreads() shim::wait(shim::AT_BARRIER, 0)
 #define __syncwarp() shim::wait(shim::IN_WARP, 0xffffffffu)
 #define __shfl_xor_sync(named, value, by) shim::exchange(named, value, (shim::current % shim::WARP) ^ (by))

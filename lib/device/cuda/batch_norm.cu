@@ -1,69 +1,130 @@
 /* batch_norm.cu -- Ioffe and Szegedy, "Batch normalization", ICML 2015: y = gamma (x - mean) / sqrt(var + eps) + beta.
  *
  * Each pass is three kernels: sums of each channel over parts of the rows, the parts' sum (in double), and the map. Forward
- * sums are of x minus the channel's first value, so that a large mean does not eat the variance. */
+ * sums are of x minus the channel's first value, so that a large mean does not eat the variance.
+ *
+ * All is a matter of bytes. Kernels move four channels at once where they can (_wide), with the loads of several rows on their
+ * way. The sums go through the rows from the end, where the kernel before has just been, and the map then from the beginning,
+ * where the sums have: that much is still in the cache. */
 #include "device/cuda/kernel.h"
+
+enum { STAT_LANES = 8 }; /* channels of a block that adds the parts */
 
 struct batch_norm {
     struct map y, x, residual;
     const float *gamma, *beta;
     float *running_mean, *running_var, *mean, *inv_std;
     float *sums; /* (parts, 2, C) */
-    unsigned parts;
+    unsigned parts, lanes;
     int relu;
     double momentum, eps;
 };
 
+/* relu: d is 0 where y is not positive; where y is not there, it follows from x. */
 struct batch_norm_backward {
     struct map dx, dresidual, dy, x, y;
     float *dgamma, *dbeta;
-    const float *gamma, *mean, *inv_std;
+    const float *gamma, *beta, *mean, *inv_std;
     float *sums, *means; /* (parts, 2, C); (2, C): of d and of d times the normal */
-    unsigned parts;
-    int relu, add_dx, add_dresidual, add_dw;
+    unsigned parts, lanes;
+    int relu, keep, add_dx, add_dw; /* keep: the sums' kernel writes d to dresidual */
 };
 
 #ifdef RN_KERNELS
 
-KERNEL(batch_norm_sums)(const struct batch_norm v)
+enum { AT_ONCE = 4 }; /* rows whose loads are on their way together */
+
+/* A thread's first channel, first row and the way to its next one. */
+struct place {
+    unsigned c;
+    rn_index row, stride;
+};
+
+template <class K> static __device__ inline struct place place_of(unsigned lanes)
 {
-    unsigned c = channel();
-    float sum = 0, squares = 0, shift = c < v.x.c ? get(v.x, c) : 0;
-    if (c < v.x.c)
-        for (each_row(r, rows_of(v.x))) {
-            float x = get(v.x, r * v.x.c + c) - shift;
-            sum += x;
-            squares += x * x;
-        }
-    sum = sum_rows(sum);
-    squares = sum_rows(squares);
-    if (row() == 0 && c < v.x.c) {
-        v.sums[2 * blockIdx.y * v.x.c + c] = sum;
-        v.sums[(2 * blockIdx.y + 1) * v.x.c + c] = squares;
-    }
+    unsigned rows = RN_BLOCK / lanes;
+    struct place at = { (blockIdx.x * lanes + threadIdx.x % lanes) * K::WIDTH, (rn_index)blockIdx.y * rows + threadIdx.x / lanes,
+                        (rn_index)gridDim.y * rows };
+    return at;
 }
 
-/* The two sums of a channel over all parts. */
-static __device__ inline void add_parts(const float *sums, unsigned parts, unsigned c, unsigned channels, double *sum, double *other)
+/* What the threads have of a part's sums goes to its place. */
+template <class K> static __device__ inline void keep_sums(float *sums, float *sum, unsigned lanes, unsigned c, unsigned channels)
 {
-    double a = 0, b = 0;
-    if (c < channels)
-        for (unsigned part = row(); part < parts; part += RN_ROWS) {
-            a += sums[2 * part * channels + c];
-            b += sums[(2 * part + 1) * channels + c];
+    sum_lane<2 * K::WIDTH>(sum, lanes);
+    if (threadIdx.x < lanes && c < channels)
+        for (int k = 0; k < K::WIDTH; k++) {
+            sums[2 * blockIdx.y * channels + c + k] = sum[k];
+            sums[(2 * blockIdx.y + 1) * channels + c + k] = sum[K::WIDTH + k];
         }
-    *sum = sum_rows_double(a);
-    *other = sum_rows_double(b);
+}
+
+/* ---- forward ---- */
+
+template <class K, int ROWS>
+static __device__ inline void sum_of_rows(float *sum, const struct batch_norm &v, const float *shift, rn_index i, rn_index back)
+{
+    float x[ROWS][K::WIDTH];
+    for (int r = 0; r < ROWS; r++)
+        K::load(x[r], v.x, i - r * back);
+    for (int r = 0; r < ROWS; r++)
+        for (int k = 0; k < K::WIDTH; k++) {
+            float d = x[r][k] - shift[k];
+            sum[k] += d;
+            sum[K::WIDTH + k] += d * d;
+        }
+}
+
+template <class K> static __device__ inline void sums(const struct batch_norm &v)
+{
+    struct place at = place_of<K>(v.lanes);
+    float sum[2 * K::WIDTH] = { 0 }, shift[K::WIDTH];
+    if (at.c < v.x.c) {
+        rn_index rows = rows_of(v.x), r = at.row, last = (rows - 1) * v.x.c + at.c, back = at.stride * v.x.c;
+        K::load(shift, v.x, at.c);
+        for (; r + (AT_ONCE - 1) * at.stride < rows; r += AT_ONCE * at.stride)
+            sum_of_rows<K, AT_ONCE>(sum, v, shift, last - r * v.x.c, back);
+        for (; r < rows; r += at.stride)
+            sum_of_rows<K, 1>(sum, v, shift, last - r * v.x.c, back);
+    }
+    keep_sums<K>(v.sums, sum, v.lanes, at.c, v.x.c);
+}
+
+KERNEL(batch_norm_sums)(const struct batch_norm v)
+{
+    sums<struct one>(v);
+}
+
+KERNEL(batch_norm_sums_wide)(const struct batch_norm v)
+{
+    v.x.half ? sums<struct four_half>(v) : sums<struct four_full>(v);
+}
+
+/* The two sums of a channel over all parts, to the first thread of its lane. */
+static __device__ inline void add_parts(const float *sums, unsigned parts, unsigned c, unsigned channels, double *sum)
+{
+    enum { ROWS = RN_BLOCK / STAT_LANES };
+    sum[0] = sum[1] = 0;
+    for (unsigned part = threadIdx.x / STAT_LANES; c < channels && part < parts; part += AT_ONCE * ROWS) {
+        float x[AT_ONCE][2];
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int k = 0; k < 2; k++)
+                x[i][k] = part + i * ROWS < parts ? sums[(2 * (part + i * ROWS) + k) * channels + c] : 0;
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int k = 0; k < 2; k++)
+                sum[k] += x[i][k];
+    }
+    sum_lane<2>(sum, STAT_LANES);
 }
 
 KERNEL(batch_norm_stats)(const struct batch_norm v)
 {
-    unsigned c = channel();
-    double sum, squares, count = (double)rows_of(v.x);
-    add_parts(v.sums, v.parts, c, v.x.c, &sum, &squares);
-    if (row() || c >= v.x.c)
+    unsigned c = blockIdx.x * STAT_LANES + threadIdx.x % STAT_LANES;
+    double sum[2], count = (double)rows_of(v.x);
+    add_parts(v.sums, v.parts, c, v.x.c, sum);
+    if (threadIdx.x >= STAT_LANES || c >= v.x.c)
         return;
-    double mean = get(v.x, c) + sum / count, var = (squares - sum * sum / count) / count;
+    double mean = get(v.x, c) + sum[0] / count, var = (sum[1] - sum[0] * sum[0] / count) / count;
     var = var < 0 ? 0 : var;
     v.mean[c] = (float)mean;
     v.inv_std[c] = (float)(1 / sqrt(var + v.eps));
@@ -71,82 +132,222 @@ KERNEL(batch_norm_stats)(const struct batch_norm v)
     v.running_var[c] = (float)((1 - v.momentum) * v.running_var[c] + v.momentum * var * count / (count - 1));
 }
 
-KERNEL(batch_norm)(const struct batch_norm v)
+/* Forward and backward have the same bits from the same x: backward knows by them what the ReLU let pass. */
+static __device__ inline float normalized(float x, float mean, float scale, float beta)
 {
-    unsigned c = channel();
-    if (c >= v.x.c)
-        return;
-    float mean = v.mean[c], scale = v.gamma[c] * v.inv_std[c], beta = v.beta[c];
-    for (each_row(r, rows_of(v.x))) {
-        rn_index i = r * v.x.c + c;
-        float y = (get(v.x, i) - mean) * scale + beta;
-        if (v.residual.at)
-            y += get(v.residual, i);
-        put(v.y, i, v.relu ? activate(y, 1) : y);
+    return fmaf(x - mean, scale, beta);
+}
+
+template <class K> struct affine {
+    float mean[K::WIDTH], scale[K::WIDTH], beta[K::WIDTH];
+};
+
+template <class K, class V> static __device__ inline struct affine<K> affine_of(const V &v, unsigned c)
+{
+    struct affine<K> n;
+    for (int k = 0; k < K::WIDTH; k++) {
+        n.mean[k] = v.mean[c + k];
+        n.scale[k] = v.gamma[c + k] * v.inv_std[c + k];
+        n.beta[k] = v.beta[c + k];
+    }
+    return n;
+}
+
+template <class K, int ROWS>
+static __device__ inline void rows_forward(const struct batch_norm &v, const struct affine<K> &n, rn_index i, rn_index step)
+{
+    float x[ROWS][K::WIDTH], more[ROWS][K::WIDTH] = { { 0 } };
+    for (int r = 0; r < ROWS; r++)
+        K::load(x[r], v.x, i + r * step);
+    if (v.residual.at)
+        for (int r = 0; r < ROWS; r++)
+            K::load(more[r], v.residual, i + r * step);
+    for (int r = 0; r < ROWS; r++) {
+        for (int k = 0; k < K::WIDTH; k++) {
+            float y = normalized(x[r][k], n.mean[k], n.scale[k], n.beta[k]) + more[r][k];
+            x[r][k] = v.relu && y < 0 ? 0 : y;
+        }
+        K::store(v.y, i + r * step, x[r]);
     }
 }
 
-/* The gradient before the ReLU. */
-static __device__ inline float before_relu(const struct batch_norm_backward *v, rn_index i)
+template <class K> static __device__ inline void forward(const struct batch_norm &v)
 {
-    return v->relu && !(get(v->y, i) > 0) ? 0 : get(v->dy, i);
+    struct place at = place_of<K>(v.lanes);
+    if (at.c >= v.x.c)
+        return;
+    struct affine<K> n = affine_of<K>(v, at.c);
+    rn_index rows = rows_of(v.x), r = at.row, step = at.stride * v.x.c;
+    for (; r + (AT_ONCE - 1) * at.stride < rows; r += AT_ONCE * at.stride)
+        rows_forward<K, AT_ONCE>(v, n, r * v.x.c + at.c, step);
+    for (; r < rows; r += at.stride)
+        rows_forward<K, 1>(v, n, r * v.x.c + at.c, step);
+}
+
+KERNEL(batch_norm)(const struct batch_norm v)
+{
+    forward<struct one>(v);
+}
+
+KERNEL(batch_norm_wide)(const struct batch_norm v)
+{
+    v.x.half ? forward<struct four_half>(v) : forward<struct four_full>(v);
+}
+
+/* ---- backward ---- */
+
+/* x, and d: the gradient before the ReLU. */
+template <class K, int ROWS>
+static __device__ inline void load_gradients(float (*x)[K::WIDTH], float (*d)[K::WIDTH], const struct batch_norm_backward &v,
+                                             const struct affine<K> &n, rn_index i, rn_index step)
+{
+    for (int r = 0; r < ROWS; r++) {
+        K::load(x[r], v.x, i + r * step);
+        K::load(d[r], v.dy, i + r * step);
+    }
+    if (!v.relu)
+        return;
+    float y[ROWS][K::WIDTH];
+    if (v.y.at)
+        for (int r = 0; r < ROWS; r++)
+            K::load(y[r], v.y, i + r * step);
+    else
+        for (int r = 0; r < ROWS; r++)
+            for (int k = 0; k < K::WIDTH; k++)
+                y[r][k] = normalized(x[r][k], n.mean[k], n.scale[k], n.beta[k]);
+    for (int r = 0; r < ROWS; r++)
+        for (int k = 0; k < K::WIDTH; k++)
+            d[r][k] = y[r][k] > 0 ? d[r][k] : 0;
+}
+
+template <class K, int ROWS>
+static __device__ inline void sum_gradients(float *sum, const struct batch_norm_backward &v, const struct affine<K> &n, rn_index i,
+                                            rn_index step)
+{
+    float x[ROWS][K::WIDTH], d[ROWS][K::WIDTH];
+    load_gradients<K, ROWS>(x, d, v, n, i, step);
+    for (int r = 0; r < ROWS; r++) {
+        for (int k = 0; k < K::WIDTH; k++) {
+            sum[k] += d[r][k];
+            sum[K::WIDTH + k] += d[r][k] * (x[r][k] - n.mean[k]);
+        }
+        if (v.keep)
+            K::store(v.dresidual, i + r * step, d[r]);
+    }
+}
+
+template <class K> static __device__ inline void backward_sums(const struct batch_norm_backward &v)
+{
+    struct place at = place_of<K>(v.lanes);
+    float sum[2 * K::WIDTH] = { 0 };
+    if (at.c < v.x.c) {
+        struct affine<K> n = affine_of<K>(v, at.c);
+        rn_index rows = rows_of(v.x), r = at.row, last = (rows - 1) * v.x.c + at.c, step = 0 - at.stride * v.x.c;
+        for (; r + at.stride < rows; r += 2 * at.stride)
+            sum_gradients<K, 2>(sum, v, n, last - r * v.x.c, step);
+        for (; r < rows; r += at.stride)
+            sum_gradients<K, 1>(sum, v, n, last - r * v.x.c, step);
+        for (int k = 0; k < K::WIDTH; k++)
+            sum[K::WIDTH + k] *= v.inv_std[at.c + k];
+    }
+    keep_sums<K>(v.sums, sum, v.lanes, at.c, v.x.c);
 }
 
 KERNEL(batch_norm_backward_sums)(const struct batch_norm_backward v)
 {
-    unsigned c = channel();
-    float sum = 0, dot = 0;
-    if (c < v.x.c) {
-        float mean = v.mean[c], inv_std = v.inv_std[c];
-        for (each_row(r, rows_of(v.x))) {
-            float d = before_relu(&v, r * v.x.c + c);
-            sum += d;
-            dot += d * ((get(v.x, r * v.x.c + c) - mean) * inv_std);
-        }
-    }
-    sum = sum_rows(sum);
-    dot = sum_rows(dot);
-    if (row() == 0 && c < v.x.c) {
-        v.sums[2 * blockIdx.y * v.x.c + c] = sum;
-        v.sums[(2 * blockIdx.y + 1) * v.x.c + c] = dot;
-    }
+    backward_sums<struct one>(v);
+}
+
+KERNEL(batch_norm_backward_sums_wide)(const struct batch_norm_backward v)
+{
+    v.x.half ? backward_sums<struct four_half>(v) : backward_sums<struct four_full>(v);
 }
 
 KERNEL(batch_norm_backward_stats)(const struct batch_norm_backward v)
 {
-    unsigned c = channel();
-    double sum, dot, count = (double)rows_of(v.x);
-    add_parts(v.sums, v.parts, c, v.x.c, &sum, &dot);
-    if (row() || c >= v.x.c)
+    unsigned c = blockIdx.x * STAT_LANES + threadIdx.x % STAT_LANES;
+    double sum[2], count = (double)rows_of(v.x);
+    add_parts(v.sums, v.parts, c, v.x.c, sum);
+    if (threadIdx.x >= STAT_LANES || c >= v.x.c)
         return;
-    v.means[c] = (float)(sum / count);
-    v.means[v.x.c + c] = (float)(dot / count);
+    v.means[c] = (float)(sum[0] / count);
+    v.means[v.x.c + c] = (float)(sum[1] / count);
     if (v.dbeta)
-        v.dbeta[c] = (float)(v.add_dw ? v.dbeta[c] + sum : sum);
+        v.dbeta[c] = (float)(v.add_dw ? v.dbeta[c] + sum[0] : sum[0]);
     if (v.dgamma)
-        v.dgamma[c] = (float)(v.add_dw ? v.dgamma[c] + dot : dot);
+        v.dgamma[c] = (float)(v.add_dw ? v.dgamma[c] + sum[1] : sum[1]);
+}
+
+template <class K, int ROWS>
+static __device__ inline void rows_backward(const struct batch_norm_backward &v, const struct affine<K> &n, const float *of_d,
+                                            const float *of_dot, rn_index i, rn_index step)
+{
+    float x[ROWS][K::WIDTH], d[ROWS][K::WIDTH], was[K::WIDTH];
+    load_gradients<K, ROWS>(x, d, v, n, i, step);
+    for (int r = 0; r < ROWS; r++) {
+        for (int k = 0; k < K::WIDTH; k++)
+            x[r][k] = n.scale[k] * (d[r][k] - of_d[k] - (x[r][k] - n.mean[k]) * of_dot[k]);
+        if (v.add_dx) {
+            K::load(was, v.dx, i + r * step);
+            for (int k = 0; k < K::WIDTH; k++)
+                x[r][k] += was[k];
+        }
+        K::store(v.dx, i + r * step, x[r]);
+        if (!v.dresidual.at)
+            continue;
+        K::load(was, v.dresidual, i + r * step); /* else it is written by the sums' kernel */
+        for (int k = 0; k < K::WIDTH; k++)
+            d[r][k] += was[k];
+        K::store(v.dresidual, i + r * step, d[r]);
+    }
+}
+
+template <class K> static __device__ inline void backward(const struct batch_norm_backward &v)
+{
+    struct place at = place_of<K>(v.lanes);
+    if (at.c >= v.x.c)
+        return;
+    struct affine<K> n = affine_of<K>(v, at.c);
+    float of_d[K::WIDTH], of_dot[K::WIDTH];
+    for (int k = 0; k < K::WIDTH; k++) {
+        of_d[k] = v.means[at.c + k];
+        of_dot[k] = v.means[v.x.c + at.c + k] * v.inv_std[at.c + k];
+    }
+    rn_index rows = rows_of(v.x), r = at.row, step = at.stride * v.x.c;
+    for (; r + at.stride < rows; r += 2 * at.stride)
+        rows_backward<K, 2>(v, n, of_d, of_dot, r * v.x.c + at.c, step);
+    for (; r < rows; r += at.stride)
+        rows_backward<K, 1>(v, n, of_d, of_dot, r * v.x.c + at.c, step);
 }
 
 KERNEL(batch_norm_backward)(const struct batch_norm_backward v)
 {
-    unsigned c = channel();
-    if (c >= v.x.c)
-        return;
-    float mean = v.mean[c], inv_std = v.inv_std[c], scale = v.gamma[c] * inv_std;
-    float of_d = v.means[c], of_dot = v.means[v.x.c + c];
-    for (each_row(r, rows_of(v.x))) {
-        rn_index i = r * v.x.c + c;
-        float d = before_relu(&v, i), dx = scale * (d - of_d - (get(v.x, i) - mean) * inv_std * of_dot);
-        give(v.dx, i, dx, v.add_dx);
-        if (v.dresidual.at)
-            give(v.dresidual, i, d, v.add_dresidual);
-    }
+    backward<struct one>(v);
+}
+
+KERNEL(batch_norm_backward_wide)(const struct batch_norm_backward v)
+{
+    v.x.half ? backward<struct four_half>(v) : backward<struct four_full>(v);
 }
 
 #else
 
 #include "device/check.h"
 #include "device/cuda/cuda.h"
+
+/* The grids: sums (their blocks in y are the parts), statistics, the map. */
+struct grids {
+    struct rn_cuda_grid sums, stats, map;
+    unsigned lanes;
+};
+
+/* 1024 blocks keep any GPU busy, and are few enough parts to add. */
+static struct grids grids_of(struct map x, bool wide)
+{
+    size_t c = wide ? x.c / 4 : x.c, rows = (size_t)x.n * x.h * x.w;
+    return (struct grids){ rn_cuda_tiles(c, rows, 8, 1024), { rn_cuda_ceil(x.c, STAT_LANES), 1, 1 }, rn_cuda_tiles(c, rows, 8, 1 << 14),
+                           rn_cuda_lanes(c) };
+}
 
 int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                        const struct rn_norm *norm, bool relu, struct rn_err *err)
@@ -158,10 +359,12 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
         struct batch_norm v = {
             rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, residual), rn_cuda_at(&p, norm->gamma.data),
             rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
-            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .parts = rn_cuda_row_parts(v.x), .relu = relu,
+            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
             .momentum = norm->momentum, .eps = norm->eps };
-        struct rn_cuda_grid parts = rn_cuda_rows(v.x), channels = { parts.x, 1, 1 }, all = parts;
-        parts.y = v.parts;
+        bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.residual);
+        struct grids grids = grids_of(v.x, wide);
+        v.parts = (unsigned)grids.sums.y;
+        v.lanes = grids.lanes;
         if (!v.x.n)
             continue;
         if (p.n * x.h * x.w < 2) {
@@ -171,13 +374,15 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
         }
         if (!(v.sums = rn_cuda_workspace(&p, 2 * sizeof(float) * v.parts * x.c, err)))
             continue;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_batch_norm_sums, parts, &v, x, err) ||
-                       rn_cuda_launch(&p, RN_CUDA_batch_norm_stats, channels, &v, x, err) ||
-                       rn_cuda_launch(&p, RN_CUDA_batch_norm, all, &v, x, err) ? -1 : 0;
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_sums_wide : RN_CUDA_batch_norm_sums, grids.sums, &v, x, err) ||
+                       rn_cuda_launch(&p, RN_CUDA_batch_norm_stats, grids.stats, &v, x, err) ||
+                       rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_wide : RN_CUDA_batch_norm, grids.map, &v, x, err) ? -1 : 0;
     }
     return p.rc;
 }
 
+/* y is read where a residual was added alone: dresidual is there then, as on the CPU device. Its d is written once, by the sums'
+ * kernel, and is what the map's kernel reads instead of dy and y; unless dresidual holds something that it is added to. */
 int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
                                 struct rn_array dbeta, struct rn_array dy, struct rn_array x, struct rn_array y,
                                 const struct rn_norm *norm, bool relu, unsigned add, struct rn_err *err)
@@ -187,12 +392,16 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struc
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct batch_norm_backward v = {
-            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dresidual), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x), rn_cuda_cut(&p, y),
-            rn_cuda_at(&p, dgamma.data), rn_cuda_at(&p, dbeta.data), rn_cuda_at(&p, norm->gamma.data),
-            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .parts = rn_cuda_row_parts(v.x), .relu = relu,
-            .add_dx = add & RN_ADD_DX, .add_dresidual = add & RN_ADD_RESIDUAL, .add_dw = add & RN_ADD_DW };
-        struct rn_cuda_grid parts = rn_cuda_rows(v.x), channels = { parts.x, 1, 1 }, all = parts;
-        parts.y = v.parts;
+            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dresidual), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x),
+            rn_cuda_cut(&p, relu && dresidual.data ? y : (struct rn_array){ 0 }), rn_cuda_at(&p, dgamma.data),
+            rn_cuda_at(&p, dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
+            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
+            .keep = dresidual.data && !(add & RN_ADD_RESIDUAL), .add_dx = add & RN_ADD_DX, .add_dw = add & RN_ADD_DW };
+        bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.dx) && rn_cuda_wide(v.x, v.dresidual) && rn_cuda_wide(v.x, v.dy) &&
+                    rn_cuda_wide(v.x, v.y);
+        struct grids grids = grids_of(v.x, wide);
+        v.parts = (unsigned)grids.sums.y;
+        v.lanes = grids.lanes;
         if (!v.x.n) {
             p.rc = rn_cuda_idle(&p, dgamma, v.add_dw, err) || rn_cuda_idle(&p, dbeta, v.add_dw, err) ? -1 : 0;
             continue;
@@ -200,9 +409,16 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struc
         if (!(v.sums = rn_cuda_workspace(&p, 2 * sizeof(float) * ((size_t)v.parts + 1) * x.c, err)))
             continue;
         v.means = v.sums + (size_t)2 * v.parts * x.c;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_batch_norm_backward_sums, parts, &v, x, err) ||
-                       rn_cuda_launch(&p, RN_CUDA_batch_norm_backward_stats, channels, &v, x, err) ||
-                       rn_cuda_launch(&p, RN_CUDA_batch_norm_backward, all, &v, x, err) ? -1 : 0;
+        struct batch_norm_backward then = v;
+        if (v.keep) {
+            then.dy = v.dresidual;
+            then.dresidual.at = NULL;
+            then.relu = 0;
+        }
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_backward_sums_wide : RN_CUDA_batch_norm_backward_sums, grids.sums, &v, x, err) ||
+                       rn_cuda_launch(&p, RN_CUDA_batch_norm_backward_stats, grids.stats, &v, x, err) ||
+                       rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_backward_wide : RN_CUDA_batch_norm_backward, grids.map, &then, x,
+                                      err) ? -1 : 0;
     }
     return p.rc;
 }

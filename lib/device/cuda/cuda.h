@@ -184,6 +184,28 @@ static inline struct rn_cuda_grid rn_cuda_rows(struct map a)
     return (struct rn_cuda_grid){ rn_cuda_ceil(a.c, RN_LANES), rn_cuda_least(rn_cuda_ceil(rows, 4 * RN_ROWS), 1 << 14), 1 };
 }
 
+/* Can four channels be moved at once, as numbers of x's storage? */
+static inline bool rn_cuda_wide(struct map x, struct map a)
+{
+    return !a.at || (a.half == x.half && a.c % 4 == 0 && (uintptr_t)a.at % (x.half ? 8 : 16) == 0);
+}
+
+/* Blocks of as many lanes as c things need, a power of two, and RN_BLOCK / lanes rows, of which a thread takes `each`, or more
+ * where that would be more than `most` blocks. */
+static inline unsigned rn_cuda_lanes(size_t c)
+{
+    unsigned lanes = 1;
+    while (lanes < RN_LANES && lanes < c)
+        lanes *= 2;
+    return lanes;
+}
+
+static inline struct rn_cuda_grid rn_cuda_tiles(size_t c, size_t rows, size_t each, size_t most)
+{
+    size_t lanes = rn_cuda_lanes(c), x = rn_cuda_ceil(c, lanes);
+    return (struct rn_cuda_grid){ x, rn_cuda_least(rn_cuda_ceil(rows, each * RN_BLOCK / lanes), rn_cuda_ceil(most, x)), 1 };
+}
+
 /* How many parts the rows are cut into for sums over them. */
 static inline unsigned rn_cuda_row_parts(struct map a)
 {

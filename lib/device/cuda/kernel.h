@@ -5,8 +5,8 @@
  * launch cannot disagree.
  *
  * Every block has RN_BLOCK threads in x. Where a block works on a rectangle of rows (pixels) and channels, its threads are
- * RN_LANES neighbouring channels by RN_ROWS rows. Sums are taken in an order that the shape alone decides, and there are no
- * atomics: the same input gives the same bits. */
+ * RN_LANES neighbouring channels by RN_ROWS rows; or as many lanes as the channels need, each of one channel or four. Sums are
+ * taken in an order that the shape alone decides, and there are no atomics: the same input gives the same bits. */
 #ifndef RN_DEVICE_CUDA_KERNEL_H
 #define RN_DEVICE_CUDA_KERNEL_H
 
@@ -68,6 +68,46 @@ static __device__ inline void give(const struct map &a, rn_index i, float x, int
     put(a, i, add ? get(a, i) + x : x);
 }
 
+/* A thread's neighbouring channels: one, of any map; or four, moved at once, of maps that are float32 or bfloat16 (rn_cuda_wide
+ * says when). Four of bfloat16 are 8 bytes only, but with several rows on their way that is as fast as 16, and any C that
+ * float32 moves so, bfloat16 does too. */
+struct one {
+    enum { WIDTH = 1 };
+    typedef unsigned place;
+    static __device__ inline void load(float *x, const struct map &a, rn_index i) { x[0] = get(a, i); }
+    static __device__ inline void store(const struct map &a, rn_index i, const float *x) { put(a, i, x[0]); }
+};
+
+struct four_full {
+    enum { WIDTH = 4 };
+    typedef unsigned char place;
+    static __device__ inline void load(float *x, const struct map &a, rn_index i)
+    {
+        float4 v = *(const float4 *)((const float *)a.at + i);
+        x[0] = v.x, x[1] = v.y, x[2] = v.z, x[3] = v.w;
+    }
+    static __device__ inline void store(const struct map &a, rn_index i, const float *x)
+    {
+        *(float4 *)((float *)a.at + i) = make_float4(x[0], x[1], x[2], x[3]);
+    }
+};
+
+struct four_half {
+    enum { WIDTH = 4 };
+    typedef unsigned char place;
+    static __device__ inline void load(float *x, const struct map &a, rn_index i)
+    {
+        uint2 v = *(const uint2 *)((const unsigned short *)a.at + i);
+        x[0] = __uint_as_float(v.x << 16), x[1] = __uint_as_float(v.x & 0xffff0000);
+        x[2] = __uint_as_float(v.y << 16), x[3] = __uint_as_float(v.y & 0xffff0000);
+    }
+    static __device__ inline void store(const struct map &a, rn_index i, const float *x)
+    {
+        *(uint2 *)((unsigned short *)a.at + i) =
+            make_uint2(narrow(x[0]) | (unsigned)narrow(x[1]) << 16, narrow(x[2]) | (unsigned)narrow(x[3]) << 16);
+    }
+};
+
 /* Elementwise work: for (each(i, count)), over all blocks of the grid. */
 #define each(i, count) \
     rn_index i = (rn_index)blockIdx.x * RN_BLOCK + threadIdx.x; i < (count); i += (rn_index)gridDim.x * RN_BLOCK
@@ -115,6 +155,23 @@ static __device__ inline double sum_rows_double(double x)
         sum += part[r][lane()];
     __syncthreads();
     return sum;
+}
+
+/* Where a block has as many lanes as the channels need, a power of two: sums of N numbers over the threads of a lane, to its
+ * first thread. Once a kernel, for each T. */
+template <int N, class T> static __device__ inline void sum_lane(T *x, unsigned lanes)
+{
+    __shared__ T part[N][RN_BLOCK];
+    for (int i = 0; i < N; i++)
+        part[i][threadIdx.x] = x[i];
+    for (unsigned half = RN_BLOCK / 2; half >= lanes; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half)
+            for (int i = 0; i < N; i++)
+                part[i][threadIdx.x] += part[i][threadIdx.x + half];
+    }
+    for (int i = 0; i < N; i++)
+        x[i] = part[i][threadIdx.x];
 }
 
 /* The sum over a warp, to each of its threads. */

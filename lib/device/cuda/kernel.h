@@ -73,14 +73,12 @@ static __device__ inline void give(const struct map &a, rn_index i, float x, int
  * float32 moves so, bfloat16 does too. */
 struct one {
     enum { WIDTH = 1 };
-    typedef unsigned place;
     static __device__ inline void load(float *x, const struct map &a, rn_index i) { x[0] = get(a, i); }
     static __device__ inline void store(const struct map &a, rn_index i, const float *x) { put(a, i, x[0]); }
 };
 
 struct four_full {
     enum { WIDTH = 4 };
-    typedef unsigned char place;
     static __device__ inline void load(float *x, const struct map &a, rn_index i)
     {
         float4 v = *(const float4 *)((const float *)a.at + i);
@@ -94,7 +92,6 @@ struct four_full {
 
 struct four_half {
     enum { WIDTH = 4 };
-    typedef unsigned char place;
     static __device__ inline void load(float *x, const struct map &a, rn_index i)
     {
         uint2 v = *(const uint2 *)((const unsigned short *)a.at + i);

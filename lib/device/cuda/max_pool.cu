@@ -1,10 +1,12 @@
 /* max_pool.cu -- the largest value under a window; its place gets the gradient, the first in row order where there are
- * several. A window that is the whole map is a sum of its own kind, shared by a block's rows. */
+ * several. Backward finds each output's tap once (_taps), and then each input looks at the windows that it lies in. A window
+ * that is the whole map is a sum of its own kind, shared by a block's rows. */
 #include "device/cuda/kernel.h"
 
 struct max_pool {
     struct map y, x, dy, dx; /* dy, dx: backward */
-    unsigned r, s, stride, padding;
+    unsigned r, s, stride, padding, lanes;
+    void *taps; /* (N,P,Q,C): of each output, r * S + s; unsigned, or a byte where four channels are moved at once */
     int add;
 };
 
@@ -15,40 +17,109 @@ static __device__ inline float larger(float best, float x)
     return x > best || x != x ? x : best;
 }
 
-/* The element of x under tap (r, s) of output (p, q); false: padding. */
-static __device__ inline bool tap(const struct max_pool *v, unsigned n, unsigned p, unsigned q, unsigned r, unsigned s, unsigned c,
-                                  rn_index *at)
+/* A thread's first channel, and its pixels: blocks are channels in x, images in y, pixels in z. */
+template <class K> static __device__ inline unsigned channel_of(const struct max_pool &v)
 {
-    unsigned h = p * v->stride + r - v->padding, w = q * v->stride + s - v->padding; /* wraps round below zero */
-    *at = (((rn_index)n * v->x.h + h) * v->x.w + w) * v->x.c + c;
-    return h < v->x.h && w < v->x.w;
+    return (blockIdx.x * v.lanes + threadIdx.x % v.lanes) * K::WIDTH;
+}
+#define each_pixel(i, count, lanes) \
+    unsigned i = blockIdx.z * (RN_BLOCK / (lanes)) + threadIdx.x / (lanes); i < (count); i += gridDim.z * (RN_BLOCK / (lanes))
+
+/* The largest under the window of output (p, q), and the first tap that has it. */
+template <class K>
+static __device__ inline void find(const struct max_pool &v, unsigned p, unsigned q, unsigned c, float *best, unsigned *which)
+{
+    for (int k = 0; k < K::WIDTH; k++) {
+        best[k] = -INFINITY;
+        which[k] = v.r * v.s;
+    }
+    for (unsigned r = 0; r < v.r; r++) {
+        unsigned h = p * v.stride + r - v.padding; /* wraps round below zero */
+        if (h >= v.x.h)
+            continue;
+        for (unsigned s = 0; s < v.s; s++) {
+            unsigned w = q * v.stride + s - v.padding;
+            if (w >= v.x.w)
+                continue;
+            float x[K::WIDTH];
+            K::load(x, v.x, (((rn_index)blockIdx.y * v.x.h + h) * v.x.w + w) * v.x.c + c);
+            for (int k = 0; k < K::WIDTH; k++) {
+                bool first = which[k] == v.r * v.s || x[k] > best[k] || (x[k] != x[k] && best[k] == best[k]);
+                which[k] = first ? r * v.s + s : which[k];
+                best[k] = first ? x[k] : best[k];
+            }
+        }
+    }
+}
+
+template <class K> static __device__ inline void forward(const struct max_pool &v)
+{
+    unsigned c = channel_of<K>(v), pixels = v.y.h * v.y.w;
+    if (c >= v.x.c)
+        return;
+    for (each_pixel(i, pixels, v.lanes)) {
+        float best[K::WIDTH];
+        unsigned which[K::WIDTH];
+        find<K>(v, i / v.y.w, i % v.y.w, c, best, which);
+        K::store(v.y, ((rn_index)blockIdx.y * pixels + i) * v.y.c + c, best);
+    }
 }
 
 KERNEL(max_pool)(const struct max_pool v)
 {
-    unsigned c = channel(), n = blockIdx.y, pixels = v.y.h * v.y.w;
+    forward<struct one>(v);
+}
+
+KERNEL(max_pool_wide)(const struct max_pool v)
+{
+    v.x.half ? forward<struct four_half>(v) : forward<struct four_full>(v);
+}
+
+static __device__ inline void put_taps(void *taps, rn_index i, const unsigned (&which)[1])
+{
+    ((unsigned *)taps)[i] = which[0];
+}
+
+static __device__ inline void put_taps(void *taps, rn_index i, const unsigned (&which)[4])
+{
+    ((unsigned *)taps)[i / 4] = which[0] | which[1] << 8 | which[2] << 16 | which[3] << 24;
+}
+
+static __device__ inline void get_taps(unsigned (&which)[1], const void *taps, rn_index i)
+{
+    which[0] = ((const unsigned *)taps)[i];
+}
+
+static __device__ inline void get_taps(unsigned (&which)[4], const void *taps, rn_index i)
+{
+    unsigned four = ((const unsigned *)taps)[i / 4];
+    for (int k = 0; k < 4; k++)
+        which[k] = four >> 8 * k & 0xff;
+}
+
+template <class K> static __device__ inline void find_taps(const struct max_pool &v)
+{
+    unsigned c = channel_of<K>(v), pixels = v.y.h * v.y.w;
     if (c >= v.x.c)
         return;
-    for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
-        float best = -INFINITY;
-        rn_index at;
-        for (unsigned r = 0; r < v.r; r++)
-            for (unsigned s = 0; s < v.s; s++)
-                if (tap(&v, n, i / v.y.w, i % v.y.w, r, s, c, &at))
-                    best = larger(best, get(v.x, at));
-        put(v.y, ((rn_index)n * pixels + i) * v.y.c + c, best);
+    for (each_pixel(i, pixels, v.lanes)) {
+        float best[K::WIDTH];
+        unsigned which[K::WIDTH];
+        find<K>(v, i / v.y.w, i % v.y.w, c, best, which);
+        for (int k = 0; k < K::WIDTH; k++)
+            which[k] = best[k] == best[k] ? which[k] : v.r * v.s; /* NaN's gradient goes nowhere, as on the CPU device */
+        put_taps(v.taps, ((rn_index)blockIdx.y * pixels + i) * v.y.c + c, which);
     }
 }
 
-/* Is the element at `at` the one that output (p, q) gives its gradient? */
-static __device__ inline bool chosen(const struct max_pool *v, unsigned n, unsigned p, unsigned q, unsigned c, float y, rn_index at)
+KERNEL(max_pool_taps)(const struct max_pool v)
 {
-    rn_index other;
-    for (unsigned r = 0; r < v->r; r++)
-        for (unsigned s = 0; s < v->s; s++)
-            if (tap(v, n, p, q, r, s, c, &other) && get(v->x, other) == y)
-                return other == at;
-    return false;
+    find_taps<struct one>(v);
+}
+
+KERNEL(max_pool_taps_wide)(const struct max_pool v)
+{
+    v.x.half ? find_taps<struct four_half>(v) : find_taps<struct four_full>(v);
 }
 
 /* The first output whose window reaches place h. */
@@ -58,23 +129,39 @@ static __device__ inline unsigned first(unsigned h, unsigned padding, unsigned k
 }
 
 /* Each input gathers from the windows that it lies in, in their order. */
-KERNEL(max_pool_backward)(const struct max_pool v)
+template <class K> static __device__ inline void backward(const struct max_pool &v)
 {
-    unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
+    unsigned c = channel_of<K>(v), pixels = v.x.h * v.x.w;
     if (c >= v.x.c)
         return;
-    for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
+    for (each_pixel(i, pixels, v.lanes)) {
         unsigned h = i / v.x.w, w = i % v.x.w;
-        rn_index at = ((rn_index)n * pixels + i) * v.x.c + c;
-        float x = get(v.x, at), sum = 0;
+        rn_index at = ((rn_index)blockIdx.y * pixels + i) * v.x.c + c;
+        float sum[K::WIDTH] = { 0 };
+        if (v.add)
+            K::load(sum, v.dx, at);
         for (unsigned p = first(h, v.padding, v.r, v.stride); p < v.y.h && p * v.stride <= h + v.padding; p++)
             for (unsigned q = first(w, v.padding, v.s, v.stride); q < v.y.w && q * v.stride <= w + v.padding; q++) {
-                rn_index out = (((rn_index)n * v.y.h + p) * v.y.w + q) * v.y.c + c;
-                if (get(v.y, out) == x && chosen(&v, n, p, q, c, x, at))
-                    sum += get(v.dy, out);
+                rn_index out = (((rn_index)blockIdx.y * v.y.h + p) * v.y.w + q) * v.y.c + c;
+                unsigned which[K::WIDTH], own = (h + v.padding - p * v.stride) * v.s + w + v.padding - q * v.stride;
+                float d[K::WIDTH];
+                get_taps(which, v.taps, out);
+                K::load(d, v.dy, out);
+                for (int k = 0; k < K::WIDTH; k++)
+                    sum[k] += which[k] == own ? d[k] : 0;
             }
-        give(v.dx, at, sum, v.add);
+        K::store(v.dx, at, sum);
     }
+}
+
+KERNEL(max_pool_backward)(const struct max_pool v)
+{
+    backward<struct one>(v);
+}
+
+KERNEL(max_pool_backward_wide)(const struct max_pool v)
+{
+    v.x.half ? backward<struct four_half>(v) : backward<struct four_full>(v);
 }
 
 /* One block: some channels of one image. */
@@ -125,19 +212,42 @@ static bool whole(struct rn_array x, struct rn_window window)
     return window.r == x.h && window.s == x.w && window.padding == 0;
 }
 
+/* Pixels of y, or of dx: a thread has about four. */
+static struct rn_cuda_grid tiles(struct map a, size_t c)
+{
+    struct rn_cuda_grid grid = rn_cuda_tiles(c, (size_t)a.h * a.w, 4, 1 << 12);
+    return (struct rn_cuda_grid){ grid.x, a.n, grid.y };
+}
+
+static int pool_back(struct rn_cuda_part *p, struct max_pool *v, bool wide, struct rn_array x, struct rn_err *err)
+{
+    size_t c = wide ? v->x.c / 4 : v->x.c;
+    if (!v->x.n)
+        return 0;
+    if (!(v->taps = rn_cuda_workspace(p, rn_cuda_count(v->y) * (wide ? 1 : sizeof(unsigned)), err)))
+        return -1;
+    return rn_cuda_launch(p, wide ? RN_CUDA_max_pool_taps_wide : RN_CUDA_max_pool_taps, tiles(v->y, c), v, x, err) ||
+           rn_cuda_launch(p, wide ? RN_CUDA_max_pool_backward_wide : RN_CUDA_max_pool_backward, tiles(v->x, c), v, x, err) ? -1 : 0;
+}
+
 static int pool(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x, struct rn_array y,
                 struct rn_window window, unsigned add, struct rn_err *err)
 {
-    bool map = whole(x, window);
-    enum rn_cuda_kernel forward = map ? RN_CUDA_max_pool_map : RN_CUDA_max_pool;
-    enum rn_cuda_kernel backward = map ? RN_CUDA_max_pool_map_backward : RN_CUDA_max_pool_backward;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct max_pool v = {
             rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, dx), rn_cuda_dim(window.r),
-            rn_cuda_dim(window.s), rn_cuda_dim(window.stride), rn_cuda_dim(window.padding), add & RN_ADD_DX };
-        struct rn_cuda_grid grid = map ? rn_cuda_images(v.x) : rn_cuda_image_rows(dx.data ? v.x : v.y);
-        p.rc = rn_cuda_launch(&p, dx.data ? backward : forward, grid, &v, x, err);
+            rn_cuda_dim(window.s), rn_cuda_dim(window.stride), rn_cuda_dim(window.padding), .add = add & RN_ADD_DX };
+        bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.dy) && rn_cuda_wide(v.x, v.dx) &&
+                    window.r <= 15 && window.s <= 15; /* taps, and "none", are bytes */
+        size_t c = wide ? x.c / 4 : x.c;
+        v.lanes = rn_cuda_lanes(c);
+        if (whole(x, window))
+            p.rc = rn_cuda_launch(&p, dx.data ? RN_CUDA_max_pool_map_backward : RN_CUDA_max_pool_map, rn_cuda_images(v.x), &v, x, err);
+        else if (dx.data)
+            p.rc = pool_back(&p, &v, wide, x, err);
+        else
+            p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_max_pool_wide : RN_CUDA_max_pool, tiles(v.y, c), &v, x, err);
     }
     return p.rc;
 }

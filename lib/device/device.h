@@ -220,7 +220,8 @@ struct rn_device_class {
 
     /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all three NULL on the others ---- */
 
-    /* The most images that one part gets of n: arrays of a batch need memory for so many. */
+    /* For how many images arrays of a batch of n need memory: the most that one part gets, and those that are computed with them
+     * in evaluation, whatever lies there. */
     size_t (*share)(const struct rn_device *dev, size_t n);
     /* What upload, download and fill see in this block of alloc is cut by images; in other blocks each part has the same. */
     void (*cut)(struct rn_device *dev, void *memory);

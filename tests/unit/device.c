@@ -476,16 +476,23 @@ static bool on_host(const struct rn_device *dev)
     return strcmp(dev->class->name, "cuda") != 0;
 }
 
+/* Memory for an array, and GUARD behind it. */
+static size_t room_for(const struct rn_device *dev, struct rn_array a)
+{
+    size_t n = dev->class->share ? dev->class->share(dev, a.n) : a.n;
+    return dev->class->bytes(n, a.c, a.h, a.w, a.storage) + GUARD;
+}
+
 static void allocate(struct rn_device *dev, struct rn_array *a)
 {
     for (int i = 0; i < ARRAYS; i++) {
         if (!a[i].n)
             continue;
         size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64, RN_FULL) / 64);
-        a[i].data = dev->class->alloc(dev, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, RN_FULL) + GUARD, &err);
+        a[i].data = dev->class->alloc(dev, room_for(dev, a[i]), &err);
         assert_non_null(a[i].data);
         if (on_host(dev))
-            memset((char *)a[i].data + bytes, pattern, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, RN_FULL) + GUARD - bytes);
+            memset((char *)a[i].data + bytes, pattern, room_for(dev, a[i]) - bytes);
     }
 }
 
@@ -495,7 +502,7 @@ static void release(struct rn_device *dev, struct rn_array *a, const char *name)
         if (!a[i].data)
             continue;
         size_t bytes = count(a[i]) * (dev->class->bytes(1, 1, 1, 64, RN_FULL) / 64);
-        size_t end = dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, RN_FULL) + GUARD;
+        size_t end = room_for(dev, a[i]);
         for (size_t at = bytes; at < end && on_host(dev); at++)
             if (((unsigned char *)a[i].data)[at] != pattern)
                 fail_msg("%s on %s: byte %zu behind array %d was written to", name, dev->class->name, at - bytes, i);

@@ -59,34 +59,23 @@
     X(cublasDestroy_v2)           \
     X(cublasSetStream_v2)         \
     X(cublasSetWorkspace_v2)      \
-    X(cublasSetMathMode)          \
     X(cublasGetStatusString)      \
-    X(cublasSgemm_v2)
+    X(cublasGemmEx)
 
-/* The legacy interface, which conv2d.cu alone uses. Algorithms come from cudnnGet...Algorithm_v7, which does not measure, so
- * that it answers the same each time: the first that is deterministic. */
+/* The graph interface, which conv2d.cu alone uses. It lists engines by expected time, without measuring, so that the list is
+ * the same each time: the first that is deterministic is taken. */
 #define RN_CUDA_DNN "libcudnn.so.9"
-#define RN_CUDA_DNN_API(X)                          \
-    X(cudnnGetErrorString)                          \
-    X(cudnnCreate)                                  \
-    X(cudnnDestroy)                                 \
-    X(cudnnSetStream)                               \
-    X(cudnnCreateTensorDescriptor)                  \
-    X(cudnnSetTensor4dDescriptor)                   \
-    X(cudnnDestroyTensorDescriptor)                 \
-    X(cudnnCreateFilterDescriptor)                  \
-    X(cudnnSetFilter4dDescriptor)                   \
-    X(cudnnDestroyFilterDescriptor)                 \
-    X(cudnnCreateConvolutionDescriptor)             \
-    X(cudnnSetConvolution2dDescriptor)              \
-    X(cudnnSetConvolutionMathType)                  \
-    X(cudnnDestroyConvolutionDescriptor)            \
-    X(cudnnGetConvolutionForwardAlgorithm_v7)       \
-    X(cudnnGetConvolutionBackwardDataAlgorithm_v7)  \
-    X(cudnnGetConvolutionBackwardFilterAlgorithm_v7) \
-    X(cudnnConvolutionForward)                      \
-    X(cudnnConvolutionBackwardData)                 \
-    X(cudnnConvolutionBackwardFilter)
+#define RN_CUDA_DNN_API(X)        \
+    X(cudnnGetErrorString)        \
+    X(cudnnCreate)                \
+    X(cudnnDestroy)               \
+    X(cudnnSetStream)             \
+    X(cudnnBackendCreateDescriptor) \
+    X(cudnnBackendDestroyDescriptor) \
+    X(cudnnBackendSetAttribute)   \
+    X(cudnnBackendGetAttribute)   \
+    X(cudnnBackendFinalize)       \
+    X(cudnnBackendExecute)
 
 /* Loaded when there is more than one GPU. */
 #define RN_CUDA_NCCL "libnccl.so.2"

@@ -1,10 +1,13 @@
 /* conv2d.cu -- y(n,k,p,q) = sum over c, r, s of x(n,c, p stride + r - padding, q stride + s - padding) w(k,c,r,s).
  *
  * A 1x1 kernel with stride 1 is a product of matrices, for cuBLAS; a linear layer is one of these. The others are cuDNN's,
- * through its legacy interface, which only this file knows. What is done to the output afterwards is ours.
+ * through its graph interface, which only this file knows. What is done to the output afterwards is ours.
+ *
+ * Where x is bfloat16, so are the operands of the product: the weights' twin (half.cu), and a map that is float32 (the
+ * gradient of logits) narrowed in the workspace. cuDNN gives the weights' gradient as bfloat16 then, which is widened.
  *
  * In evaluation an image's output must not depend on the others, but the libraries choose by N too: there they always see
- * EVAL_IMAGES images, the last of them made up of what the workspace holds. */
+ * RN_CUDA_TOGETHER images, of which the last may be nobody's: rn_device_class.share gave memory for them. */
 #include "device/cuda/kernel.h"
 
 struct epilogue {
@@ -70,24 +73,26 @@ KERNEL(bias_backward)(const struct bias_backward v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-enum { EVAL_IMAGES = 8, WORKSPACE_MOST = 512 << 20 };
+enum { ALIGNMENT = 16 };
 enum pass { FORWARD, DX, DW };
 
-/* A layer on a GPU, for so many images. */
+/* A layer on a GPU, for so many images, and what is to be computed of it. */
 struct shape {
     const struct rn_gpu *gpu;
     size_t n, c, h, w, k, p, q, r, s, stride, padding;
-    size_t pass;
+    size_t pass, half, add; /* add: to what the output holds */
 };
 
-/* What cuDNN has been told about it, and what it chose. */
+/* How cuDNN does it. */
 struct rn_cuda_plan {
     struct shape shape;
-    cudnnTensorDescriptor_t x, y;
-    cudnnFilterDescriptor_t w;
-    cudnnConvolutionDescriptor_t conv;
-    int algorithm;
-    size_t workspace;
+    cudnnBackendDescriptor_t part[8], plan; /* plan NULL: not possible in one go */
+    size_t parts, workspace;
+};
+
+/* The two inputs of a pass and its output, all of them the GPU's own. */
+struct operands {
+    struct map x, w, y;
 };
 
 static bool pointwise(const struct shape *v)
@@ -97,12 +102,11 @@ static bool pointwise(const struct shape *v)
 
 /* ---- errors ---- */
 
-static const char *const pass_names[] = { "forward", "gradient of the input", "gradient of the weights" };
-
 static int failed(const struct rn_cuda_part *p, const struct shape *v, const char *library, const char *text, struct rn_err *err)
 {
+    static const char *const names[] = { "forward", "gradient of the input", "gradient of the weights" };
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: convolution (%s) of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
-                   p->gpu->ordinal, library, pass_names[v->pass], v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
+                   p->gpu->ordinal, library, names[v->pass], v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
 }
 
 static int dnn(const struct rn_cuda_part *p, const struct shape *v, cudnnStatus_t status, struct rn_err *err)
@@ -115,19 +119,82 @@ static int blas(const struct rn_cuda_part *p, const struct shape *v, cublasStatu
     return status == CUBLAS_STATUS_SUCCESS ? 0 : failed(p, v, "cuBLAS", p->cuda->api.cublasGetStatusString(status), err);
 }
 
+/* ---- cuDNN's graphs: a convolution is one node between three tensors ---- */
+
+struct attribute {
+    cudnnBackendAttributeName_t name;
+    cudnnBackendAttributeType_t type;
+    int64_t count;
+    const void *values;
+};
+
+/* A finished descriptor in *d, which the caller destroys also when this fails. */
+static cudnnStatus_t make(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, cudnnBackendDescriptorType_t kind,
+                          const struct attribute *attributes, size_t count)
+{
+    cudnnStatus_t status = api->cudnnBackendCreateDescriptor(kind, d);
+    for (size_t i = 0; i < count && status == CUDNN_STATUS_SUCCESS; i++)
+        status = api->cudnnBackendSetAttribute(*d, attributes[i].name, attributes[i].type, attributes[i].count, attributes[i].values);
+    return status == CUDNN_STATUS_SUCCESS ? api->cudnnBackendFinalize(*d) : status;
+}
+#define MAKE(api, d, kind, ...) \
+    make(api, d, CUDNN_BACKEND_##kind##_DESCRIPTOR, (const struct attribute[]){ __VA_ARGS__ }, \
+         sizeof((const struct attribute[]){ __VA_ARGS__ }) / sizeof(struct attribute))
+#define ONE(name, type, value) { CUDNN_ATTR_##name, CUDNN_TYPE_##type, 1, value }
+#define TWO(name, type, values) { CUDNN_ATTR_##name, CUDNN_TYPE_##type, 2, values }
+
+/* (N,H,W,C), or weights as (K,R,S,C); cuDNN names dimensions in the order n, c, h, w all the same. */
+static cudnnStatus_t tensor(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, int64_t id, const struct shape *v, size_t n, size_t c,
+                            size_t h, size_t w)
+{
+    const int64_t size[] = { (int64_t)n, (int64_t)c, (int64_t)h, (int64_t)w };
+    const int64_t stride[] = { (int64_t)(h * w * c), 1, (int64_t)(w * c), (int64_t)c }, alignment = ALIGNMENT;
+    const cudnnDataType_t type = v->half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    return MAKE(api, d, TENSOR, ONE(TENSOR_DATA_TYPE, DATA_TYPE, &type), { CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, size },
+                { CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, stride }, ONE(TENSOR_UNIQUE_ID, INT64, &id),
+                ONE(TENSOR_BYTE_ALIGNMENT, INT64, &alignment));
+}
+
+static cudnnStatus_t convolution(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, const struct shape *v)
+{
+    const int64_t two = 2, padding[] = { (int64_t)v->padding, (int64_t)v->padding }, stride[] = { (int64_t)v->stride, (int64_t)v->stride };
+    const int64_t dense[] = { 1, 1 };
+    const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
+    const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+    return MAKE(api, d, CONVOLUTION, ONE(CONVOLUTION_COMP_TYPE, DATA_TYPE, &sums), ONE(CONVOLUTION_CONV_MODE, CONVOLUTION_MODE, &mode),
+                ONE(CONVOLUTION_SPATIAL_DIMS, INT64, &two), TWO(CONVOLUTION_PRE_PADDINGS, INT64, padding),
+                TWO(CONVOLUTION_POST_PADDINGS, INT64, padding), TWO(CONVOLUTION_FILTER_STRIDES, INT64, stride),
+                TWO(CONVOLUTION_DILATIONS, INT64, dense));
+}
+
+#define NODE(kind, X, W, Y) \
+    MAKE(api, d, OPERATION_CONVOLUTION_##kind, ONE(OPERATION_CONVOLUTION_##kind##_ALPHA, FLOAT, &one), \
+         ONE(OPERATION_CONVOLUTION_##kind##_BETA, FLOAT, &beta), ONE(OPERATION_CONVOLUTION_##kind##_CONV_DESC, BACKEND_DESCRIPTOR, &conv), \
+         ONE(OPERATION_CONVOLUTION_##kind##_##X, BACKEND_DESCRIPTOR, &x), ONE(OPERATION_CONVOLUTION_##kind##_##W, BACKEND_DESCRIPTOR, &w), \
+         ONE(OPERATION_CONVOLUTION_##kind##_##Y, BACKEND_DESCRIPTOR, &y))
+
+static cudnnStatus_t node(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, const struct shape *v, cudnnBackendDescriptor_t conv,
+                          cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t w, cudnnBackendDescriptor_t y)
+{
+    const float one = 1, beta = v->add ? 1 : 0;
+    if (v->pass == FORWARD)
+        return NODE(FORWARD, X, W, Y);
+    return v->pass == DX ? NODE(BWD_DATA, DX, W, DY) : NODE(BWD_FILTER, X, DW, DY);
+}
+
 /* ---- plans ---- */
+
+static void destroy(const struct rn_cuda_api *api, cudnnBackendDescriptor_t d)
+{
+    if (d)
+        api->cudnnBackendDestroyDescriptor(d);
+}
 
 static void plan_free(const struct rn_cuda *cuda, struct rn_cuda_plan *plan)
 {
-    const struct rn_cuda_api *api = &cuda->api;
-    if (plan->x)
-        api->cudnnDestroyTensorDescriptor(plan->x);
-    if (plan->y)
-        api->cudnnDestroyTensorDescriptor(plan->y);
-    if (plan->w)
-        api->cudnnDestroyFilterDescriptor(plan->w);
-    if (plan->conv)
-        api->cudnnDestroyConvolutionDescriptor(plan->conv);
+    destroy(&cuda->api, plan->plan);
+    for (size_t i = sizeof plan->part / sizeof *plan->part; i--;)
+        destroy(&cuda->api, plan->part[i]);
 }
 
 void rn_cuda_plans_free(struct rn_cuda *cuda)
@@ -139,59 +206,81 @@ void rn_cuda_plans_free(struct rn_cuda *cuda)
     cuda->plans = cuda->plan_room = 0;
 }
 
-static int describe(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, struct rn_err *err)
+/* The engine's numbers are those that we promise: the same each time, and in float32 unless TF32 was asked for. */
+static bool suits(const struct rn_cuda *cuda, const struct shape *v, cudnnBackendDescriptor_t config)
 {
-    const struct rn_cuda_api *api = &p->cuda->api;
-    const struct shape *v = &plan->shape;
-    const cudnnTensorFormat_t layout = CUDNN_TENSOR_NHWC;
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
-    cudnnMathType_t math = p->cuda->tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
-    return dnn(p, v, api->cudnnCreateTensorDescriptor(&plan->x), err) || dnn(p, v, api->cudnnCreateTensorDescriptor(&plan->y), err) ||
-           dnn(p, v, api->cudnnCreateFilterDescriptor(&plan->w), err) ||
-           dnn(p, v, api->cudnnCreateConvolutionDescriptor(&plan->conv), err) ||
-           dnn(p, v, api->cudnnSetTensor4dDescriptor(plan->x, layout, type, (int)v->n, (int)v->c, (int)v->h, (int)v->w), err) ||
-           dnn(p, v, api->cudnnSetTensor4dDescriptor(plan->y, layout, type, (int)v->n, (int)v->k, (int)v->p, (int)v->q), err) ||
-           dnn(p, v, api->cudnnSetFilter4dDescriptor(plan->w, type, layout, (int)v->k, (int)v->c, (int)v->r, (int)v->s), err) ||
-           dnn(p, v, api->cudnnSetConvolution2dDescriptor(plan->conv, (int)v->padding, (int)v->padding, (int)v->stride, (int)v->stride,
-                                                          1, 1, CUDNN_CROSS_CORRELATION, type), err) ||
-           dnn(p, v, api->cudnnSetConvolutionMathType(plan->conv, math), err);
+    const struct rn_cuda_api *api = &cuda->api;
+    cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+    cudnnBackendDescriptor_t engine = NULL;
+    int64_t found = 0, count = 0;
+    bool good = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) == CUDNN_STATUS_SUCCESS &&
+                api->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &found, &engine) ==
+                    CUDNN_STATUS_SUCCESS &&
+                api->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                              CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes) == CUDNN_STATUS_SUCCESS;
+    for (int64_t i = 0; i < count && good; i++) {
+        bool rounds = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+        good = notes[i] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && notes[i] != CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION &&
+               notes[i] != CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13 && (!rounds || cuda->tf32 || v->half);
+    }
+    destroy(api, engine);
+    return good;
 }
 
-/* The first of cuDNN's list, which is by expected time and the same each time, that is deterministic. */
-#define CHOOSE(found, count)                                                                                        \
-    for (int i = 0; i < (count); i++)                                                                               \
-        if ((found)[i].status == CUDNN_STATUS_SUCCESS && (found)[i].determinism == CUDNN_DETERMINISTIC &&           \
-            (found)[i].memory <= WORKSPACE_MOST) {                                                                  \
-            plan->algorithm = (int)(found)[i].algo;                                                                 \
-            plan->workspace = (found)[i].memory;                                                                    \
-            return 0;                                                                                               \
-        }
+enum { LISTED = 64 };
 
-enum { LISTED = 10 };
-
-static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, struct rn_err *err)
+/* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces. */
+static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode,
+                  struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
     const struct shape *v = &plan->shape;
     cudnnHandle_t handle = p->gpu->dnn;
-    int count = 0;
-    if (v->pass == FORWARD) {
-        cudnnConvolutionFwdAlgoPerf_t found[LISTED];
-        if (dnn(p, v, api->cudnnGetConvolutionForwardAlgorithm_v7(handle, plan->x, plan->w, plan->conv, plan->y, LISTED, &count, found), err))
-            return -1;
-        CHOOSE(found, count)
-    } else if (v->pass == DX) {
-        cudnnConvolutionBwdDataAlgoPerf_t found[LISTED];
-        if (dnn(p, v, api->cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, plan->w, plan->y, plan->conv, plan->x, LISTED, &count, found), err))
-            return -1;
-        CHOOSE(found, count)
-    } else {
-        cudnnConvolutionBwdFilterAlgoPerf_t found[LISTED];
-        if (dnn(p, v, api->cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, plan->x, plan->y, plan->conv, plan->w, LISTED, &count, found), err))
-            return -1;
-        CHOOSE(found, count)
+    cudnnBackendDescriptor_t config[LISTED] = { NULL }, list = NULL;
+    int64_t count = 0, found = 0, bytes;
+    cudnnStatus_t status = MAKE(api, &list, ENGINEHEUR, ONE(ENGINEHEUR_OPERATION_GRAPH, BACKEND_DESCRIPTOR, &graph),
+                                ONE(ENGINEHEUR_MODE, HEUR_MODE, &mode));
+    for (int i = 0; i < LISTED && status == CUDNN_STATUS_SUCCESS; i++)
+        status = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &config[i]);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = api->cudnnBackendGetAttribute(list, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, LISTED, &count, config);
+    for (int64_t i = 0; i < count && status == CUDNN_STATUS_SUCCESS && !plan->plan; i++) {
+        cudnnBackendDescriptor_t made = NULL;
+        if (suits(p->cuda, v, config[i]) &&
+            MAKE(api, &made, EXECUTION_PLAN, ONE(EXECUTION_PLAN_HANDLE, HANDLE, &handle),
+                 ONE(EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR, &config[i])) == CUDNN_STATUS_SUCCESS &&
+            api->cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &found, &bytes) ==
+                CUDNN_STATUS_SUCCESS && bytes >= 0 && (size_t)bytes <= p->cuda->workspace_most) {
+            plan->plan = made;
+            plan->workspace = (size_t)bytes;
+            plan->part[plan->parts++] = config[i];
+            config[i] = made = NULL;
+        }
+        destroy(api, made);
     }
-    return failed(p, v, "cuDNN", "it has no deterministic algorithm for this", err);
+    for (int i = 0; i < LISTED; i++)
+        destroy(api, config[i]);
+    destroy(api, list);
+    /* no list at all is cuDNN's word for "not possible" as well */
+    return status == CUDNN_STATUS_SUCCESS || status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000 ? 0 : dnn(p, v, status, err);
+}
+
+static int make_plan(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, struct rn_err *err)
+{
+    const struct rn_cuda_api *api = &p->cuda->api;
+    const struct shape *v = &plan->shape;
+    cudnnHandle_t handle = p->gpu->dnn;
+    cudnnBackendDescriptor_t *x = &plan->part[0], *w = &plan->part[1], *y = &plan->part[2], *conv = &plan->part[3], *op = &plan->part[4];
+    cudnnBackendDescriptor_t *graph = &plan->part[5];
+    plan->parts = 6;
+    if (dnn(p, v, tensor(api, x, 'x', v, v->n, v->c, v->h, v->w), err) || dnn(p, v, tensor(api, w, 'w', v, v->k, v->c, v->r, v->s), err) ||
+        dnn(p, v, tensor(api, y, 'y', v, v->n, v->k, v->p, v->q), err) || dnn(p, v, convolution(api, conv, v), err) ||
+        dnn(p, v, node(api, op, v, *conv, *x, *w, *y), err) ||
+        dnn(p, v, MAKE(api, graph, OPERATIONGRAPH, ONE(OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, op),
+                       ONE(OPERATIONGRAPH_HANDLE, HANDLE, &handle)), err) ||
+        choose(p, plan, *graph, CUDNN_HEUR_MODE_A, err))
+        return -1;
+    return plan->plan ? 0 : choose(p, plan, *graph, CUDNN_HEUR_MODE_FALLBACK, err);
 }
 
 /* The plan for this shape; they come in the same order each step, so the search begins behind the last. */
@@ -207,8 +296,7 @@ static int find(const struct rn_cuda_part *p, const struct shape *v, struct rn_c
         }
     }
     struct rn_cuda_plan plan = { .shape = *v };
-    if (describe(p, &plan, err) || choose(p, &plan, err) ||
-        rn_grow(&cuda->plan, &cuda->plan_room, cuda->plans + 1, sizeof plan, err)) {
+    if (make_plan(p, &plan, err) || rn_grow(&cuda->plan, &cuda->plan_room, cuda->plans + 1, sizeof plan, err)) {
         plan_free(cuda, &plan);
         return -1;
     }
@@ -218,83 +306,133 @@ static int find(const struct rn_cuda_part *p, const struct shape *v, struct rn_c
     return 0;
 }
 
-/* ---- one product or convolution; each of the three passes has two inputs and an output ---- */
+static int execute(const struct rn_cuda_part *p, const struct rn_cuda_plan *plan, const struct operands *a, void *workspace, struct rn_err *err)
+{
+    const struct rn_cuda_api *api = &p->cuda->api;
+    const int64_t ids[] = { 'x', 'w', 'y' };
+    void *const memory[] = { a->x.at, a->w.at, a->y.at };
+    cudnnBackendDescriptor_t pack = NULL;
+    cudnnStatus_t status = MAKE(api, &pack, VARIANT_PACK, { CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids },
+                                { CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, memory },
+                                ONE(VARIANT_PACK_WORKSPACE, VOID_PTR, &workspace));
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = api->cudnnBackendExecute(p->gpu->dnn, plan->plan, pack);
+    destroy(api, pack);
+    return dnn(p, &plan->shape, status, err);
+}
+
+/* ---- products of matrices ---- */
 
 /* c (columns of m) = op(a) op(b) + beta c, column-major as cuBLAS has it: our (rows, channels) are its (channels, rows). */
-static int product(const struct rn_cuda_part *p, const struct shape *v, const float *x, const float *w, const float *y, float *out,
-                   bool add, struct rn_err *err)
+static int product(const struct rn_cuda_part *p, const struct shape *v, const struct operands *a, struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
     cublasHandle_t handle = p->gpu->blas;
-    const float one = 1, beta = add ? 1 : 0;
+    const float one = 1, beta = v->add ? 1 : 0;
+    const cublasComputeType_t sums = p->cuda->tf32 && !v->half ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    const cublasGemmAlgo_t algorithm = CUBLAS_GEMM_DEFAULT;
     if (v->n * v->h * v->w > INT32_MAX)
         return failed(p, v, "cuBLAS", "too many rows", err);
     int rows = (int)(v->n * v->h * v->w), c = (int)v->c, k = (int)v->k;
+#define TYPE(m) ((m).half ? CUDA_R_16BF : CUDA_R_32F)
     if (v->pass == FORWARD)
-        return blas(p, v, api->cublasSgemm_v2(handle, CUBLAS_OP_T, CUBLAS_OP_N, k, rows, c, &one, w, c, x, c, &beta, out, k), err);
+        return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, k, rows, c, &one, a->w.at, TYPE(a->w), c, a->x.at, TYPE(a->x), c,
+                                            &beta, a->y.at, TYPE(a->y), k, sums, algorithm), err);
     if (v->pass == DX)
-        return blas(p, v, api->cublasSgemm_v2(handle, CUBLAS_OP_N, CUBLAS_OP_N, c, rows, k, &one, w, c, y, k, &beta, out, c), err);
-    return blas(p, v, api->cublasSgemm_v2(handle, CUBLAS_OP_N, CUBLAS_OP_T, c, k, rows, &one, x, c, y, k, &beta, out, c), err);
+        return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, c, rows, k, &one, a->w.at, TYPE(a->w), c, a->y.at, TYPE(a->y), k,
+                                            &beta, a->x.at, TYPE(a->x), c, sums, algorithm), err);
+    return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_T, c, k, rows, &one, a->x.at, TYPE(a->x), c, a->y.at, TYPE(a->y), k,
+                                        &beta, a->w.at, TYPE(a->w), c, sums, algorithm), err);
+#undef TYPE
 }
 
-/* extra: bytes of the workspace that the caller has at its end. */
-static int compute(struct rn_cuda_part *p, const struct shape *v, const float *x, const float *w, const float *y, float *out, bool add,
-                   size_t extra, struct rn_err *err)
+/* ---- one pass ---- */
+
+static size_t bytes_as_half(struct map a)
 {
-    const struct rn_cuda_api *api = &p->cuda->api;
-    cudnnHandle_t handle = p->gpu->dnn;
-    const float one = 1, beta = add ? 1 : 0;
-    struct rn_cuda_plan *plan;
-    if (pointwise(v))
-        return product(p, v, x, w, y, out, add, err);
-    if (find(p, v, &plan, err))
+    return rn_cuda_bytes(a.n, a.c, a.h, a.w, RN_BF16);
+}
+
+/* The map without its first images. */
+static struct map behind(struct map a, size_t images, size_t n)
+{
+    size_t bytes = images * a.h * a.w * a.c * (a.half ? sizeof(uint16_t) : sizeof(float));
+    a.at = a.at ? (char *)a.at + bytes : NULL;
+    a.n = rn_cuda_dim(n);
+    return a;
+}
+
+static int compute(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err);
+
+/* For more images than cuDNN's workspace has room for. */
+static int in_two(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err)
+{
+    struct shape first = *v, second = *v;
+    if (v->n == 1)
+        return failed(p, v, "cuDNN", "it has no deterministic way within an eighth of the GPU's memory", err);
+    first.n = v->n / 2;
+    second.n = v->n - first.n;
+    second.add = v->add || v->pass == DW;
+    struct operands b = { behind(a.x, first.n, second.n), a.w, behind(a.y, first.n, second.n) };
+    a.x.n = a.y.n = rn_cuda_dim(first.n);
+    return compute(p, &first, a, err) || compute(p, &second, b, err) ? -1 : 0;
+}
+
+static int compute(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err)
+{
+    struct map *const inputs[][2] = { [FORWARD] = { &a.x, &a.w }, [DX] = { &a.y, &a.w }, [DW] = { &a.x, &a.y } }, dw = a.w;
+    bool widens = v->pass == DW && v->half && !pointwise(v);
+    struct rn_cuda_plan *plan = NULL;
+    struct shape wanted = *v;
+    wanted.add = v->add && !widens;
+    if (!pointwise(v) && find(p, &wanted, &plan, err))
         return -1;
-    char *workspace = rn_cuda_workspace(p, plan->workspace + extra, err);
-    if (!workspace && plan->workspace + extra)
+    if (plan && !plan->plan)
+        return in_two(p, v, a, err);
+    if (v->half && v->pass != DW && rn_cuda_twin(p, &a.w, err))
         return -1;
-    workspace = workspace ? workspace + extra : NULL;
-    if (v->pass == FORWARD)
-        return dnn(p, v, api->cudnnConvolutionForward(handle, &one, plan->x, x, plan->w, w, plan->conv, (cudnnConvolutionFwdAlgo_t)plan->algorithm,
-                                                      workspace, plan->workspace, &beta, plan->y, out), err);
-    if (v->pass == DX)
-        return dnn(p, v, api->cudnnConvolutionBackwardData(handle, &one, plan->w, w, plan->y, y, plan->conv,
-                                                           (cudnnConvolutionBwdDataAlgo_t)plan->algorithm, workspace, plan->workspace,
-                                                           &beta, plan->x, out), err);
-    return dnn(p, v, api->cudnnConvolutionBackwardFilter(handle, &one, plan->x, x, plan->y, y, plan->conv,
-                                                         (cudnnConvolutionBwdFilterAlgo_t)plan->algorithm, workspace, plan->workspace,
-                                                         &beta, plan->w, out), err);
+    size_t bytes = (plan ? plan->workspace : 0) + (widens ? bytes_as_half(dw) : 0);
+    for (int i = 0; i < 2; i++)
+        bytes += v->half && !inputs[v->pass][i]->half ? bytes_as_half(*inputs[v->pass][i]) : 0;
+    char *room = bytes ? rn_cuda_workspace(p, bytes, err) : NULL;
+    if (bytes && !room)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        struct map *from = inputs[v->pass][i], to = *from;
+        if (!v->half || from->half)
+            continue;
+        to.at = room;
+        to.half = 1;
+        room += bytes_as_half(to);
+        if (rn_cuda_convert(p, to, *from, false, err))
+            return -1;
+        *from = to;
+    }
+    if (!plan)
+        return product(p, v, &a, err);
+    if (widens) {
+        a.w.at = room;
+        a.w.half = 1;
+        room += bytes_as_half(dw);
+    }
+    return execute(p, plan, &a, room, err) || (widens && rn_cuda_convert(p, dw, a.w, v->add, err)) ? -1 : 0;
 }
 
 /* ---- the operator ---- */
 
-static struct shape shape_of(const struct rn_cuda_part *p, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                             enum pass pass)
+static struct shape shape_of(const struct rn_cuda_part *p, struct operands a, struct rn_window window, enum pass pass, bool add)
 {
-    (void)w;
-    return (struct shape){ p->gpu, p->n, x.c, x.h, x.w, y.c, y.h, y.w, window.r, window.s, window.stride, window.padding, pass };
+    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window.r, window.s, window.stride, window.padding,
+                           pass, a.x.half, add };
 }
 
-/* Evaluation: EVAL_IMAGES at a time; the last few are copied to where there is room behind them. */
-static int by_parts(struct rn_cuda_part *p, struct shape v, const float *x, const float *w, float *y, struct rn_err *err)
+static int evaluate(struct rn_cuda_part *p, struct shape v, struct operands a, struct rn_err *err)
 {
-    size_t in = v.c * v.h * v.w, out = v.k * v.p * v.q, n = v.n, i = 0;
-    v.n = EVAL_IMAGES;
-    for (; i + EVAL_IMAGES <= n; i += EVAL_IMAGES)
-        if (compute(p, &v, x + i * in, w, NULL, y + i * out, false, 0, err))
-            return -1;
-    if (i == n)
-        return 0;
-    size_t room = rn_cuda_bytes(EVAL_IMAGES, v.c, v.h, v.w, RN_FULL), extra = room + rn_cuda_bytes(EVAL_IMAGES, v.k, v.p, v.q, RN_FULL);
-    struct rn_cuda_plan *plan = NULL;
-    if (!pointwise(&v) && find(p, &v, &plan, err))
-        return -1;
-    char *pad = rn_cuda_workspace(p, extra + (plan ? plan->workspace : 0), err);
-    if (!pad)
-        return -1;
-    float *near = (float *)(void *)pad, *far = (float *)(void *)(pad + room);
-    return rn_cuda_copy(p, near, x + i * in, (n - i) * in * sizeof *x, cudaMemcpyDeviceToDevice, err) ||
-                   compute(p, &v, near, w, NULL, far, false, extra, err) ||
-                   rn_cuda_copy(p, y + i * out, far, (n - i) * out * sizeof *y, cudaMemcpyDeviceToDevice, err) ? -1 : 0;
+    int rc = 0;
+    v.n = RN_CUDA_TOGETHER;
+    for (size_t i = 0; i < p->n && rc == 0; i += v.n)
+        rc = compute(p, &v, (struct operands){ behind(a.x, i, v.n), a.w, behind(a.y, i, v.n) }, err);
+    return rc;
 }
 
 int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
@@ -304,12 +442,12 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
-        struct shape v = shape_of(&p, y, x, w, window, FORWARD);
-        struct epilogue after = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data), epilogue.activation };
-        const float *from = rn_cuda_at(&p, x.data), *weight = rn_cuda_at(&p, w.data);
+        struct operands a = { rn_cuda_cut(&p, x), rn_cuda_whole(&p, w), rn_cuda_cut(&p, y) };
+        struct shape v = shape_of(&p, a, window, FORWARD, false);
+        struct epilogue after = { a.y, rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data), epilogue.activation };
         if (!p.n)
             continue;
-        p.rc = eval ? by_parts(&p, v, from, weight, after.y.at, err) : compute(&p, &v, from, weight, NULL, after.y.at, false, 0, err);
+        p.rc = eval ? evaluate(&p, v, a, err) : compute(&p, &v, a, err);
         if (p.rc == 0 && (after.bias || after.residual.at || after.activation))
             p.rc = rn_cuda_launch(&p, RN_CUDA_epilogue, rn_cuda_rows(after.y), &after, y, err);
     }
@@ -334,15 +472,16 @@ int rn_cuda_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
-        struct shape to_x = shape_of(&p, dy, x, w, window, DX), to_w = shape_of(&p, dy, x, w, window, DW);
-        const float *from_x = rn_cuda_at(&p, x.data), *from_w = rn_cuda_at(&p, w.data), *from_y = rn_cuda_at(&p, dy.data);
+        struct operands to_x = { rn_cuda_cut(&p, dx), rn_cuda_whole(&p, w), rn_cuda_cut(&p, dy) };
+        struct operands to_w = { rn_cuda_cut(&p, x), rn_cuda_whole(&p, dw), to_x.y };
+        struct shape of_w = shape_of(&p, to_w, window, DW, add & RN_ADD_DW), of_x = of_w;
+        of_x.pass = DX;
+        of_x.add = add & RN_ADD_DX;
         if (!p.n) {
             p.rc = rn_cuda_idle(&p, dw, add & RN_ADD_DW, err) || rn_cuda_idle(&p, dbias, add & RN_ADD_DW, err) ? -1 : 0;
             continue;
         }
-        if (dx.data && compute(&p, &to_x, NULL, from_w, from_y, rn_cuda_at(&p, dx.data), add & RN_ADD_DX, 0, err))
-            p.rc = -1;
-        else if (dw.data && compute(&p, &to_w, from_x, NULL, from_y, rn_cuda_at(&p, dw.data), add & RN_ADD_DW, 0, err))
+        if ((dx.data && compute(&p, &of_x, to_x, err)) || (dw.data && compute(&p, &of_w, to_w, err)))
             p.rc = -1;
         else if (dbias.data)
             p.rc = bias_backward(&p, dbias, dy, add, err);

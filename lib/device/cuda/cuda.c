@@ -139,7 +139,6 @@ static int begin(const struct rn_cuda_part *p, struct rn_err *err)
         blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
         !(gpu->blas_workspace = rn_cuda_take(p, BLAS_WORKSPACE, err)) ||
         blas_check(p, api->cublasSetWorkspace_v2(gpu->blas, gpu->blas_workspace, BLAS_WORKSPACE), "workspace", err) ||
-        blas_check(p, api->cublasSetMathMode(gpu->blas, CUBLAS_DEFAULT_MATH), "math mode", err) ||
         dnn_check(p, api->cudnnCreate(&gpu->dnn), "start", err))
         return -1;
     return dnn_check(p, api->cudnnSetStream(gpu->dnn, gpu->stream), "stream", err);
@@ -164,22 +163,26 @@ static int load_kernels(const struct rn_cuda_part *p, struct rn_err *err)
     return 0;
 }
 
-/* "cuda-sm90", with "-tf32" and "-x2" behind it. */
+/* "cuda-sm90", with "-tf32" or "-bf16", and "-x2", behind it. */
 static void name(struct rn_cuda *cuda)
 {
     char several[16] = "";
     if (cuda->gpus > 1)
         snprintf(several, sizeof several, "-x%d", cuda->gpus);
-    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s", cuda->capability, cuda->tf32 ? "-tf32" : "", several);
+    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s", cuda->capability,
+             cuda->tf32 ? "-tf32" : cuda->half ? "-bf16" : "", several);
 }
 
 static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 {
     struct rn_cuda *cuda = p->cuda;
     int major = 0, minor = 0;
+    size_t available, total = 0;
     if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute", err) ||
-        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err))
+        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err) ||
+        rn_cuda_check(p, cuda->api.cudaMemGetInfo(&available, &total), "memory", err))
         return -1;
+    cuda->workspace_most = total / 8;
     cuda->capability = 10 * major + minor;
     name(cuda);
     return 0;
@@ -187,19 +190,20 @@ static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 
 static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_err *err)
 {
+    static const char *const names[] = { [RN_PRECISION_TF32] = "TF32", [RN_PRECISION_BF16] = "bfloat16" };
     struct rn_cuda *cuda = rn_cuda(dev);
-    if (wanted == RN_PRECISION_BF16)
-        return rn_fail(err, RN_EXIT_USAGE, "device cuda: bfloat16 is not there yet");
     cuda->tf32 = wanted == RN_PRECISION_TF32;
-    if (cuda->tf32 && cuda->capability < 80)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: it has no TF32: that begins with compute capability 8.0, this is %d.%d",
-                       cuda->gpu[0].ordinal, cuda->capability / 10, cuda->capability % 10);
+    cuda->half = wanted == RN_PRECISION_BF16;
     name(cuda);
-    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
-    while (rn_cuda_next(&p, err))
-        p.rc = blas_check(&p, cuda->api.cublasSetMathMode(p.gpu->blas, cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
-                          "math mode", err);
-    return p.rc;
+    if (wanted == RN_PRECISION_FP32 || cuda->capability >= 80)
+        return 0;
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: it has no %s: that begins with compute capability 8.0, this is %d.%d",
+                   cuda->gpu[0].ordinal, names[wanted], cuda->capability / 10, cuda->capability % 10);
+}
+
+static enum rn_storage maps(const struct rn_device *dev)
+{
+    return ((const struct rn_cuda *)dev)->half ? RN_BF16 : RN_FULL;
 }
 
 static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
@@ -246,7 +250,7 @@ __attribute__((visibility("default"))) extern const size_t rn_device_cuda_size;
 const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 #define OPERATOR(name) .name = rn_cuda_##name,
 const struct rn_device_class rn_device_cuda = {
-    .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of, .precision = precision,
+    .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of, .precision = precision, .maps = maps,
     .room = rn_cuda_room,
     
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end, .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce, RN_CUDA_OPERATORS(OPERATOR) };

@@ -1,6 +1,7 @@
 /* cuda.h -- private to the CUDA device: its state, and what the operators' host halves share.
  *
- * Numbers are float32. Maps lie as (N,H,W,C), weights as (K,R,S,C), as on the CPU device.
+ * Numbers are float32, in maps bfloat16 where that was asked for. Maps lie as (N,H,W,C), weights as (K,R,S,C), as on the CPU
+ * device.
  *
  * With several GPUs ("cuda:0,1") each has every block of memory, at its own address; a pointer of rn_array is the first
  * GPU's. Weights and vectors are the same on all; of a batch each GPU has its part, ceil(N / GPUs) images or what is left
@@ -21,6 +22,7 @@
 #include "device/device.h"
 
 enum { RN_CUDA_GPUS = 16 }; /* at most */
+enum { RN_CUDA_TOGETHER = 8 }; /* images that evaluation's convolutions do at a time */
 
 #define RN_CUDA_ENUM(file, name) RN_CUDA_##name,
 enum rn_cuda_kernel { RN_CUDA_KERNELS(RN_CUDA_ENUM) RN_CUDA_KERNEL_COUNT };
@@ -58,6 +60,8 @@ struct rn_cuda_block {
     char *at[RN_CUDA_GPUS];
     size_t bytes;
     bool cut; /* what lies here is cut by images */
+    char *twin[RN_CUDA_GPUS]; /* the same numbers as bfloat16 (half.cu); NULL: not made yet */
+    unsigned stale;           /* a bit for each GPU: its twin has not been told of a change */
 };
 
 struct rn_cuda_plan; /* conv2d.cu */
@@ -88,7 +92,8 @@ struct rn_cuda {
     unsigned next_graph, generation;
     enum rn_cuda_stage stage;
     struct rn_device_step step; /* inside */
-    bool tf32;
+    bool tf32, half;
+    size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end */
     int capability; /* of the first GPU: 90 is 9.0 */
@@ -122,6 +127,8 @@ static inline struct rn_cuda_part rn_cuda_parts(struct rn_device *dev, size_t im
 }
 bool rn_cuda_next(struct rn_cuda_part *p, struct rn_err *err);
 
+/* The block that GPU g's address lies in, or NULL. */
+struct rn_cuda_block *rn_cuda_block_of(const struct rn_cuda *cuda, int g, const void *pointer);
 /* The GPU's own address of what is at `pointer` on the first; NULL stays NULL. */
 void *rn_cuda_at(const struct rn_cuda_part *p, const void *pointer);
 
@@ -237,6 +244,16 @@ RN_MUST int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel ker
 RN_MUST int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                          struct rn_err *err);
 RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err);
+/* What is in `from` to `to`, one of which may be bfloat16. add: to what is there. */
+RN_MUST int rn_cuda_convert(const struct rn_cuda_part *p, struct map to, struct map from, bool add, struct rn_err *err);
+/* Weights as bfloat16: *w becomes the place in their block's twin; what lies in a block that is cut stays. */
+RN_MUST int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err);
+/* Where the twin of what is at w (the GPU's own) is; NULL: there is none. */
+void *rn_cuda_twin_of(const struct rn_cuda_part *p, const void *w);
+/* What is at w (the first GPU's) has been changed. */
+void rn_cuda_stale(struct rn_cuda *cuda, const void *w);
+/* All twins up to date. */
+RN_MUST int rn_cuda_freshen(struct rn_device *dev, struct rn_err *err);
 /* For a parameter's gradient on a GPU without images: zeroed, unless it is added to. */
 RN_MUST int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err);
 /* Copies a vector of the first GPU to the others. */

@@ -34,6 +34,7 @@ int rn_cuda_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias
         rn_cuda_spread(dev, norm->running_var, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    rn_cuda_stale(p.cuda, w2.data);
     while (rn_cuda_next(&p, err)) {
         struct fold v = {
             rn_cuda_at(&p, w2.data), rn_cuda_at(&p, bias2.data), rn_cuda_at(&p, w.data), rn_cuda_at(&p, norm->gamma.data),

@@ -107,6 +107,8 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
             cuda->api.cudaStreamSynchronize(p.gpu->stream);
             if (cuda->block[i].at[p.g])
                 cuda->api.cudaFree(cuda->block[i].at[p.g]);
+            if (cuda->block[i].twin[p.g])
+                cuda->api.cudaFree(cuda->block[i].twin[p.g]);
         }
         cuda->block[i] = cuda->block[--cuda->blocks];
         cuda->generation++; /* what comes next may lie at the same address */
@@ -114,21 +116,11 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
     }
 }
 
-/* The block that a lies in; is what lies there cut by images? */
-static bool cut(const struct rn_cuda *cuda, struct rn_array a)
-{
-    for (size_t i = 0; i < cuda->blocks; i++) {
-        const struct rn_cuda_block *block = &cuda->block[i];
-        if ((char *)a.data >= block->at[0] && (char *)a.data < block->at[0] + block->bytes)
-            return block->cut;
-    }
-    return false;
-}
-
 /* The parts of an array: of its images, or all of it alike. */
 static struct rn_cuda_part parts(struct rn_device *dev, struct rn_array a)
 {
-    return rn_cuda_parts(dev, cut(rn_cuda(dev), a) ? a.n : 0);
+    const struct rn_cuda_block *block = rn_cuda_block_of(rn_cuda(dev), 0, a.data);
+    return rn_cuda_parts(dev, block && block->cut ? a.n : 0);
 }
 
 static struct map map(const struct rn_cuda_part *p, struct rn_array a)
@@ -160,6 +152,7 @@ static int sent(const struct rn_cuda_part *p, struct rn_err *err)
 int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err)
 {
     struct rn_cuda_part p = parts(dev, y);
+    rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
         struct transfer v = { map(&p, y), map(&p, y) };
         size_t count = rn_cuda_count(v.y), first = p.first * y.c * y.h * y.w;
@@ -219,6 +212,7 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
 int rn_cuda_fill(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err)
 {
     struct rn_cuda_part p = parts(dev, y);
+    rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
         struct fill v = { map(&p, y), (float)value };
         p.rc = rn_cuda_launch(&p, RN_CUDA_fill, rn_cuda_each(v.y), &v, y, err);

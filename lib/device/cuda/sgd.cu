@@ -5,6 +5,7 @@ struct sgd {
     rn_index count;
     float *w, *v;
     const float *g;
+    unsigned short *half; /* w's twin (half.cu); optional */
     float lr, momentum, wd;
 };
 
@@ -15,7 +16,10 @@ KERNEL(sgd)(const struct sgd s)
     for (each(i, s.count)) {
         float step = s.momentum * s.v[i] + (s.g[i] + s.wd * s.w[i]);
         s.v[i] = step;
-        s.w[i] -= s.lr * step;
+        float w = s.w[i] - s.lr * step;
+        s.w[i] = w;
+        if (s.half)
+            s.half[i] = narrow(w);
     }
 }
 
@@ -30,8 +34,9 @@ int rn_cuda_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t b
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         struct sgd s = {
-            count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), (float)options.lr, (float)options.momentum,
-            (float)options.wd };
+            count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), .lr = (float)options.lr, .momentum = (float)options.momentum,
+            .wd = (float)options.wd };
+        s.half = rn_cuda_twin_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;
     }
     p.cuda->summing = false;

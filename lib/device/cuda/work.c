@@ -19,17 +19,22 @@ bool rn_cuda_next(struct rn_cuda_part *p, struct rn_err *err)
     return p->rc == 0;
 }
 
+struct rn_cuda_block *rn_cuda_block_of(const struct rn_cuda *cuda, int g, const void *pointer)
+{
+    const char *wanted = pointer;
+    for (size_t i = 0; i < cuda->blocks; i++)
+        if (wanted >= cuda->block[i].at[g] && wanted < cuda->block[i].at[g] + cuda->block[i].bytes)
+            return &cuda->block[i];
+    return NULL;
+}
+
 void *rn_cuda_at(const struct rn_cuda_part *p, const void *pointer)
 {
     const char *wanted = pointer;
     if (p->g == 0 || !pointer)
         return (void *)wanted;
-    for (size_t i = 0; i < p->cuda->blocks; i++) {
-        const struct rn_cuda_block *block = &p->cuda->block[i];
-        if (wanted >= block->at[0] && wanted < block->at[0] + block->bytes)
-            return block->at[p->g] + (wanted - block->at[0]);
-    }
-    return NULL; /* not ours: the kernel would fail, and say so */
+    const struct rn_cuda_block *block = rn_cuda_block_of(p->cuda, 0, pointer);
+    return block ? block->at[p->g] + (wanted - block->at[0]) : NULL; /* not ours: the kernel would fail, and say so */
 }
 
 int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err)

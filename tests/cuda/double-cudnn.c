@@ -778,9 +778,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
          *w = find(with, &op->w, handle->stream, "a convolution's weights");
     v.workspace = find_workspace(with, handle->stream, v.workspace_bytes);
     v.out = op->kind == FORWARD ? y : op->kind == DATA ? x : w;
-    v.given_x = v.out == x ? NULL : x;
-    v.given_w = v.out == w ? NULL : w;
-    v.given_y = v.out == y ? NULL : y;
+    v.given_x = op->kind == DATA ? NULL : x;
+    v.given_w = op->kind == FILTER ? NULL : w;
+    v.given_y = op->kind == FORWARD ? NULL : y;
     double_enqueue(handle->stream, "cudnnBackendExecute", run, &v, sizeof v);
     return CUDNN_STATUS_SUCCESS;
 }

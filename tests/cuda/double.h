@@ -19,7 +19,9 @@
  *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
  *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back
  *   RN_DOUBLE_CALLS=FILE     write the names of the functions in the order in which they are called
- *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours */
+ *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours
+ *   RN_DOUBLE_WORKSPACE=B    each convolution wants B bytes more of workspace for each image
+ *   RN_DOUBLE_FALLBACK=1     cuDNN's first list of engines has none that serves, the fallback's has */
 #ifndef TESTS_CUDA_DOUBLE_H
 #define TESTS_CUDA_DOUBLE_H
 

@@ -255,8 +255,9 @@ static void execute(struct setup *s, descriptor d, void *x, void *w, void *y)
     int64_t ids[] = { 'x', 'w', s->mistake == MISSING_ID ? 'z' : 'y' }, bytes = 0, count = 0;
     did(s, cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes));
     assert_true(bytes >= WORKSPACE);
-    void *workspace = upload(NULL, (size_t)bytes - (s->mistake == SMALL_WORKSPACE)),
+    void *zeros = calloc(1, (size_t)bytes), *workspace = upload(zeros, (size_t)bytes - (s->mistake == SMALL_WORKSPACE)),
          *data[] = { s->mistake == HOST_MEMORY ? (void *)&ids : (char *)x + (s->mistake == UNALIGNED ? 4 : 0), w, y };
+    free(zeros);
     descriptor pack = make(s, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
     set(s, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, data);
     set(s, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
@@ -264,7 +265,11 @@ static void execute(struct setup *s, descriptor d, void *x, void *w, void *y)
     did(s, cudnnBackendFinalize(pack));
     did(s, cudnnBackendExecute(handle, d, pack));
     assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
-    assert_int_equal(cudaFree(workspace), cudaSuccess);
+    uint32_t *left = malloc((size_t)bytes);
+    download(left, workspace, (size_t)bytes);
+    for (int64_t i = 0; i < bytes / 4; i++)
+        assert_int_equal(left[i], UINT32_MAX);
+    free(left);
 }
 
 static void end(struct setup *s)

@@ -359,7 +359,7 @@ static void memory_runs_out(void **state)
         fail_msg("it says \"%s\"", r.err.text);
 }
 
-/* The number of images that is named fits; a quarter more does not: what is left for workspace is less. */
+/* The number of images that is named fits; twice as many do not. */
 static void names_what_fits(void **state)
 {
     (void)state;
@@ -380,7 +380,7 @@ static void names_what_fits(void **state)
         snprintf(images, sizeof images, "0:%zu", n);
         if (result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)) != 0)
             fail_msg("%s: %zu images do not fit: %s", cases[i].device, n, r.err.text);
-        snprintf(images, sizeof images, "0:%zu", n + n / 4 + gpus);
+        snprintf(images, sizeof images, "0:%zu", 2 * n);
         assert_int_equal(result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)), RN_EXIT_SYSTEM);
         assert_non_null(strstr(r.err.text, "out of memory"));
     }

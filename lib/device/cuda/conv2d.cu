@@ -167,8 +167,8 @@ static cudnnStatus_t convolution(const struct rn_cuda_api *api, cudnnBackendDesc
                 TWO(CONVOLUTION_DILATIONS, INT64, dense));
 }
 
-#define NODE(kind, X, W, Y) \
-    MAKE(api, d, OPERATION_CONVOLUTION_##kind, ONE(OPERATION_CONVOLUTION_##kind##_ALPHA, FLOAT, &one), \
+#define NODE(name, kind, X, W, Y) \
+    MAKE(api, d, OPERATION_CONVOLUTION_##name, ONE(OPERATION_CONVOLUTION_##kind##_ALPHA, FLOAT, &one), \
          ONE(OPERATION_CONVOLUTION_##kind##_BETA, FLOAT, &beta), ONE(OPERATION_CONVOLUTION_##kind##_CONV_DESC, BACKEND_DESCRIPTOR, &conv), \
          ONE(OPERATION_CONVOLUTION_##kind##_##X, BACKEND_DESCRIPTOR, &x), ONE(OPERATION_CONVOLUTION_##kind##_##W, BACKEND_DESCRIPTOR, &w), \
          ONE(OPERATION_CONVOLUTION_##kind##_##Y, BACKEND_DESCRIPTOR, &y))
@@ -178,8 +178,8 @@ static cudnnStatus_t node(const struct rn_cuda_api *api, cudnnBackendDescriptor_
 {
     const float one = 1, beta = v->add ? 1 : 0;
     if (v->pass == FORWARD)
-        return NODE(FORWARD, X, W, Y);
-    return v->pass == DX ? NODE(BWD_DATA, DX, W, DY) : NODE(BWD_FILTER, X, DW, DY);
+        return NODE(FORWARD, FORWARD, X, W, Y);
+    return v->pass == DX ? NODE(BACKWARD_DATA, BWD_DATA, DX, W, DY) : NODE(BACKWARD_FILTER, BWD_FILTER, X, DW, DY);
 }
 
 /* ---- plans ---- */
@@ -219,9 +219,20 @@ static bool suits(const struct rn_cuda *cuda, const struct shape *v, cudnnBacken
                 api->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                                               CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes) == CUDNN_STATUS_SUCCESS;
     for (int64_t i = 0; i < count && good; i++) {
-        bool rounds = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
-        good = notes[i] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && notes[i] != CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION &&
-               notes[i] != CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13 && (!rounds || cuda->tf32 || v->half);
+        switch (notes[i]) {
+        case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+        case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+            good = cuda->tf32 || v->half;
+            break;
+        case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+        case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
+        case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6: /* large tiles lose digits */
+        case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
+            good = false;
+            break;
+        default:
+            break;
+        }
     }
     destroy(api, engine);
     return good;

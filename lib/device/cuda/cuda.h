@@ -253,7 +253,7 @@ void *rn_cuda_twin_of(const struct rn_cuda_part *p, const void *w);
 /* What is at w (the first GPU's) has been changed. */
 void rn_cuda_stale(struct rn_cuda *cuda, const void *w);
 /* All twins up to date. */
-RN_MUST int rn_cuda_freshen(struct rn_device *dev, struct rn_err *err);
+RN_MUST int rn_cuda_freshen(struct rn_cuda *cuda, struct rn_err *err);
 /* For a parameter's gradient on a GPU without images: zeroed, unless it is added to. */
 RN_MUST int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err);
 /* Copies a vector of the first GPU to the others. */

@@ -69,9 +69,9 @@ void rn_cuda_stale(struct rn_cuda *cuda, const void *w)
             block->stale |= 1u << g;
 }
 
-int rn_cuda_freshen(struct rn_device *dev, struct rn_err *err)
+int rn_cuda_freshen(struct rn_cuda *cuda, struct rn_err *err)
 {
-    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     while (rn_cuda_next(&p, err))
         for (size_t i = 0; i < p.cuda->blocks && p.rc == 0; i++)
             p.rc = freshen(&p, &p.cuda->block[i], err);

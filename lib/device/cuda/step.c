@@ -53,7 +53,7 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
     *done = false;
     if (cuda->stage == RN_CUDA_RECORDING) /* the last step failed */
         rn_cuda_graphs_free(cuda);
-    if (rn_cuda_freshen(dev, err)) /* a record does not see to that */
+    if (rn_cuda_freshen(cuda, err)) /* a record does not see to that */
         return -1;
     cuda->stage = RN_CUDA_INSIDE;
     struct rn_cuda_graph *graph = cuda->now = find(cuda, step);

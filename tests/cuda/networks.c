@@ -120,7 +120,7 @@ static int train(struct rn_device *dev, size_t from, size_t n, enum course cours
     return rc;
 }
 
-/* --run DEVICE FROM:N COURSE FILE: exit 0, or 4 when the device fails. */
+/* --run DEVICE[/PRECISION] FROM:N COURSE FILE: exit 0, or 4 when the device fails. */
 static int run(char **argv)
 {
     struct result r = { .loss = { 0 } };
@@ -129,9 +129,12 @@ static int run(char **argv)
     enum course course = (enum course)atoi(argv[4]);
     if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (course == WHOLE ? IMAGES : MANY) || course > STEP)
         return 2;
+    char *precision = strchr(argv[2], '/');
+    if (precision)
+        *precision++ = '\0';
     int rc = rn_device_open(&dev, argv[2], 1, &r.err);
     if (!rc) {
-        rc = train(dev, from, n, course, &r);
+        rc = (precision && rn_device_precision(dev, precision, &r.err)) || train(dev, from, n, course, &r) ? -1 : 0;
         rn_device_close(dev);
     }
     FILE *f = fopen(argv[5], "wb");
@@ -359,6 +362,49 @@ static void memory_runs_out(void **state)
         fail_msg("it says \"%s\"", r.err.text);
 }
 
+/* Coarser products: other numbers, but near, and the same each time. What is stored is not float32 where it is to be bfloat16:
+ * the losses would be nearer. */
+static void other_precisions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *device;
+        double far, near;
+    } cases[] = { { "cuda/tf32", 2e-2, 1e-6 }, { "cuda/bf16", 5e-2, 1e-4 }, { "cuda:0,1/bf16", 5e-2, 1e-4 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct result exact, r, again;
+        const char *device = i == 2 ? "cuda:0,1" : "cuda";
+        assert_int_equal(result_of(&exact, device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=2")), 0);
+        if (result_of(&r, cases[i].device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=2")) != 0)
+            fail_msg("%s: %s", cases[i].device, r.err.text);
+        assert_int_equal(result_of(&again, cases[i].device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=5")), 0);
+        assert_memory_equal(&r.sums, &again.sums, sizeof r.sums);
+        double first = fabs(r.loss[0] - exact.loss[0]), last = fabs(r.loss[STEPS - 1] - exact.loss[STEPS - 1]), eval = 0;
+        for (size_t k = 0; k < IMAGES * CLASSES; k++)
+            eval = fmax(eval, fabs((double)r.eval[k] - (double)exact.eval[k]));
+        print_message("# %s: first loss %.6f (%+.2g), last %.6f (%+.2g), logits within %.2g\n", cases[i].device, r.loss[0],
+                      r.loss[0] - exact.loss[0], r.loss[STEPS - 1], r.loss[STEPS - 1] - exact.loss[STEPS - 1], eval);
+        if (!(first < cases[i].far && last < 4 * cases[i].far && eval < 4 * cases[i].far && eval > cases[i].near))
+            fail_msg("%s: losses %g, %g and logits %g from float32's", cases[i].device, first, last, eval);
+    }
+}
+
+/* cuDNN's workspace for all images would be more than an eighth of the memory: they are done in parts. */
+static void large_workspaces(void **state)
+{
+    (void)state;
+    for (int half = 0; half < 2; half++) {
+        struct result whole, parts;
+        const char *device = half ? "cuda/bf16" : "cuda";
+        assert_int_equal(result_of(&whole, device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=1")), 0);
+        if (result_of(&parts, device, ALL, WHOLE, WITH("RN_DOUBLE_MEMORY=2000000000", "RN_DOUBLE_WORKSPACE=100000000")) != 0)
+            fail_msg("%s: %s", device, parts.err.text);
+        for (int step = 0; step < STEPS; step++)
+            if (!(fabs(whole.loss[step] - parts.loss[step]) <= (half ? 0.05 : 1e-3) * whole.loss[step]))
+                fail_msg("%s: loss %d is %g, not %g", device, step, parts.loss[step], whole.loss[step]);
+    }
+}
+
 /* The number of images that is named fits; twice as many do not. */
 static void names_what_fits(void **state)
 {
@@ -436,6 +482,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(gpus_add_up),
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),
+        cmocka_unit_test(other_precisions),
+        cmocka_unit_test(large_workspaces),
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(names_what_fits),
         cmocka_unit_test(each_call_may_fail),
@@ -443,6 +491,8 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(agrees_with_the_cpu),
+        cmocka_unit_test(other_precisions),
+        cmocka_unit_test(large_workspaces),
         cmocka_unit_test(names_what_fits),
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),

@@ -593,7 +593,7 @@ static struct rn_device *device(const char *name, int threads)
 static void compare(const struct row *r, struct rn_device *cpu, const struct rn_array *a, struct rn_device *reference,
                     const struct rn_array *b)
 {
-    double room = (r->winograd ? 3 : 1) * (on_host(cpu) ? 1 : 2);
+    double room = (r->winograd ? 3 : 1) * (on_host(cpu) ? 1 : 4);
     for (int i = 0; i < ARRAYS; i++) {
         if (!a[i].n)
             continue;

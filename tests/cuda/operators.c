@@ -51,11 +51,18 @@ static void convolutions_of_half(void **state)
 {
     (void)state;
     const char *only = getenv("RN_TEST_CASE");
-    half = true;
+    half = ~0u;
     for (const struct row *r = rows; r < rows + LENGTH(rows); r++)
         if (r->forward == conv && (!only || strstr(r->name, only)))
             compare_row(r);
-    half = false;
+    static const unsigned mixed_with[] = { 0, 1u << RESIDUAL, 1u << Y | 1u << DY, 1u << Y | 1u << DY | 1u << RESIDUAL };
+    for (unsigned flags = 0; flags < 48 && !only; flags++) {
+        struct row after = { "epilogue in bfloat16", CONV, 3, 5, 7, 6, 35, WINDOW(1, 1, 1, 0), .bias = flags & 1, .residual = flags & 2,
+                             .activation = (enum rn_activation)(flags / 16) };
+        half = ~mixed_with[flags / 4 % 4];
+        compare_row(&after);
+    }
+    half = 0;
 }
 
 /* Operators on maps and no weights; norm_pool has a map of its own. */
@@ -73,14 +80,16 @@ static float rounded(float x)
     return x;
 }
 
+static unsigned mixed = ~0u; /* a bit for each array: bfloat16 where that is asked for */
+
 static void begin_storage(struct rn_device *dev, const struct row *r, struct rn_array *a, enum rn_storage storage)
 {
     shapes_of(r, a);
     for (int i = 0; i < ARRAYS; i++) {
         if (!a[i].n)
             continue;
-        a[i].storage = is_map(r, i) ? storage : RN_FULL;
-        a[i].data = dev->class->alloc(dev, dev->class->bytes(a[i].n, a[i].c, a[i].h, a[i].w, a[i].storage), &err);
+        a[i].storage = is_map(r, i) && (mixed >> i & 1) ? storage : RN_FULL;
+        a[i].data = dev->class->alloc(dev, room_for(dev, a[i]), &err);
         assert_non_null(a[i].data);
         float *x = values(r, i, a[i]);
         for (size_t j = 0; j < count(a[i]) && is_map(r, i); j++)
@@ -187,6 +196,74 @@ static void storages(void **state)
     for (const struct row *r = rows; r < rows + LENGTH(rows); r++)
         if (maps_alone(r))
             compare_half(r);
+}
+
+/* Each map float32 or bfloat16 by itself: what kernels have code for, if networks do not mix them. */
+static void mixed_storages(void **state)
+{
+    (void)state;
+    static const struct row cases[] = {
+        { "mixed sum", ADD, 1, 5, 3, 2, .residual = true },
+        { "mixed sum, relu", ADD, 1, 5, 3, 2, .residual = true, .activation = RN_ACT_RELU, .add = RN_ADD_DX | RN_ADD_RESIDUAL },
+        { "mixed gates", GATE, 1, 5, 3, 2, .gates = 3 },
+        { "mixed gates, product", GATE, 1, 5, 3, 2, .gates = 3, .combine = RN_COMBINE_MUL, .add = RN_ADD_DX },
+        { "mixed gates, maximum", GATE, 1, 5, 3, 2, .gates = 3, .combine = RN_COMBINE_MAX },
+        { "mixed gate of channels", GATE, 1, 5, 3, 2, .gates = 1 },
+        { "mixed relu", .backward = activation_backward, .n = 1, .c = 5, .h = 3, .w = 3, .activation = RN_ACT_RELU },
+        { "mixed sigmoid", .backward = activation_backward, .n = 1, .c = 5, .h = 3, .w = 1, .activation = RN_ACT_SIGMOID },
+        { "mixed none", .backward = activation_backward, .n = 1, .c = 5, .h = 3, .w = 1 },
+    };
+    static const int all[] = { X, RESIDUAL, Y, DY, DX, DRESIDUAL, CHANNEL, SPATIAL, DCHANNEL, DSPATIAL };
+    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
+        struct rn_array shapes[ARRAYS];
+        unsigned maps[LENGTH(all)], count = 0;
+        shapes_of(r, shapes);
+        for (size_t i = 0; i < LENGTH(all); i++)
+            if (shapes[all[i]].n)
+                maps[count++] = (unsigned)all[i];
+        for (unsigned which = 1; which < 1u << count; which++) {
+            mixed = 0;
+            for (unsigned i = 0; i < count; i++)
+                mixed |= (which >> i & 1) << maps[i];
+            compare_half(r);
+        }
+    }
+    mixed = ~0u;
+}
+
+/* What a convolution reads instead of its weights follows them: filled, uploaded, trained. */
+static void twins_follow(void **state)
+{
+    (void)state;
+    static const struct row r = { "twin", CONV, 2, 6, 5, 4, 7, WINDOW(3, 3, 1, 1) };
+    struct rn_array a[ARRAYS];
+    half = ~0u;
+    run(cuda, &r, a);
+    for (int change = 0; change < 3; change++) {
+        size_t bytes = cuda->class->bytes(r.k, r.c, 3, 3, RN_FULL);
+        if (change == 0)
+            check(cuda->class->sgd(cuda, a[W].data, a[DW].data, a[DW].data, bytes, (struct rn_sgd){ 0.5, 0.5, 0.25 }, &err));
+        else if (change == 1)
+            check(cuda->class->fill(cuda, a[W], 0.75, &err));
+        else
+            upload_all(cuda, &r, a);
+        struct rn_array fresh = a[W];
+        float *w = download(cuda, a[W]), *y, *again;
+        fresh.data = cuda->class->alloc(cuda, bytes, &err);
+        assert_non_null(fresh.data);
+        check(cuda->class->upload(cuda, fresh, w, &err));
+        check(cuda->class->conv2d(cuda, a[Y], a[X], a[W], r.window, (struct rn_epilogue){ 0 }, false, &err));
+        y = download(cuda, a[Y]);
+        check(cuda->class->conv2d(cuda, a[Y], a[X], fresh, r.window, (struct rn_epilogue){ 0 }, false, &err));
+        again = download(cuda, a[Y]);
+        assert_memory_equal(y, again, count(a[Y]) * sizeof *y);
+        cuda->class->free(cuda, fresh.data);
+        free(w);
+        free(y);
+        free(again);
+    }
+    release(cuda, a, r.name);
+    half = 0;
 }
 
 /* More pixels of an image than blocks and their rows can have at once. */
@@ -342,6 +419,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(convolutions_of_half),
         cmocka_unit_test(combinations),
         cmocka_unit_test(storages),
+        cmocka_unit_test(mixed_storages),
+        cmocka_unit_test(twins_follow),
         cmocka_unit_test(many_classes),
     };
     const struct CMUnitTest tests[] = {
@@ -349,6 +428,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(convolutions_of_half),
         cmocka_unit_test(combinations),
         cmocka_unit_test(storages),
+        cmocka_unit_test(mixed_storages),
+        cmocka_unit_test(twins_follow),
         cmocka_unit_test(large_maps),
         cmocka_unit_test(many_classes),
         cmocka_unit_test(backward_of_nan),

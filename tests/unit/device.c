@@ -512,8 +512,8 @@ static void release(struct rn_device *dev, struct rn_array *a, const char *name)
 
 /* ---- numbers ---- */
 
-/* On devices that have it, maps are bfloat16; on all, values are such that it holds them exactly. */
-static bool half;
+/* Which arrays, a bit each, are bfloat16 where they are maps and the device has it; then values are such that it holds them exactly. */
+static unsigned half;
 
 static bool is_map(const struct row *r, int array)
 {
@@ -571,7 +571,7 @@ static void run(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     shapes_of(r, a);
     for (int i = 0; i < ARRAYS; i++)
-        a[i].storage = half && !on_host(dev) && is_map(r, i) ? RN_BF16 : RN_FULL;
+        a[i].storage = half >> i & 1 && !on_host(dev) && is_map(r, i) ? RN_BF16 : RN_FULL;
     allocate(dev, a);
     upload_all(dev, r, a);
     if (r->forward)
@@ -918,18 +918,21 @@ static void images_are_normalised(void **state)
     static const uint8_t pixels[2 * 2 * 3] = { 0, 255, 51, 102, 153, 204, 255, 0, 1, 2, 3, 4 };
     for (size_t i = 0; i < LENGTH(devices); i++) {
         struct rn_device *dev = device(devices[i], 2);
-        struct rn_array y = shape(2, 3, 1, 2);
-        y.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 2, RN_FULL), &err);
-        check(dev->class->upload_images(dev, y, pixels, mean, std, &err));
-        float *x = download(dev, y);
-        for (size_t n = 0; n < 2; n++)
-            for (size_t c = 0; c < 3; c++)
-                for (size_t w = 0; w < 2; w++) {
-                    double want = (pixels[(n * 2 + w) * 3 + c] / 255.0 - mean[c]) / std[c];
-                    assert_true(fabs((double)x[(n * 3 + c) * 2 + w] - want) <= 1e-6);
-                }
-        free(x);
-        dev->class->free(dev, y.data);
+        for (int storage = RN_FULL; storage <= (on_host(dev) ? RN_FULL : RN_BF16); storage++) {
+            struct rn_array y = shape(2, 3, 1, 2);
+            y.storage = (enum rn_storage)storage;
+            y.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 2, y.storage), &err);
+            check(dev->class->upload_images(dev, y, pixels, mean, std, &err));
+            float *x = download(dev, y);
+            for (size_t n = 0; n < 2; n++)
+                for (size_t c = 0; c < 3; c++)
+                    for (size_t w = 0; w < 2; w++) {
+                        double want = (pixels[(n * 2 + w) * 3 + c] / 255.0 - mean[c]) / std[c];
+                        assert_true(fabs((double)x[(n * 3 + c) * 2 + w] - want) <= (storage == RN_BF16 ? 0x1p-8 * fabs(want) : 1e-6));
+                    }
+            free(x);
+            dev->class->free(dev, y.data);
+        }
         rn_device_close(dev);
     }
 }

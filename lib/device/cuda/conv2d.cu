@@ -379,9 +379,9 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
 static int in_two(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err)
 {
     struct shape first = *v, second = *v;
-    if (v->n == 1)
+    first.n = rn_cuda_ceil(v->n / 2, RN_CUDA_TOGETHER) * RN_CUDA_TOGETHER; /* so many maps end where the next may begin */
+    if (first.n >= v->n)
         return failed(p, v, "cuDNN", "it has no deterministic way within an eighth of the GPU's memory", err);
-    first.n = v->n / 2;
     second.n = v->n - first.n;
     second.add = v->add || v->pass == DW;
     struct operands b = { behind(a.x, first.n, second.n), a.w, behind(a.y, first.n, second.n) };
@@ -415,7 +415,7 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
         to.at = room;
         to.half = 1;
         room += bytes_as_half(to);
-        if (rn_cuda_convert(p, to, *from, false, err))
+        if (rn_cuda_narrow(p, to.at, from->at, rn_cuda_count(to), err))
             return -1;
         *from = to;
     }
@@ -426,7 +426,7 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
         a.w.half = 1;
         room += bytes_as_half(dw);
     }
-    return execute(p, plan, &a, room, err) || (widens && rn_cuda_convert(p, dw, a.w, v->add, err)) ? -1 : 0;
+    return execute(p, plan, &a, room, err) || (widens && rn_cuda_widen(p, dw.at, a.w.at, rn_cuda_count(dw), v->add, err)) ? -1 : 0;
 }
 
 /* ---- the operator ---- */

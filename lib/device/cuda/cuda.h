@@ -244,8 +244,9 @@ RN_MUST int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel ker
 RN_MUST int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                          struct rn_err *err);
 RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err);
-/* What is in `from` to `to`, one of which may be bfloat16. add: to what is there. */
-RN_MUST int rn_cuda_convert(const struct rn_cuda_part *p, struct map to, struct map from, bool add, struct rn_err *err);
+/* float32 to bfloat16, and back (add: to what is there). */
+RN_MUST int rn_cuda_narrow(const struct rn_cuda_part *p, void *to, const void *from, size_t count, struct rn_err *err);
+RN_MUST int rn_cuda_widen(const struct rn_cuda_part *p, void *to, const void *from, size_t count, bool add, struct rn_err *err);
 /* Weights as bfloat16: *w becomes the place in their block's twin; what lies in a block that is cut stays. */
 RN_MUST int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err);
 /* Where the twin of what is at w (the GPU's own) is; NULL: there is none. */

@@ -1,41 +1,56 @@
 /* half.cu -- between float32 and bfloat16; and twins: what convolutions read instead of a block of float32 parameters. */
 #include "device/cuda/kernel.h"
 
-struct convert {
-    struct map to, from;
+struct narrow {
+    unsigned short *to;
+    const float *from;
+    rn_index count;
+};
+
+struct widen {
+    float *to;
+    const unsigned short *from;
+    rn_index count;
     int add; /* to what is there */
 };
 
 #ifdef RN_KERNELS
 
-KERNEL(convert)(const struct convert v)
+KERNEL(narrow)(const struct narrow v)
 {
-    for (each(i, count_of(v.from)))
-        give(v.to, i, get(v.from, i), v.add);
+    for (each(i, v.count))
+        v.to[i] = narrow(v.from[i]);
+}
+
+KERNEL(widen)(const struct widen v)
+{
+    for (each(i, v.count))
+        v.to[i] = v.add ? v.to[i] + widen(v.from[i]) : widen(v.from[i]);
 }
 
 #else
 
 #include "device/cuda/cuda.h"
 
-int rn_cuda_convert(const struct rn_cuda_part *p, struct map to, struct map from, bool add, struct rn_err *err)
+int rn_cuda_narrow(const struct rn_cuda_part *p, void *to, const void *from, size_t count, struct rn_err *err)
 {
-    struct convert v = { to, from, add };
-    struct rn_array shape = { NULL, from.n, from.c, from.h, from.w };
-    return rn_cuda_launch(p, RN_CUDA_convert, rn_cuda_each(from), &v, shape, err);
+    struct narrow v = { to, from, count };
+    return rn_cuda_launch(p, RN_CUDA_narrow, rn_cuda_blocks(count), &v, (struct rn_array){ to, 1, count, 1, 1 }, err);
+}
+
+int rn_cuda_widen(const struct rn_cuda_part *p, void *to, const void *from, size_t count, bool add, struct rn_err *err)
+{
+    struct widen v = { to, from, count, add };
+    return rn_cuda_launch(p, RN_CUDA_widen, rn_cuda_blocks(count), &v, (struct rn_array){ to, 1, count, 1, 1 }, err);
 }
 
 /* A twin is made whole when a convolution first asks for it; sgd keeps it up to date, other writers leave it stale. */
 static int freshen(const struct rn_cuda_part *p, struct rn_cuda_block *block, struct rn_err *err)
 {
-    size_t count = block->bytes / sizeof(float);
-    struct map from = { block->at[p->g], 1, 1, 1, rn_cuda_dim(count) }, to = from;
     if (!(block->stale >> p->g & 1))
         return 0;
-    to.at = block->twin[p->g];
-    to.half = 1;
     block->stale &= ~(1u << p->g);
-    return rn_cuda_convert(p, to, from, false, err);
+    return rn_cuda_narrow(p, block->twin[p->g], block->at[p->g], block->bytes / sizeof(float), err);
 }
 
 int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err)

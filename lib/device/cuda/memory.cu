@@ -2,7 +2,8 @@
 #include "device/cuda/kernel.h"
 
 struct transfer {
-    struct map y, x; /* upload: x is (N,C,H,W); download: y is */
+    struct map map;
+    float *plain; /* (N,C,H,W) */
 };
 
 struct images {
@@ -27,14 +28,14 @@ static __device__ inline rn_index outside(struct map a, rn_index i)
 
 KERNEL(upload)(const struct transfer v)
 {
-    for (each(i, count_of(v.y)))
-        put(v.y, i, get(v.x, outside(v.y, i)));
+    for (each(i, count_of(v.map)))
+        put(v.map, i, v.plain[outside(v.map, i)]);
 }
 
 KERNEL(download)(const struct transfer v)
 {
-    for (each(i, count_of(v.y)))
-        put(v.y, outside(v.y, i), get(v.x, i));
+    for (each(i, count_of(v.map)))
+        v.plain[outside(v.map, i)] = get(v.map, i);
 }
 
 /* The 256 values of each channel are computed once a block, in double: the same bits as on the CPU device. */
@@ -154,16 +155,15 @@ int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, str
     struct rn_cuda_part p = parts(dev, y);
     rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
-        struct transfer v = { map(&p, y), map(&p, y) };
-        size_t count = rn_cuda_count(v.y), first = p.first * y.c * y.h * y.w;
+        struct transfer v = { .map = map(&p, y) };
+        size_t count = rn_cuda_count(v.map), first = p.first * y.c * y.h * y.w;
         void *far;
         if (!count)
             continue;
         if ((p.rc = send(&p, x + first, count * sizeof *x, &far, err)))
             continue;
-        v.x.at = far;
-        v.x.half = 0;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_upload, rn_cuda_each(v.y), &v, y, err) || sent(&p, err) ? -1 : 0;
+        v.plain = far;
+        p.rc = rn_cuda_launch(&p, RN_CUDA_upload, rn_cuda_each(v.map), &v, y, err) || sent(&p, err) ? -1 : 0;
     }
     return p.rc;
 }
@@ -192,16 +192,15 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
 {
     struct rn_cuda_part p = parts(dev, x);
     while (rn_cuda_next(&p, err) && (p.images || p.g == 0)) {
-        struct transfer v = { map(&p, x), map(&p, x) };
+        struct transfer v = { .map = map(&p, x) };
         struct rn_cuda_slot *slot = &p.gpu->slot[++p.gpu->turn % 2];
-        size_t bytes = rn_cuda_count(v.x) * sizeof *y;
+        size_t bytes = rn_cuda_count(v.map) * sizeof *y;
         if (!bytes)
             continue;
         if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, err) ? -1 : 0))
             continue;
-        v.y.at = slot->far;
-        v.y.half = 0;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.x), &v, x, err) ||
+        v.plain = (float *)(void *)slot->far;
+        p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.map), &v, x, err) ||
                        rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, err) ? -1 : 0;
         if (p.rc == 0)
             memcpy(y + p.first * x.c * x.h * x.w, slot->near, bytes);

@@ -222,7 +222,7 @@ struct rn_device_class {
 
     /* For how many images arrays of a batch of n need memory: the most that one part gets, and those that are computed with them
      * in evaluation, whatever lies there. */
-    size_t (*share)(const struct rn_device *dev, size_t n);
+    size_t (*share)(const struct rn_device *dev, size_t n, bool eval);
     /* What upload, download and fill see in this block of alloc is cut by images; in other blocks each part has the same. */
     void (*cut)(struct rn_device *dev, void *memory);
     /* Sums a piece of the gradients over the parts, while other work goes on; download and sgd wait for it. */

@@ -77,7 +77,7 @@ static int measure(struct blocks *b, const struct rn_layout *layout, const struc
         b->value[i] = (struct rn_block){ .first = INT_MAX, .last = INT_MIN };
     for (size_t v = 0; v < b->values; v++) {
         const struct rn_array *a = &layout->value[v];
-        size_t n = on->share ? on->share(of->dev, a->n) : a->n;
+        size_t n = on->share ? on->share(of->dev, a->n, !of->train) : a->n;
         if (!(b->value[v].bytes = b->grad[v].bytes = on->bytes(n, a->c, a->h, a->w, a->storage)))
             return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu images of %zux%zu", layout->n, layout->h, layout->w);
     }

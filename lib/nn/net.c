@@ -212,7 +212,7 @@ static bool would_fit(struct rn_net *net, const struct rn_layout_of *of, const s
     struct rn_layout layout = { .n = n, .h = batch->h, .w = batch->w };
     struct rn_err ignored;
     size_t work = room / WORK_SHARE < WORK_MOST ? room / WORK_SHARE : WORK_MOST;
-    size_t share = net->on->share ? net->on->share(net->dev, n) : n;
+    size_t share = net->on->share ? net->on->share(net->dev, n, !of->train) : n;
     bool fits = rn_layout_make(&layout, of, &ignored) == 0 && layout.bytes <= room - work &&
                 2 * net->on->bytes(share, 3, batch->h, batch->w, RN_FULL) <= room - work - layout.bytes;
     rn_layout_free(&layout);

@@ -479,7 +479,7 @@ static bool on_host(const struct rn_device *dev)
 /* Memory for an array, and GUARD behind it. */
 static size_t room_for(const struct rn_device *dev, struct rn_array a)
 {
-    size_t n = dev->class->share ? dev->class->share(dev, a.n) : a.n;
+    size_t n = dev->class->share ? dev->class->share(dev, a.n, true) : a.n;
     return dev->class->bytes(n, a.c, a.h, a.w, a.storage) + GUARD;
 }
 

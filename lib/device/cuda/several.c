@@ -32,10 +32,10 @@ void rn_cuda_part_ways(struct rn_cuda *cuda, struct rn_gpu *gpu)
     gpu->comm = NULL;
 }
 
-size_t rn_cuda_share(const struct rn_device *dev, size_t n)
+size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval)
 {
     size_t most = rn_cuda_ceil(n, (size_t)((const struct rn_cuda *)dev)->gpus);
-    return rn_cuda_ceil(most, RN_CUDA_TOGETHER) * RN_CUDA_TOGETHER;
+    return eval ? rn_cuda_ceil(most, RN_CUDA_TOGETHER) * RN_CUDA_TOGETHER : most;
 }
 
 void rn_cuda_cut_block(struct rn_device *dev, void *memory)

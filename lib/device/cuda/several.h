@@ -9,7 +9,7 @@ RN_MUST int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err);
 void rn_cuda_part_ways(struct rn_cuda *cuda, struct rn_gpu *gpu);
 
 /* share, cut and reduce of struct rn_device_class. */
-size_t rn_cuda_share(const struct rn_device *dev, size_t n);
+size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval);
 void rn_cuda_cut_block(struct rn_device *dev, void *memory);
 RN_MUST int rn_cuda_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
 

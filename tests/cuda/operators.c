@@ -409,7 +409,8 @@ static void the_same_twice(void **state)
     }
 }
 
-/* --few: what is enough for a build that is slow. --rows: those of tests/unit/device.c, RN_TEST_CASE of them. */
+/* --few: what is enough for a build that is slow. --ours: of these, what our kernels do. --rows: those of tests/unit/device.c,
+ * RN_TEST_CASE of them. */
 int main(int argc, char **argv)
 {
     devices[0] = "cuda";
@@ -423,6 +424,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(twins_follow),
         cmocka_unit_test(many_classes),
     };
+    const struct CMUnitTest ours[] = { cmocka_unit_test(rows_of_all_devices), cmocka_unit_test(storages) };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_all_devices),
         cmocka_unit_test(convolutions_of_half),
@@ -441,6 +443,8 @@ int main(int argc, char **argv)
     };
     if (argc > 1 && !strcmp(argv[1], "--rows"))
         return cmocka_run_group_tests_name("cuda-operators, rows", only_rows, open_devices, close_devices);
+    if (argc > 1 && !strcmp(argv[1], "--ours"))
+        return cmocka_run_group_tests_name("cuda-operators, ours", ours, open_devices, close_devices);
     if (argc > 1 && !strcmp(argv[1], "--few"))
         return cmocka_run_group_tests_name("cuda-operators, few", few, open_devices, close_devices);
     return cmocka_run_group_tests_name("cuda-operators", tests, open_devices, close_devices);

@@ -62,31 +62,18 @@ static int start(struct rn_net *net, struct rn_err *err)
     return 0;
 }
 
-static int note_gradients(struct rn_net *net, struct result *r, struct rn_err *err)
+/* All tensors, or the gradients of those that have one. */
+static int note(struct rn_net *net, struct result *r, bool gradients, struct rn_err *err)
 {
     const struct rn_graph *g = rn_net_graph(net);
     for (size_t i = 0; i < g->params; i++) {
         const struct rn_param *p = &g->param[i];
         size_t count = p->n * p->c * p->h * p->w;
+        if (gradients && p->role != RN_PARAMETER)
+            continue;
         float *x = malloc(count * sizeof *x);
-        int rc = p->role == RN_PARAMETER ? rn_net_gradient(net, i, x, err) : 0;
-        r->sums[i][1] = p->role == RN_PARAMETER ? weighted_sum(x, count) : 0;
-        free(x);
-        if (rc)
-            return -1;
-    }
-    return 0;
-}
-
-static int note_params(struct rn_net *net, struct result *r, struct rn_err *err)
-{
-    const struct rn_graph *g = rn_net_graph(net);
-    for (size_t i = 0; i < g->params; i++) {
-        const struct rn_param *p = &g->param[i];
-        size_t count = p->n * p->c * p->h * p->w;
-        float *x = malloc(count * sizeof *x);
-        int rc = rn_net_get(net, i, p->role, x, err);
-        r->sums[i][0] = weighted_sum(x, count);
+        int rc = gradients ? rn_net_gradient(net, i, x, err) : rn_net_get(net, i, p->role, x, err);
+        r->sums[i][gradients] = weighted_sum(x, count);
         free(x);
         if (rc)
             return -1;
@@ -108,14 +95,14 @@ static int train(struct rn_device *dev, size_t from, size_t n, enum course cours
     for (int step = 0; step < steps[course] && rc == 0; step++) {
         struct rn_loss loss = { 0 };
         rc = rn_net_train(net, &batch, labels + from, &options, &loss, NULL, &r->err) ||
-             (step == 0 && course == WHOLE && note_gradients(net, r, &r->err)) ||
+             (step == 0 && course == WHOLE && note(net, r, true, &r->err)) ||
              rn_net_update(net, (struct rn_sgd){ .lr = 0.001, .momentum = 0.9, .wd = 1e-4 }, &r->err) ? -1 : 0;
         r->loss[step] = loss.loss;
     }
     if (rc == 0 && course != STEP)
         rc = rn_net_eval(net, &batch, r->trained, &r->err);
     if (rc == 0 && course == WHOLE)
-        rc = note_params(net, r, &r->err);
+        rc = note(net, r, false, &r->err);
     rn_net_close(net);
     return rc;
 }

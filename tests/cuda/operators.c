@@ -1,6 +1,8 @@
 /* operators.c -- every row of tests/unit/device.c on the CUDA device, whose libraries are the doubles: each operator against
  * the reference. The kernels are those of the plug-in. Besides those rows: the combinations of options that a kernel has
  * code of its own for, and maps so large that a block goes over them more than once. */
+#include "double-number.h"
+
 int main_of_the_cpu(int argc, char **argv);
 #define main main_of_the_cpu
 #include "../unit/device.c"
@@ -71,29 +73,20 @@ static bool maps_alone(const struct row *r)
     return r->forward != conv && r->forward != fold && r->forward != loss && r->forward != norm_pool;
 }
 
-static float rounded(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 static unsigned mixed = ~0u; /* a bit for each array: bfloat16 where that is asked for */
 
 static void begin_storage(struct rn_device *dev, const struct row *r, struct rn_array *a, enum rn_storage storage)
 {
     shapes_of(r, a);
+    for (int i = 0; i < ARRAYS; i++)
+        a[i].storage = is_map(r, i) && (mixed >> i & 1) ? storage : RN_FULL;
+    allocate(dev, a);
     for (int i = 0; i < ARRAYS; i++) {
         if (!a[i].n)
             continue;
-        a[i].storage = is_map(r, i) && (mixed >> i & 1) ? storage : RN_FULL;
-        a[i].data = dev->class->alloc(dev, room_for(dev, a[i]), &err);
-        assert_non_null(a[i].data);
         float *x = values(r, i, a[i]);
         for (size_t j = 0; j < count(a[i]) && is_map(r, i); j++)
-            x[j] = rounded(x[j]);
+            x[j] = number_of_bf16(number_to_bf16(x[j]));
         check(dev->class->upload(dev, a[i], x, &err));
         free(x);
     }
@@ -136,11 +129,8 @@ static void compare_half(const struct row *r)
         check(r->backward(reference, r, b));
         compare_storage(r, a, b);
     }
-    for (int i = 0; i < ARRAYS; i++)
-        if (a[i].n) {
-            cuda->class->free(cuda, a[i].data);
-            reference->class->free(reference, b[i].data);
-        }
+    release(cuda, a, r->name);
+    release(reference, b, r->name);
 }
 
 /* The row with a name that tells its options, and so has numbers of its own. */

@@ -86,8 +86,8 @@ struct shape {
 /* How cuDNN does it. */
 struct rn_cuda_plan {
     struct shape shape;
-    cudnnBackendDescriptor_t part[8], plan; /* plan NULL: not possible in one go */
-    size_t parts, workspace;
+    cudnnBackendDescriptor_t x, w, y, conv, op, graph, config, plan; /* plan NULL: not possible in one go */
+    size_t workspace;
 };
 
 /* The two inputs of a pass and its output, all of them the GPU's own. */
@@ -192,9 +192,9 @@ static void destroy(const struct rn_cuda_api *api, cudnnBackendDescriptor_t d)
 
 static void plan_free(const struct rn_cuda *cuda, struct rn_cuda_plan *plan)
 {
-    destroy(&cuda->api, plan->plan);
-    for (size_t i = sizeof plan->part / sizeof *plan->part; i--;)
-        destroy(&cuda->api, plan->part[i]);
+    cudnnBackendDescriptor_t all[] = { plan->plan, plan->config, plan->graph, plan->op, plan->conv, plan->y, plan->w, plan->x };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        destroy(&cuda->api, all[i]);
 }
 
 void rn_cuda_plans_free(struct rn_cuda *cuda)
@@ -241,15 +241,14 @@ static bool suits(const struct rn_cuda *cuda, const struct shape *v, cudnnBacken
 enum { LISTED = 64 };
 
 /* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces. */
-static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode,
-                  struct rn_err *err)
+static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendHeurMode_t mode, struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
     const struct shape *v = &plan->shape;
     cudnnHandle_t handle = p->gpu->dnn;
     cudnnBackendDescriptor_t config[LISTED] = { NULL }, list = NULL;
     int64_t count = 0, found = 0, bytes;
-    cudnnStatus_t status = MAKE(api, &list, ENGINEHEUR, ONE(ENGINEHEUR_OPERATION_GRAPH, BACKEND_DESCRIPTOR, &graph),
+    cudnnStatus_t status = MAKE(api, &list, ENGINEHEUR, ONE(ENGINEHEUR_OPERATION_GRAPH, BACKEND_DESCRIPTOR, &plan->graph),
                                 ONE(ENGINEHEUR_MODE, HEUR_MODE, &mode));
     for (int i = 0; i < LISTED && status == CUDNN_STATUS_SUCCESS; i++)
         status = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &config[i]);
@@ -264,7 +263,7 @@ static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnn
                 CUDNN_STATUS_SUCCESS && bytes >= 0 && (size_t)bytes <= p->cuda->workspace_most) {
             plan->plan = made;
             plan->workspace = (size_t)bytes;
-            plan->part[plan->parts++] = config[i];
+            plan->config = config[i];
             config[i] = made = NULL;
         }
         destroy(api, made);
@@ -281,17 +280,15 @@ static int make_plan(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, st
     const struct rn_cuda_api *api = &p->cuda->api;
     const struct shape *v = &plan->shape;
     cudnnHandle_t handle = p->gpu->dnn;
-    cudnnBackendDescriptor_t *x = &plan->part[0], *w = &plan->part[1], *y = &plan->part[2], *conv = &plan->part[3], *op = &plan->part[4];
-    cudnnBackendDescriptor_t *graph = &plan->part[5];
-    plan->parts = 6;
-    if (dnn(p, v, tensor(api, x, 'x', v, v->n, v->c, v->h, v->w), err) || dnn(p, v, tensor(api, w, 'w', v, v->k, v->c, v->r, v->s), err) ||
-        dnn(p, v, tensor(api, y, 'y', v, v->n, v->k, v->p, v->q), err) || dnn(p, v, convolution(api, conv, v), err) ||
-        dnn(p, v, node(api, op, v, *conv, *x, *w, *y), err) ||
-        dnn(p, v, MAKE(api, graph, OPERATIONGRAPH, ONE(OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, op),
+    if (dnn(p, v, tensor(api, &plan->x, 'x', v, v->n, v->c, v->h, v->w), err) ||
+        dnn(p, v, tensor(api, &plan->w, 'w', v, v->k, v->c, v->r, v->s), err) ||
+        dnn(p, v, tensor(api, &plan->y, 'y', v, v->n, v->k, v->p, v->q), err) || dnn(p, v, convolution(api, &plan->conv, v), err) ||
+        dnn(p, v, node(api, &plan->op, v, plan->conv, plan->x, plan->w, plan->y), err) ||
+        dnn(p, v, MAKE(api, &plan->graph, OPERATIONGRAPH, ONE(OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, &plan->op),
                        ONE(OPERATIONGRAPH_HANDLE, HANDLE, &handle)), err) ||
-        choose(p, plan, *graph, CUDNN_HEUR_MODE_A, err))
+        choose(p, plan, CUDNN_HEUR_MODE_A, err))
         return -1;
-    return plan->plan ? 0 : choose(p, plan, *graph, CUDNN_HEUR_MODE_FALLBACK, err);
+    return plan->plan ? 0 : choose(p, plan, CUDNN_HEUR_MODE_FALLBACK, err);
 }
 
 /* The plan for this shape; they come in the same order each step, so the search begins behind the last. */

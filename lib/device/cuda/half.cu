@@ -53,6 +53,11 @@ static int freshen(const struct rn_cuda_part *p, struct rn_cuda_block *block, st
     return rn_cuda_narrow(p, block->twin[p->g], block->at[p->g], block->bytes / sizeof(float), err);
 }
 
+static void *in_twin(const struct rn_cuda_block *block, int g, const void *w)
+{
+    return block->twin[g] + ((const char *)w - block->at[g]) / 2;
+}
+
 int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err)
 {
     struct rn_cuda_block *block = rn_cuda_block_of(p->cuda, p->g, w->at);
@@ -65,7 +70,7 @@ int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err
     }
     if (freshen(p, block, err))
         return -1;
-    w->at = block->twin[p->g] + ((char *)w->at - block->at[p->g]) / 2;
+    w->at = in_twin(block, p->g, w->at);
     w->half = 1;
     return 0;
 }
@@ -73,7 +78,7 @@ int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err
 void *rn_cuda_twin_of(const struct rn_cuda_part *p, const void *w)
 {
     const struct rn_cuda_block *block = rn_cuda_block_of(p->cuda, p->g, w);
-    return block && block->twin[p->g] ? block->twin[p->g] + ((const char *)w - block->at[p->g]) / 2 : NULL;
+    return block && block->twin[p->g] ? in_twin(block, p->g, w) : NULL;
 }
 
 void rn_cuda_stale(struct rn_cuda *cuda, const void *w)

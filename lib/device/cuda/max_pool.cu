@@ -52,29 +52,6 @@ static __device__ inline void find(const struct max_pool &v, unsigned p, unsigne
     }
 }
 
-template <class K> static __device__ inline void forward(const struct max_pool &v)
-{
-    unsigned c = channel_of<K>(v), pixels = v.y.h * v.y.w;
-    if (c >= v.x.c)
-        return;
-    for (each_pixel(i, pixels, v.lanes)) {
-        float best[K::WIDTH];
-        unsigned which[K::WIDTH];
-        find<K>(v, i / v.y.w, i % v.y.w, c, best, which);
-        K::store(v.y, ((rn_index)blockIdx.y * pixels + i) * v.y.c + c, best);
-    }
-}
-
-KERNEL(max_pool)(const struct max_pool v)
-{
-    forward<struct one>(v);
-}
-
-KERNEL(max_pool_wide)(const struct max_pool v)
-{
-    v.x.half ? forward<struct four_half>(v) : forward<struct four_full>(v);
-}
-
 static __device__ inline void put_taps(void *taps, rn_index i, const unsigned (&which)[1])
 {
     ((unsigned *)taps)[i] = which[0];
@@ -97,7 +74,8 @@ static __device__ inline void get_taps(unsigned (&which)[4], const void *taps, r
         which[k] = four >> 8 * k & 0xff;
 }
 
-template <class K> static __device__ inline void find_taps(const struct max_pool &v)
+/* Each output's value, or its tap. */
+template <class K, bool TAPS> static __device__ inline void look(const struct max_pool &v)
 {
     unsigned c = channel_of<K>(v), pixels = v.y.h * v.y.w;
     if (c >= v.x.c)
@@ -106,20 +84,35 @@ template <class K> static __device__ inline void find_taps(const struct max_pool
         float best[K::WIDTH];
         unsigned which[K::WIDTH];
         find<K>(v, i / v.y.w, i % v.y.w, c, best, which);
-        for (int k = 0; k < K::WIDTH; k++)
-            which[k] = best[k] == best[k] ? which[k] : v.r * v.s; /* NaN's gradient goes nowhere, as on the CPU device */
-        put_taps(v.taps, ((rn_index)blockIdx.y * pixels + i) * v.y.c + c, which);
+        rn_index at = ((rn_index)blockIdx.y * pixels + i) * v.y.c + c;
+        if constexpr (TAPS) {
+            for (int k = 0; k < K::WIDTH; k++)
+                which[k] = best[k] == best[k] ? which[k] : v.r * v.s; /* NaN's gradient goes nowhere, as on the CPU device */
+            put_taps(v.taps, at, which);
+        } else {
+            K::store(v.y, at, best);
+        }
     }
+}
+
+KERNEL(max_pool)(const struct max_pool v)
+{
+    look<struct one, false>(v);
+}
+
+KERNEL(max_pool_wide)(const struct max_pool v)
+{
+    v.x.half ? look<struct four_half, false>(v) : look<struct four_full, false>(v);
 }
 
 KERNEL(max_pool_taps)(const struct max_pool v)
 {
-    find_taps<struct one>(v);
+    look<struct one, true>(v);
 }
 
 KERNEL(max_pool_taps_wide)(const struct max_pool v)
 {
-    v.x.half ? find_taps<struct four_half>(v) : find_taps<struct four_full>(v);
+    v.x.half ? look<struct four_half, true>(v) : look<struct four_full, true>(v);
 }
 
 /* The first output whose window reaches place h. */

@@ -29,7 +29,8 @@ static int current;
 static cudaError_t last;
 static long calls, of_that_function, things[DOUBLE_THINGS];
 static char failed_call[64];
-static bool lost;
+static bool lost; /* all GPUs */
+static int lost_gpu = -1;
 
 void double_defect(const char *format, ...)
 {
@@ -57,16 +58,20 @@ bool double_fails(const char *function)
     const char *wanted = getenv("RN_DOUBLE_FAIL"), *colon = wanted ? strchr(wanted, ':') : NULL;
     calls++;
     log_call(function);
-    if (lost)
+    if (lost || current == lost_gpu)
         return true;
     if (!wanted)
         return false;
-    bool loses = !strncmp(wanted, "lost:", 5), counts = !colon || loses;
+    bool loses = !strncmp(wanted, "lost", 4), counts = !colon || loses;
     if (!counts && !strncmp(wanted, function, (size_t)(colon - wanted)) && !function[colon - wanted])
         counts = true;
     of_that_function += counts;
     if (!counts || of_that_function != strtol(colon ? colon + 1 : wanted, NULL, 10))
         return false;
+    if (loses && wanted[4] != ':') {
+        lost_gpu = (int)strtol(wanted + 4, NULL, 10);
+        return current == lost_gpu;
+    }
     lost = loses;
     snprintf(failed_call, sizeof failed_call, "%s", function);
     return true;
@@ -101,7 +106,7 @@ static cudaError_t result(cudaError_t error)
 #define MAY_FAIL(error) \
     do { \
         if (double_fails(__func__)) \
-            return result(lost ? cudaErrorDevicesUnavailable : (error)); \
+            return result(lost || current == lost_gpu ? cudaErrorDevicesUnavailable : (error)); \
     } while (0)
 
 /* ---- queues ---- */
@@ -127,11 +132,13 @@ struct CUgraph_st {
     struct op *first, **last;
     cudaStream_t origin;
     long number;
-    bool broken;
+    bool broken, moved;
 };
 
 struct CUgraphExec_st {
     struct CUgraph_st *graph;
+    int launches; /* still to come */
+    bool destroyed;
 };
 
 struct CUstream_st {
@@ -140,6 +147,7 @@ struct CUstream_st {
     cudaGraph_t capture; /* what is queued goes there */
     bool unjoined;       /* work of a capture that its origin does not wait for yet */
     bool running;
+    bool given_up; /* it waits no longer for a GPU that is lost */
 };
 
 static cudaStream_t stream[64];
@@ -157,6 +165,11 @@ static cudaStream_t check_stream(cudaStream_t s)
 int double_gpu(cudaStream_t s)
 {
     return check_stream(s)->gpu;
+}
+
+bool double_captured(cudaStream_t s)
+{
+    return check_stream(s)->capture;
 }
 
 int double_current_gpu(void)
@@ -184,13 +197,13 @@ static void run_op(struct op *op)
 
 static bool blocked(const struct op *op)
 {
-    return op->waits && op->event->done < op->ticket;
+    return op->waits && op->event->done < op->ticket && !(op->stream->given_up && op->event->stream->gpu == lost_gpu);
 }
 
 /* Runs at most `most` operations, none behind a wait that is not fulfilled. */
 static void progress(cudaStream_t s, int most)
 {
-    if (s->running)
+    if (s->running || s->gpu == lost_gpu)
         return;
     s->running = true;
     regions_open();
@@ -208,11 +221,17 @@ static void progress(cudaStream_t s, int most)
 
 static void wait_for(cudaEvent_t event, long ticket, int depth);
 
+static void need_gpu(const struct CUstream_st *s)
+{
+    if (s->gpu == lost_gpu)
+        double_defect("this waits for ever: for GPU %d, which is lost", lost_gpu);
+}
+
 static void drain(cudaStream_t s, int depth)
 {
     if (depth > 64)
         double_defect("streams wait for each other in a circle");
-    while (s->first) {
+    while (s->first && s->gpu != lost_gpu) {
         if (blocked(s->first))
             wait_for(s->first->event, s->first->ticket, depth + 1);
         progress(s, 1 << 30);
@@ -224,6 +243,7 @@ static void wait_for(cudaEvent_t event, long ticket, int depth)
 {
     while (event->done < ticket) {
         cudaStream_t s = event->stream;
+        need_gpu(s);
         if (!s->first)
             double_defect("an event that is waited for was never recorded");
         if (blocked(s->first)) {
@@ -233,6 +253,24 @@ static void wait_for(cudaEvent_t event, long ticket, int depth)
         }
         progress(s, 1);
     }
+}
+
+/* Something of what the stream has to do, or of what it waits for. */
+static void get_on(cudaStream_t s)
+{
+    for (int depth = 0; s->first && s->gpu != lost_gpu && blocked(s->first); depth++) {
+        if (depth > 64)
+            double_defect("streams wait for each other in a circle");
+        s = s->first->event->stream;
+    }
+    progress(s, 64);
+}
+
+void double_give_up(int gpu)
+{
+    for (int i = 0; i < streams; i++)
+        if (stream[i]->gpu == gpu)
+            stream[i]->given_up = true;
 }
 
 static uint32_t random_number(void)
@@ -386,10 +424,10 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaSetDevice(int device)
 {
-    MAY_FAIL(cudaErrorDevicesUnavailable);
     if (device < 0 || device >= gpus())
         return result(cudaErrorInvalidDevice);
     current = device;
+    MAY_FAIL(cudaErrorDevicesUnavailable);
     return cudaSuccess;
 }
 
@@ -586,6 +624,22 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
     return cudaSuccess;
 }
 
+/* The stream's GPU may be another than the current one. */
+static cudaError_t query(cudaStream_t s, bool done)
+{
+    if (s->gpu == lost_gpu)
+        return result(cudaErrorDevicesUnavailable);
+    return result(done ? cudaSuccess : cudaErrorNotReady);
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t s)
+{
+    MAY_FAIL(cudaErrorLaunchFailure);
+    NOT_IN_CAPTURE;
+    get_on(check_stream(s));
+    return query(s, !s->first);
+}
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
     MAY_FAIL(cudaErrorMemoryAllocation);
@@ -635,6 +689,18 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     return cudaSuccess;
 }
 
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    MAY_FAIL(cudaErrorLaunchFailure);
+    NOT_IN_CAPTURE;
+    if (event->capture)
+        return result(cudaErrorCapturedEvent);
+    if (event->done == event->recorded)
+        return cudaSuccess;
+    get_on(event->stream);
+    return query(event->stream, event->done == event->recorded);
+}
+
 /* ---- graphs: what was captured, in the order in which it was queued ---- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, enum cudaStreamCaptureMode mode)
@@ -661,7 +727,6 @@ static void free_graph(cudaGraph_t graph)
         free(op);
     }
     free(graph);
-    double_count(DOUBLE_GRAPH, -1);
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
@@ -679,23 +744,24 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
     *graph = NULL;
     if (fails || captured->broken || unjoined) {
         bool broken = captured->broken;
-        free_graph(captured);
+        cudaGraphDestroy(captured);
         return result(fails ? cudaErrorUnknown : broken ? cudaErrorStreamCaptureInvalidated : cudaErrorStreamCaptureUnjoined);
     }
     *graph = captured;
     return cudaSuccess;
 }
 
-/* The work moves from the graph to what is launched. */
+/* The work moves from the graph to what is launched. A graph without work is none the worse. */
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
 {
     MAY_FAIL(cudaErrorMemoryAllocation);
-    if (flags || !graph->first)
-        double_defect("cudaGraphInstantiate: flags %llu, or a graph without work (or one that was instantiated before)", flags);
+    if (flags || graph->moved)
+        double_defect("cudaGraphInstantiate: flags %llu, or a graph that was instantiated before", flags);
     *exec = calloc(1, sizeof **exec);
     (*exec)->graph = calloc(1, sizeof *graph);
     *(*exec)->graph = *graph;
     graph->first = NULL;
+    graph->moved = true;
     double_count(DOUBLE_GRAPH, 1);
     return cudaSuccess;
 }
@@ -703,15 +769,24 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
     free_graph(graph);
+    double_count(DOUBLE_GRAPH, -1);
     return cudaSuccess;
 }
 
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+static void free_exec(cudaGraphExec_t exec)
 {
-    for (int i = 0; i < streams; i++)
-        drain(stream[i], 0);
+    if (!exec->destroyed || exec->launches)
+        return;
     free_graph(exec->graph);
     free(exec);
+}
+
+/* As the real one, it does not wait for launches: the last of them ends it. */
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    exec->destroyed = true;
+    double_count(DOUBLE_GRAPH, -1);
+    free_exec(exec);
     return cudaSuccess;
 }
 
@@ -737,16 +812,19 @@ static void run_captured(cudaGraph_t graph, cudaStream_t s, const struct op *end
 
 static void run_graph(void *args)
 {
-    cudaGraph_t graph = *(cudaGraph_t *)args;
-    for (struct op *op = graph->first; op; op = op->next)
+    cudaGraphExec_t exec = *(cudaGraphExec_t *)args;
+    for (struct op *op = exec->graph->first; op; op = op->next)
         op->done = false;
-    run_captured(graph, graph->origin, NULL);
+    run_captured(exec->graph, exec->graph->origin, NULL);
+    exec->launches--;
+    free_exec(exec);
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
 {
     MAY_FAIL(cudaErrorLaunchFailure);
-    double_enqueue(s, "cudaGraphLaunch", run_graph, &exec->graph, sizeof exec->graph);
+    exec->launches++;
+    double_enqueue(s, "cudaGraphLaunch", run_graph, &exec, sizeof exec);
     return cudaSuccess;
 }
 

@@ -273,7 +273,7 @@ static cudnnStatus_t part_of(const struct attribute *a, const void *elements, co
 cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
                                        cudnnBackendAttributeType_t type, int64_t count, const void *elements)
 {
-    MAY_FAIL(CUDNN_STATUS_INTERNAL_ERROR);
+    MAY_FAIL(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED);
     if (!descriptor)
         return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
     struct descriptor *d = check(descriptor, __func__);
@@ -395,7 +395,7 @@ static cudnnStatus_t finalize(const struct descriptor *d)
 
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor)
 {
-    MAY_FAIL(CUDNN_STATUS_INTERNAL_ERROR);
+    MAY_FAIL(CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED);
     if (!descriptor)
         return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
     struct descriptor *d = check(descriptor, __func__);
@@ -510,7 +510,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor
         { ENGINE, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64 },
         { PLAN, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64 },
     };
-    MAY_FAIL(CUDNN_STATUS_INTERNAL_ERROR);
+    MAY_FAIL(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED);
     if (!descriptor || !count || (room && !elements))
         return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
     const struct descriptor *d = check(descriptor, __func__);

@@ -11,7 +11,6 @@ enum { GPUS = 16, PENDING = 256 };
 
 struct clique {
     int members, alive;
-    bool aborted;
 };
 
 struct ncclComm {
@@ -67,7 +66,17 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
 
 ncclResult_t ncclCommAbort(ncclComm_t comm)
 {
+    double_give_up(comm->gpu);
     return ncclCommDestroy(comm);
+}
+
+/* As the real one, it knows of other machines and of its own threads; that a GPU is lost it does not. */
+ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error)
+{
+    (void)comm;
+    MAY_FAIL(ncclInternalError);
+    *error = double_fails("a sum") ? ncclRemoteError : ncclSuccess;
+    return ncclSuccess;
 }
 
 ncclResult_t ncclGroupStart(void); /* nccl.h declares these two without a prototype */
@@ -156,6 +165,8 @@ ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataTyp
         double_defect("NCCL: type %d, operation %d are not modelled", (int)type, (int)op);
     if (double_gpu(stream) != comm->gpu)
         double_defect("NCCL: a stream of GPU %d with the communicator of GPU %d", double_gpu(stream), comm->gpu);
+    if (comm->clique->members > 1 && double_captured(stream))
+        double_defect("NCCL: a sum of several GPUs of one thread in a graph, whose launch may block before the others'");
     double_need(stream, from, count * sizeof(float), "ncclAllReduce from");
     double_need(stream, to, count * sizeof(float), "ncclAllReduce to");
     if (calls == PENDING)

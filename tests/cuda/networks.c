@@ -285,16 +285,23 @@ static char (*calls_of(const char *device, size_t *count))[48]
     return names;
 }
 
+static bool closing(const char *call)
+{
+    static const char *const calls[] = { "cudaSetDevice", "cudaStreamSynchronize", "cudaStreamQuery" };
+    bool found = false;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        found = found || !strcmp(call, calls[i]);
+    return found;
+}
+
 /* Each function's first call; unless RN_FEW is set its second, its last, and some between. The very last calls belong to closing,
- * where a failure has nobody to be told to: those of the last function are left out. */
+ * where a failure has nobody to be told to: they are left out. */
 static void failing_calls(const char *device, unsigned between)
 {
     size_t count;
     char(*names)[48] = calls_of(device, &count);
     assert_true(count > 100);
-    while (count && !strcmp(names[count - 1], "cudaSetDevice"))
-        count--;
-    while (count && (!strcmp(names[count - 1], "cudaStreamSynchronize") || !strcmp(names[count - 1], "cudaSetDevice")))
+    while (count && closing(names[count - 1]))
         count--;
     size_t tried = 0;
     for (size_t i = 0; i < count; i++) {
@@ -326,6 +333,49 @@ static void each_call_of_two_gpus_may_fail(void **state)
     failing_calls("cuda:0,1", 401);
 }
 
+static size_t count_of(char (*names)[48], size_t count, const char *function)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += !strcmp(names[i], function);
+    return found;
+}
+
+/* Of three steps the first is done as it comes, the others are graphs: on each GPU one more than a step has sums. */
+static void steps_are_recorded(void **state)
+{
+    (void)state;
+    static const char *const devices[] = { "cuda", "cuda:0,1" };
+    for (size_t gpus = 1; gpus <= 2; gpus++) {
+        size_t count;
+        char(*names)[48] = calls_of(devices[gpus - 1], &count);
+        size_t sums = count_of(names, count, "ncclGroupEnd"), graphs = count_of(names, count, "cudaGraphInstantiate");
+        size_t launches = count_of(names, count, "cudaGraphLaunch");
+        print_message("# %s: %zu sums, %zu graphs, %zu launches\n", devices[gpus - 1], sums, graphs, launches);
+        assert_int_equal(graphs, gpus * (sums / 3 + 1));
+        assert_int_equal(launches, 2 * graphs);
+        assert_true(gpus == 1 ? sums == 0 : sums >= 6 && sums % 3 == 0);
+    }
+}
+
+/* The other GPU waits in a sum for one that is lost: the run must end all the same, whenever that happens. */
+static void a_lost_gpu_ends_the_run(void **state)
+{
+    (void)state;
+    size_t count;
+    char(*names)[48] = calls_of("cuda:0,1", &count);
+    while (count && closing(names[count - 1]))
+        count--;
+    for (size_t part = 1; part < 8; part++) {
+        for (int gpu = 0; gpu < 2; gpu++) {
+            char failure[48], says[32];
+            snprintf(failure, sizeof failure, "lost%d:%zu", gpu, count * part / 8);
+            snprintf(says, sizeof says, "device cuda:%d: ", gpu);
+            fails_well(failure, "cuda:0,1", says);
+        }
+    }
+}
+
 static void memory_runs_out(void **state)
 {
     (void)state;
@@ -333,9 +383,7 @@ static void memory_runs_out(void **state)
     size_t count;
     char(*names)[48] = calls_of("cuda", &count);
     for (size_t f = 0; f < 2; f++) {
-        size_t allocations = 0;
-        for (size_t i = 0; i < count; i++)
-            allocations += !strcmp(names[i], functions[f]);
+        size_t allocations = count_of(names, count, functions[f]);
         assert_true(allocations > 2);
         for (size_t k = 1; k <= allocations; k++) {
             char failure[64];
@@ -475,6 +523,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(large_workspaces),
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(names_what_fits),
+        cmocka_unit_test(steps_are_recorded),
+        cmocka_unit_test(a_lost_gpu_ends_the_run),
         cmocka_unit_test(each_call_may_fail),
         cmocka_unit_test(each_call_of_two_gpus_may_fail),
     };
@@ -485,6 +535,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(names_what_fits),
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),
+        cmocka_unit_test(steps_are_recorded),
+        cmocka_unit_test(a_lost_gpu_ends_the_run),
         cmocka_unit_test(each_call_may_fail),
     };
     if (!mkdtemp(folder))

@@ -80,6 +80,18 @@ late() { awk '$1 == "calls" { print int(0.95 * $2) }' "$1"; }
     rn-pick split=train all.rn | rn-batch --train --size 96 -b "$images" --epochs 1 | train cuda small --overwrite
 }
 
+@test "one of two GPUs is lost: the other does not wait for it" {
+    export RN_DOUBLE_GPUS=2 RN_DOUBLE_KERNELS=$SHIM
+    rc=0
+    RN_DOUBLE_REPORT=$PWD/all.report train cuda:0,1 all --overwrite --save-every 1 <train.rn >/dev/null
+    RN_DOUBLE_FAIL=lost1:$(late all.report) train cuda:0,1 half --save-every 1 <train.rn >out 2>err || rc=$?
+    cat err
+    [ $rc = 4 ]
+    [ "$(grep -c . err)" = 1 ]
+    grep -q '^rn-train: .*device cuda:1: ' err
+    rn-show --where half/last.rn | grep -qE '^[01]:[0-9]+$'
+}
+
 @test "two GPUs: the same run twice gives the same bytes" {
     export RN_DOUBLE_GPUS=2 RN_DOUBLE_KERNELS=$SHIM
     train cuda:0,1 pair <train.rn >pair.log

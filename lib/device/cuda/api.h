@@ -37,6 +37,7 @@
     X(cudaStreamCreateWithFlags)  \
     X(cudaStreamDestroy)          \
     X(cudaStreamSynchronize)      \
+    X(cudaStreamQuery)            \
     X(cudaStreamWaitEvent)        \
     X(cudaStreamBeginCapture)     \
     X(cudaStreamEndCapture)       \
@@ -44,6 +45,7 @@
     X(cudaEventDestroy)           \
     X(cudaEventRecord)            \
     X(cudaEventSynchronize)       \
+    X(cudaEventQuery)             \
     X(cudaGraphInstantiate)       \
     X(cudaGraphDestroy)           \
     X(cudaGraphExecDestroy)       \
@@ -84,6 +86,7 @@
     X(ncclCommInitAll)            \
     X(ncclCommDestroy)            \
     X(ncclCommAbort)              \
+    X(ncclCommGetAsyncError)      \
     X(ncclGroupStart)             \
     X(ncclGroupEnd)               \
     X(ncclAllReduce)

@@ -105,6 +105,7 @@ static bool pointwise(const struct shape *v)
 static int failed(const struct rn_cuda_part *p, const struct shape *v, const char *library, const char *text, struct rn_err *err)
 {
     static const char *const names[] = { "forward", "gradient of the input", "gradient of the weights" };
+    p->cuda->failed = true;
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: convolution (%s) of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
                    p->gpu->ordinal, library, names[v->pass], v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
 }
@@ -206,36 +207,45 @@ void rn_cuda_plans_free(struct rn_cuda *cuda)
     cuda->plans = cuda->plan_room = 0;
 }
 
-/* The engine's numbers are those that we promise: the same each time, and in float32 unless TF32 was asked for. */
-static bool suits(const struct rn_cuda *cuda, const struct shape *v, cudnnBackendDescriptor_t config)
+/* *good: the engine's numbers are those that we promise: the same each time, and in float32 unless TF32 was asked for. */
+static cudnnStatus_t suits(const struct rn_cuda *cuda, const struct shape *v, cudnnBackendDescriptor_t config, bool *good)
 {
     const struct rn_cuda_api *api = &cuda->api;
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     cudnnBackendDescriptor_t engine = NULL;
     int64_t found = 0, count = 0;
-    bool good = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) == CUDNN_STATUS_SUCCESS &&
-                api->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &found, &engine) ==
-                    CUDNN_STATUS_SUCCESS &&
-                api->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                                              CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes) == CUDNN_STATUS_SUCCESS;
-    for (int64_t i = 0; i < count && good; i++) {
+    cudnnStatus_t status = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = api->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &found, &engine);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = api->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                               CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes);
+    *good = status == CUDNN_STATUS_SUCCESS;
+    for (int64_t i = 0; i < count && *good; i++) {
         switch (notes[i]) {
         case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
         case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
-            good = cuda->tf32 || v->half;
+            *good = cuda->tf32 || v->half;
             break;
         case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
         case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
         case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6: /* large tiles lose digits */
         case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
-            good = false;
+            *good = false;
             break;
         default:
             break;
         }
     }
     destroy(api, engine);
-    return good;
+    return status;
+}
+
+/* Trouble of this run, not an engine that cannot do it: with the next one the numbers would be others than at other times. */
+static bool passing(cudnnStatus_t status)
+{
+    return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED ||
+           status >= CUDNN_STATUS_EXECUTION_FAILED;
 }
 
 enum { LISTED = 64 };
@@ -256,11 +266,16 @@ static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnn
         status = api->cudnnBackendGetAttribute(list, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, LISTED, &count, config);
     for (int64_t i = 0; i < count && status == CUDNN_STATUS_SUCCESS && !plan->plan; i++) {
         cudnnBackendDescriptor_t made = NULL;
-        if (suits(p->cuda, v, config[i]) &&
-            MAKE(api, &made, EXECUTION_PLAN, ONE(EXECUTION_PLAN_HANDLE, HANDLE, &handle),
-                 ONE(EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR, &config[i])) == CUDNN_STATUS_SUCCESS &&
-            api->cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &found, &bytes) ==
-                CUDNN_STATUS_SUCCESS && bytes >= 0 && (size_t)bytes <= p->cuda->workspace_most) {
+        bool good;
+        cudnnStatus_t tried = suits(p->cuda, v, config[i], &good);
+        if (good)
+            tried = MAKE(api, &made, EXECUTION_PLAN, ONE(EXECUTION_PLAN_HANDLE, HANDLE, &handle),
+                         ONE(EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR, &config[i]));
+        if (good && tried == CUDNN_STATUS_SUCCESS)
+            tried = api->cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &found, &bytes);
+        if (passing(tried))
+            status = tried;
+        if (good && tried == CUDNN_STATUS_SUCCESS && bytes >= 0 && (size_t)bytes <= p->cuda->workspace_most) {
             plan->plan = made;
             plan->workspace = (size_t)bytes;
             plan->config = config[i];

@@ -14,12 +14,6 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
     if (!gpu->stream) /* never begun */
         return;
     api->cudaSetDevice(gpu->ordinal);
-    if (!cuda->failed) {
-        api->cudaStreamSynchronize(gpu->stream);
-        if (gpu->sums)
-            api->cudaStreamSynchronize(gpu->sums);
-    }
-    rn_cuda_part_ways(cuda, gpu);
     if (gpu->dnn)
         api->cudnnDestroy(gpu->dnn);
     if (gpu->blas)
@@ -45,8 +39,10 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
 static void close_device(struct rn_device *dev)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
+    rn_cuda_records_free(cuda);
+    rn_cuda_settle(cuda);
+    rn_cuda_part_ways(cuda);
     rn_cuda_plans_free(cuda);
-    rn_cuda_graphs_free(cuda);
     for (int g = 0; g < cuda->gpus; g++)
         close_gpu(cuda, &cuda->gpu[g]);
     for (int i = 0; i < RN_CUDA_IMAGE_COUNT; i++)

@@ -66,10 +66,13 @@ struct rn_cuda_block {
 
 struct rn_cuda_plan; /* conv2d.cu */
 
-/* A step that has been seen, and its graph once it was recorded. */
-struct rn_cuda_graph {
+struct rn_cuda_piece; /* step.c */
+
+/* A step that has been seen, and its pieces once it was recorded. */
+struct rn_cuda_record {
     uint64_t key[4];
-    cudaGraphExec_t exec;
+    struct rn_cuda_piece *piece;
+    size_t pieces, room;
     unsigned generation; /* of the memory that it uses; 0: not known yet */
 };
 
@@ -87,9 +90,9 @@ struct rn_cuda {
     size_t blocks, block_room;
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
-    struct rn_cuda_graph graph[8]; /* one a batch size */
-    struct rn_cuda_graph *now; /* of the step that has begun */
-    unsigned next_graph, generation;
+    struct rn_cuda_record record[8]; /* one a batch size */
+    struct rn_cuda_record *now; /* of the step that has begun */
+    unsigned next_record, generation;
     enum rn_cuda_stage stage;
     struct rn_device_step step; /* inside */
     bool tf32, half;
@@ -243,7 +246,8 @@ RN_MUST int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel ker
                            struct rn_array shape, struct rn_err *err);
 RN_MUST int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                          struct rn_err *err);
-RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err);
+/* For all work of the stream, or for the event (NULL: the stream). */
+RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct rn_err *err);
 /* float32 to bfloat16, and back (add: to what is there). */
 RN_MUST int rn_cuda_narrow(const struct rn_cuda_part *p, void *to, const void *from, size_t count, struct rn_err *err);
 RN_MUST int rn_cuda_widen(const struct rn_cuda_part *p, void *to, const void *from, size_t count, bool add, struct rn_err *err);

@@ -63,6 +63,7 @@ KERNEL(fill)(const struct fill v)
 #include "core/mem.h"
 #include "device/check.h"
 #include "device/cuda/cuda.h"
+#include "device/cuda/several.h"
 #include "device/cuda/step.h"
 
 enum { ALIGN = 256 };
@@ -97,19 +98,18 @@ void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
 void rn_cuda_free(struct rn_device *dev, void *memory)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
-    struct rn_err ignored;
     if (cuda->stage == RN_CUDA_RECORDING) /* the step failed, and nothing can be freed while it is recorded */
-        rn_cuda_graphs_free(cuda);
+        rn_cuda_records_free(cuda);
     for (size_t i = 0; memory && i < cuda->blocks; i++) {
         if (cuda->block[i].at[0] != memory)
             continue;
-        struct rn_cuda_part p = rn_cuda_parts(dev, 0);
-        while (rn_cuda_next(&p, &ignored)) {
-            cuda->api.cudaStreamSynchronize(p.gpu->stream);
-            if (cuda->block[i].at[p.g])
-                cuda->api.cudaFree(cuda->block[i].at[p.g]);
-            if (cuda->block[i].twin[p.g])
-                cuda->api.cudaFree(cuda->block[i].twin[p.g]);
+        rn_cuda_settle(cuda);
+        for (int g = 0; g < cuda->gpus; g++) {
+            cuda->api.cudaSetDevice(cuda->gpu[g].ordinal);
+            if (cuda->block[i].at[g])
+                cuda->api.cudaFree(cuda->block[i].at[g]);
+            if (cuda->block[i].twin[g])
+                cuda->api.cudaFree(cuda->block[i].twin[g]);
         }
         cuda->block[i] = cuda->block[--cuda->blocks];
         cuda->generation++; /* what comes next may lie at the same address */
@@ -201,7 +201,7 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
             continue;
         v.plain = (float *)(void *)slot->far;
         p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.map), &v, x, err) ||
-                       rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, err) ? -1 : 0;
+                       rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, NULL, err) ? -1 : 0;
         if (p.rc == 0)
             memcpy(y + p.first * x.c * x.h * x.w, slot->near, bytes);
     }

@@ -1,5 +1,6 @@
 /* several.c -- what several GPUs need: NCCL, and sums of gradients by it. */
 #include "device/cuda/several.h"
+#include "device/cuda/step.h"
 
 static int nccl(struct rn_cuda *cuda, ncclResult_t status, const char *what, struct rn_err *err)
 {
@@ -23,13 +24,42 @@ int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err)
     return rc;
 }
 
-void rn_cuda_part_ways(struct rn_cuda *cuda, struct rn_gpu *gpu)
+void rn_cuda_part_ways(struct rn_cuda *cuda)
 {
-    if (gpu->comm && cuda->failed)
-        cuda->api.ncclCommAbort(gpu->comm); /* the others may be waiting for a sum that never comes */
-    else if (gpu->comm)
-        cuda->api.ncclCommDestroy(gpu->comm);
-    gpu->comm = NULL;
+    for (int g = 0; g < cuda->gpus; g++) {
+        ncclComm_t comm = cuda->gpu[g].comm;
+        if (comm)
+            (cuda->failed ? cuda->api.ncclCommAbort : cuda->api.ncclCommDestroy)(comm);
+        cuda->gpu[g].comm = NULL;
+    }
+}
+
+void rn_cuda_settle(struct rn_cuda *cuda)
+{
+    struct rn_err ignored;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    for (int g = 0; g < cuda->gpus && cuda->gpu[g].stream && !cuda->failed && rn_cuda_next(&p, &ignored); g++)
+        p.rc = rn_cuda_await_sums(&p, &ignored) || rn_cuda_wait(&p, NULL, &ignored) ? -1 : 0;
+    if (cuda->failed)
+        rn_cuda_part_ways(cuda);
+}
+
+int rn_cuda_look_around(struct rn_cuda *cuda, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    for (p.g = 0; p.g < cuda->gpus; p.g++) {
+        p.gpu = &cuda->gpu[p.g];
+        ncclResult_t sums = ncclSuccess;
+        cudaError_t status = cuda->api.cudaStreamQuery(p.gpu->stream);
+        if (status == cudaErrorNotReady)
+            cuda->api.cudaGetLastError();
+        else if (rn_cuda_check(&p, status, "its work failed", err))
+            return -1;
+        if (nccl(cuda, cuda->api.ncclCommGetAsyncError(p.gpu->comm, &sums), "a look at a sum", err) ||
+            (sums != ncclInProgress && nccl(cuda, sums, "a sum", err)))
+            return -1;
+    }
+    return 0;
 }
 
 size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval)
@@ -54,10 +84,9 @@ static int await_gradients(const struct rn_cuda_part *p, struct rn_err *err)
 }
 
 /* All GPUs' parts of one sum are one group: started one by one, the first would wait for the second for ever. */
-static int sum(struct rn_device *dev, void *gradients, size_t count, struct rn_err *err)
+static int start_sum(struct rn_cuda *cuda, void *gradients, size_t count, struct rn_err *err)
 {
-    struct rn_cuda *cuda = rn_cuda(dev);
-    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     if (nccl(cuda, cuda->api.ncclGroupStart(), "a sum", err))
         return -1;
     while (rn_cuda_next(&p, err)) {
@@ -69,21 +98,26 @@ static int sum(struct rn_device *dev, void *gradients, size_t count, struct rn_e
     return p.rc || ended ? -1 : 0;
 }
 
+int rn_cuda_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = await_gradients(&p, err);
+    if (p.rc || start_sum(cuda, gradients, bytes / sizeof(float), err))
+        return -1;
+    p = rn_cuda_parts(&cuda->device, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = rn_cuda_check(&p, cuda->api.cudaEventRecord(p.gpu->summed, p.gpu->sums), "an event", err);
+    cuda->summing = true;
+    return p.rc;
+}
+
 int rn_cuda_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     if (cuda->gpus == 1 || !bytes)
         return 0;
-    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
-    while (rn_cuda_next(&p, err))
-        p.rc = await_gradients(&p, err);
-    if (p.rc || sum(dev, gradients, bytes / sizeof(float), err))
-        return -1;
-    p = rn_cuda_parts(dev, 0);
-    while (rn_cuda_next(&p, err))
-        p.rc = rn_cuda_check(&p, cuda->api.cudaEventRecord(p.gpu->summed, p.gpu->sums), "an event", err);
-    cuda->summing = true;
-    return p.rc;
+    return (cuda->stage == RN_CUDA_RECORDING ? rn_cuda_record_sum : rn_cuda_sum)(cuda, gradients, bytes, err);
 }
 
 int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err)

@@ -136,7 +136,7 @@ int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_device_step *step, st
     while (rn_cuda_next(&p, err)) {
         struct page page;
         char *near, *far;
-        if ((p.rc = rn_cuda_wait(&p, err) || rn_cuda_page(&p, sizeof page, &near, &far, err) ? -1 : 0) || !p.n)
+        if ((p.rc = rn_cuda_wait(&p, NULL, err) || rn_cuda_page(&p, sizeof page, &near, &far, err) ? -1 : 0) || !p.n)
             continue;
         memcpy(&page, near, sizeof page);
         step->loss->loss += page.loss;

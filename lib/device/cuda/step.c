@@ -1,50 +1,122 @@
-/* step.c -- a step of training as a CUDA graph.
+/* step.c -- a step of training as CUDA graphs.
  *
  * A step is done three ways: the first with a key as it comes, which makes the plans and grows the workspace; the second is
- * recorded, then started; from then on the record is started. What changes from step to step is in memory that the record
- * only points to: the batch, the labels, the weights. Memory that is given up (a workspace that grows) makes records void.
- * With several GPUs nothing is recorded: their sums leave the stream and come back after the step. */
+ * recorded, and started as it is recorded; from then on the record is started. What changes from step to step is in memory
+ * that the record only points to: the batch, the labels, the weights. Memory that is given up (a workspace that grows) makes
+ * records void.
+ *
+ * With several GPUs NCCL's sums are no part of a graph: where one thread has several GPUs, starting a graph that holds them may
+ * block before the other GPUs' were started (NCCL's user guide, "Using NCCL with CUDA Graphs"). So a record is cut into pieces:
+ * a graph for each GPU, then a sum. */
 #include "device/cuda/step.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static void drop(struct rn_cuda *cuda, struct rn_cuda_graph *graph)
+#include "core/mem.h"
+#include "device/cuda/several.h"
+
+/* A piece of a record: a graph on each GPU, then these gradients' sum; 0 bytes: no sum. */
+struct rn_cuda_piece {
+    cudaGraphExec_t exec[RN_CUDA_GPUS];
+    void *gradients;
+    size_t bytes;
+};
+
+static void drop(struct rn_cuda *cuda, struct rn_cuda_record *record)
 {
-    if (graph->exec)
-        cuda->api.cudaGraphExecDestroy(graph->exec);
-    *graph = (struct rn_cuda_graph){ 0 };
+    for (size_t i = 0; i < record->pieces; i++)
+        for (int g = 0; g < cuda->gpus; g++)
+            if (record->piece[i].exec[g])
+                cuda->api.cudaGraphExecDestroy(record->piece[i].exec[g]);
+    free(record->piece);
+    *record = (struct rn_cuda_record){ 0 };
 }
 
-void rn_cuda_graphs_free(struct rn_cuda *cuda)
+void rn_cuda_records_free(struct rn_cuda *cuda)
 {
-    cudaGraph_t graph = NULL;
-    if (cuda->stage == RN_CUDA_RECORDING && cuda->api.cudaStreamEndCapture(cuda->gpu[0].stream, &graph) == cudaSuccess && graph)
-        cuda->api.cudaGraphDestroy(graph);
+    for (int g = 0; g < cuda->gpus && cuda->stage == RN_CUDA_RECORDING; g++) {
+        cudaGraph_t graph = NULL;
+        if (cuda->api.cudaStreamEndCapture(cuda->gpu[g].stream, &graph) == cudaSuccess && graph)
+            cuda->api.cudaGraphDestroy(graph);
+        cuda->api.cudaGetLastError();
+    }
     cuda->stage = RN_CUDA_OUTSIDE;
-    for (size_t i = 0; i < sizeof cuda->graph / sizeof *cuda->graph; i++)
-        drop(cuda, &cuda->graph[i]);
+    for (size_t i = 0; i < sizeof cuda->record / sizeof *cuda->record; i++)
+        drop(cuda, &cuda->record[i]);
 }
 
-/* The graph of this step; without exec and of another generation when it has not been seen, or its memory is gone. */
-static struct rn_cuda_graph *find(struct rn_cuda *cuda, const struct rn_device_step *step)
+/* The record of this step; without pieces when it is still to be made, of another generation when the step has not been seen,
+ * or its memory is gone. */
+static struct rn_cuda_record *find(struct rn_cuda *cuda, const struct rn_device_step *step)
 {
-    const unsigned places = sizeof cuda->graph / sizeof *cuda->graph;
-    struct rn_cuda_graph *graph = NULL;
-    for (unsigned i = 0; i < places && !graph; i++)
-        if (cuda->graph[i].generation && !memcmp(cuda->graph[i].key, step->key, sizeof step->key))
-            graph = &cuda->graph[i];
-    if (graph && graph->generation == cuda->generation)
-        return graph;
-    graph = graph ? graph : &cuda->graph[cuda->next_graph++ % places];
-    drop(cuda, graph);
-    memcpy(graph->key, step->key, sizeof graph->key);
-    return graph;
+    const unsigned places = sizeof cuda->record / sizeof *cuda->record;
+    struct rn_cuda_record *record = NULL;
+    for (unsigned i = 0; i < places && !record; i++)
+        if (cuda->record[i].generation && !memcmp(cuda->record[i].key, step->key, sizeof step->key))
+            record = &cuda->record[i];
+    if (record && record->generation == cuda->generation)
+        return record;
+    record = record ? record : &cuda->record[cuda->next_record++ % places];
+    drop(cuda, record);
+    memcpy(record->key, step->key, sizeof record->key);
+    return record;
 }
 
-static struct rn_cuda_part only(struct rn_cuda *cuda)
+/* ---- recording ---- */
+
+static int listen(struct rn_cuda *cuda, struct rn_err *err)
 {
-    return (struct rn_cuda_part){ .cuda = cuda, .gpu = &cuda->gpu[0], .images = cuda->step.n, .n = cuda->step.n };
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = rn_cuda_check(&p, cuda->api.cudaStreamBeginCapture(p.gpu->stream, cudaStreamCaptureModeThreadLocal), "recording a step", err);
+    return p.rc;
 }
+
+static int play(struct rn_cuda *cuda, const struct rn_cuda_piece *piece, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    while (rn_cuda_next(&p, err))
+        p.rc = rn_cuda_check(&p, cuda->api.cudaGraphLaunch(piece->exec[p.g], p.gpu->stream), "starting a step", err);
+    return p.rc || (piece->bytes && rn_cuda_sum(cuda, piece->gradients, piece->bytes, err)) ? -1 : 0;
+}
+
+/* What the GPU's stream was given since listen. */
+static int take_down(const struct rn_cuda_part *p, cudaGraphExec_t *exec, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    cudaGraph_t graph = NULL;
+    if (rn_cuda_check(p, api->cudaStreamEndCapture(p->gpu->stream, &graph), "recording a step", err))
+        return -1;
+    int rc = rn_cuda_check(p, api->cudaGraphInstantiate(exec, graph, 0), "recording a step", err);
+    api->cudaGraphDestroy(graph);
+    return rc;
+}
+
+/* Ends a piece, and starts it: so far it was only recorded. */
+static int end_piece(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_record *record = cuda->now;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    if (rn_grow(&record->piece, &record->room, record->pieces + 1, sizeof *record->piece, err))
+        return -1;
+    struct rn_cuda_piece *piece = &record->piece[record->pieces++];
+    *piece = (struct rn_cuda_piece){ .gradients = gradients, .bytes = bytes };
+    while (rn_cuda_next(&p, err))
+        p.rc = take_down(&p, &piece->exec[p.g], err);
+    if (p.rc)
+        return -1;
+    if (record->generation != cuda->generation)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: memory moved while a step was recorded", cuda->gpu[0].ordinal);
+    return play(cuda, piece, err);
+}
+
+int rn_cuda_record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+{
+    return end_piece(cuda, gradients, bytes, err) || listen(cuda, err) ? -1 : 0;
+}
+
+/* ---- the step ---- */
 
 int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err)
 {
@@ -52,49 +124,32 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
     cuda->step = *step;
     *done = false;
     if (cuda->stage == RN_CUDA_RECORDING) /* the last step failed */
-        rn_cuda_graphs_free(cuda);
+        rn_cuda_records_free(cuda);
     if (rn_cuda_freshen(cuda, err)) /* a record does not see to that */
         return -1;
     cuda->stage = RN_CUDA_INSIDE;
-    struct rn_cuda_graph *graph = cuda->now = find(cuda, step);
-    if (cuda->gpus > 1 || graph->generation != cuda->generation)
+    struct rn_cuda_record *record = cuda->now = find(cuda, step);
+    if (record->generation != cuda->generation)
         return 0;
-    struct rn_cuda_part p = only(cuda);
-    if (rn_cuda_check(&p, cuda->api.cudaSetDevice(p.gpu->ordinal), "choosing it", err))
-        return -1;
-    if (!graph->exec) {
+    if (!record->pieces) {
         cuda->stage = RN_CUDA_RECORDING;
-        return rn_cuda_check(&p, cuda->api.cudaStreamBeginCapture(p.gpu->stream, cudaStreamCaptureModeThreadLocal), "recording a step", err);
+        return listen(cuda, err);
     }
     *done = true;
     cuda->stage = RN_CUDA_OUTSIDE;
-    if (rn_cuda_loss_in(cuda, step, err))
-        return -1;
-    return rn_cuda_check(&p, cuda->api.cudaGraphLaunch(graph->exec, p.gpu->stream), "starting a step", err);
-}
-
-static int play(struct rn_cuda *cuda, struct rn_err *err)
-{
-    struct rn_cuda_part p = only(cuda);
-    struct rn_cuda_api *api = &cuda->api;
-    cudaGraph_t record = NULL;
-    cuda->stage = RN_CUDA_INSIDE;
-    if (rn_cuda_check(&p, api->cudaStreamEndCapture(p.gpu->stream, &record), "recording a step", err))
-        return -1;
-    int rc = cuda->now->generation == cuda->generation ? 0 :
-             rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: memory moved while a step was recorded", p.gpu->ordinal);
-    rc = rc || rn_cuda_check(&p, api->cudaGraphInstantiate(&cuda->now->exec, record, 0), "recording a step", err) ? -1 : 0;
-    api->cudaGraphDestroy(record);
-    return rc ? rc : rn_cuda_check(&p, api->cudaGraphLaunch(cuda->now->exec, p.gpu->stream), "starting a step", err);
+    int rc = rn_cuda_loss_in(cuda, step, err);
+    for (size_t i = 0; i < record->pieces && rc == 0; i++)
+        rc = play(cuda, &record->piece[i], err);
+    return rc;
 }
 
 int rn_cuda_commit(struct rn_device *dev, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
-    if (cuda->stage == RN_CUDA_RECORDING && play(cuda, err))
+    if (cuda->stage == RN_CUDA_RECORDING && end_piece(cuda, NULL, 0, err))
         return -1;
     cuda->stage = RN_CUDA_OUTSIDE;
-    if (!cuda->now->exec) /* as it came: what it needed is there now */
+    if (!cuda->now->pieces) /* as it came: what it needed is there now */
         cuda->now->generation = cuda->generation;
     return 0;
 }

@@ -1,4 +1,4 @@
-/* step.h -- a step of training as a CUDA graph. */
+/* step.h -- a step of training as CUDA graphs. */
 #ifndef RN_DEVICE_CUDA_STEP_H
 #define RN_DEVICE_CUDA_STEP_H
 
@@ -8,6 +8,9 @@
 RN_MUST int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
 RN_MUST int rn_cuda_commit(struct rn_device *dev, struct rn_err *err);
 RN_MUST int rn_cuda_end(struct rn_device *dev, struct rn_err *err);
-void rn_cuda_graphs_free(struct rn_cuda *cuda);
+/* Of a step that is being recorded: a sum over GPUs. */
+RN_MUST int rn_cuda_record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err);
+/* Also of a step whose recording broke off. */
+void rn_cuda_records_free(struct rn_cuda *cuda);
 
 #endif

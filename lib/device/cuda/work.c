@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/mem.h"
-#include "device/cuda/cuda.h"
+#include "device/cuda/several.h"
 
 bool rn_cuda_next(struct rn_cuda_part *p, struct rn_err *err)
 {
@@ -66,6 +67,7 @@ int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, str
     cudaError_t status = p->cuda->api.cudaLaunchKernel((const void *)p->cuda->kernel[kernel], blocks, threads, list, 0, p->gpu->stream);
     if (status == cudaSuccess)
         return 0;
+    p->cuda->failed = true;
     p->cuda->api.cudaGetLastError();
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: kernel %s on (%zu,%zu,%zu,%zu), %zux%zux%zu blocks: %s (%d)", p->gpu->ordinal,
                    names[kernel], shape.n, shape.c, shape.h, shape.w, grid.x, grid.y, grid.z, p->cuda->api.cudaGetErrorString(status),
@@ -77,9 +79,22 @@ int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_
     return bytes ? rn_cuda_check(p, p->cuda->api.cudaMemcpyAsync(to, from, bytes, kind, p->gpu->stream), "a copy", err) : 0;
 }
 
-int rn_cuda_wait(const struct rn_cuda_part *p, struct rn_err *err)
+/* A GPU that is lost leaves the others waiting for its part of a sum for ever: so with several, all are looked at meanwhile. */
+int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct rn_err *err)
 {
-    return rn_cuda_check(p, p->cuda->api.cudaStreamSynchronize(p->gpu->stream), "its work failed", err);
+    static const char failure[] = "its work failed";
+    const struct timespec pause = { .tv_nsec = 20000 };
+    struct rn_cuda_api *api = &p->cuda->api;
+    if (!p->gpu->comm)
+        return rn_cuda_check(p, event ? api->cudaEventSynchronize(event) : api->cudaStreamSynchronize(p->gpu->stream), failure, err);
+    cudaError_t status;
+    while ((status = event ? api->cudaEventQuery(event) : api->cudaStreamQuery(p->gpu->stream)) == cudaErrorNotReady) {
+        api->cudaGetLastError(); /* it would be given to the next call otherwise */
+        if (rn_cuda_look_around(p->cuda, err))
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+    return rn_cuda_check(p, status, failure, err);
 }
 
 int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err)
@@ -169,7 +184,7 @@ void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err
     if (bytes <= gpu->workspace_bytes)
         return gpu->workspace;
     p->rc = -1;
-    if (rn_cuda_wait(p, err))
+    if (rn_cuda_wait(p, NULL, err))
         return NULL;
     if (gpu->workspace && rn_cuda_check(p, p->cuda->api.cudaFree(gpu->workspace), "memory", err))
         return NULL;
@@ -199,12 +214,11 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
 {
     struct rn_cuda_api *api = &p->cuda->api;
     void *near = NULL;
-    if (slot->free && rn_cuda_check(p, api->cudaEventSynchronize(slot->free), "its work failed", err))
+    if (slot->free && rn_cuda_wait(p, slot->free, err))
         return -1;
     if (bytes <= slot->bytes)
         return 0;
     rn_cuda_slot_free(p->cuda, slot);
-    p->cuda->generation++;
     if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
@@ -219,8 +233,11 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
 int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err)
 {
     struct rn_cuda_slot *page = &p->gpu->page;
-    if (bytes > page->bytes && rn_cuda_slot(p, page, rn_cuda_ceil(bytes, 4096) * 4096, err))
-        return -1;
+    if (bytes > page->bytes) {
+        p->cuda->generation++; /* records point to it */
+        if (rn_cuda_slot(p, page, rn_cuda_ceil(bytes, 4096) * 4096, err))
+            return -1;
+    }
     *near = page->near;
     *far = page->far;
     return 0;

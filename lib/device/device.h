@@ -87,7 +87,7 @@ enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32, RN_PRECISION_BF16 };
 
 /* One step of training, as begin and end of a device see it. */
 struct rn_device_step {
-    uint64_t key[4]; /* steps with the same key do the same operators on the same arrays */
+    uint64_t key[5]; /* steps with the same key do the same operators on the same arrays; other labels and class weights */
     struct rn_loss *loss;
     size_t n, c; /* of the logits */
     const int64_t *labels;
@@ -118,7 +118,8 @@ struct rn_device_class {
     void (*free)(struct rn_device *dev, void *memory);
     /* The contents are not needed any more: the system may have the pages back. NULL: it cannot. */
     void (*forget)(struct rn_device *dev, void *memory, size_t bytes);
-    /* Bytes that could still be had, of the part that has the least; 0: nobody knows. NULL: never known. */
+    /* Bytes that could still be had for arrays, of the part that has the least: what operators may want for their own work is
+     * taken off. 0: nobody knows. NULL: never known. */
     size_t (*room)(const struct rn_device *dev);
     RN_MUST int (*upload)(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
     RN_MUST int (*download)(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);

@@ -204,17 +204,14 @@ static int grow_arena(struct rn_net *net, size_t bytes, struct rn_err *err)
     return 0;
 }
 
-/* Whether n images of this batch would find room. Convolutions want workspace besides, and the device two places for batches on
- * their way: how much depends on its libraries; an eighth of the room, at most 512 MiB, and twice the input are left for that. */
+/* Whether n images of this batch would find room, besides two places of the device's for batches on their way. */
 static bool would_fit(struct rn_net *net, const struct rn_layout_of *of, const struct rn_batch *batch, size_t n, size_t room)
 {
-    enum { WORK_SHARE = 8, WORK_MOST = 512 << 20 };
     struct rn_layout layout = { .n = n, .h = batch->h, .w = batch->w };
     struct rn_err ignored;
-    size_t work = room / WORK_SHARE < WORK_MOST ? room / WORK_SHARE : WORK_MOST;
     size_t share = net->on->share ? net->on->share(net->dev, n, !of->train) : n;
-    bool fits = rn_layout_make(&layout, of, &ignored) == 0 && layout.bytes <= room - work &&
-                2 * net->on->bytes(share, 3, batch->h, batch->w, RN_FULL) <= room - work - layout.bytes;
+    bool fits = rn_layout_make(&layout, of, &ignored) == 0 && layout.bytes <= room &&
+                2 * net->on->bytes(share, 3, batch->h, batch->w, RN_FULL) <= room - layout.bytes;
     rn_layout_free(&layout);
     return fits;
 }
@@ -557,9 +554,11 @@ static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *l
 {
     const struct rn_layout *layout = &net->layout[true];
     const struct rn_walk w = { net, layout, net->loaded, true };
+    uint64_t smoothing;
+    memcpy(&smoothing, &options->smoothing, sizeof smoothing);
     const struct rn_device_step step = {
-        .key = { (uintptr_t)net->arena, w.n, layout->n, (uint64_t)layout->h << 32 | layout->w }, .loss = loss, .n = w.n,
-        .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
+        .key = { (uintptr_t)net->arena, w.n, layout->n, (uint64_t)layout->h << 32 | layout->w, smoothing << 1 | !options->class_weights },
+        .loss = loss, .n = w.n, .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
     bool done = false;
     net->stale = true;
     if ((ahead && net->on->begin(net->dev, &step, &done, err)) || (!done && train(&w, &step, logits, err)))

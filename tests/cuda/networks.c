@@ -16,7 +16,7 @@
 #include "core/rng.h"
 #include "nn/net.h"
 
-enum { IMAGES = 5, MANY = 40, SIZE = 48, SMALL = 33, CLASSES = 6, STEPS = 4 };
+enum { IMAGES = 5, MANY = 160, SIZE = 48, SMALL = 33, CLASSES = 6, STEPS = 5 };
 
 #define ALL "0:5"
 
@@ -24,24 +24,34 @@ static char folder[] = "/tmp/rn-cuda-XXXXXX";
 
 /* ---- a process that trains a little ---- */
 
-/* How far it goes: all, with a look at gradients and parameters; less, for runs that fail; one step of training. */
-enum course { WHOLE, LESS, STEP };
+/* How far it goes: all, with a look at gradients and parameters; less, for runs that fail; one step of training; all, but the
+ * first evaluation is before the last step. */
+enum course { WHOLE, LESS, STEP, LATE };
 
 /* What it leaves in a file. */
 struct result {
     struct rn_err err;
     double loss[STEPS];
     float eval[MANY * CLASSES], trained[MANY * CLASSES];
+    float moved[MANY * CLASSES]; /* as trained, by the CPU device with the same tensors */
     double sums[512][2]; /* of each parameter and its gradient after the first step: weighted sums */
 };
 
-static struct rn_batch batch_of(size_t from, size_t n, enum course course)
+static size_t size_of(enum course course)
+{
+    return course == WHOLE || course == LATE ? SIZE : SMALL;
+}
+
+/* Other images, and other labels, in each step. */
+static struct rn_batch batch_of(size_t from, size_t n, enum course course, int step, int64_t labels[MANY])
 {
     static float values[MANY * 3 * SMALL * SMALL]; /* more than IMAGES of SIZE */
-    struct rn_rng rng = rn_rng(5, RN_FOR_INIT, 0, 0);
+    struct rn_rng rng = rn_rng(5, RN_FOR_INIT, (uint64_t)step, 0);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         values[i] = (float)rn_rng_uniform(&rng, -2, 2);
-    size_t size = course == WHOLE ? SIZE : SMALL;
+    for (size_t i = 0; i < n; i++)
+        labels[i] = (int64_t)(((from + i) * 5 + 3 + (size_t)step * 2) % CLASSES);
+    size_t size = size_of(course);
     return (struct rn_batch){ .n = n, .h = size, .w = size, .values = values + from * 3 * size * size };
 }
 
@@ -81,20 +91,45 @@ static int note(struct rn_net *net, struct result *r, bool gradients, struct rn_
     return 0;
 }
 
+/* What the CPU device makes of the tensors. */
+static int move(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
+{
+    const struct rn_graph *g = rn_net_graph(net);
+    struct rn_device *cpu;
+    struct rn_net *host = NULL;
+    if (rn_device_open(&cpu, "cpu", 1, err))
+        return -1;
+    int rc = rn_net_open(&host, cpu, rn_text("resnet18"), rn_text("ours"), CLASSES, false, err);
+    for (size_t i = 0; i < g->params && rc == 0; i++) {
+        const struct rn_param *p = &g->param[i];
+        float *x = malloc(p->n * p->c * p->h * p->w * sizeof *x);
+        rc = rn_net_get(net, i, p->role, x, err) || rn_net_set(host, i, p->role, x, err) ? -1 : 0;
+        free(x);
+    }
+    rc = rc || rn_net_eval(host, batch, logits, err) ? -1 : 0;
+    rn_net_close(host);
+    rn_device_close(cpu);
+    return rc;
+}
+
 /* n images, from that one on. */
 static int train(struct rn_device *dev, size_t from, size_t n, enum course course, struct result *r)
 {
-    static const int steps[] = { [WHOLE] = STEPS, [LESS] = 3, [STEP] = 1 };
+    static const int steps[] = { [WHOLE] = STEPS, [LESS] = 3, [STEP] = 1, [LATE] = STEPS };
     struct rn_net *net;
-    struct rn_batch batch = batch_of(from, n, course);
-    static const int64_t labels[MANY] = { 3, 0, 5, 1, 3 };
+    int64_t labels[MANY];
+    struct rn_batch batch = batch_of(from, n, course, 0, labels);
     struct rn_loss_options options = { 0 };
     if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, true, &r->err))
         return -1;
-    int rc = (course == WHOLE && start(net, &r->err)) || (course != STEP && rn_net_eval(net, &batch, r->eval, &r->err)) ? -1 : 0;
+    bool random = course == WHOLE || course == LATE, first = course == WHOLE || course == LESS;
+    int rc = (random && start(net, &r->err)) || (first && rn_net_eval(net, &batch, r->eval, &r->err)) ? -1 : 0;
     for (int step = 0; step < steps[course] && rc == 0; step++) {
         struct rn_loss loss = { 0 };
-        rc = rn_net_train(net, &batch, labels + from, &options, &loss, NULL, &r->err) ||
+        if (course == LATE && step == STEPS - 1)
+            rc = rn_net_eval(net, &batch, r->eval, &r->err);
+        batch = batch_of(from, n, course, step, labels);
+        rc = rc || rn_net_train(net, &batch, labels, &options, &loss, NULL, &r->err) ||
              (step == 0 && course == WHOLE && note(net, r, true, &r->err)) ||
              rn_net_update(net, (struct rn_sgd){ .lr = 0.001, .momentum = 0.9, .wd = 1e-4 }, &r->err) ? -1 : 0;
         r->loss[step] = loss.loss;
@@ -102,7 +137,7 @@ static int train(struct rn_device *dev, size_t from, size_t n, enum course cours
     if (rc == 0 && course != STEP)
         rc = rn_net_eval(net, &batch, r->trained, &r->err);
     if (rc == 0 && course == WHOLE)
-        rc = note(net, r, false, &r->err);
+        rc = note(net, r, false, &r->err) || move(net, &batch, r->moved, &r->err) ? -1 : 0;
     rn_net_close(net);
     return rc;
 }
@@ -114,7 +149,7 @@ static int run(char **argv)
     struct rn_device *dev;
     size_t from, n;
     enum course course = (enum course)atoi(argv[4]);
-    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (course == WHOLE ? IMAGES : MANY) || course > STEP)
+    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (size_of(course) == SIZE ? IMAGES : MANY) || course > LATE)
         return 2;
     char *precision = strchr(argv[2], '/');
     if (precision)
@@ -177,7 +212,7 @@ static void near(double got, double want, double relative, const char *what, siz
 
 /* ---- the tests ---- */
 
-/* Four steps: the first is done as it comes, the second recorded, the others are the record's. */
+/* Five steps: the first is done as it comes, the second recorded, the others are the record's. */
 static void agrees_with_the_cpu(void **state)
 {
     (void)state;
@@ -188,6 +223,19 @@ static void agrees_with_the_cpu(void **state)
         near((double)cuda.eval[i], (double)cpu.eval[i], 1e-4, "eval logit", i);
     for (size_t i = 0; i < STEPS; i++)
         near(cuda.loss[i], cpu.loss[i], 1e-3, "loss of step", i);
+    for (size_t i = 0; i < IMAGES * CLASSES; i++)
+        near((double)cuda.trained[i], (double)cuda.moved[i], 1e-4, "logit after training", i);
+}
+
+/* Validation wants more workspace than the steps did: they are recorded anew, with the same numbers. */
+static void records_outlive_no_memory(void **state)
+{
+    (void)state;
+    struct result still, moved;
+    assert_int_equal(result_of(&still, "cuda", ALL, LATE, NULL), 0);
+    if (result_of(&moved, "cuda", ALL, LATE, WITH("RN_DOUBLE_WORKSPACE=3000000")) != 0)
+        fail_msg("with more workspace: %s", moved.err.text);
+    same(&still, &moved, "with more workspace");
 }
 
 /* Late, or as the dice fall: whatever the rules allow gives the same bits. */
@@ -221,6 +269,8 @@ static void gpus_add_up(void **state)
         near(two.sums[i][1], 0.6 * first.sums[i][1] + 0.4 * second.sums[i][1], 1e-3, "gradient", i);
     assert_memory_equal(one.eval, two.eval, sizeof one.eval); /* evaluation does not see the batch, nor the GPUs */
     assert_memory_equal(one.eval, three.eval, sizeof one.eval);
+    for (size_t i = 0; i < IMAGES * CLASSES; i++) /* with the first GPU's running statistics */
+        near((double)two.trained[i], (double)two.moved[i], 1e-4, "logit after training", i);
     assert_true(isfinite(two.loss[STEPS - 1]) && isfinite(three.loss[STEPS - 1]));
     assert_true(two.loss[0] != one.loss[0]); /* other statistics, other losses */
 
@@ -442,29 +492,30 @@ static void large_workspaces(void **state)
     }
 }
 
-/* The number of images that is named fits; half as many again do not. */
+/* The number of images that is named fits, also when convolutions want workspace; half as many again do not. */
 static void names_what_fits(void **state)
 {
     (void)state;
     static const struct {
         const char *device, *memory;
-    } cases[] = { { "cuda", "RN_DOUBLE_MEMORY=185000000" }, { "cuda:0,1", "RN_DOUBLE_MEMORY=178000000" } };
+    } cases[] = { { "cuda", "RN_DOUBLE_MEMORY=215000000" }, { "cuda:0,1", "RN_DOUBLE_MEMORY=215000000" } };
     struct result r;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const small[] = { "RN_DOUBLE_GPUS=2", "RN_DOUBLE_WORKSPACE=600000", cases[i].memory, NULL };
         size_t n = 0, again = 0, gpus = i + 1;
         char images[32];
         snprintf(images, sizeof images, "0:%d", MANY);
-        assert_int_equal(result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)), RN_EXIT_SYSTEM);
+        assert_int_equal(result_of(&r, cases[i].device, images, STEP, small), RN_EXIT_SYSTEM);
         const char *named = strstr(r.err.text, " MiB free: batches of ");
         if (!named || sscanf(named, " MiB free: batches of %zu images (rn-batch -b %zu) would fit", &n, &again) != 2 || n != again ||
             n < 4 || n >= MANY || n % gpus)
             fail_msg("%s: it says \"%s\"", cases[i].device, r.err.text);
         print_message("# %s\n", r.err.text);
         snprintf(images, sizeof images, "0:%zu", n);
-        if (result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)) != 0)
+        if (result_of(&r, cases[i].device, images, STEP, small) != 0)
             fail_msg("%s: %zu images do not fit: %s", cases[i].device, n, r.err.text);
         snprintf(images, sizeof images, "0:%zu", n + n / 2);
-        assert_int_equal(result_of(&r, cases[i].device, images, STEP, WITH("RN_DOUBLE_GPUS=2", cases[i].memory)), RN_EXIT_SYSTEM);
+        assert_int_equal(result_of(&r, cases[i].device, images, STEP, small), RN_EXIT_SYSTEM);
         assert_non_null(strstr(r.err.text, "out of memory"));
     }
     /* the weights fit, and no image */
@@ -515,6 +566,7 @@ int main(int argc, char **argv)
         return run(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_cpu),
+        cmocka_unit_test(records_outlive_no_memory),
         cmocka_unit_test(any_order_gives_the_same),
         cmocka_unit_test(gpus_add_up),
         cmocka_unit_test(a_good_run_leaves_nothing),
@@ -530,6 +582,7 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(agrees_with_the_cpu),
+        cmocka_unit_test(records_outlive_no_memory),
         cmocka_unit_test(other_precisions),
         cmocka_unit_test(large_workspaces),
         cmocka_unit_test(names_what_fits),

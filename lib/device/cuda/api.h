@@ -83,6 +83,7 @@
 #define RN_CUDA_NCCL "libnccl.so.2"
 #define RN_CUDA_NCCL_API(X)       \
     X(ncclGetErrorString)         \
+    X(ncclGetLastError)           \
     X(ncclCommInitAll)            \
     X(ncclCommDestroy)            \
     X(ncclCommAbort)              \

@@ -102,12 +102,13 @@ static bool pointwise(const struct shape *v)
 
 /* ---- errors ---- */
 
+static const char *const passes[] = { "convolution, forward", "convolution, gradient of the input", "convolution, gradient of the weights" };
+
 static int failed(const struct rn_cuda_part *p, const struct shape *v, const char *library, const char *text, struct rn_err *err)
 {
-    static const char *const names[] = { "forward", "gradient of the input", "gradient of the weights" };
     p->cuda->failed = true;
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: convolution (%s) of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
-                   p->gpu->ordinal, library, names[v->pass], v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
+                   p->gpu->ordinal, library, passes[v->pass] + strlen("convolution, "), v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
 }
 
 static int dnn(const struct rn_cuda_part *p, const struct shape *v, cudnnStatus_t status, struct rn_err *err)
@@ -221,7 +222,7 @@ static cudnnStatus_t suits(const struct rn_cuda *cuda, const struct shape *v, cu
         status = api->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                                                CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes);
     *good = status == CUDNN_STATUS_SUCCESS;
-    for (int64_t i = 0; i < count && *good; i++) {
+    for (int64_t i = 0; i < count && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT && *good; i++) {
         switch (notes[i]) {
         case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
         case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
@@ -264,7 +265,7 @@ static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnn
         status = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &config[i]);
     if (status == CUDNN_STATUS_SUCCESS)
         status = api->cudnnBackendGetAttribute(list, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, LISTED, &count, config);
-    for (int64_t i = 0; i < count && status == CUDNN_STATUS_SUCCESS && !plan->plan; i++) {
+    for (int64_t i = 0; i < count && i < LISTED && status == CUDNN_STATUS_SUCCESS && !plan->plan; i++) {
         cudnnBackendDescriptor_t made = NULL;
         bool good;
         cudnnStatus_t tried = suits(p->cuda, v, config[i], &good);
@@ -431,6 +432,7 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
             return -1;
         *from = to;
     }
+    rn_cuda_starts(p, passes[v->pass], (struct rn_array){ NULL, v->n, v->c, v->h, v->w, RN_FULL });
     if (!plan)
         return product(p, v, &a, err);
     if (widens) {

@@ -160,7 +160,7 @@ static int load_kernels(const struct rn_cuda_part *p, struct rn_err *err)
 }
 
 /* "cuda-sm90", with "-tf32" or "-bf16", and "-x2", behind it. */
-static void name(struct rn_cuda *cuda)
+static void describe_variant(struct rn_cuda *cuda)
 {
     char several[16] = "";
     if (cuda->gpus > 1)
@@ -169,6 +169,7 @@ static void name(struct rn_cuda *cuda)
              cuda->tf32 ? "-tf32" : cuda->half ? "-bf16" : "", several);
 }
 
+/* Of several GPUs the least counts. */
 static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 {
     struct rn_cuda *cuda = p->cuda;
@@ -178,9 +179,12 @@ static int describe(const struct rn_cuda_part *p, struct rn_err *err)
         rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err) ||
         rn_cuda_check(p, cuda->api.cudaMemGetInfo(&available, &total), "memory", err))
         return -1;
-    cuda->workspace_most = total / 8;
-    cuda->capability = 10 * major + minor;
-    name(cuda);
+    if (p->g == 0 || total / 8 < cuda->workspace_most)
+        cuda->workspace_most = total / 8;
+    if (p->g == 0 || 10 * major + minor < cuda->capability) {
+        cuda->capability = 10 * major + minor;
+        cuda->weakest = p->gpu->ordinal;
+    }
     return 0;
 }
 
@@ -190,11 +194,11 @@ static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_
     struct rn_cuda *cuda = rn_cuda(dev);
     cuda->tf32 = wanted == RN_PRECISION_TF32;
     cuda->half = wanted == RN_PRECISION_BF16;
-    name(cuda);
+    describe_variant(cuda);
     if (wanted == RN_PRECISION_FP32 || cuda->capability >= 80)
         return 0;
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: it has no %s: that begins with compute capability 8.0, this is %d.%d",
-                   cuda->gpu[0].ordinal, names[wanted], cuda->capability / 10, cuda->capability % 10);
+                   cuda->weakest, names[wanted], cuda->capability / 10, cuda->capability % 10);
 }
 
 static enum rn_storage maps(const struct rn_device *dev)
@@ -209,13 +213,9 @@ static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     while (rn_cuda_next(&p, err))
-        p.rc = begin(&p, err);
-    if (p.rc)
-        return -1;
-    p = rn_cuda_parts(&cuda->device, 0);
-    if (!rn_cuda_next(&p, err) || describe(&p, err) || load_kernels(&p, err))
-        return -1;
-    return rn_cuda_join(cuda, err);
+        p.rc = begin(&p, err) || describe(&p, err) || (p.g == 0 && load_kernels(&p, err)) ? -1 : 0;
+    describe_variant(cuda);
+    return p.rc || rn_cuda_join(cuda, err) ? -1 : 0;
 }
 
 static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)

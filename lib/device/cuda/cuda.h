@@ -40,6 +40,11 @@ struct rn_cuda_slot {
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
+struct rn_cuda_started {
+    const char *what; /* NULL: nothing yet */
+    struct rn_array shape;
+};
+
 struct rn_gpu {
     int ordinal;
     cudaStream_t stream, side, sums; /* side: batches on their way; sums: over GPUs */
@@ -52,8 +57,7 @@ struct rn_gpu {
     size_t workspace_bytes;
     struct rn_cuda_slot slot[2], page; /* page: labels and the loss */
     unsigned turn;                     /* of the two slots */
-    const char *last;                  /* the kernel that was started last, and on what: failures are seen later */
-    struct rn_array last_shape;
+    struct rn_cuda_started started[2]; /* what was started last, and before that: failures are seen later */
 };
 
 struct rn_cuda_block {
@@ -70,7 +74,7 @@ struct rn_cuda_piece; /* step.c */
 
 /* A step that has been seen, and its pieces once it was recorded. */
 struct rn_cuda_record {
-    uint64_t key[4];
+    uint64_t key[5]; /* of struct rn_device_step */
     struct rn_cuda_piece *piece;
     size_t pieces, room;
     unsigned generation; /* of the memory that it uses; 0: not known yet */
@@ -99,7 +103,7 @@ struct rn_cuda {
     size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end */
-    int capability; /* of the first GPU: 90 is 9.0 */
+    int capability, weakest; /* the least of all GPUs: 90 is 9.0; which GPU has it */
     char variant[64];
 };
 
@@ -244,6 +248,8 @@ static inline struct rn_cuda_grid rn_cuda_pixels(struct map a)
 /* args: the kernel's struct. shape: for messages. A grid without blocks is no work, and no error. */
 RN_MUST int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, struct rn_cuda_grid grid, const void *args,
                            struct rn_array shape, struct rn_err *err);
+/* Notes that something will be started, for messages. */
+void rn_cuda_starts(const struct rn_cuda_part *p, const char *what, struct rn_array shape);
 RN_MUST int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                          struct rn_err *err);
 /* For all work of the stream, or for the event (NULL: the stream). */
@@ -272,7 +278,7 @@ RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, cons
 
 /* Memory of the GPU, not zeroed; what cannot be had is reported with what is free. */
 RN_MUST void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
-/* What is free on the GPU that has the least; 0: they do not tell. */
+/* room of struct rn_device_class. */
 size_t rn_cuda_room(const struct rn_device *dev);
 /* At least so many bytes, aligned to 256, until the next call; NULL: p->rc is -1. It grows when a shape is met for the first
  * time only. */

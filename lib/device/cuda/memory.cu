@@ -77,6 +77,18 @@ size_t rn_cuda_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage sto
     return count ? rn_cuda_ceil(count, ALIGN) * ALIGN : ALIGN;
 }
 
+static void give_back(struct rn_cuda *cuda, const struct rn_cuda_block *block)
+{
+    rn_cuda_settle(cuda);
+    for (int g = 0; g < cuda->gpus; g++) {
+        cuda->api.cudaSetDevice(cuda->gpu[g].ordinal);
+        if (block->at[g])
+            cuda->api.cudaFree(block->at[g]);
+        if (block->twin[g])
+            cuda->api.cudaFree(block->twin[g]);
+    }
+}
+
 void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
@@ -88,11 +100,12 @@ void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
         block.at[p.g] = rn_cuda_take(&p, bytes, err);
         p.rc = block.at[p.g] ? rn_cuda_check(&p, cuda->api.cudaMemsetAsync(block.at[p.g], 0, bytes, p.gpu->stream), "zeroing", err) : -1;
     }
+    if (p.rc) {
+        give_back(cuda, &block);
+        return NULL;
+    }
     cuda->block[cuda->blocks++] = block;
-    if (p.rc == 0)
-        return block.at[0];
-    rn_cuda_free(dev, block.at[0]);
-    return NULL;
+    return block.at[0];
 }
 
 void rn_cuda_free(struct rn_device *dev, void *memory)
@@ -103,14 +116,7 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
     for (size_t i = 0; memory && i < cuda->blocks; i++) {
         if (cuda->block[i].at[0] != memory)
             continue;
-        rn_cuda_settle(cuda);
-        for (int g = 0; g < cuda->gpus; g++) {
-            cuda->api.cudaSetDevice(cuda->gpu[g].ordinal);
-            if (cuda->block[i].at[g])
-                cuda->api.cudaFree(cuda->block[i].at[g]);
-            if (cuda->block[i].twin[g])
-                cuda->api.cudaFree(cuda->block[i].twin[g]);
-        }
+        give_back(cuda, &cuda->block[i]);
         cuda->block[i] = cuda->block[--cuda->blocks];
         cuda->generation++; /* what comes next may lie at the same address */
         return;

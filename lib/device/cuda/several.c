@@ -6,8 +6,10 @@ static int nccl(struct rn_cuda *cuda, ncclResult_t status, const char *what, str
 {
     if (status == ncclSuccess)
         return 0;
+    const char *more = cuda->api.ncclGetLastError(cuda->gpu[0].comm);
     cuda->failed = true;
-    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: NCCL: %s of %d GPUs: %s", what, cuda->gpus, cuda->api.ncclGetErrorString(status));
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: NCCL: %s of %d GPUs: %s%s%s", what, cuda->gpus,
+                   cuda->api.ncclGetErrorString(status), more && *more ? ": " : "", more ? more : "");
 }
 
 int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err)

@@ -76,8 +76,10 @@ static int listen(struct rn_cuda *cuda, struct rn_err *err)
 static int play(struct rn_cuda *cuda, const struct rn_cuda_piece *piece, struct rn_err *err)
 {
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
-    while (rn_cuda_next(&p, err))
+    while (rn_cuda_next(&p, err)) {
+        rn_cuda_starts(&p, "a recorded step", (struct rn_array){ .n = cuda->step.n, .c = cuda->step.c, .h = 1, .w = 1 });
         p.rc = rn_cuda_check(&p, cuda->api.cudaGraphLaunch(piece->exec[p.g], p.gpu->stream), "starting a step", err);
+    }
     return p.rc || (piece->bytes && rn_cuda_sum(cuda, piece->gradients, piece->bytes, err)) ? -1 : 0;
 }
 
@@ -118,15 +120,26 @@ int rn_cuda_record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, stru
 
 /* ---- the step ---- */
 
+/* Labels and options are there until begin, or commit, returns. */
+static void forget_callers(struct rn_cuda *cuda)
+{
+    cuda->step.labels = NULL;
+    cuda->step.options = NULL;
+}
+
 int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     cuda->step = *step;
     *done = false;
     if (cuda->stage == RN_CUDA_RECORDING) /* the last step failed */
         rn_cuda_records_free(cuda);
-    if (rn_cuda_freshen(cuda, err)) /* a record does not see to that */
+    while (rn_cuda_next(&p, err)) /* gradients that nobody has used yet are written over */
+        p.rc = rn_cuda_await_sums(&p, err);
+    if (p.rc || rn_cuda_freshen(cuda, err)) /* a record sees to neither */
         return -1;
+    cuda->summing = false;
     cuda->stage = RN_CUDA_INSIDE;
     struct rn_cuda_record *record = cuda->now = find(cuda, step);
     if (record->generation != cuda->generation)
@@ -138,6 +151,7 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
     *done = true;
     cuda->stage = RN_CUDA_OUTSIDE;
     int rc = rn_cuda_loss_in(cuda, step, err);
+    forget_callers(cuda);
     for (size_t i = 0; i < record->pieces && rc == 0; i++)
         rc = play(cuda, &record->piece[i], err);
     return rc;
@@ -149,6 +163,7 @@ int rn_cuda_commit(struct rn_device *dev, struct rn_err *err)
     if (cuda->stage == RN_CUDA_RECORDING && end_piece(cuda, NULL, 0, err))
         return -1;
     cuda->stage = RN_CUDA_OUTSIDE;
+    forget_callers(cuda);
     if (!cuda->now->pieces) /* as it came: what it needed is there now */
         cuda->now->generation = cuda->generation;
     return 0;

@@ -43,14 +43,23 @@ int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *
     if (status == cudaSuccess)
         return 0;
     const struct rn_gpu *gpu = p->gpu;
-    char last[160] = "";
+    char last[256] = "";
+    size_t length = 0;
     p->cuda->failed = true;
     p->cuda->api.cudaGetLastError();
-    if (gpu->last) /* work that fails is reported by a later call */
-        snprintf(last, sizeof last, "; the kernel that was started last is %s on (%zu,%zu,%zu,%zu)", gpu->last, gpu->last_shape.n,
-                 gpu->last_shape.c, gpu->last_shape.h, gpu->last_shape.w);
+    for (int i = 0; i < 2 && gpu->started[i].what; i++) { /* work that fails is reported by a later call */
+        const struct rn_array *on = &gpu->started[i].shape;
+        length += (size_t)snprintf(last + length, sizeof last - length, "%s%s on (%zu,%zu,%zu,%zu)",
+                                   i ? ", before that " : "; started last: ", gpu->started[i].what, on->n, on->c, on->h, on->w);
+    }
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s (%d)%s", gpu->ordinal, what, p->cuda->api.cudaGetErrorString(status),
                    (int)status, last);
+}
+
+void rn_cuda_starts(const struct rn_cuda_part *p, const char *what, struct rn_array shape)
+{
+    p->gpu->started[1] = p->gpu->started[0];
+    p->gpu->started[0] = (struct rn_cuda_started){ what, shape };
 }
 
 int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, struct rn_cuda_grid grid, const void *args,
@@ -62,8 +71,7 @@ int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, str
         return 0;
     void *list[] = { (void *)(uintptr_t)args };
     dim3 blocks = { (unsigned)grid.x, (unsigned)grid.y, (unsigned)grid.z }, threads = { RN_BLOCK, 1, 1 };
-    p->gpu->last = names[kernel];
-    p->gpu->last_shape = shape;
+    rn_cuda_starts(p, names[kernel], shape);
     cudaError_t status = p->cuda->api.cudaLaunchKernel((const void *)p->cuda->kernel[kernel], blocks, threads, list, 0, p->gpu->stream);
     if (status == cudaSuccess)
         return 0;
@@ -170,9 +178,12 @@ size_t rn_cuda_room(const struct rn_device *dev)
             cuda->api.cudaGetLastError();
             return 0;
         }
-        least = rn_cuda_least(least, available);
+        size_t work = cuda->workspace_most - rn_cuda_least(cuda->workspace_most, cuda->gpu[g].workspace_bytes);
+        for (size_t i = 0; i < cuda->blocks; i++) /* twins that are still to be made */
+            work += cuda->half && !cuda->block[i].cut && !cuda->block[i].twin[g] ? cuda->block[i].bytes / 2 : 0;
+        least = rn_cuda_least(least, available - rn_cuda_least(available, work));
     }
-    return least;
+    return least ? least : 1;
 }
 
 /* Of what grows with the batch, besides its maps (for those lib/nn says how many images would fit). */

@@ -213,8 +213,8 @@ struct rn_device_class {
     /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
 
     /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a record of an
-     * earlier one: leave them out. Otherwise do them, then say commit. *loss is filled by end, which waits for the step; in
-     * between the next batch may be uploaded. */
+     * earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest step that has begun, and fills its
+     * *loss. Before that it may be followed by sgd, by the next batch, and by one step more: two may be under way. */
     RN_MUST int (*begin)(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
     RN_MUST int (*commit)(struct rn_device *dev, struct rn_err *err);
     RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);

@@ -190,24 +190,36 @@ static int take_labels(struct rn_trainer *t, const struct rn_record *record, str
     return 0;
 }
 
-int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err)
+static int update(struct rn_trainer *t, struct rn_err *err)
+{
+    return rn_net_update(t->net, (struct rn_sgd){ rn_trainer_lr(t), t->options->momentum, t->options->wd }, err);
+}
+
+/* The oldest step under way. A device that works ahead has updated the weights already: what a loss that is not finite has made
+ * of them is never saved. */
+static int settle_one(struct rn_trainer *t, struct rn_err *err)
 {
     struct rn_head *head = &t->head;
-    if (!t->ahead.on)
-        return 0;
-    t->ahead.on = false;
+    const struct rn_ahead *step = &t->ahead[t->settled_steps % 2];
     if (rn_net_end(t->net, err))
         return -1;
-    const struct rn_loss *loss = &t->ahead.loss;
-    if (!isfinite(loss->loss))
+    if (!isfinite(step->loss.loss))
         return rn_fail(err, RN_EXIT_DIVERGED, "epoch %lld, batch %lld: the loss is %g: training diverged (a smaller --lr may help)",
-                       (long long)head->epoch, (long long)t->ahead.index, loss->loss);
-    struct rn_sgd sgd = { rn_trainer_lr(t), t->options->momentum, t->options->wd };
-    if (rn_net_update(t->net, sgd, err))
+                       (long long)head->epoch, (long long)step->index, step->loss.loss);
+    if (!rn_net_ahead(t->net) && update(t, err))
         return -1;
-    head->loss_sum += loss->loss * (double)t->ahead.count;
-    head->correct += loss->correct;
-    head->seen += t->ahead.count;
+    t->settled_steps++;
+    head->loss_sum += step->loss.loss * (double)step->count;
+    head->correct += step->loss.correct;
+    head->seen += step->count;
+    return 0;
+}
+
+int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err)
+{
+    while (t->settled_steps != t->begun_steps)
+        if (settle_one(t, err))
+            return -1;
     return 0;
 }
 
@@ -227,16 +239,17 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     if (take_labels(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
         return -1;
     struct rn_loss_options options = { t->class_weights, t->options->smoothing };
-    if (rn_net_load(t->net, &batch, err) || rn_trainer_settle(t, err) ||
-        rn_net_begin(t->net, t->labels, &options, &t->ahead.loss, err))
+    struct rn_ahead *step = &t->ahead[t->begun_steps % 2];
+    if (rn_net_load(t->net, &batch, err) || (t->begun_steps - t->settled_steps == 2 && settle_one(t, err)))
         return -1;
-    t->ahead.on = true;
-    t->ahead.index = record->index;
-    t->ahead.count = (int64_t)record->count;
+    *step = (struct rn_ahead){ record->index, (int64_t)record->count, { 0 } };
+    if (rn_net_begin(t->net, t->labels, &options, &step->loss, err))
+        return -1;
+    t->begun_steps++;
     head->batch_index = record->index + 1;
     t->errors = 0;
     t->begun = true;
-    return rn_net_ahead(t->net) || !rn_trainer_settle(t, err) ? 1 : -1;
+    return (rn_net_ahead(t->net) ? update : rn_trainer_settle)(t, err) ? -1 : 1;
 }
 
 bool rn_trainer_epoch_done(const struct rn_trainer *t)

@@ -32,12 +32,12 @@ struct rn_trainer {
     int64_t *labels;                     /* of one batch; grown as needed */
     size_t label_room;
     struct rn_floats floats;
-    /* the step that a device is computing while the next batch is read */
-    struct {
-        bool on;
+    /* the steps that a device is computing while the next batch is read, the i-th in [i % 2] */
+    struct rn_ahead {
         int64_t index, count; /* of the batch */
         struct rn_loss loss;
-    } ahead;
+    } ahead[2];
+    unsigned begun_steps, settled_steps;
 };
 
 /* Opens --init or --resume (path NULL: neither) and reads its head; a resumed run loads its network. The zeroed trainer
@@ -53,10 +53,11 @@ RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struc
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
 /* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with
- * the batch: what comes of it is in the head's running sums after the next step, settle or save. Errors: exit 3: not the next
- * batch, a photo without a label; exit 5: the loss is not finite (nothing was updated). */
+ * the batch: what comes of it is in the head's running sums two steps later, or after settle or save. Errors: exit 3: not the
+ * next batch, a photo without a label; exit 5: the loss is not finite (it may be an earlier step's: the network is of no use then,
+ * and save fails likewise before it writes). */
 RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err);
-/* Waits for the batch that is being computed, if there is one. Before anything but step and save looks at the state. */
+/* Waits for the batches that are being computed. Before anything but step and save looks at the state. */
 RN_MUST int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err);
 
 /* At a segment's end, its tail checked, settled: false when there was nothing to train on, at the very end of the run; then the

@@ -68,6 +68,17 @@ late() { awk '$1 == "calls" { print int(0.95 * $2) }' "$1"; }
     rn-show --where lost/last.rn | grep -qE '^[01]:[0-9]+$'
 }
 
+@test "a loss that is not finite: exit 5, and no checkpoint has what it made of the weights" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    rc=0
+    train cuda wild --save-every 1 --lr 1e6 <train.rn >out 2>err || rc=$?
+    cat err
+    [ $rc = 5 ]
+    [ "$(grep -c . err)" = 1 ]
+    place=$(sed -n 's/^rn-train: epoch \([0-9]*\), batch \([0-9]*\): the loss is .*: training diverged.*/\1:\2/p' err)
+    [ "$(rn-show --where wild/last.rn)" = "$place" ] # as it was before that batch
+}
+
 @test "out of memory: exit 4, what is wanted, free, and how many images would fit: they do" {
     export RN_DOUBLE_KERNELS=$SHIM RN_DOUBLE_MEMORY=220000000
     rn-pick split=train all.rn | rn-batch --train --size 96 -b 18 --epochs 1 -o large.rn

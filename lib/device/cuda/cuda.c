@@ -20,7 +20,7 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
         api->cublasDestroy_v2(gpu->blas);
     rn_cuda_slot_free(cuda, &gpu->slot[0]);
     rn_cuda_slot_free(cuda, &gpu->slot[1]);
-    rn_cuda_slot_free(cuda, &gpu->page);
+    rn_cuda_page_free(cuda, &gpu->page);
     if (gpu->blas_workspace)
         api->cudaFree(gpu->blas_workspace);
     if (gpu->workspace)

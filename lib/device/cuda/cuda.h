@@ -40,6 +40,16 @@ struct rn_cuda_slot {
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
+enum { RN_CUDA_AHEAD = 2 }; /* steps that may be under way */
+
+/* What a loss needs besides the logits, and what comes of it (softmax_loss.cu): there is one on the GPU, which records point
+ * to, and pinned ones here for each step under way. */
+struct rn_cuda_page {
+    char *near[RN_CUDA_AHEAD], *far;
+    size_t bytes;
+    cudaEvent_t told[RN_CUDA_AHEAD]; /* the result is here */
+};
+
 struct rn_cuda_started {
     const char *what; /* NULL: nothing yet */
     struct rn_array shape;
@@ -55,8 +65,9 @@ struct rn_gpu {
     void *blas_workspace;
     char *workspace; /* of one operator at a time; undefined contents */
     size_t workspace_bytes;
-    struct rn_cuda_slot slot[2], page; /* page: labels and the loss */
-    unsigned turn;                     /* of the two slots */
+    struct rn_cuda_slot slot[2];
+    unsigned turn; /* of the two slots */
+    struct rn_cuda_page page;
     struct rn_cuda_started started[2]; /* what was started last, and before that: failures are seen later */
 };
 
@@ -98,7 +109,12 @@ struct rn_cuda {
     struct rn_cuda_record *now; /* of the step that has begun */
     unsigned next_record, generation;
     enum rn_cuda_stage stage;
-    struct rn_device_step step; /* inside */
+    struct rn_cuda_begun {
+        struct rn_loss *loss; /* the caller's; NULL: it has been told */
+        size_t n;
+    } begun[RN_CUDA_AHEAD];
+    unsigned steps_begun, steps_ended;
+    struct rn_array logits; /* their shape in the step that has begun last */
     bool tf32, half;
     size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
@@ -286,12 +302,11 @@ RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_
 /* A slot of at least so many bytes that nothing is using. */
 RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
-/* What softmax_loss gets from the host, to the page; and its result. The step says for how many images. */
+/* What softmax_loss gets from the host goes to the page; what comes of it comes back; is read, of the oldest step under way. */
 RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
-RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
-
-/* The page for small things. */
-RN_MUST int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err);
+RN_MUST int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err);
+RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err);
+void rn_cuda_page_free(struct rn_cuda *cuda, struct rn_cuda_page *page);
 void rn_cuda_plans_free(struct rn_cuda *cuda);
 
 extern const struct rn_device_class rn_device_cuda;

@@ -49,19 +49,18 @@ void rn_cuda_settle(struct rn_cuda *cuda)
 int rn_cuda_look_around(struct rn_cuda *cuda, struct rn_err *err)
 {
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
-    for (p.g = 0; p.g < cuda->gpus; p.g++) {
-        p.gpu = &cuda->gpu[p.g];
+    while (rn_cuda_next(&p, err)) {
         ncclResult_t sums = ncclSuccess;
         cudaError_t status = cuda->api.cudaStreamQuery(p.gpu->stream);
-        if (status == cudaErrorNotReady)
+        if (status == cudaErrorNotReady) {
             cuda->api.cudaGetLastError();
-        else if (rn_cuda_check(&p, status, "its work failed", err))
-            return -1;
-        if (nccl(cuda, cuda->api.ncclCommGetAsyncError(p.gpu->comm, &sums), "a look at a sum", err) ||
-            (sums != ncclInProgress && nccl(cuda, sums, "a sum", err)))
-            return -1;
+            status = cudaSuccess;
+        }
+        p.rc = rn_cuda_check(&p, status, "its work failed", err) ||
+                       nccl(cuda, cuda->api.ncclCommGetAsyncError(p.gpu->comm, &sums), "a look at a sum", err) ||
+                       (sums != ncclInProgress && nccl(cuda, sums, "a sum", err)) ? -1 : 0;
     }
-    return 0;
+    return p.rc;
 }
 
 size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval)

@@ -5,7 +5,7 @@
  * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. */
 #include "device/cuda/kernel.h"
 
-/* The page that goes to the GPU and back: this, then the labels, then the class weights. */
+/* The page that goes to the GPU, and whose first part comes back: this, then the labels, then the class weights. */
 struct page {
     double loss;
     long long correct;
@@ -105,75 +105,150 @@ static size_t label_bytes(const struct rn_cuda_part *p)
     return p->n * sizeof(int64_t);
 }
 
-static size_t weight_bytes(const struct rn_device_step *step)
+static size_t weight_bytes(const struct rn_loss_options *options, size_t c)
 {
-    return step->options->class_weights ? step->c * sizeof(float) : 0;
+    return options->class_weights ? c * sizeof(float) : 0;
+}
+
+/* The result of the i-th step, read when it is there. */
+static int read_back(struct rn_cuda *cuda, unsigned i, struct rn_err *err)
+{
+    struct rn_cuda_begun *step = &cuda->begun[i % RN_CUDA_AHEAD];
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    if (!step->loss)
+        return 0;
+    *step->loss = (struct rn_loss){ 0 };
+    while (rn_cuda_next(&p, err)) {
+        const struct rn_cuda_page *page = &p.gpu->page;
+        struct page result;
+        if (!p.n || (p.rc = rn_cuda_wait(&p, page->told[i % RN_CUDA_AHEAD], err)))
+            continue;
+        memcpy(&result, page->near[i % RN_CUDA_AHEAD], sizeof result);
+        step->loss->loss += result.loss;
+        step->loss->correct += result.correct;
+    }
+    step->loss = NULL;
+    return p.rc;
+}
+
+void rn_cuda_page_free(struct rn_cuda *cuda, struct rn_cuda_page *page)
+{
+    for (int i = 0; i < RN_CUDA_AHEAD; i++) {
+        if (page->near[i])
+            cuda->api.cudaFreeHost(page->near[i]);
+        if (page->told[i])
+            cuda->api.cudaEventDestroy(page->told[i]);
+    }
+    if (page->far)
+        cuda->api.cudaFree(page->far);
+    *page = (struct rn_cuda_page){ 0 };
+}
+
+static int make_page(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_api *api = &p->cuda->api;
+    struct rn_cuda_page *page = &p->gpu->page;
+    if (rn_cuda_wait(p, NULL, err))
+        return -1;
+    rn_cuda_page_free(p->cuda, page);
+    for (int i = 0; i < RN_CUDA_AHEAD; i++) {
+        void *near = NULL;
+        if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&page->told[i], cudaEventDisableTiming), "an event", err) ||
+            rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
+            return -1;
+        page->near[i] = near;
+    }
+    page->bytes = bytes;
+    return (page->far = rn_cuda_take(p, bytes, err)) ? 0 : -1;
+}
+
+/* Pages of at least so many bytes. What lies in smaller ones is read first. */
+static int fit_pages(struct rn_cuda *cuda, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    if (bytes <= cuda->gpu[0].page.bytes)
+        return 0;
+    for (unsigned i = cuda->steps_ended; i != cuda->steps_begun; i++)
+        if (read_back(cuda, i, err))
+            return -1;
+    cuda->generation++; /* records point to the page */
+    while (rn_cuda_next(&p, err))
+        p.rc = make_page(&p, rn_cuda_ceil(bytes, 4096) * 4096, err);
+    return p.rc;
 }
 
 int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
 {
     const float *weights = step->options->class_weights;
+    unsigned turn = cuda->steps_begun % RN_CUDA_AHEAD;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
     struct page page = { 0 };
+    size_t most = rn_cuda_ceil(step->n, (size_t)cuda->gpus); /* images of a GPU */
     for (size_t n = 0; n < step->n; n++)
         page.total += weights ? (double)weights[step->labels[n]] : 1;
-    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    if (fit_pages(cuda, sizeof page + most * sizeof(int64_t) + weight_bytes(step->options, step->c), err))
+        return -1;
     while (rn_cuda_next(&p, err)) {
-        char *near, *far;
-        if ((p.rc = rn_cuda_page(&p, sizeof page + label_bytes(&p) + weight_bytes(step), &near, &far, err)))
-            break;
+        char *near = p.gpu->page.near[turn];
+        if (!p.n)
+            continue;
         memcpy(near, &page, sizeof page);
         memcpy(near + sizeof page, step->labels + p.first, label_bytes(&p));
         if (weights)
-            memcpy(near + sizeof page + label_bytes(&p), weights, weight_bytes(step));
+            memcpy(near + sizeof page + label_bytes(&p), weights, weight_bytes(step->options, step->c));
+        p.rc = rn_cuda_copy(&p, p.gpu->page.far, near, sizeof page + label_bytes(&p) + weight_bytes(step->options, step->c),
+                            cudaMemcpyHostToDevice, err);
     }
+    cuda->begun[turn] = (struct rn_cuda_begun){ step->loss, step->n };
+    cuda->steps_begun++;
     return p.rc;
 }
 
-int rn_cuda_loss_out(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
+int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err)
 {
-    *step->loss = (struct rn_loss){ 0 };
-    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    unsigned turn = (cuda->steps_begun - 1) % RN_CUDA_AHEAD;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, cuda->begun[turn].n);
     while (rn_cuda_next(&p, err)) {
-        struct page page;
-        char *near, *far;
-        if ((p.rc = rn_cuda_wait(&p, NULL, err) || rn_cuda_page(&p, sizeof page, &near, &far, err) ? -1 : 0) || !p.n)
-            continue;
-        memcpy(&page, near, sizeof page);
-        step->loss->loss += page.loss;
-        step->loss->correct += page.correct;
+        struct rn_cuda_page *page = &p.gpu->page;
+        if (p.n)
+            p.rc = rn_cuda_copy(&p, page->near[turn], page->far, sizeof(struct page), cudaMemcpyDeviceToHost, err) ||
+                           rn_cuda_check(&p, cuda->api.cudaEventRecord(page->told[turn], p.gpu->stream), "an event", err) ? -1 : 0;
     }
     return p.rc;
 }
 
-static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const struct rn_device_step *step, struct rn_err *err)
+int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err)
 {
-    size_t bytes = sizeof(struct page) + label_bytes(p) + weight_bytes(step);
-    char *near, *far;
-    if (rn_cuda_page(p, bytes, &near, &far, err))
-        return -1;
-    struct softmax_loss v = {
-        rn_cuda_cut(p, dlogits), rn_cuda_cut(p, logits), (struct page *)(void *)far,
-        (const long long *)(const void *)(far + sizeof(struct page)),
-        step->options->class_weights ? (const float *)(const void *)(far + sizeof(struct page) + label_bytes(p)) : NULL,
-        (float)step->options->smoothing };
-    struct rn_cuda_grid one = { 1, 1, 1 };
-    return rn_cuda_copy(p, far, near, bytes, cudaMemcpyHostToDevice, err) ||
-                   rn_cuda_launch(p, RN_CUDA_softmax_loss, one, &v, logits, err) ||
-                   rn_cuda_copy(p, near, far, sizeof(struct page), cudaMemcpyDeviceToHost, err) ? -1 : 0;
+    return read_back(cuda, cuda->steps_ended++, err);
 }
 
+static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const struct rn_loss_options *options,
+                 struct rn_err *err)
+{
+    char *labels = p->gpu->page.far + sizeof(struct page), *weights = labels + label_bytes(p);
+    struct softmax_loss v = {
+        rn_cuda_cut(p, dlogits), rn_cuda_cut(p, logits), (struct page *)(void *)p->gpu->page.far,
+        (const long long *)(const void *)labels, options->class_weights ? (const float *)(const void *)weights : NULL,
+        (float)options->smoothing };
+    struct rn_cuda_grid one = { 1, 1, 1 };
+    return rn_cuda_launch(p, RN_CUDA_softmax_loss, one, &v, logits, err);
+}
+
+/* In a step its begin has sent the page, and its end reads it. */
 int rn_cuda_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
                          const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
 {
-    struct rn_device_step step = { .loss = loss, .n = logits.n, .c = logits.c, .labels = labels, .options = options };
-    if (rn_check_loss(dlogits, logits, labels, err) || rn_cuda_loss_in(rn_cuda(dev), &step, err))
+    struct rn_cuda *cuda = rn_cuda(dev);
+    const struct rn_device_step step = { .loss = loss, .n = logits.n, .c = logits.c, .labels = labels, .options = options };
+    bool alone = cuda->stage == RN_CUDA_OUTSIDE;
+    if (rn_check_loss(dlogits, logits, labels, err) || (alone && rn_cuda_loss_in(cuda, &step, err)))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, logits.n);
     while (rn_cuda_next(&p, err))
-        p.rc = p.n ? start(&p, dlogits, logits, &step, err) : 0;
-    if (p.rc || rn_cuda(dev)->stage != RN_CUDA_OUTSIDE)
+        p.rc = p.n ? start(&p, dlogits, logits, options, err) : 0;
+    if (p.rc || !alone)
         return p.rc;
-    return rn_cuda_loss_out(rn_cuda(dev), &step, err);
+    return rn_cuda_loss_back(cuda, err) || rn_cuda_loss_out(cuda, err) ? -1 : 0;
 }
 
 #endif

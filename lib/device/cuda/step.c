@@ -2,7 +2,8 @@
  *
  * A step is done three ways: the first with a key as it comes, which makes the plans and grows the workspace; the second is
  * recorded, and started as it is recorded; from then on the record is started. What changes from step to step is in memory
- * that the record only points to: the batch, the labels, the weights. Memory that is given up (a workspace that grows) makes
+ * that the record only points to: the batch, the page with the labels, the weights; the update, which has the learning rate,
+ * comes after it. Memory that is given up (a workspace that grows) makes
  * records void.
  *
  * With several GPUs NCCL's sums are no part of a graph: where one thread has several GPUs, starting a graph that holds them may
@@ -77,7 +78,7 @@ static int play(struct rn_cuda *cuda, const struct rn_cuda_piece *piece, struct 
 {
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     while (rn_cuda_next(&p, err)) {
-        rn_cuda_starts(&p, "a recorded step", (struct rn_array){ .n = cuda->step.n, .c = cuda->step.c, .h = 1, .w = 1 });
+        rn_cuda_starts(&p, "a recorded step", cuda->logits);
         p.rc = rn_cuda_check(&p, cuda->api.cudaGraphLaunch(piece->exec[p.g], p.gpu->stream), "starting a step", err);
     }
     return p.rc || (piece->bytes && rn_cuda_sum(cuda, piece->gradients, piece->bytes, err)) ? -1 : 0;
@@ -120,24 +121,17 @@ int rn_cuda_record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, stru
 
 /* ---- the step ---- */
 
-/* Labels and options are there until begin, or commit, returns. */
-static void forget_callers(struct rn_cuda *cuda)
-{
-    cuda->step.labels = NULL;
-    cuda->step.options = NULL;
-}
-
 int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
-    cuda->step = *step;
+    cuda->logits = (struct rn_array){ .n = step->n, .c = step->c, .h = 1, .w = 1 };
     *done = false;
     if (cuda->stage == RN_CUDA_RECORDING) /* the last step failed */
         rn_cuda_records_free(cuda);
     while (rn_cuda_next(&p, err)) /* gradients that nobody has used yet are written over */
         p.rc = rn_cuda_await_sums(&p, err);
-    if (p.rc || rn_cuda_freshen(cuda, err)) /* a record sees to neither */
+    if (p.rc || rn_cuda_freshen(cuda, err) || rn_cuda_loss_in(cuda, step, err)) /* a record sees to none of these */
         return -1;
     cuda->summing = false;
     cuda->stage = RN_CUDA_INSIDE;
@@ -150,11 +144,10 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
     }
     *done = true;
     cuda->stage = RN_CUDA_OUTSIDE;
-    int rc = rn_cuda_loss_in(cuda, step, err);
-    forget_callers(cuda);
-    for (size_t i = 0; i < record->pieces && rc == 0; i++)
-        rc = play(cuda, &record->piece[i], err);
-    return rc;
+    for (size_t i = 0; i < record->pieces; i++)
+        if (play(cuda, &record->piece[i], err))
+            return -1;
+    return rn_cuda_loss_back(cuda, err);
 }
 
 int rn_cuda_commit(struct rn_device *dev, struct rn_err *err)
@@ -163,13 +156,12 @@ int rn_cuda_commit(struct rn_device *dev, struct rn_err *err)
     if (cuda->stage == RN_CUDA_RECORDING && end_piece(cuda, NULL, 0, err))
         return -1;
     cuda->stage = RN_CUDA_OUTSIDE;
-    forget_callers(cuda);
     if (!cuda->now->pieces) /* as it came: what it needed is there now */
         cuda->now->generation = cuda->generation;
-    return 0;
+    return rn_cuda_loss_back(cuda, err);
 }
 
 int rn_cuda_end(struct rn_device *dev, struct rn_err *err)
 {
-    return rn_cuda_loss_out(rn_cuda(dev), &rn_cuda(dev)->step, err);
+    return rn_cuda_loss_out(rn_cuda(dev), err);
 }

@@ -98,7 +98,7 @@ int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct rn_err 
     cudaError_t status;
     while ((status = event ? api->cudaEventQuery(event) : api->cudaStreamQuery(p->gpu->stream)) == cudaErrorNotReady) {
         api->cudaGetLastError(); /* it would be given to the next call otherwise */
-        if (rn_cuda_look_around(p->cuda, err))
+        if (rn_cuda_look_around(p->cuda, err) || rn_cuda_check(p, api->cudaSetDevice(p->gpu->ordinal), "choosing it", err))
             return -1;
         nanosleep(&pause, NULL);
     }
@@ -238,18 +238,5 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
     if (!(slot->far = take(p, bytes, smaller, err)))
         return -1;
     slot->bytes = bytes;
-    return 0;
-}
-
-int rn_cuda_page(const struct rn_cuda_part *p, size_t bytes, char **near, char **far, struct rn_err *err)
-{
-    struct rn_cuda_slot *page = &p->gpu->page;
-    if (bytes > page->bytes) {
-        p->cuda->generation++; /* records point to it */
-        if (rn_cuda_slot(p, page, rn_cuda_ceil(bytes, 4096) * 4096, err))
-            return -1;
-    }
-    *near = page->near;
-    *far = page->far;
     return 0;
 }

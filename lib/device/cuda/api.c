@@ -21,48 +21,29 @@ static int symbol(void *to, void *handle, const char *name, const char *file, st
     return 0;
 }
 
-#define SYMBOL(name)                                            \
-    if (symbol(&api->name, handle, #name, file, err))           \
+/* Loads one library of api.h into the table. */
+#define LIBRARY(load, FILE, API, what)                              \
+    static int load(struct rn_cuda_api *api, struct rn_err *err)    \
+    {                                                               \
+        const char *file = FILE;                                    \
+        void *handle = library(file, what, err);                    \
+        if (!handle)                                                \
+            return -1;                                              \
+        API(SYMBOL)                                                 \
+        return 0;                                                   \
+    }
+#define SYMBOL(name)                                                \
+    if (symbol(&api->name, handle, #name, file, err))               \
         return -1;
 
-static int load_blas(struct rn_cuda_api *api, struct rn_err *err)
-{
-    const char *file = RN_CUDA_BLAS;
-    void *handle = library(file, "cuBLAS 13", err);
-    if (!handle)
-        return -1;
-    RN_CUDA_BLAS_API(SYMBOL)
-    return 0;
-}
-
-static int load_dnn(struct rn_cuda_api *api, struct rn_err *err)
-{
-    const char *file = RN_CUDA_DNN;
-    void *handle = library(file, "cuDNN 9", err);
-    if (!handle)
-        return -1;
-    RN_CUDA_DNN_API(SYMBOL)
-    return 0;
-}
-
-static int load_nccl(struct rn_cuda_api *api, struct rn_err *err)
-{
-    const char *file = RN_CUDA_NCCL;
-    void *handle = library(file, "NCCL 2, which several GPUs need,", err);
-    if (!handle)
-        return -1;
-    RN_CUDA_NCCL_API(SYMBOL)
-    return 0;
-}
+LIBRARY(load_runtime, RN_CUDA_RUNTIME, RN_CUDA_RUNTIME_API, "the CUDA 13 runtime")
+LIBRARY(load_blas, RN_CUDA_BLAS, RN_CUDA_BLAS_API, "cuBLAS 13")
+LIBRARY(load_dnn, RN_CUDA_DNN, RN_CUDA_DNN_API, "cuDNN 9")
+LIBRARY(load_nccl, RN_CUDA_NCCL, RN_CUDA_NCCL_API, "NCCL 2, which several GPUs need,")
 
 int rn_cuda_load_runtime(struct rn_cuda_api *api, struct rn_err *err)
 {
-    const char *file = RN_CUDA_RUNTIME;
-    void *handle = library(file, "the CUDA 13 runtime", err);
-    if (!handle)
-        return -1;
-    RN_CUDA_RUNTIME_API(SYMBOL)
-    return 0;
+    return load_runtime(api, err);
 }
 
 int rn_cuda_load_libraries(struct rn_cuda_api *api, bool several, struct rn_err *err)

@@ -102,13 +102,14 @@ static bool pointwise(const struct shape *v)
 
 /* ---- errors ---- */
 
-static const char *const passes[] = { "convolution, forward", "convolution, gradient of the input", "convolution, gradient of the weights" };
+static const char *const passes[] = { "convolution, forward", "convolution, gradient of the input",
+                                      "convolution, gradient of the weights" };
 
 static int failed(const struct rn_cuda_part *p, const struct shape *v, const char *library, const char *text, struct rn_err *err)
 {
     p->cuda->failed = true;
-    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: convolution (%s) of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
-                   p->gpu->ordinal, library, passes[v->pass] + strlen("convolution, "), v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s, of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
+                   p->gpu->ordinal, library, passes[v->pass], v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
 }
 
 static int dnn(const struct rn_cuda_part *p, const struct shape *v, cudnnStatus_t status, struct rn_err *err)

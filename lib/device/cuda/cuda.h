@@ -21,6 +21,8 @@
 #include "device/cuda/kernel.h"
 #include "device/device.h"
 
+_Static_assert((int)RELU == (int)RN_ACT_RELU && (int)SIGMOID == (int)RN_ACT_SIGMOID, "kernels have their own names for activations");
+
 enum { RN_CUDA_GPUS = 16 }; /* at most */
 enum { RN_CUDA_TOGETHER = 8 }; /* images that evaluation's convolutions do at a time */
 

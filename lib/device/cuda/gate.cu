@@ -1,6 +1,8 @@
 /* gate.cu -- a = x times the channel's gate, b = x times the pixel's gate; y is a + b, a b, or the larger of the two. */
 #include "device/cuda/kernel.h"
 
+enum { SUM, PRODUCT, MAXIMUM }; /* enum rn_combine */
+
 struct gate {
     struct map y, x, channel, spatial;
     int combine;
@@ -13,12 +15,11 @@ struct gate_backward {
 
 #ifdef RN_KERNELS
 
-/* enum rn_combine: 0 sum, 1 product, 2 maximum. */
 static __device__ inline float combined(float a, float b, int combine)
 {
-    if (combine == 0)
+    if (combine == SUM)
         return a + b;
-    if (combine == 1)
+    if (combine == PRODUCT)
         return a * b;
     return a > b || a != a ? a : b;
 }
@@ -26,9 +27,9 @@ static __device__ inline float combined(float a, float b, int combine)
 /* dy/da, the other's dy/db being share(b, a). */
 static __device__ inline float share(float a, float b, int combine)
 {
-    if (combine == 0)
+    if (combine == SUM)
         return 1;
-    if (combine == 1)
+    if (combine == PRODUCT)
         return b;
     return a == b ? 0.5f : (a > b ? 1.0f : 0.0f);
 }
@@ -97,6 +98,9 @@ KERNEL(gate_backward_channel)(const struct gate_backward v)
 
 #include "device/check.h"
 #include "device/cuda/cuda.h"
+
+_Static_assert((int)SUM == (int)RN_COMBINE_SUM && (int)PRODUCT == (int)RN_COMBINE_MUL && (int)MAXIMUM == (int)RN_COMBINE_MAX,
+               "kernels have their own names for what gates combine to");
 
 int rn_cuda_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
                  enum rn_combine combine, struct rn_err *err)

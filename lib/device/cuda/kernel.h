@@ -11,6 +11,7 @@
 #define RN_DEVICE_CUDA_KERNEL_H
 
 enum { RN_BLOCK = 256, RN_LANES = 32, RN_ROWS = RN_BLOCK / RN_LANES };
+enum { RELU = 1, SIGMOID = 2 }; /* enum rn_activation; the host half sees that they are the same */
 
 /* An array as one GPU sees it: its part of the images, (N,H,W,C), weights (K,R,S,C). at NULL: not there. Kernels read and write
  * it with get and put: numbers are float32, or bfloat16 (the upper half of a float32). Parameters are float pointers. */
@@ -114,19 +115,19 @@ static __device__ inline unsigned channel(void) { return blockIdx.x * RN_LANES +
 #define each_row(r, count) \
     rn_index r = (rn_index)blockIdx.y * RN_ROWS + row(); r < (count); r += (rn_index)gridDim.y * RN_ROWS
 
-/* enum rn_activation, and its derivative from its output. NaN stays NaN. */
+/* The activation, and its derivative from its output. NaN stays NaN. */
 static __device__ inline float activate(float x, int activation)
 {
-    if (activation == 1)
+    if (activation == RELU)
         return x < 0 ? 0 : x;
-    return activation == 2 ? 1 / (1 + expf(-x)) : x;
+    return activation == SIGMOID ? 1 / (1 + expf(-x)) : x;
 }
 
 static __device__ inline float slope(float y, int activation)
 {
-    if (activation == 1)
+    if (activation == RELU)
         return y > 0 ? 1 : 0;
-    return activation == 2 ? y * (1 - y) : 1;
+    return activation == SIGMOID ? y * (1 - y) : 1;
 }
 
 /* The sum over the block's rows, for each lane; every thread of the block calls it and gets the sum. */

@@ -36,7 +36,7 @@ static const struct rn_opt options[] = {
     { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches, too", "N", RN_OPT_HOW },
     { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
-    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products: fp32; GPUs, faster: tf32, bf16", "P" },
+    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32 and bf16: GPUs only, faster", .choice = rn_precision_name },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };
@@ -165,18 +165,26 @@ static int take_log(struct work *w, struct rn_err *err)
     return rc;
 }
 
+/* What --init or --resume says comes first: the device's precision is one of the options. */
+static int open_from(struct work *w, struct rn_err *err)
+{
+    const char *from = w->opts.resume ? w->opts.resume : w->opts.init;
+    if (rn_trainer_open(&w->trainer, &w->opts.train, from, w->opts.resume != NULL, err))
+        return -1;
+    return w->opts.resume ? take_options(w, err) : 0;
+}
+
 static int open_run(struct work *w, struct rn_err *err)
 {
     struct rn_head *head = &w->trainer.head;
     const char *variant = w->dev->class->variant(w->dev);
-    const char *from = w->opts.resume ? w->opts.resume : w->opts.init;
-    if (rn_trainer_open(&w->trainer, w->dev, &w->opts.train, from, w->opts.resume != NULL, err))
+    if (rn_trainer_load(&w->trainer, w->dev, err))
         return -1;
     if (w->opts.resume) {
         if (head->cpu.data && !rn_text_is(head->cpu, variant))
-            rn_note("%s: was trained on %.*s, goes on on %s: results will differ in their last digits", from,
+            rn_note("%s: was trained on %.*s, goes on on %s: results will differ in their last digits", w->opts.resume,
                     (int)head->cpu.length, head->cpu.data, variant);
-        return take_options(w, err) || take_log(w, err) ? -1 : 0;
+        return take_log(w, err);
     }
     return rn_trainer_describe(&w->trainer, variant, err) || rn_opt_list(&rn_tool, &w->opts, true, &head->options, err) ||
            rn_head_sign(head, &rn_tool, &w->opts, NULL, err) ? -1 : 0;
@@ -341,7 +349,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     if (w.opts.init && w.opts.resume)
         return rn_fail(err, RN_EXIT_USAGE, "--init and --resume exclude each other");
     catch_signals();
-    if (rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
+    if (open_from(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
         rn_device_precision(w.dev, w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||
         rn_out_open(&w.table, NULL, err) || rn_out_write(w.table, columns, strlen(columns), err) || rn_out_flush(w.table, err) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))

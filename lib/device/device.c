@@ -9,7 +9,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 
-/* "cpu, reference", from the table. */
+/* "cpu, reference, cuda": the table's, and the plug-in's. */
 static int unknown(struct rn_text name, struct rn_err *err)
 {
     struct rn_buffer list = { 0 };
@@ -19,7 +19,7 @@ static int unknown(struct rn_text name, struct rn_err *err)
         rc = (list.length && rn_buffer_add(&list, ", ", 2, err)) ||
              rn_buffer_add(&list, (*class)->name, strlen((*class)->name), err);
     if (!rc)
-        rn_fail(err, RN_EXIT_USAGE, "device %s: there is no such device; there are: %.*s", rn_text_show(name, room),
+        rn_fail(err, RN_EXIT_USAGE, "device %s: there is no such device; there are: %.*s, cuda", rn_text_show(name, room),
                 (int)list.length, list.data ? list.data : "");
     rn_buffer_free(&list);
     return -1;
@@ -71,15 +71,20 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
     return load_cuda(&class, err) ? -1 : class->open(dev, colon ? colon + 1 : NULL, threads, err);
 }
 
-int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err)
+const char *rn_precision_name(size_t i)
 {
     static const char *const names[] = { [RN_PRECISION_FP32] = "fp32", [RN_PRECISION_TF32] = "tf32", [RN_PRECISION_BF16] = "bf16" };
-    size_t i = 0, count = sizeof names / sizeof *names;
+    return i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
+int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err)
+{
+    size_t i = 0;
     char shown[256];
-    while (i < count && strcmp(name, names[i]) != 0)
+    while (rn_precision_name(i) && strcmp(name, rn_precision_name(i)) != 0)
         i++;
-    if (i == count)
-        return rn_fail(err, RN_EXIT_USAGE, "--precision: '%s' is none of fp32, tf32 and bf16", rn_text_show(rn_text(name), shown));
+    if (!rn_precision_name(i))
+        return rn_fail(err, RN_EXIT_USAGE, "precision '%s' is none of fp32, tf32 and bf16", rn_text_show(rn_text(name), shown));
     if (dev->class->precision)
         return dev->class->precision(dev, (enum rn_precision)i, err);
     return i == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only", dev->class->name);

@@ -241,7 +241,9 @@ extern const struct rn_device_class *const rn_device_table[]; /* NULL-terminated
  * opened here, saying what is missing. */
 RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
-/* name: "fp32", "tf32" or "bf16". Errors: exit 2 for another, and where the device has no such precision. */
+/* "fp32", "tf32", "bf16"; NULL behind the last: for a table of options. */
+const char *rn_precision_name(size_t i);
+/* name: one of these. Errors: exit 2 for another, and where the device computes in fp32 only; exit 4 where this GPU does. */
 RN_MUST int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err);
 
 #endif

@@ -7,12 +7,10 @@
 
 #include "core/mem.h"
 
-int rn_trainer_open(struct rn_trainer *t, struct rn_device *dev, const struct rn_train_options *options, const char *path,
-                    bool resume, struct rn_err *err)
+int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options, const char *path, bool resume, struct rn_err *err)
 {
     char shown[256];
     rn_head_init(&t->head, RN_WEIGHTS);
-    t->dev = dev;
     t->options = options;
     t->from_path = path;
     t->resumed = resume;
@@ -20,11 +18,17 @@ int rn_trainer_open(struct rn_trainer *t, struct rn_device *dev, const struct rn
         return 0;
     if (rn_model_head(&t->from, path, err))
         return -1;
-    if (!resume)
-        return 0;
-    if (t->from.head->epoch == RN_NIL)
+    if (resume && t->from.head->epoch == RN_NIL)
         return rn_fail(err, RN_EXIT_DATA, "%s: not a checkpoint: it can serve --init", rn_text_show(rn_text(path), shown));
-    if (rn_model_load(&t->from, path, dev, true, err))
+    return 0;
+}
+
+int rn_trainer_load(struct rn_trainer *t, struct rn_device *dev, struct rn_err *err)
+{
+    t->dev = dev;
+    if (!t->resumed)
+        return 0;
+    if (rn_model_load(&t->from, t->from_path, dev, true, err))
         return -1;
     t->net = t->from.net;
     t->from.net = NULL;

@@ -40,10 +40,11 @@ struct rn_trainer {
     unsigned begun_steps, settled_steps;
 };
 
-/* Opens --init or --resume (path NULL: neither) and reads its head; a resumed run loads its network. The zeroed trainer
- * may be freed at any time. */
-RN_MUST int rn_trainer_open(struct rn_trainer *t, struct rn_device *dev, const struct rn_train_options *options,
-                            const char *path, bool resume, struct rn_err *err);
+/* Opens --init or --resume (path NULL: neither) and reads its head, t->from.head. The zeroed trainer may be freed at any time. */
+RN_MUST int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options, const char *path, bool resume,
+                            struct rn_err *err);
+/* Before anything else: the device, in the precision that it shall have. A resumed run loads its network. */
+RN_MUST int rn_trainer_load(struct rn_trainer *t, struct rn_device *dev, struct rn_err *err);
 void rn_trainer_free(struct rn_trainer *t);
 /* Fills what a fresh run's head says of the network: arch, attention, place 0, and the device's variant. */
 RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err *err);

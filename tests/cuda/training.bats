@@ -56,6 +56,20 @@ late() { awk '$1 == "calls" { print int(0.95 * $2) }' "$1"; }
     diff <(cut -f 1-6 whole/log.tsv) <(cut -f 1-6 broken/log.tsv)
 }
 
+@test "a run in bfloat16 that is resumed goes on in it, unasked: the same bytes" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    train cuda whole16 --precision bf16 <train.rn >whole.log
+    RN_DOUBLE_REPORT=$PWD/all.report train cuda all --overwrite --precision bf16 --save-every 1 <train.rn >/dev/null
+    RN_DOUBLE_FAIL=lost:$(late all.report) train cuda broken16 --precision bf16 --save-every 1 <train.rn >broken.log 2>broken.err && return 1
+    rn-pick split=train all.rn | rn-batch --train --resume broken16/last.rn |
+        CUDA rn-train -q --resume broken16/last.rn -d cuda -o broken16 >again.log 2>again.err
+    [ ! -s again.err ]
+    cmp whole16/last.rn broken16/last.rn
+    rc=0
+    CUDA rn-train --resume broken16/last.rn --precision fp32 -d cuda -o broken16 </dev/null >out 2>err || rc=$?
+    [ $rc = 2 ] && grep -q 'precision=fp32 is not what the run that is resumed has' err
+}
+
 @test "a lost GPU: exit 4, one line, and the checkpoint before it can be read" {
     export RN_DOUBLE_KERNELS=$SHIM
     rc=0

@@ -77,8 +77,10 @@ END
     done
     for name in bf8 fp16 "" FP32; do
         rc=0; rn-train --precision "$name" -o run </dev/null >out 2>err || rc=$?
-        [ $rc = 2 ] && [ "$(cat err)" = "rn-train: --precision: '$name' is none of fp32, tf32 and bf16" ]
+        [ $rc = 2 ] && [ "$(cat err)" = "rn-train: --precision: '$name' is not one of fp32|tf32|bf16" ]
     done
+    rc=0; rn-train -d cuda --precision bogus -o run </dev/null >out 2>err || rc=$? # before a GPU is looked for
+    [ $rc = 2 ] && grep -q "precision: 'bogus'" err
     [ ! -e run ]
 }
 

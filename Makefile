@@ -115,8 +115,9 @@ BATCH    = 16
 SIZE     = 224
 SEEDS    = 1234
 DEVICE   = cpu
+PRECISION = fp32
 JOBS     = 1
-ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE)
+ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE) --precision=$(PRECISION)
 row-%: all
 	pipelines/ablation $* $(ABLATION)
 table1 table2 table3 table4: table%: all

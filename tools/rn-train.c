@@ -393,6 +393,8 @@ const struct rn_tool rn_tool = {
              "DIR/best.rn when the validation Acc@1 is strictly better than ever before, a row in DIR/log.tsv and on standard output, "
              "DIR/last.rn. Each file is replaced as a whole. SIGINT and SIGTERM finish the step, write last.rn and end the program "
              "(a second one ends it at once); SIGUSR1 writes last.rn and goes on.\n\n"
+             RN_ABOUT_GPUS "Batch statistics are then those of each GPU's part, running statistics the first GPU's. --precision=bf16 keeps "
+             "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser.\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused.",
     .examples = "rn-pick split=train all.rn | rn-batch --train --epochs 100 | rn-train -t ours --val val.rn -o run\n"

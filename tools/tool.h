@@ -7,6 +7,11 @@
 #include "core/file.h"
 #include "core/opt.h"
 
+/* Of the manuals of tools with a device. */
+#define RN_ABOUT_GPUS \
+    "-d cuda:0,1 computes on these NVIDIA GPUs, each with its part of a batch (--jobs means nothing to them); exit 4 says what is " \
+    "missing, which may be the build's plug-in, driver 580 or later, a library, or a GPU. "
+
 extern const struct rn_tool rn_tool; /* each tools/rn-X.c defines it */
 
 /* "tool: text" and a newline on standard error: warnings and notes. Errors are returned instead. */

@@ -41,7 +41,7 @@ setup() {
 
 @test "make -n works without data, and every row has a target" {
     make -n -C "$root" row-resnet50-cbam table1 table2 table3 table4 > plan.txt
-    grep 'pipelines/ablation resnet50-cbam' plan.txt
+    grep 'pipelines/ablation resnet50-cbam.* --device=cpu --precision=fp32' plan.txt
     [ "$(grep -vc '^#' "$root/data/ablation.tsv")" = 18 ]
 }
 

@@ -30,6 +30,11 @@ setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/lab/." .; }
     rn-pipe-evaluate "my photos" -m "my run/best.rn" --json | jq -e '.n == 12 and .errors == 0'
     rn-pipe-classify "my photos" -m "my run/best.rn" >table
     [ "$(wc -l <table)" = 13 ] && [ "$(head -c 3 table)" = "id	" ]
+    # --precision goes to the tools: the CPU device has no other than fp32
+    for pipeline in "evaluate -m" "train -o other --init"; do
+        rc=0; rn-pipe-$pipeline "my run/best.rn" --precision bf16 "my photos" >out 2>err || rc=$?
+        [ $rc = 2 ] && grep -q "device cpu: it computes in fp32 only" err
+    done
     # an empty folder, a model that is not there, a folder that is not there
     mkdir empty
     rn-pipe-classify empty -m "my run/best.rn" >table

@@ -51,6 +51,7 @@ struct work {
     struct rn_reader *reader;
     struct rn_out *table;
     char *last, *best, *log;
+    bool saved;            /* last.rn is there, and this process wrote it */
     struct rn_buffer rows; /* of log.tsv */
     struct rn_progress progress;
     double begun;          /* the epoch, seconds */
@@ -192,6 +193,14 @@ static int open_run(struct work *w, struct rn_err *err)
 
 /* ---- an epoch ---- */
 
+static int save_last(struct work *w, struct rn_err *err)
+{
+    if (rn_trainer_save(&w->trainer, w->last, err))
+        return -1;
+    w->saved = true;
+    return 0;
+}
+
 /* " (conv1.weight, ...)" */
 static const char *first_of(const struct rn_texts *names, char room[static 256])
 {
@@ -275,7 +284,7 @@ static int end_epoch(struct work *w, struct rn_err *err)
     if (rn_buffer_add(&w->rows, row, (size_t)length, err) || write_log(w, err) ||
         rn_out_write(w->table, row, (size_t)length, err) || rn_out_flush(w->table, err))
         return -1;
-    return rn_trainer_save(t, w->last, err);
+    return save_last(w, err);
 }
 
 /* The records of a segment: 0 at its tail, 1 when a signal wants the run to stop, -1. */
@@ -298,7 +307,7 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
         bool due = step && w->opts.save_every && t->head.batch_index % w->opts.save_every == 0;
         if (!stop_signal && (due || save_signal)) {
             save_signal = 0;
-            if (rn_trainer_save(t, w->last, err))
+            if (save_last(w, err))
                 return -1;
         }
         if (stop_signal)
@@ -340,6 +349,14 @@ static int segments(struct work *w, struct rn_err *err)
     return rc;
 }
 
+/* Behind a lost GPU or a full disk: what the run has left. */
+static void say_where(const struct work *w, struct rn_err *err)
+{
+    size_t length = strlen(err->text);
+    if (w->saved && err->exit == RN_EXIT_SYSTEM)
+        snprintf(err->text + length, sizeof err->text - length, ": --resume %s goes on", w->last);
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = *(const struct opts *)options_, .args = args, .progress = rn_progress_begin(args) };
@@ -357,8 +374,10 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_reader_stop_on(w.reader, &stop_signal);
     rc = segments(&w, err);
     rn_progress_end(&w.progress);
-    if (rc == 1 && w.trainer.net && rn_trainer_save(&w.trainer, w.last, err))
+    if (rc == 1 && w.trainer.net && save_last(&w, err))
         rc = -1;
+    if (rc < 0)
+        say_where(&w, err);
     if (rc == 0) {
         rc = rn_out_commit(w.table, err);
         w.table = NULL;

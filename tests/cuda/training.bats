@@ -78,7 +78,7 @@ late() { awk '$1 == "calls" { print int(0.95 * $2) }' "$1"; }
     cat err
     [ $rc = 4 ]
     [ "$(grep -c . err)" = 1 ]
-    grep -q '^rn-train: .*device cuda:0: ' err
+    grep -q '^rn-train: .*device cuda:0: .*: --resume lost/last.rn goes on$' err
     rn-show --where lost/last.rn | grep -qE '^[01]:[0-9]+$'
 }
 

@@ -88,12 +88,12 @@ $(B)/completions/%: $(B)/%
 # as Python's packages see it (makes a virtual environment). check-cuda: what can be proved of the CUDA device without a GPU;
 # it needs nvcc, and is a part of check. gpu-verify: the rest, on a machine with a GPU; writes a report (build/gpu-report.md).
 # fuzz: SECONDS=15 for each fuzzer. bench: figures, no verdict.
-check: all $(UNIT)
+check: all
 	@tests/run $(B)
-check-full: all $(UNIT)
+check-full: all
 	@RN_FULL=1 tests/run $(B)
 check-cuda: all
-	@tests/cuda/run $(B)
+	@RN_FULL=1 tests/run $(B) 'cuda/%'
 gpu-verify: all
 	@tests/cuda/gpu-verify $(B)
 fuzz:

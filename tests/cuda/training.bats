@@ -1,6 +1,6 @@
 # Whole training by the tools on the CUDA device, whose libraries are the doubles: steps, validation, checkpoints, resume, prediction;
 # a GPU that is lost. The first test's kernels are executed by the interpreter, the others' are compiled for the CPU. Called by
-# tests/cuda/run, which sets the environment.
+# tests/run (tests/cuda/suites.mk sets the environment).
 
 CUDA() { LD_LIBRARY_PATH=$DOUBLES RN_DOUBLE_GUARD=0 RN_DOUBLE_RACES=0 "$@"; }
 

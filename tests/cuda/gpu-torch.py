@@ -1,6 +1,7 @@
 """PyTorch's speed on the first GPU, for tests/cuda/gpu-verify. One process for all of it: starting takes seconds.
 stdin: lines "train|predict PRECISION DEPTH BATCH SIZE eager|compile". stdout: its version in a first line; then for each line
-images a second, or "-" and why not."""
+images a second, the median of three measurements (least to most), or "-" and why not."""
+import statistics
 import sys
 import time
 
@@ -34,11 +35,7 @@ def step_of(job, precision, depth, batch, size, how):
     return train if job == "train" else predict
 
 
-def speed(job, precision, depth, batch, size, how):
-    step = step_of(job, precision, depth, batch, size, how)
-    for _ in range(WARM):
-        step()
-    torch.cuda.synchronize()
+def measure(step, batch):
     steps, start = 0, time.perf_counter()
     while steps < WARM or time.perf_counter() - start < SECONDS:
         step()
@@ -49,6 +46,15 @@ def speed(job, precision, depth, batch, size, how):
     return steps * batch / (time.perf_counter() - start)
 
 
+def speed(job, precision, depth, batch, size, how):
+    step = step_of(job, precision, depth, batch, size, how)
+    for _ in range(WARM):
+        step()
+    torch.cuda.synchronize()
+    found = [measure(step, batch) for _ in range(3)]
+    return "%.0f (%.0f to %.0f)" % (statistics.median(found), min(found), max(found))
+
+
 def main():
     torch.zeros(1, device="cuda")
     torch.backends.cudnn.benchmark = True
@@ -56,7 +62,7 @@ def main():
     for line in sys.stdin:
         job, precision, depth, batch, size, how = line.split()
         try:
-            print("%.0f" % speed(job, precision, depth, int(batch), int(size), how), flush=True)
+            print(speed(job, precision, depth, int(batch), int(size), how), flush=True)
         except Exception as error:  # too little memory is one row's matter
             print("- (%s)" % type(error).__name__, flush=True)
         torch.cuda.empty_cache()

@@ -576,6 +576,26 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+/* --real GPUS: on NVIDIA's own libraries, what so many GPUs can show without the doubles' settings. */
+static int real(int gpus)
+{
+    static const struct {
+        struct CMUnitTest test;
+        int gpus;
+    } all[] = {
+        { cmocka_unit_test(agrees_with_the_cpu), 1 },
+        { cmocka_unit_test(records_outlive_no_memory), 1 },
+        { cmocka_unit_test(other_precisions), 2 },
+        { cmocka_unit_test(gpus_add_up), 3 },
+    };
+    struct CMUnitTest tests[sizeof all / sizeof *all];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].gpus <= gpus)
+            tests[count++] = all[i].test;
+    return _cmocka_run_group_tests("cuda-networks, real", tests, count, NULL, remove_folder);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 6 && !strcmp(argv[1], "--run"))
@@ -598,6 +618,8 @@ int main(int argc, char **argv)
     };
     if (!mkdtemp(folder))
         return 2;
+    if (argc == 3 && !strcmp(argv[1], "--real"))
+        return real(atoi(argv[2]));
     if (getenv("RN_TEST_CASE"))
         cmocka_set_test_filter(getenv("RN_TEST_CASE"));
     return cmocka_run_group_tests_name("cuda-networks", tests, NULL, remove_folder);

@@ -2,7 +2,7 @@
 # Kernels are executed as nvcc wrote them (ptx.h); NVIDIA's libraries are doubles (double.h). Without RN_FULL: kernels compiled for
 # the CPU in training and in all golden networks but one, fewer failures and bugs.
 golden := r50-se r50-ours r34 r18-ours r18-cbam r18-mul r18-none r18-se r18-spatial
-cuda := $(addprefix cuda/,operators networks bugs training operators-sanitized $(golden:%=golden-%) selftest doubles coverage)
+cuda := $(addprefix cuda/,operators networks bugs training verify operators-sanitized $(golden:%=golden-%) selftest doubles coverage)
 cuda_first := cuda/operators cuda/networks cuda/bugs cuda/training cuda/operators-sanitized cuda/golden-r18-ours
 
 # where the real cuDNN is: it judges our descriptors
@@ -17,6 +17,7 @@ cuda/operators:           run = env $(doubles) RN_DOUBLE_COVERAGE=$(proof)/cover
 cuda/operators-sanitized: run = env $(doubles) RN_DOUBLE_KERNELS=$(proof)/shim-sanitized.so $(P)/operators-sanitized --few
 cuda/networks:            run = env $(doubles) $(compiled) RN_DOUBLE_GUARD=0 $(P)/networks
 cuda/training:            run = env $(few) DOUBLES=$(proof)/lib SHIM=$(proof)/shim.so bats --tap tests/cuda/training.bats
+cuda/verify:              run = env DOUBLES=$(proof)/lib SHIM=$(proof)/shim.so bats --tap tests/cuda/verify.bats
 cuda/bugs:                run = tests/cuda/bugs $(B)
 cuda/selftest:            run = $(P)/selftest $(P)/selftest-75.ptx $(P)/selftest-80.ptx --bugs $(bugs:%=$(P)/selftest-%.ptx)
 cuda/selftest:           bugs = BUG_MISSING_BARRIER BUG_OFF_BY_ONE WITH_SYNC

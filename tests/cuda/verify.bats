@@ -1,0 +1,42 @@
+# tests/cuda/gpu-verify on the doubles, at its smallest: what it says of speed is nonsense, but it runs from beginning to end.
+# tests/cuda/suites.mk sets the environment.
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    mkdir b
+    ln -s "$BUILD"/rn-* "$BUILD/draw" b/
+    export BUILT=1 DEPTHS=18 PRECISIONS=bf16 BATCHES=4 SIZE=32 PHOTOS=1 EPOCHS=2
+    export LD_LIBRARY_PATH=$DOUBLES RN_DOUBLE_KERNELS=$SHIM RN_DOUBLE_GUARD=0 RN_DOUBLE_RACES=0
+}
+
+@test "the report has a section for each thing, and counts" {
+    RN_DOUBLE_GPUS=2 "$BATS_TEST_DIRNAME/gpu-verify" "$PWD/b" "$PWD/b/report.md" >out
+    cmp out b/report.md
+    [ "$(grep -c '^## ' out)" = 5 ]
+    for line in '- operators: not run: it is not built' '- cuda, bf16: passed' '- cuda:0,1, bf16: passed' '- killed and resumed, bf16: passed' \
+        "- a photo's probabilities do not depend on its batch, bf16: passed" '| ResNet-18 | bf16 | 4 | [0-9]' '| 2 | [0-9]'; do
+        grep -q "^$line" out
+    done
+    grep -qE '^[0-9]+ passed, 0 failed, [0-9]+ not run\. [0-9]+ s\.$' out
+}
+
+@test "what fails is told, and makes it exit 1" {
+    rc=0
+    RN_DOUBLE_FAIL=cudaLaunchKernel:1 "$BATS_TEST_DIRNAME/gpu-verify" "$PWD/b" "$PWD/b/report.md" >out || rc=$?
+    [ $rc = 1 ]
+    grep -q '^- cuda, bf16: FAILED' out
+    grep -qE '^\| ResNet-18 \| bf16 \| 4 \| rn-train: .*device cuda:0: kernel' out
+    grep -qE '^0 passed, [0-9]+ failed' out
+}
+
+@test "the report that was there outlives a run that is broken off" {
+    echo old >b/report.md
+    "$BATS_TEST_DIRNAME/gpu-verify" "$PWD/b" "$PWD/b/report.md" >out &
+    until [ -s out ] || ! kill -0 $!; do sleep 0.05; done
+    rc=0
+    kill -TERM $!
+    wait $! || rc=$?
+    [ $rc = 130 ]
+    [ "$(cat b/report.md)" = old ]
+    [ "$(ls b | grep -c report)" = 1 ]
+}

@@ -18,7 +18,7 @@ static const struct rn_opt options[] = {
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write a table: id, label, prediction, confidence, each class", NULL, RN_OPT_HOW },
     { 0, "top", RN_OPT_INT, RN_AT(opts, top), 0, 65536, "with --tsv: the K likeliest classes instead of all", "K", RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
-    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32 and bf16: GPUs only, faster", .choice = rn_precision_name },
+    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32, bf16: GPUs", .choice = rn_precision_name },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };

@@ -36,7 +36,7 @@ static const struct rn_opt options[] = {
     { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches, too", "N", RN_OPT_HOW },
     { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
-    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32 and bf16: GPUs only, faster", .choice = rn_precision_name },
+    { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32, bf16: GPUs", .choice = rn_precision_name },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };

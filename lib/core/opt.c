@@ -444,9 +444,11 @@ static int help_rows(const struct rn_opt *options, const void *defaults, struct 
         char left[640], note[128];
         synopsis(&options[i], left, sizeof left);
         default_note(&options[i], defaults, note, sizeof note);
-        bool beside = strlen(left) <= MARGIN - 4;
-        if (add(out, err, beside ? "  %-*s" : "  %-*s\n%*s", beside ? MARGIN - 2 : 0, left, MARGIN, "") ||
-            wrap(out, err, MARGIN, options[i].help, note))
+        /* beside its explanation, also where that begins later but needs no second line */
+        size_t at = strlen(left) + 4 > MARGIN ? strlen(left) + 4 : MARGIN;
+        bool beside = at == MARGIN || at + strlen(options[i].help) + strlen(note) <= WIDTH;
+        if (add(out, err, beside ? "  %-*s" : "  %-*s\n%*s", beside ? (int)at - 2 : 0, left, MARGIN, "") ||
+            wrap(out, err, beside ? at : MARGIN, options[i].help, note))
             return -1;
     }
     return 0;

@@ -29,13 +29,13 @@ $(unit:%=asan/%):     asan/%: asan;  $(SUITE) env RN_SANITIZED=1 build/asan/test
 $(threaded:%=tsan/%): tsan/%: tsan;  $(SUITE) env RN_SANITIZED=1 build/tsan/tests/$*
 
 # One make for each folder. They share the processors with the suites that run already.
-SANITIZED := CFLAGS='-O1 -g -fno-omit-frame-pointer'
+SANITIZED = CFLAGS='$(1) -g -fno-omit-frame-pointer'
 built:
 	$(MAKE) B=$(B) all $(unit:%=$(B)/tests/%)
 asan:
-	$(MAKE) B=build/asan $(SANITIZED) EXTRA='-fsanitize=address,undefined -fno-sanitize-recover=all' $(unit:%=build/asan/tests/%)
+	$(MAKE) B=build/asan $(call SANITIZED,-O1) EXTRA='-fsanitize=address,undefined -fno-sanitize-recover=all' $(unit:%=build/asan/tests/%)
 tsan:
-	$(MAKE) B=build/tsan $(SANITIZED) EXTRA='-fsanitize=thread' $(threaded:%=build/tsan/tests/%)
+	$(MAKE) B=build/tsan $(call SANITIZED,-O2) EXTRA='-fsanitize=thread' $(threaded:%=build/tsan/tests/%)
 
 unexport B ONLY # of this make: not for those that a test runs
 .PHONY: all built asan tsan $(suites)

@@ -1,5 +1,6 @@
-# tests/suites.mk -- the suites of the check: each is a target of its name, which tests/suite runs when a processor is free and what
-# it needs is built. tests/run calls this from the root of the repository, with B=DIR and ONLY='PATTERN...'.
+# tests/suites.mk -- the suites of the check: each is a target of its name, which tests/suite runs when a processor is free. tests/run
+# calls this from the root of the repository, with B=DIR and ONLY='PATTERN...': first to prepare, which builds what they need, then
+# for all. At once make would begin with whatever can be started, and with what takes longest last.
 B    ?= build
 P    := $(B)/cuda-proof
 NVCC ?= nvcc
@@ -9,7 +10,7 @@ unit := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
 # a test that names the threads' header is one for the thread sanitizer
 threaded := $(patsubst tests/unit/%.c,%,$(shell grep -l '"core/threads.h"' tests/unit/*.c))
 tool := $(patsubst tests/%,%,$(wildcard tests/tool/*.bats $(if $(RN_FULL),tests/full/*.bats)))
-all:
+all prepare:
 ifeq ($(shell command -v $(NVCC)),)
 cuda := cuda/all
 cuda/all: ; $(SUITE) echo '$(if $(RN_CUDA),not ok 1 - nvcc is not here,ok 1 - all # SKIP nvcc is not here)'
@@ -20,15 +21,18 @@ endif
 suites := $(unit:%=unit/%) layers $(cuda) $(tool) $(unit:%=asan/%) $(threaded:%=tsan/%)
 # what takes longest begins first, so that nothing long is left over for the end
 first := $(cuda_first) tsan/device tool/resume.bats unit/net asan/net asan/inspect
-all: $(filter $(or $(ONLY),%),$(first) $(filter-out $(first),$(suites)))
+wanted := $(filter $(or $(ONLY),%),$(first) $(filter-out $(first),$(suites)))
+all: $(wanted)
+prepare: $(if $(filter-out layers asan/% tsan/%,$(wanted)),built) $(foreach s,asan tsan,$(if $(filter $s/%,$(wanted)),$s))
+prepare: $(if $(filter cuda/%,$(wanted)),$(cuda_built))
 
-layers:               ;              $(SUITE) tests/layers
-$(unit:%=unit/%):     unit/%: built; $(SUITE) $(B)/tests/$*
-$(tool):              built;         $(SUITE) bats --tap tests/$@
-$(unit:%=asan/%):     asan/%: asan;  $(SUITE) env RN_SANITIZED=1 build/asan/tests/$*
-$(threaded:%=tsan/%): tsan/%: tsan;  $(SUITE) env RN_SANITIZED=1 build/tsan/tests/$*
+layers:                      ; $(SUITE) tests/layers
+$(unit:%=unit/%):     unit/%:; $(SUITE) $(B)/tests/$*
+$(tool):                     ; $(SUITE) bats --tap tests/$@
+$(unit:%=asan/%):     asan/%:; $(SUITE) env RN_SANITIZED=1 build/asan/tests/$*
+$(threaded:%=tsan/%): tsan/%:; $(SUITE) env RN_SANITIZED=1 build/tsan/tests/$*
 
-# One make for each folder. They share the processors with the suites that run already.
+# One make for each folder; they share the processors.
 SANITIZED = CFLAGS='$(1) -g -fno-omit-frame-pointer'
 built:
 	$(MAKE) B=$(B) all $(unit:%=$(B)/tests/%)
@@ -38,4 +42,4 @@ tsan:
 	$(MAKE) B=build/tsan $(call SANITIZED,-O2) EXTRA='-fsanitize=thread' $(threaded:%=build/tsan/tests/%)
 
 unexport B ONLY # of this make: not for those that a test runs
-.PHONY: all built asan tsan $(suites)
+.PHONY: all prepare built asan tsan $(suites)

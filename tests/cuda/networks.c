@@ -262,9 +262,20 @@ static void any_order_gives_the_same(void **state)
         struct result other;
         good(&other, devices[i], ALL, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=1"));
         same(late, &other, devices[i]);
+        if (!getenv("RN_FULL"))
+            continue;
         good(&other, devices[i], ALL, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=77"));
         same(late, &other, devices[i]);
     }
+}
+
+/* What the first GPU kept is what all evaluate with: the others' part of the images, too. */
+static void running_statistics_are_the_first_gpus(void **state)
+{
+    (void)state;
+    const struct result *two = plain("cuda:0,1");
+    for (size_t i = 0; i < IMAGES * CLASSES; i++)
+        near((double)two->trained[i], (double)two->moved[i], 1e-4, "logit after training", i);
 }
 
 /* As PyTorch's DataParallel: each GPU normalises its own images; the gradient is the sum, each part by its share. Two GPUs get 3
@@ -282,8 +293,6 @@ static void gpus_add_up(void **state)
         near(two->sums[i][1], 0.6 * first.sums[i][1] + 0.4 * second.sums[i][1], 1e-3, "gradient", i);
     assert_memory_equal(one->eval, two->eval, sizeof one->eval); /* evaluation does not see the batch, nor the GPUs */
     assert_memory_equal(one->eval, three.eval, sizeof one->eval);
-    for (size_t i = 0; i < IMAGES * CLASSES; i++) /* with the first GPU's running statistics */
-        near((double)two->trained[i], (double)two->moved[i], 1e-4, "logit after training", i);
     assert_true(isfinite(two->loss[STEPS - 1]) && isfinite(three.loss[STEPS - 1]));
     assert_true(two->loss[0] != one->loss[0]); /* other statistics, other losses */
 
@@ -487,8 +496,10 @@ static void other_precisions(void **state)
         struct result r, again;
         if (result_of(&r, cases[i].device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=2")) != 0)
             fail_msg("%s: %s", cases[i].device, r.err.text);
-        assert_int_equal(result_of(&again, cases[i].device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=5")), 0);
-        assert_memory_equal(&r.sums, &again.sums, sizeof r.sums);
+        if (i == 2 || getenv("RN_FULL")) {
+            assert_int_equal(result_of(&again, cases[i].device, ALL, WHOLE, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=5")), 0);
+            assert_memory_equal(&r.sums, &again.sums, sizeof r.sums);
+        }
         double first = fabs(r.loss[0] - exact->loss[0]), last = fabs(r.loss[1] - exact->loss[1]), eval = 0;
         for (size_t k = 0; k < IMAGES * CLASSES; k++)
             eval = fmax(eval, fabs((double)r.eval[k] - (double)exact->eval[k]));
@@ -594,6 +605,7 @@ static int real(int gpus)
     } all[] = {
         { cmocka_unit_test(agrees_with_the_cpu), 1 },
         { cmocka_unit_test(records_outlive_no_memory), 1 },
+        { cmocka_unit_test(running_statistics_are_the_first_gpus), 2 },
         { cmocka_unit_test(other_precisions), 2 },
         { cmocka_unit_test(gpus_add_up), 3 },
     };
@@ -613,6 +625,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(agrees_with_the_cpu),
         cmocka_unit_test(records_outlive_no_memory),
         cmocka_unit_test(any_order_gives_the_same),
+        cmocka_unit_test(running_statistics_are_the_first_gpus),
         cmocka_unit_test(gpus_add_up),
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),

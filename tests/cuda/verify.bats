@@ -42,7 +42,7 @@ setup() {
     rc=0
     kill -TERM $!
     wait $! || rc=$?
-    [ $rc = 130 ]
+    [ $rc = 143 ] # ended by the signal, tidied up all the same
     [ "$(cat b/report.md)" = old ]
     [ "$(ls b | grep -c report)" = 1 ]
 }

@@ -23,7 +23,7 @@ static int symbol(void *to, void *handle, const char *name, const char *file, st
 
 /* Loads one library of api.h into the table. */
 #define LIBRARY(load, FILE, API, what)                              \
-    static int load(struct rn_cuda_api *api, struct rn_err *err)    \
+    int load(struct rn_cuda_api *api, struct rn_err *err)           \
     {                                                               \
         const char *file = FILE;                                    \
         void *handle = library(file, what, err);                    \
@@ -36,15 +36,10 @@ static int symbol(void *to, void *handle, const char *name, const char *file, st
     if (symbol(&api->name, handle, #name, file, err))               \
         return -1;
 
-LIBRARY(load_runtime, RN_CUDA_RUNTIME, RN_CUDA_RUNTIME_API, "the CUDA 13 runtime")
-LIBRARY(load_blas, RN_CUDA_BLAS, RN_CUDA_BLAS_API, "cuBLAS 13")
-LIBRARY(load_dnn, RN_CUDA_DNN, RN_CUDA_DNN_API, "cuDNN 9")
-LIBRARY(load_nccl, RN_CUDA_NCCL, RN_CUDA_NCCL_API, "NCCL 2, which several GPUs need,")
-
-int rn_cuda_load_runtime(struct rn_cuda_api *api, struct rn_err *err)
-{
-    return load_runtime(api, err);
-}
+LIBRARY(rn_cuda_load_runtime, RN_CUDA_RUNTIME, RN_CUDA_RUNTIME_API, "the CUDA 13 runtime")
+static LIBRARY(load_blas, RN_CUDA_BLAS, RN_CUDA_BLAS_API, "cuBLAS 13")
+static LIBRARY(load_dnn, RN_CUDA_DNN, RN_CUDA_DNN_API, "cuDNN 9")
+static LIBRARY(load_nccl, RN_CUDA_NCCL, RN_CUDA_NCCL_API, "NCCL 2, which several GPUs need,")
 
 int rn_cuda_load_libraries(struct rn_cuda_api *api, bool several, struct rn_err *err)
 {

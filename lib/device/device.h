@@ -96,6 +96,8 @@ struct rn_device_step {
 
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
 
+enum { RN_STEPS_AHEAD = 2 }; /* steps of training that may have begun and not ended */
+
 struct rn_device;
 
 struct rn_device_class {
@@ -214,7 +216,8 @@ struct rn_device_class {
 
     /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a record of an
      * earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest step that has begun, and fills its
-     * *loss. Before that it may be followed by sgd, by the next batch, and by one step more: two may be under way. */
+     * *loss. Before that it may be followed by sgd, by the next batch, and by the next step: RN_STEPS_AHEAD may be under way. A step
+     * that fails before commit is no such step. */
     RN_MUST int (*begin)(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
     RN_MUST int (*commit)(struct rn_device *dev, struct rn_err *err);
     RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);

@@ -56,7 +56,7 @@ RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const
 /* The same in three parts, for devices that work while the caller goes on (rn_net_ahead; on the others begin does it all). load:
  * the batch goes to the device, and may while the steps before are computed there. begin: the step is started; labels and options
  * are not needed any more afterwards. end: waits for the oldest step that has begun, whose *loss is filled by then. rn_net_update
- * may come before it, then another load and begin: two steps may be under way. */
+ * may come before it, then another load and begin: RN_STEPS_AHEAD may be under way. */
 bool rn_net_ahead(const struct rn_net *net);
 RN_MUST int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
 RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,

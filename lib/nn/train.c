@@ -204,7 +204,7 @@ static int update(struct rn_trainer *t, struct rn_err *err)
 static int settle_one(struct rn_trainer *t, struct rn_err *err)
 {
     struct rn_head *head = &t->head;
-    const struct rn_ahead *step = &t->ahead[t->settled_steps % 2];
+    const struct rn_ahead *step = &t->ahead[t->settled_steps % RN_STEPS_AHEAD];
     if (rn_net_end(t->net, err))
         return -1;
     if (!isfinite(step->loss.loss))
@@ -243,8 +243,8 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     if (take_labels(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
         return -1;
     struct rn_loss_options options = { t->class_weights, t->options->smoothing };
-    struct rn_ahead *step = &t->ahead[t->begun_steps % 2];
-    if (rn_net_load(t->net, &batch, err) || (t->begun_steps - t->settled_steps == 2 && settle_one(t, err)))
+    struct rn_ahead *step = &t->ahead[t->begun_steps % RN_STEPS_AHEAD];
+    if (rn_net_load(t->net, &batch, err) || (t->begun_steps - t->settled_steps == RN_STEPS_AHEAD && settle_one(t, err)))
         return -1;
     *step = (struct rn_ahead){ record->index, (int64_t)record->count, { 0 } };
     if (rn_net_begin(t->net, t->labels, &options, &step->loss, err))

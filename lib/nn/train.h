@@ -32,11 +32,11 @@ struct rn_trainer {
     int64_t *labels;                     /* of one batch; grown as needed */
     size_t label_room;
     struct rn_floats floats;
-    /* the steps that a device is computing while the next batch is read, the i-th in [i % 2] */
+    /* the steps that a device is computing while the next batch is read, the i-th in [i % RN_STEPS_AHEAD] */
     struct rn_ahead {
         int64_t index, count; /* of the batch */
         struct rn_loss loss;
-    } ahead[2];
+    } ahead[RN_STEPS_AHEAD];
     unsigned begun_steps, settled_steps;
 };
 
@@ -54,7 +54,7 @@ RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struc
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
 /* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with
- * the batch: what comes of it is in the head's running sums two steps later, or after settle or save. Errors: exit 3: not the
+ * the batch: what comes of it is in the head's running sums RN_STEPS_AHEAD steps later, or after settle or save. Errors: exit 3: not the
  * next batch, a photo without a label; exit 5: the loss is not finite (it may be an earlier step's: the network is of no use then,
  * and save fails likewise before it writes). */
 RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err);

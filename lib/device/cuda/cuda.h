@@ -42,14 +42,12 @@ struct rn_cuda_slot {
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
-enum { RN_CUDA_AHEAD = 2 }; /* steps that may be under way */
-
 /* What a loss needs besides the logits, and what comes of it (softmax_loss.cu): there is one on the GPU, which records point
  * to, and pinned ones here for each step under way. */
 struct rn_cuda_page {
-    char *near[RN_CUDA_AHEAD], *far;
+    char *near[RN_STEPS_AHEAD], *far;
     size_t bytes;
-    cudaEvent_t told[RN_CUDA_AHEAD]; /* the result is here */
+    cudaEvent_t told[RN_STEPS_AHEAD]; /* the result is here */
 };
 
 struct rn_cuda_started {
@@ -114,7 +112,7 @@ struct rn_cuda {
     struct rn_cuda_begun {
         struct rn_loss *loss; /* the caller's; NULL: it has been told */
         size_t n;
-    } begun[RN_CUDA_AHEAD];
+    } begun[RN_STEPS_AHEAD];
     unsigned steps_begun, steps_ended;
     struct rn_array logits; /* their shape in the step that has begun last */
     bool tf32, half;

@@ -111,8 +111,7 @@ void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
 void rn_cuda_free(struct rn_device *dev, void *memory)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
-    if (cuda->stage == RN_CUDA_RECORDING) /* the step failed, and nothing can be freed while it is recorded */
-        rn_cuda_records_free(cuda);
+    rn_cuda_abandon(cuda); /* nothing can be freed while a step is recorded */
     for (size_t i = 0; memory && i < cuda->blocks; i++) {
         if (cuda->block[i].at[0] != memory)
             continue;

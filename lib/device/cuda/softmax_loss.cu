@@ -105,15 +105,20 @@ static size_t label_bytes(const struct rn_cuda_part *p)
     return p->n * sizeof(int64_t);
 }
 
-static size_t weight_bytes(const struct rn_loss_options *options, size_t c)
+static size_t weight_bytes(const struct rn_device_step *step)
 {
-    return options->class_weights ? c * sizeof(float) : 0;
+    return step->options->class_weights ? step->c * sizeof(float) : 0;
+}
+
+static size_t page_bytes(const struct rn_cuda_part *p, const struct rn_device_step *step)
+{
+    return sizeof(struct page) + label_bytes(p) + weight_bytes(step);
 }
 
 /* The result of the i-th step, read when it is there. */
 static int read_back(struct rn_cuda *cuda, unsigned i, struct rn_err *err)
 {
-    struct rn_cuda_begun *step = &cuda->begun[i % RN_CUDA_AHEAD];
+    struct rn_cuda_begun *step = &cuda->begun[i % RN_STEPS_AHEAD];
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
     if (!step->loss)
         return 0;
@@ -121,9 +126,9 @@ static int read_back(struct rn_cuda *cuda, unsigned i, struct rn_err *err)
     while (rn_cuda_next(&p, err)) {
         const struct rn_cuda_page *page = &p.gpu->page;
         struct page result;
-        if (!p.n || (p.rc = rn_cuda_wait(&p, page->told[i % RN_CUDA_AHEAD], err)))
+        if (!p.n || (p.rc = rn_cuda_wait(&p, page->told[i % RN_STEPS_AHEAD], err)))
             continue;
-        memcpy(&result, page->near[i % RN_CUDA_AHEAD], sizeof result);
+        memcpy(&result, page->near[i % RN_STEPS_AHEAD], sizeof result);
         step->loss->loss += result.loss;
         step->loss->correct += result.correct;
     }
@@ -133,7 +138,7 @@ static int read_back(struct rn_cuda *cuda, unsigned i, struct rn_err *err)
 
 void rn_cuda_page_free(struct rn_cuda *cuda, struct rn_cuda_page *page)
 {
-    for (int i = 0; i < RN_CUDA_AHEAD; i++) {
+    for (int i = 0; i < RN_STEPS_AHEAD; i++) {
         if (page->near[i])
             cuda->api.cudaFreeHost(page->near[i]);
         if (page->told[i])
@@ -151,42 +156,48 @@ static int make_page(const struct rn_cuda_part *p, size_t bytes, struct rn_err *
     if (rn_cuda_wait(p, NULL, err))
         return -1;
     rn_cuda_page_free(p->cuda, page);
-    for (int i = 0; i < RN_CUDA_AHEAD; i++) {
+    for (int i = 0; i < RN_STEPS_AHEAD; i++) {
         void *near = NULL;
         if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&page->told[i], cudaEventDisableTiming), "an event", err) ||
             rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
             return -1;
         page->near[i] = near;
     }
+    if (!(page->far = rn_cuda_take(p, bytes, err)))
+        return -1;
     page->bytes = bytes;
-    return (page->far = rn_cuda_take(p, bytes, err)) ? 0 : -1;
+    return 0;
 }
 
-/* Pages of at least so many bytes. What lies in smaller ones is read first. */
-static int fit_pages(struct rn_cuda *cuda, size_t bytes, struct rn_err *err)
+/* Pages that are large enough. What lies in smaller ones is read first. */
+static int fit_pages(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
 {
-    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
-    if (bytes <= cuda->gpu[0].page.bytes)
-        return 0;
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    bool fit = true;
+    while (rn_cuda_next(&p, err))
+        fit = fit && page_bytes(&p, step) <= p.gpu->page.bytes;
+    if (p.rc || fit)
+        return p.rc;
     for (unsigned i = cuda->steps_ended; i != cuda->steps_begun; i++)
         if (read_back(cuda, i, err))
             return -1;
     cuda->generation++; /* records point to the page */
+    p = rn_cuda_parts(&cuda->device, step->n);
     while (rn_cuda_next(&p, err))
-        p.rc = make_page(&p, rn_cuda_ceil(bytes, 4096) * 4096, err);
+        if (page_bytes(&p, step) > p.gpu->page.bytes)
+            p.rc = make_page(&p, rn_cuda_ceil(page_bytes(&p, step), 4096) * 4096, err);
     return p.rc;
 }
 
 int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
 {
     const float *weights = step->options->class_weights;
-    unsigned turn = cuda->steps_begun % RN_CUDA_AHEAD;
+    unsigned turn = cuda->steps_begun % RN_STEPS_AHEAD;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
     struct page page = { 0 };
-    size_t most = rn_cuda_ceil(step->n, (size_t)cuda->gpus); /* images of a GPU */
     for (size_t n = 0; n < step->n; n++)
         page.total += weights ? (double)weights[step->labels[n]] : 1;
-    if (fit_pages(cuda, sizeof page + most * sizeof(int64_t) + weight_bytes(step->options, step->c), err))
+    if (fit_pages(cuda, step, err))
         return -1;
     while (rn_cuda_next(&p, err)) {
         char *near = p.gpu->page.near[turn];
@@ -195,18 +206,19 @@ int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, str
         memcpy(near, &page, sizeof page);
         memcpy(near + sizeof page, step->labels + p.first, label_bytes(&p));
         if (weights)
-            memcpy(near + sizeof page + label_bytes(&p), weights, weight_bytes(step->options, step->c));
-        p.rc = rn_cuda_copy(&p, p.gpu->page.far, near, sizeof page + label_bytes(&p) + weight_bytes(step->options, step->c),
-                            cudaMemcpyHostToDevice, err);
+            memcpy(near + sizeof page + label_bytes(&p), weights, weight_bytes(step));
+        p.rc = rn_cuda_copy(&p, p.gpu->page.far, near, page_bytes(&p, step), cudaMemcpyHostToDevice, err);
     }
+    if (p.rc)
+        return -1;
     cuda->begun[turn] = (struct rn_cuda_begun){ step->loss, step->n };
     cuda->steps_begun++;
-    return p.rc;
+    return 0;
 }
 
 int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err)
 {
-    unsigned turn = (cuda->steps_begun - 1) % RN_CUDA_AHEAD;
+    unsigned turn = (cuda->steps_begun - 1) % RN_STEPS_AHEAD;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, cuda->begun[turn].n);
     while (rn_cuda_next(&p, err)) {
         struct rn_cuda_page *page = &p.gpu->page;

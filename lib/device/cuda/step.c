@@ -34,15 +34,24 @@ static void drop(struct rn_cuda *cuda, struct rn_cuda_record *record)
     *record = (struct rn_cuda_record){ 0 };
 }
 
-void rn_cuda_records_free(struct rn_cuda *cuda)
+void rn_cuda_abandon(struct rn_cuda *cuda)
 {
+    if (cuda->stage == RN_CUDA_OUTSIDE)
+        return;
     for (int g = 0; g < cuda->gpus && cuda->stage == RN_CUDA_RECORDING; g++) {
         cudaGraph_t graph = NULL;
         if (cuda->api.cudaStreamEndCapture(cuda->gpu[g].stream, &graph) == cudaSuccess && graph)
             cuda->api.cudaGraphDestroy(graph);
         cuda->api.cudaGetLastError();
     }
+    drop(cuda, cuda->now);
+    cuda->steps_begun--;
     cuda->stage = RN_CUDA_OUTSIDE;
+}
+
+void rn_cuda_records_free(struct rn_cuda *cuda)
+{
+    rn_cuda_abandon(cuda);
     for (size_t i = 0; i < sizeof cuda->record / sizeof *cuda->record; i++)
         drop(cuda, &cuda->record[i]);
 }
@@ -127,9 +136,8 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     cuda->logits = (struct rn_array){ .n = step->n, .c = step->c, .h = 1, .w = 1 };
     *done = false;
-    if (cuda->stage == RN_CUDA_RECORDING) /* the last step failed */
-        rn_cuda_records_free(cuda);
-    while (rn_cuda_next(&p, err)) /* gradients that nobody has used yet are written over */
+    rn_cuda_abandon(cuda); /* the last step, if it failed */
+    while (cuda->summing && rn_cuda_next(&p, err)) /* gradients that nobody has used yet are written over */
         p.rc = rn_cuda_await_sums(&p, err);
     if (p.rc || rn_cuda_freshen(cuda, err) || rn_cuda_loss_in(cuda, step, err)) /* a record sees to none of these */
         return -1;

@@ -10,7 +10,8 @@ RN_MUST int rn_cuda_commit(struct rn_device *dev, struct rn_err *err);
 RN_MUST int rn_cuda_end(struct rn_device *dev, struct rn_err *err);
 /* Of a step that is being recorded: a sum over GPUs. */
 RN_MUST int rn_cuda_record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err);
-/* Also of a step whose recording broke off. */
+/* Of a step that has failed between begin and commit, if there is one: its recording ends, and nobody will end it. */
+void rn_cuda_abandon(struct rn_cuda *cuda);
 void rn_cuda_records_free(struct rn_cuda *cuda);
 
 #endif

@@ -34,19 +34,22 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; echo -Wl,--as-needed $$(pkg-config --libs $(PACKAGES) $$m) > $(B)/packages.libs
 
 # The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/augment/transform/X.c rn_augment_X,
-# lib/device/X/ rn_device_X.
-$(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c lib/augment/transform/*.c lib/device/*) lib/gen-table
-	@mkdir -p $(@D)
-	lib/gen-table $* > $@
+# lib/device/X/ rn_device_X. Tables and archive follow files that come and go, on other branches too: the lists are made each time,
+# and are new when they differ.
+IF_CHANGED = mkdir -p $(@D) && $(1) > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(TABLES): $(B)/gen/%.c: FORCE
+	@$(call IF_CHANGED,lib/gen-table $*)
+$(B)/objects: FORCE
+	@$(call IF_CHANGED,printf '%s\n' $(OBJ))
 
 $(B)/%.o: %.c $(B)/packages.cflags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) $(call PKG,cflags) -MMD -MP -c $< -o $@
 $(B)/gen/%.o: $(B)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) -MMD -MP -c $< -o $@
-$(B)/librn.a: $(OBJ)
+$(B)/librn.a: $(OBJ) $(B)/objects
 	@rm -f $@
-	ar rcs $@ $^
+	ar rcs $@ $(OBJ)
 $(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/tools/progress.o $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
@@ -167,7 +170,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all cuda check check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: FORCE all cuda check check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

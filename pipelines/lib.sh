@@ -39,7 +39,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 unset CDPATH POSIXLY_CORRECT
 export LC_ALL=C # numbers have points, lists one order
-name=${0##*/}
+name=${0##*/} program=${0##*/} # program: where a function has a name of its own
 # shellcheck disable=SC2154 # here, lib: the pipeline's
 [ "$lib" = "$here/lib.sh" ] && installed='' || installed=1
 # shellcheck disable=SC2034 # data: for pipelines
@@ -54,10 +54,10 @@ operands=() given=() how=() passed=() status=0 scratch='' job='' signal='' inter
 # ---- words ----
 
 # One line, whatever is quoted in it.
-tell() { printf '%s: %s\n' "$name" "${*//[[:cntrl:]]/?}" >&2; }
+tell() { printf '%s: %s\n' "$program" "${*//[[:cntrl:]]/?}" >&2; }
 note() { [ "${opt[quiet]-}" ] || tell "$@"; }
 fail() { local code=$1; shift; tell "$@"; exit "$code"; }
-wrong() { fail 2 "$* (see $name --help)"; }
+wrong() { fail 2 "$* (see $program --help)"; }
 # To standard output, which may be full.
 say() { printf '%s\n' "$@" 2> /dev/null || fail 4 "standard output cannot be written"; }
 
@@ -87,7 +87,7 @@ foreign() {
 }
 
 clean() { [ -z "$scratch" ] || rm -rf -- "$scratch"; }
-die_of() { clean; trap - EXIT "$1"; kill -s "$1" $$; }
+die_of() { clean; [ -z "${again-}" ] || note "$again"; trap - EXIT "$1"; kill -s "$1" $$; }
 on_signal() {
     signal=$1 interrupted=1
     [ "$job" ] || die_of "$1"
@@ -160,9 +160,15 @@ into() {
     fi
     return $code
 }
+# Two of these pipelines in one folder: the second ends. The tools hold the lock too.
+lock() {
+    { exec {lock}>> "$1/.lock"; } 2> /dev/null || fail 4 "$1: cannot be written to"
+    flock -n "$lock" || fail 4 "$1: another $program is at work in this folder"
+}
+need_photos() { [ -e "$1" ] || fail 4 "$1: there are no such photos"; }
 need_model() { [ -r "$1" ] || fail 4 "$1: there is no such network to read (-m MODEL)"; }
 # The number of records of a stream.
-records() { rn-show --json "$1" | tail -n 1 | jq -r .records; }
+records() { rn-show --json "$1" | tail -n 1 | foreign jq -r .records; }
 # Another pipeline.
 pipeline() {
     local file=$here/$1
@@ -235,7 +241,7 @@ read_usage() {
         fi
         [[ -z $name || ! $line =~ $default ]] || opt[$name]=${BASH_REMATCH[1]}
     done <<< "$1"
-    argument+=([help]='' [version]='' [quiet]='' [progress]=WHEN)
+    argument+=([help]='' [version]='' [quiet]='' [progress]=WHEN) opt+=([quiet]='' [progress]='')
     letter+=([h]=help [V]=version [q]=quiet)
 }
 
@@ -292,14 +298,14 @@ begin() {
         [ -z "${argument[$one]}" ] || shift
         case $one in
             help) say "$text" "$common"; exit ;;
-            version) say "$name $(rn-list --version | cut -d' ' -f 2-)"; exit ;;
+            version) say "$program $(rn-list --version | cut -d' ' -f 2-)"; exit ;;
         esac
         set_option "$one" "$1"
         shift
     done
     shift
-    [ -z "${opt[quiet]-}" ] || how+=(-q)
-    [ -z "${opt[progress]-}" ] || how+=("--progress=${opt[progress]}")
+    [ -z "${opt[quiet]}" ] || how+=(-q)
+    [ -z "${opt[progress]}" ] || how+=("--progress=${opt[progress]}")
     [ $# -ge ${#needed[@]} ] || wrong "${needed[$#]} is missing"
     [ $# -le "$most" ] || wrong "'${*:most+1:1}' is one operand too many"
     for one; do

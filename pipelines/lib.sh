@@ -168,7 +168,12 @@ lock() {
 need_photos() { [ -e "$1" ] || fail 4 "$1: there are no such photos"; }
 need_model() { [ -r "$1" ] || fail 4 "$1: there is no such network to read (-m MODEL)"; }
 # The number of records of a stream.
-records() { rn-show --json "$1" | tail -n 1 | foreign jq -r .records; }
+records() {
+    local count
+    count=$(rn-show --json "$1" | tail -n 1 | foreign jq -r .records)
+    [[ $count =~ ^[0-9]{1,15}$ ]] || fail 3 "$1: it does not say how many records it has"
+    echo "$count"
+}
 # Another pipeline.
 pipeline() {
     local file=$here/$1

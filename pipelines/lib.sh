@@ -31,6 +31,9 @@
 #   run predict "${operands[0]}"
 #   finish
 #
+# set -e means nothing in what is followed by || or &&: a stage that is a function of several
+# commands says "|| return" behind each that may fail.
+#
 # run starts it as a process group, to which INT, TERM, HUP, QUIT and Ctrl-Z go; then the pipeline
 # dies of the signal too. A code above 1 ends the pipeline; 1 (photos failed) is remembered for
 # finish. foreign: the program is none of ours, so any code of it but 0 and a signal's is 4.
@@ -143,8 +146,8 @@ make_scratch() {
         fail 4 "${TMPDIR:-/tmp}: no temporary folder can be made there (TMPDIR)"
     }
 }
-# A path that is an operand to every tool.
-safe() { case $1 in -?* | [!/]*=*) printf './%s' "$1" ;; *) printf %s "$1" ;; esac; }
+# path becomes what every tool takes for a file's name; - and an address stay as they are.
+safe() { case $1 in [a-z]*://*) path=$1 ;; -?* | [!/]*=*) path=./$1 ;; *) path=$1 ;; esac; }
 make_folder() { mkdir -p -- "$1" 2> /dev/null || fail 4 "$1: this folder cannot be made"; }
 # into FILE COMMAND...: what it says becomes the file when it is done; what is no regular file is
 # written in place
@@ -185,24 +188,24 @@ pipeline() {
 
 # near WORD CANDIDATE...: the candidate that WORD is at most two slips away from becomes nearest
 near() {
-    local word=$1 best=3 candidate i j cost low before above row
+    local word=$1 best=3 candidate i j cost low before above costs
     nearest=''
     shift
     for candidate; do
-        row=()
-        for ((j = 0; j <= ${#candidate}; j++)); do row[j]=$j; done
+        costs=()
+        for ((j = 0; j <= ${#candidate}; j++)); do costs[j]=$j; done
         for ((i = 1; i <= ${#word}; i++)); do
-            before=${row[0]} row[0]=$i
+            before=${costs[0]} costs[0]=$i
             for ((j = 1; j <= ${#candidate}; j++)); do
-                above=${row[j]} cost=1
+                above=${costs[j]} cost=1
                 [ "${word:i-1:1}" != "${candidate:j-1:1}" ] || cost=0
                 low=$((before + cost))
                 [ $low -le $((above + 1)) ] || low=$((above + 1))
-                [ $low -le $((row[j - 1] + 1)) ] || low=$((row[j - 1] + 1))
-                before=$above row[j]=$low
+                [ $low -le $((costs[j - 1] + 1)) ] || low=$((costs[j - 1] + 1))
+                before=$above costs[j]=$low
             done
         done
-        [ "${row[-1]}" -ge "$best" ] || best=${row[-1]} nearest=$candidate
+        [ "${costs[-1]}" -ge "$best" ] || best=${costs[-1]} nearest=$candidate
     done
 }
 
@@ -265,7 +268,7 @@ set_option() {
             ;;
         FILE | DIR | FOLDER | RUN | OUT | MODEL* | WEIGHTS)
             [ "$value" ] || wrong "--$1: a name is missing"
-            value=$(safe "$value.") && value=${value%.}
+            safe "$value" && value=$path
             ;;
     esac
     opt[$1]=$value
@@ -315,7 +318,7 @@ begin() {
     [ $# -le "$most" ] || wrong "'${*:most+1:1}' is one operand too many"
     for one; do
         [ "$one" ] || wrong "an operand is empty"
-        one=$(safe "$one.") && operands+=("${one%.}")
+        safe "$one" && operands+=("$path")
     done
 }
 

@@ -154,6 +154,16 @@ END
     wait $pid || true
 }
 
+@test "a run of rn-train without a split, a damaged checkpoint: said, and nothing is touched" {
+    rm run/all.rn
+    fails 2 "^train: run holds a run of rn-train without its split" again -e 2
+    cp "$BATS_FILE_TMPDIR/run/all.rn" run
+    head -c 5000 "$BATS_FILE_TMPDIR/run/last.rn" > run/last.rn
+    before=$(files)
+    fails 3 "^rn-show: run/last.rn: " again -e 2
+    [ "$(files)" = "$before" ]
+}
+
 @test "folders whose names hold = or begin with a hyphen, and spaces" {
     for folder in lr=0.01 -x --output ' a "b" $(c) '; do
         train photos "--output=$folder" -q "${SMALL[@]}" -e 1 > out 2> err || { cat err; false; }

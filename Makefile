@@ -14,11 +14,12 @@ PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
+MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/gen/options.o
 TABLES  := $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 
-PIPELINES := $(filter-out demo examples,$(patsubst pipelines/%,%,$(wildcard pipelines/*)))
+PIPELINES := $(filter-out demo examples %.sh,$(patsubst pipelines/%,%,$(wildcard pipelines/*)))
 PAGES   := $(wildcard doc/*.[57] man/*.[57])
 BENCH   := $(filter-out $(B)/bench/bench,$(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c)))
 
@@ -37,7 +38,7 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 # lib/device/X/ rn_device_X. Tables and archive follow files that come and go, on other branches too: the lists are made each time,
 # and are new when they differ.
 IF_CHANGED = mkdir -p $(@D) && $(1) > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
-$(TABLES): $(B)/gen/%.c: FORCE
+$(TABLES) $(B)/gen/options.c: $(B)/gen/%.c: FORCE
 	@$(call IF_CHANGED,lib/gen-table $*)
 $(B)/objects: FORCE
 	@$(call IF_CHANGED,printf '%s\n' $(OBJ))
@@ -50,7 +51,7 @@ $(B)/gen/%.o: $(B)/gen/%.c
 $(B)/librn.a: $(OBJ) $(B)/objects
 	@rm -f $@
 	ar rcs $@ $(OBJ)
-$(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/tools/progress.o $(B)/librn.a $(B)/packages.libs
+$(B)/rn-%: $(B)/tools/rn-%.o $(MAIN) $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/case.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
@@ -58,7 +59,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/case.o $(B)/librn.a $(B)/packages.l
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/bench/bench.a $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
-$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(B)/tools/main.o $(B)/tools/progress.o
+$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(MAIN)
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
@@ -164,7 +165,8 @@ install: all         ## PREFIX=/usr/local, DESTDIR=
 	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
 	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples"
-	install -d "$(SHARE)/split" && install -m 644 data/ablation.tsv data/classes data/page.pl "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	install -m 644 data/page.html "$(SHARE)"
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:

@@ -9,7 +9,7 @@ NVCC    ?= nvcc
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
 RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
-PACKAGES := vips libxxhash libjpeg jansson
+PACKAGES := vips libxxhash libjpeg libpng libtiff-4 zlib jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
@@ -66,8 +66,8 @@ $(B)/bench/bench.a: $(B)/tests/bench/bench.o $(MAIN)
 # A fuzzer needs the rooms that read foreign bytes, not the libraries of the others (tests/fuzz/run builds it with clang).
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librn-fuzz.a $(B)/packages.libs
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm
-$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% nn/graph.o nn/arch/% nn/attention/%),$(OBJ)) $(B)/gen/attention.o
+	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% image/% nn/graph.o nn/arch/% nn/attention/%),$(OBJ)) $(B)/gen/attention.o
 	@rm -f $@
 	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs

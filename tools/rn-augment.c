@@ -26,10 +26,10 @@ static const struct rn_opt options[] = {
     { 0, "write", RN_OPT_TEXT, RN_AT(opts, folder), 0, 0, "write DIR/class/name-recipe-copy.jpg, and a stream of samples", "DIR" },
     { 0, "explain", RN_OPT_FLAG, RN_AT(opts, explain), 0, 0, "say in each record what ran and what it drew (key augment)" },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header" },
-    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF orientation says" },
+    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says" },
     RN_OPT_LAST,
 };
-static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234, .max_pixels = 100000000 };
+static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234, .max_pixels = 178956970 };
 
 /* low is what the shipped files say. */
 static int parse_probability(double *p, const char *text, struct rn_err *err)

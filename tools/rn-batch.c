@@ -30,10 +30,10 @@ static const struct rn_opt options[] = {
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "threads that decode [the cores]", NULL, RN_OPT_HOW },
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "a photo that fails becomes an error record", NULL, 0 },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header", NULL, 0 },
-    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF orientation says", NULL, 0 },
+    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says", NULL, 0 },
     RN_OPT_LAST,
 };
-static const struct opts defaults = { .batch = 16, .epochs = 1, .size = 224, .resize = -1, .jobs = -1, .seed = 1234, .max_pixels = 100000000 };
+static const struct opts defaults = { .batch = 16, .epochs = 1, .size = 224, .resize = -1, .jobs = -1, .seed = 1234, .max_pixels = 178956970 };
 
 static bool given(const struct rn_args *args, const char *name)
 {

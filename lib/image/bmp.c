@@ -25,7 +25,8 @@ static int damaged(struct rn_err *err, const char *why)
 
 static int unsupported(struct rn_err *err, const char *what, uint64_t number)
 {
-    return rn_fail(err, RN_EXIT_DATA, "BMP with %s %llu, which is not supported: convert it to PNG", what, (unsigned long long)number);
+    return rn_fail(err, RN_EXIT_DATA, "BMP with %s %llu, which is not supported: convert it to PNG", what,
+                   (unsigned long long)number);
 }
 
 static int read_size(struct bmp *bmp, const uint8_t *head, size_t head_size, struct rn_err *err)
@@ -83,7 +84,8 @@ static int read_head(struct bmp *bmp, struct rn_text bytes, struct rn_err *err)
     if (rest.left < FILE_HEAD + CORE)
         return damaged(err, "the file ends before the first pixel");
     size_t offset = (size_t)rn_bytes_little(rest.at + 10, 4), head_size = (size_t)rn_bytes_little(head, 4);
-    if (head_size != 12 && head_size != 40 && head_size != 52 && head_size != 56 && head_size != 64 && head_size != 108 && head_size != 124)
+    if (head_size != CORE && head_size != 40 && head_size != 52 && head_size != 56 && head_size != 64 && head_size != 108 &&
+        head_size != 124)
         return unsupported(err, "a header of size", head_size);
     if (!rn_bytes_take(&rest, FILE_HEAD) || !rn_bytes_take(&rest, head_size))
         return damaged(err, "the file ends before the first pixel");
@@ -124,6 +126,12 @@ static void look_up(uint8_t *rgb, const struct bmp *bmp, unsigned index)
 
 static void convert_row(uint8_t *rgb, const uint8_t *row, const struct bmp *bmp)
 {
+    bool bytes = bmp->bits >= 24 && bmp->mask[0] == 0xff0000 && bmp->mask[1] == 0xff00 && bmp->mask[2] == 0xff;
+    for (size_t x = 0; bytes && x < bmp->width; x++, row += bmp->bits / 8)
+        for (size_t c = 0; c < 3; c++)
+            *rgb++ = row[2 - c];
+    if (bytes)
+        return;
     for (size_t x = 0; x < bmp->width; x++, rgb += 3) {
         if (bmp->bits <= 8) {
             unsigned each = 8 / bmp->bits, shift = (unsigned)(8 - bmp->bits * (x % each + 1));

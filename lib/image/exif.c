@@ -9,8 +9,9 @@ static const struct {
     uint8_t size;
     char kind; /* unsigned, signed, a quotient of two such numbers, floating point; 0: no number (Pillow takes BYTE for text) */
 } types[] = {
-    [1] = { 1 },      [2] = { 1 },      [3] = { 2, 'u' },  [4] = { 4, 'u' },  [5] = { 8, 'q' },  [6] = { 1, 's' },  [7] = { 1 },
-    [8] = { 2, 's' }, [9] = { 4, 's' }, [10] = { 8, 'Q' }, [11] = { 4, 'f' }, [12] = { 8, 'f' }, [13] = { 4, 'u' }, [16] = { 8, 'u' },
+    [1] = { 1 },      [2] = { 1 },       [3] = { 2, 'u' },  [4] = { 4, 'u' },  [5] = { 8, 'q' },  [6] = { 1, 's' }, [7] = { 1 },
+    [8] = { 2, 's' }, [9] = { 4, 's' },  [10] = { 8, 'Q' }, [11] = { 4, 'f' }, [12] = { 8, 'f' }, [13] = { 4, 'u' },
+    [16] = { 8, 'u' },
 };
 enum { TYPES = sizeof types / sizeof *types };
 

@@ -71,7 +71,8 @@ enum rn_image_format rn_image_format_of(struct rn_text bytes, const char **name)
 {
     if (bytes.length >= 12 && !memcmp(bytes.data + 4, "ftyp", 4))
         return heif_format(bytes, name);
-    if (bytes.length >= 3 && bytes.data[0] == 'P' && bytes.data[1] >= '1' && bytes.data[1] <= '6' && strchr(" \t\r\n\v\f#", bytes.data[2]) && bytes.data[2])
+    if (bytes.length >= 3 && bytes.data[0] == 'P' && bytes.data[1] >= '1' && bytes.data[1] <= '6' &&
+        memchr(" \t\r\n\v\f#", bytes.data[2], 7))
         return RN_IMAGE_PNM;
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
         size_t at = beginnings[i].at, length = beginnings[i].length;

@@ -154,13 +154,13 @@ static const char *find_frame(struct frame *frame, struct rn_bytes *b)
 static void colours(uint8_t rgb[256][3], const struct rn_bytes *palette)
 {
     size_t n = palette->left / 3, greys = 0;
-    while (greys < n && palette->at[3 * greys] == greys && palette->at[3 * greys + 1] == greys && palette->at[3 * greys + 2] == greys)
+    while (greys < 3 * n && palette->at[greys] == greys / 3)
         greys++;
     for (size_t i = 0; i < 256; i++)
         if (i < n)
             memcpy(rgb[i], palette->at + 3 * i, 3);
         else
-            memset(rgb[i], greys == n ? (int)i : 0, 3);
+            memset(rgb[i], greys == 3 * n ? (int)i : 0, 3);
 }
 
 /* The row in which the frame's n-th row of pixels belongs. */
@@ -223,7 +223,8 @@ int rn_image_decode_gif(struct rn_image *image, struct rn_text bytes, const stru
     const char *why = find_frame(&frame, &b);
     if (why)
         return rn_fail(err, RN_EXIT_DATA, "damaged GIF: %s", why);
-    size_t width = (size_t)rn_bytes_little((const uint8_t *)bytes.data + 6, 2), height = (size_t)rn_bytes_little((const uint8_t *)bytes.data + 8, 2);
+    const uint8_t *screen = (const uint8_t *)bytes.data + 6;
+    size_t width = (size_t)rn_bytes_little(screen, 2), height = (size_t)rn_bytes_little(screen + 2, 2);
     width = frame.left + frame.width > width ? frame.left + frame.width : width;
     height = frame.top + frame.height > height ? frame.top + frame.height : height;
     if (rn_image_allocate(image, height, width, how, err))

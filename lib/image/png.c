@@ -165,7 +165,8 @@ static void read_rows(struct job *job, const struct rn_samples *samples, size_t 
 static void prepare_reading(struct job *job)
 {
     /* Which no pixel of ours depends on; some writers get them wrong. */
-    static const char others[] = "iCCP\0zTXt\0iTXt\0tEXt\0eXIf\0sPLT\0hIST\0tRNS\0gAMA\0cHRM\0sRGB\0pHYs\0tIME\0bKGD\0sBIT\0oFFs\0pCAL\0sCAL";
+    static const char others[] = "iCCP\0zTXt\0iTXt\0tEXt\0eXIf\0sPLT\0hIST\0tRNS\0gAMA\0cHRM\0sRGB\0pHYs\0tIME\0bKGD\0sBIT\0"
+                                 "oFFs\0pCAL\0sCAL";
     png_set_read_fn(job->png, job, on_read);
     png_set_benign_errors(job->png, 1);
     png_set_crc_action(job->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE); /* they have been looked at */
@@ -195,8 +196,8 @@ static int decode(struct job *job)
     if (interlaced)
         png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
-    struct rn_samples samples = { .bands = png_get_channels(job->png, job->info), .wide = depth == 16, .clip = kind == PNG_COLOR_TYPE_GRAY };
-    samples.used = samples.bands < 3 ? 1 : 3;
+    size_t bands = png_get_channels(job->png, job->info);
+    struct rn_samples samples = { bands, bands < 3 ? 1 : 3, .wide = depth == 16, .clip = kind == PNG_COLOR_TYPE_GRAY };
     size_t stride = png_get_rowbytes(job->png, job->info);
     if (!(job->row = rn_alloc_aligned(interlaced ? height : 1, stride, job->err)) ||
         (interlaced && !(job->rows = rn_calloc(height, sizeof *job->rows, job->err))))
@@ -251,7 +252,9 @@ static int mend(struct rn_buffer *to, struct rn_text bytes, struct rn_bytes pixe
     if (rc == 0 && compress2(stored, &size, pixels.at, pixels.left, Z_NO_COMPRESSION) != Z_OK)
         rc = rn_fail(err, RN_EXIT_SYSTEM, "out of memory: zlib's");
     if (rc == 0)
-        rc = add_chunk(to, "IDAT", (struct rn_bytes){ stored, size }, err) || add_chunk(to, "IEND", (struct rn_bytes){ 0 }, err) ? -1 : 0;
+        rc = add_chunk(to, "IDAT", (struct rn_bytes){ stored, size }, err);
+    if (rc == 0)
+        rc = add_chunk(to, "IEND", (struct rn_bytes){ 0 }, err);
     free(stored);
     return rc;
 }

@@ -47,7 +47,9 @@ static void take_text(struct found *found, const uint8_t *kind, struct rn_bytes 
         return;
     if (international) {
         deflated = data.left >= 2 && data.at[0];
-        if (data.left < 2 || (deflated && data.at[1]) || !rn_bytes_take(&data, 2) || !split(&language, &data) || !split(&translated, &data))
+        if (data.left < 2 || (deflated && data.at[1]) || !rn_bytes_take(&data, 2))
+            return;
+        if (!split(&language, &data) || !split(&translated, &data))
             return;
     } else if (deflated && (!data.left || *data.at || !rn_bytes_take(&data, 1))) {
         return;
@@ -63,11 +65,10 @@ static void find(struct found *found, struct rn_bytes b)
         size_t length = (size_t)rn_bytes_big(b.at, 4);
         if (length > b.left - AROUND || !memcmp(kind, "IEND", 4))
             return;
-        bool exif = !memcmp(kind, "eXIf", 4), text = !memcmp(kind, "tEXt", 4) || !memcmp(kind, "zTXt", 4) || !memcmp(kind, "iTXt", 4);
         struct rn_bytes data = { b.at + 8, length };
-        if (exif)
+        if (!memcmp(kind, "eXIf", 4))
             found->exif = (struct text){ data, false };
-        else if (text)
+        else if (!memcmp(kind, "tEXt", 4) || !memcmp(kind, "zTXt", 4) || !memcmp(kind, "iTXt", 4))
             take_text(found, kind, data);
         (void)rn_bytes_take(&b, length + AROUND);
     }

@@ -40,7 +40,8 @@ static int read_head(struct pnm *pnm, struct rn_bytes *b, struct rn_err *err)
     if (!next_number(b, &pnm->width) || !next_number(b, &pnm->height) || (pnm->kind % 3 != 1 && !next_number(b, &pnm->most)))
         return rn_fail(err, RN_EXIT_DATA, "damaged PNM: its head does not say width, height and greatest value");
     if (!pnm->most || pnm->most > 65535)
-        return rn_fail(err, RN_EXIT_DATA, "damaged PNM: a greatest value of %llu, which is not in 1 to 65535", (unsigned long long)pnm->most);
+        return rn_fail(err, RN_EXIT_DATA, "damaged PNM: a greatest value of %llu, which is not in 1 to 65535",
+                       (unsigned long long)pnm->most);
     pnm->bytes = pnm->kind == 4 ? 0 : pnm->most > 255 ? 2 : 1;
     if (pnm->kind > 3 && !rn_bytes_take(b, 1))
         return rn_fail(err, RN_EXIT_DATA, "damaged PNM: the file ends before the first pixel");
@@ -98,8 +99,8 @@ static int read_rows(struct rn_image *image, struct rn_bytes *b, const struct pn
         uint8_t *row = image->pixels + y * image->width * 3;
         size_t samples = image->width * pnm->channels;
         if (!(pnm->kind < 4 ? read_plain(row, samples, b, pnm) : read_raw(row, samples, b, pnm)))
-            return rn_fail(err, RN_EXIT_DATA, "damaged PNM: %s after %zu of %zu rows", b->left && pnm->kind < 4 ? "no number from 0 to its greatest" : "the file ends",
-                           y, image->height);
+            return rn_fail(err, RN_EXIT_DATA, "damaged PNM: %s after %zu of %zu rows",
+                           b->left && pnm->kind < 4 ? "no number from 0 to its greatest" : "the file ends", y, image->height);
         for (size_t x = image->width; pnm->channels == 1 && x-- > 0;)
             memset(row + 3 * x, row[x], 3);
     }

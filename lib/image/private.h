@@ -5,8 +5,8 @@
 #include "image/image.h"
 
 enum rn_image_format {
-    RN_IMAGE_NONE, RN_IMAGE_JPEG, RN_IMAGE_PNG, RN_IMAGE_WEBP, RN_IMAGE_TIFF, RN_IMAGE_GIF, RN_IMAGE_HEIC, RN_IMAGE_AVIF, RN_IMAGE_BMP,
-    RN_IMAGE_PNM, RN_IMAGE_OTHER, /* OTHER: a picture, or what is taken for one, that nothing here reads */
+    RN_IMAGE_NONE, RN_IMAGE_JPEG, RN_IMAGE_PNG, RN_IMAGE_WEBP, RN_IMAGE_TIFF, RN_IMAGE_GIF, RN_IMAGE_HEIC, RN_IMAGE_AVIF,
+    RN_IMAGE_BMP, RN_IMAGE_PNM, RN_IMAGE_OTHER, /* OTHER: a picture, or what is taken for one, that nothing here reads */
 };
 /* The format by content. OTHER: its name is put in *name. */
 enum rn_image_format rn_image_format_of(struct rn_text bytes, const char **name);
@@ -92,7 +92,8 @@ RN_MUST int rn_image_decode_gif(struct rn_image *image, struct rn_text bytes, co
 RN_MUST int rn_image_decode_bmp(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 RN_MUST int rn_image_decode_pnm(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 RN_MUST int rn_image_decode_tiff(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
-RN_MUST int rn_image_decode_tiff_vips(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
+RN_MUST int rn_image_decode_tiff_vips(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how,
+                                      struct rn_err *err);
 RN_MUST int rn_image_decode_webp(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 RN_MUST int rn_image_decode_heif(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 

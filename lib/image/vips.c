@@ -122,12 +122,13 @@ static bool has_known_colours(const VipsImage *image)
 
 static int check_kind(const VipsImage *image, const char *name, struct rn_err *err)
 {
+    bool is_lab = image->Type == VIPS_INTERPRETATION_LAB || image->Type == VIPS_INTERPRETATION_LABS;
     if (image->BandFmt != VIPS_FORMAT_UCHAR && image->BandFmt != VIPS_FORMAT_USHORT)
-        return rn_fail(err, RN_EXIT_DATA, "%s with %s, which is not supported: convert it to PNG", name, kind_of_samples(image->BandFmt));
+        return rn_fail(err, RN_EXIT_DATA, "%s with %s, which are not supported: convert it to PNG", name,
+                       kind_of_samples(image->BandFmt));
     if (!has_known_colours(image))
-        return rn_fail(err, RN_EXIT_DATA, "%s with colours of a kind that is not supported (%s, %d channels): convert it to PNG", name,
-                       image->Type == VIPS_INTERPRETATION_LAB || image->Type == VIPS_INTERPRETATION_LABS ? "L*a*b*" : "neither grey, RGB nor CMYK",
-                       image->Bands);
+        return rn_fail(err, RN_EXIT_DATA, "%s with colours of a kind that is not supported (%s, %d channels): convert it to PNG",
+                       name, is_lab ? "L*a*b*" : "neither grey, RGB nor CMYK", image->Bands);
     return 0;
 }
 
@@ -161,10 +162,12 @@ static int attempt(struct rn_image *image, struct job *job, struct rn_err *err)
     VipsImage *from = NULL;
     int rc = -1;
     /* reads the header; pixels come when rows are asked for */
-    if (job->open((void *)job->bytes.data, job->bytes.length, &from, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL))
+    if (job->open((void *)job->bytes.data, job->bytes.length, &from, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                  VIPS_FAIL_ON_ERROR, NULL))
         return -1;
     job->refused = true;
-    if (check_kind(from, job->name, err) == 0 && rn_image_allocate(image, (size_t)from->Ysize, (size_t)from->Xsize, job->how, err) == 0) {
+    if (check_kind(from, job->name, err) == 0 &&
+        rn_image_allocate(image, (size_t)from->Ysize, (size_t)from->Xsize, job->how, err) == 0) {
         rc = convert(image, from);
         job->refused = false;
     }
@@ -250,7 +253,8 @@ static bool has_decoder(bool is_avif)
 {
     enum { HEVC = 1, AV1 = 4 };
     int (*have)(int);
-    void *library = dlopen("libheif.so.1", RTLD_NOW | RTLD_NOLOAD), *symbol = library ? dlsym(library, "heif_have_decoder_for_format") : NULL;
+    void *library = dlopen("libheif.so.1", RTLD_NOW | RTLD_NOLOAD);
+    void *symbol = library ? dlsym(library, "heif_have_decoder_for_format") : NULL;
     if (!symbol)
         return true; /* a libheif by another name: what it says of the picture is passed on */
     memcpy(&have, &symbol, sizeof have);
@@ -272,7 +276,7 @@ int rn_image_decode_heif(struct rn_image *image, struct rn_text bytes, const str
         return 0; /* libheif has turned it, as the file says outside of EXIF */
     if (has_loader && (job.refused || has_decoder(is_avif)))
         return -1;
-    return rn_fail(err, RN_EXIT_DATA, "%s, which the libvips here cannot decode: install %s, or convert the photo ('%s PHOTO PHOTO.jpg')", name,
-                   !has_loader ? "libvips with libheif" : is_avif ? "libheif-plugin-dav1d" : "libheif-plugin-libde265",
-                   "heif-convert");
+    return rn_fail(err, RN_EXIT_DATA,
+                   "%s, which the libvips here cannot decode: install %s, or convert the photo ('heif-convert PHOTO PHOTO.jpg')",
+                   name, !has_loader ? "libvips with libheif" : is_avif ? "libheif-plugin-dav1d" : "libheif-plugin-libde265");
 }

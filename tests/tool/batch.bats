@@ -146,25 +146,28 @@ fails() {
     fails 4 "rn-batch: none.jpg: No such file" rn-batch in
     samples "$PHOTOS/rgb.jpg" . >in
     fails 4 "rn-batch: .: Is a directory" rn-batch in
-    fails 3 "16 x 12 pixels are more than --max-pixels 191" rn-batch --max-pixels 191 <(samples "$PHOTOS/rgb.jpg")
+    fails 3 "16 x 12 pixels are more than --max-pixels 191" \
+        rn-batch --max-pixels 191 <(samples "$PHOTOS/rgb.jpg")
     rn-batch --max-pixels 192 <(samples "$PHOTOS/rgb.jpg") >out
 }
 
 @test "photos as phones, cameras and browsers write them are taken" {
-    samples "$PHOTOS"/{scan-of-no-frequencies.jpg,stray-bytes-before-end.jpg,xmp6-attribute.jpg,exif6-long.jpg,no-end.png} \
-        "$PHOTOS"/{no-trailer.gif,second-frame-cut.gif,ycbcr-lzw.tif,palette.bmp,rgb.ppm} >in
+    samples "$PHOTOS"/{scan-of-no-frequencies,stray-bytes-before-end,xmp6-attribute,exif6-long}.jpg \
+        "$PHOTOS"/{no-end.png,no-trailer.gif,second-frame-cut.gif,ycbcr-lzw.tif,palette.bmp,rgb.ppm} >in
     rn-batch --size 16 in >out 2>err
     [ ! -s err ]
     [ "$(rn-show --json out | tail -n 1 | jq .records)" = 1 ]
     for photo in turned6.heic turned6.avif an-avif.jpg; do
         samples "$PHOTOS/$photo" >in
-        rn-batch --size 16 in >out 2>err || grep -qE "(HEIC|AVIF), which the libvips here cannot decode" err
+        rn-batch --size 16 in >out 2>err ||
+            grep -qE "(HEIC|AVIF), which the libvips here cannot decode" err
     done
 }
 
 @test "one picture in any format is the same picture" {
-    for photo in rgb.png rgb.tif lossless.webp rgb.bmp rgb.ppm no-end.png crc-of-pixels-wrong.png; do
-        samples "$PHOTOS/$photo" | rn-batch --size 12 --resize 12 | rn-show --npy images >"$photo.npy"
+    for photo in {rgb,no-end,crc-of-pixels-wrong}.png rgb.tif lossless.webp rgb.bmp rgb.ppm; do
+        samples "$PHOTOS/$photo" | rn-batch --size 12 --resize 12 |
+            rn-show --npy images >"$photo.npy"
         cmp rgb.png.npy "$photo.npy"
     done
     [ "$(wc -c <rgb.png.npy)" -gt 432 ] # 12 x 12 x 3
@@ -185,12 +188,14 @@ fails() {
 
 @test "photos of 108 megapixels pass, and the limit names its option" {
     size() { # HEIGHT WIDTH: the JPEG with another size in its header
-        perl -0777 -pe 's/(\xff\xc0\x00\x11\x08)..../$1 . pack("nn", '"$1, $2"')/se' "$PHOTOS/rgb.jpg"
+        perl -0777 -pe 's/(\xff\xc0\x00\x11\x08)..../$1 . pack("nn", '"$1, $2"')/se' \
+            "$PHOTOS/rgb.jpg"
     }
     size 9000 12000 >large.jpg
     fails 3 "damaged JPEG" rn-batch <(samples large.jpg)
     size 13378 13378 >larger.jpg
-    fails 3 "13378 x 13378 pixels are more than --max-pixels 178956970" rn-batch <(samples larger.jpg)
+    fails 3 "13378 x 13378 pixels are more than --max-pixels 178956970" \
+        rn-batch <(samples larger.jpg)
 }
 
 @test "an error record of the input passes on, with exit 0" {

@@ -231,15 +231,15 @@ static void refused(const char *bytes, size_t length, const struct rn_decode *ho
 static void other_formats_are_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const unknown[] = { "<?xml version=\"1.0\"?><svg/>", "\xb6\xa6\xf2\x08", "push graphic-context", "\xff\xd8", "II",
-                                           "GIF88a", "RIFF\x04\0\0\0WAVE", "text", "P8 1 1", "P", "B" };
+    static const char *const unknown[] = { "<?xml version=\"1.0\"?><svg/>", "\xb6\xa6\xf2\x08", "push graphic-context",
+                                           "\xff\xd8", "II", "GIF88a", "RIFF\x04\0\0\0WAVE", "text", "P8 1 1", "P", "B" };
     static const struct {
         const char *bytes;
         size_t length;
         const char *why;
     } named[] = {
 #define NAMED(bytes, why) { bytes, sizeof bytes - 1, why }
-        NAMED("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"/>", "an SVG drawing, which is not read here: convert it to"),
+        NAMED("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\"/>", "an SVG drawing, which is not read here: convert it to"),
         NAMED("%PDF-1.4\n", "a PDF file"), NAMED("#?RADIANCE\n", "a Radiance picture"), NAMED("8BPS\0\1", "a Photoshop file"),
         NAMED("P7\nWIDTH 1\n", "a PAM picture"), NAMED("\xff\x0a\x01\x02", "a JPEG XL picture"),
         NAMED("\0\0\0\x18" "ftypisom" "\0\0\2\0" "isommp42", "a video"), NAMED("\0\0\0\x18" "ftypcrx ", "Canon"),
@@ -249,7 +249,8 @@ static void other_formats_are_refused_by_name(void **state)
 #undef NAMED
     };
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-        refused(unknown[i], strlen(unknown[i]), &plain, "not a picture of a kind that is known (JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF, BMP, PNM)");
+        refused(unknown[i], strlen(unknown[i]), &plain,
+                "not a picture of a kind that is known (JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF, BMP, PNM)");
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         refused(named[i].bytes, named[i].length, &plain, named[i].why);
 }
@@ -265,7 +266,8 @@ static void a_bomb_is_refused_by_its_header(void **state)
     clock_t begin = clock();
     refused(png.data, png.length, &plain, "100000 x 100000 pixels are more than --max-pixels 100000000");
     assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 0.5);
-    refused(jpeg.data, jpeg.length, &(struct rn_decode){ .max_pixels = 16 * 12 - 1 }, "16 x 12 pixels are more than --max-pixels 191");
+    refused(jpeg.data, jpeg.length, &(struct rn_decode){ .max_pixels = 16 * 12 - 1 },
+            "16 x 12 pixels are more than --max-pixels 191");
     assert_int_equal(rn_image_decode(&image, text_of(&jpeg), &(struct rn_decode){ .max_pixels = 16 * 12 }, &err), 0);
     rn_image_free(&image);
     rn_buffer_free(&png);
@@ -275,8 +277,8 @@ static void a_bomb_is_refused_by_its_header(void **state)
 static const char *const small[] = {
     "rgb.jpg", "progressive.jpg", "cmyk.jpg", "rgb.png", "palette-transparent.png", "interlaced.png", "lossless.webp",
     "lossy.webp", "animated.webp", "transparent.gif", "animated.gif", "rgb.tif", "lzw.tif", "deflate.tif", "jpeg.tif",
-    "xmp6-attribute.jpg", "raw-profile6-deflated.png", "xmp8-deflated.png", "xmp6.webp", "xmp6.tif", "ycbcr-subsampled.tif", "all-codes.gif",
-    "palette.bmp", "masks.bmp", "run-lengths-8.bmp", "run-lengths-4.bmp", "rgb.ppm", "plain.pbm", "bilevel.pbm", "turned6.heic",
+    "xmp6-attribute.jpg", "raw-profile6-deflated.png", "xmp8-deflated.png", "xmp6.webp", "xmp6.tif", "ycbcr-subsampled.tif",
+    "all-codes.gif", "palette.bmp", "masks.bmp", "run-lengths-8.bmp", "run-lengths-4.bmp", "rgb.ppm", "plain.pbm", "bilevel.pbm", "turned6.heic",
     "turned6.avif",
 };
 enum { SMALL = sizeof small / sizeof *small };

@@ -190,7 +190,7 @@ static int read_runs(uint8_t *index, struct bmp *bmp, struct rn_err *err)
             x = 0;
             y++;
         } else if (at[1] == 1) {
-            return 0;
+            break;
         } else if (at[1] == 2) {
             if (!rn_bytes_take(b, 2))
                 break;
@@ -209,7 +209,7 @@ static int read_runs(uint8_t *index, struct bmp *bmp, struct rn_err *err)
     }
     return y + 1 >= bmp->height && (x >= bmp->width || y >= bmp->height)
                ? 0
-               : rn_fail(err, RN_EXIT_DATA, "damaged BMP: the file ends after %zu of %zu rows", y, bmp->height);
+               : rn_fail(err, RN_EXIT_DATA, "damaged BMP: its runs end after %zu of %zu rows", y, bmp->height);
 }
 
 static int decode_runs(struct rn_image *image, struct bmp *bmp, struct rn_err *err)

@@ -259,6 +259,12 @@ static int mend(struct rn_buffer *to, struct rn_text bytes, struct rn_bytes pixe
     return rc;
 }
 
+static int no_memory(struct job *job)
+{
+    job->refused = true;
+    return rn_fail(job->err, RN_EXIT_SYSTEM, "out of memory: zlib's");
+}
+
 /* After libpng gave up on a file of which no pixel need be missing. 1: they are not all there. */
 static int run_mended(struct job *job, struct rn_text bytes, bool checksum)
 {
@@ -270,6 +276,8 @@ static int run_mended(struct job *job, struct rn_text bytes, bool checksum)
     if (!pixels)
         return job->refused = true, -1;
     bool all = inflate_pixels(pixels, job->deflated, bytes, &end) >= job->deflated;
+    if (end == Z_MEM_ERROR)
+        rc = no_memory(job);
     if (all && (end == Z_STREAM_END || (!checksum && (end == Z_OK || end == Z_BUF_ERROR)))) {
         rc = mend(&mended, bytes, (struct rn_bytes){ pixels, job->deflated }, job->err);
         if (rc)
@@ -305,8 +313,10 @@ int rn_image_decode_png(struct rn_image *image, struct rn_text bytes, const stru
     int rc = run(&job, bytes);
     if (rc && !job.refused)
         rc = run_mended(&job, bytes, checksum);
-    else if (rc == 0 && checksum && (inflate_pixels(NULL, 0, bytes, &end), end != Z_STREAM_END))
-        rc = snprintf(job.reason, sizeof job.reason, "nothing proves that its pixels are right");
+    else if (rc == 0 && checksum && (inflate_pixels(NULL, 0, bytes, &end), end == Z_MEM_ERROR))
+        rc = no_memory(&job);
+    else if (rc == 0 && checksum && end != Z_STREAM_END)
+        rc = snprintf(job.reason, sizeof job.reason, "its pixels are not those of their checksum");
     if (rc && job.refused)
         return -1;
     if (rc)

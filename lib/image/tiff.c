@@ -128,14 +128,18 @@ static int decode_ycbcr(struct rn_image *image, struct rn_text bytes, const stru
 
 int rn_image_decode_tiff(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
 {
-    enum { YCBCR = 6, JPEG = 7, CONTIGUOUS = 1 };
     struct rn_tiff directory;
     if (!rn_tiff_open(&directory, (const uint8_t *)bytes.data, bytes.length))
         return rn_fail(err, RN_EXIT_DATA, "damaged TIFF: the file ends before its directory");
-    bool converted = rn_tiff_integer(&directory, TIFFTAG_COMPRESSION, 1) == JPEG &&
-                     rn_tiff_integer(&directory, TIFFTAG_PLANARCONFIG, CONTIGUOUS) == CONTIGUOUS;
-    bool ycbcr = rn_tiff_integer(&directory, TIFFTAG_PHOTOMETRIC, 0) == YCBCR && !converted;
-    if (ycbcr ? decode_ycbcr(image, bytes, how, err) : rn_image_decode_tiff_vips(image, bytes, how, err))
+    int64_t photometric = rn_tiff_integer(&directory, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
+    if (photometric < PHOTOMETRIC_MINISWHITE || photometric > PHOTOMETRIC_CIELAB || photometric == PHOTOMETRIC_MASK)
+        return rn_fail(err, RN_EXIT_DATA, "TIFF of photometric interpretation %lld, which is not supported: convert it to PNG",
+                       (long long)photometric); /* of a raw photo libvips would show the mosaic */
+    bool converted = rn_tiff_integer(&directory, TIFFTAG_COMPRESSION, COMPRESSION_NONE) == COMPRESSION_JPEG &&
+                     rn_tiff_integer(&directory, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_CONTIG;
+    int rc = photometric == PHOTOMETRIC_YCBCR && !converted ? decode_ycbcr(image, bytes, how, err)
+                                                             : rn_image_decode_tiff_vips(image, bytes, how, err);
+    if (rc)
         return -1;
     return how->exif ? rn_image_turn(image, rn_image_tiff_orientation(bytes), err) : 0;
 }

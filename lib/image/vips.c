@@ -175,10 +175,13 @@ static int attempt(struct rn_image *image, struct job *job, struct rn_err *err)
     return rc;
 }
 
-/* The first line, without what is not text. */
+/* The first line that speaks of the photo: libheif's loader tries to read beyond the end of any, which leaves a line. What is not
+ * text is left out. */
 static void first_message(char *to, size_t room)
 {
     const char *from = vips.vips_error_buffer();
+    while (!strncmp(from, "source: ", 8) && strchr(from, '\n'))
+        from = strchr(from, '\n') + 1;
     size_t n = strcspn(from, "\n");
     snprintf(to, room, "%.*s", (int)(n < room ? n : room - 1), n ? from : "libvips cannot read it");
     for (char *c = to; *c; c++)

@@ -168,8 +168,10 @@ static int read_rows(struct rn_image *image, struct bmp *bmp, struct rn_err *err
 /* Runs of one index (of two by turns, with 4 bits), or of indices that stand there. */
 static void put_run(uint8_t *index, size_t room, size_t n, const uint8_t *from, bool each, bool four)
 {
-    for (size_t i = 0; i < n && i < room; i++)
-        index[i] = four ? (uint8_t)(from[each ? i / 2 : 0] >> (i % 2 ? 0 : 4) & 15) : from[each ? i : 0];
+    for (size_t i = 0; i < n && i < room; i++) {
+        unsigned byte = from[!each ? 0 : four ? i / 2 : i];
+        index[i] = (uint8_t)(!four ? byte : i % 2 ? byte & 15 : byte >> 4);
+    }
 }
 
 /* What no run covers is index 0. */

@@ -217,6 +217,41 @@ static void exif_is_read_within_its_bounds(void **state)
     }
 }
 
+static void xmp_is_read_within_its_bounds(void **state)
+{
+    (void)state;
+    static const char attribute[] = "tiff:Orientation=\"6\"", element[] = "<tiff:Orientation>8</tiff:Orientation>";
+    static const char *const none[] = { "", "tiff:Orientation", "tiff:Orientation=6", "tiff:Orientation='6'", "tiff:Orientation>x",
+                                        "exif:Orientation=\"6\"" };
+    for (size_t n = 0; n < sizeof element; n++) {
+        uint8_t *cut = malloc(n ? n : 1);
+        memcpy(cut, element, n);
+        assert_int_equal(rn_image_xmp_orientation(cut, n), n >= 19 ? 8 : 0);
+        free(cut);
+    }
+    assert_int_equal(rn_image_xmp_orientation((const uint8_t *)attribute, sizeof attribute - 1), 6);
+    assert_int_equal(rn_image_xmp_orientation((const uint8_t *)"tiff:Orientation=\"9\"", 20), 1);
+    assert_int_equal(rn_image_xmp_orientation((const uint8_t *)"tiff:Orientation= tiff:Orientation>3", 36), 3);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(rn_image_xmp_orientation((const uint8_t *)none[i], strlen(none[i])), 0);
+}
+
+/* Also by whom does not ask for EXIF. */
+static void heic_is_turned_by_its_own_transformation(void **state)
+{
+    (void)state;
+    static const char *const turned[] = { FIXTURES "turned6.heic", FIXTURES "turned6.avif" };
+    for (size_t i = 0; i < 2; i++) {
+        if (has_no_decoder(turned[i]))
+            continue;
+        struct rn_image asked = load(turned[i], &upright), not_asked = load(turned[i], &plain);
+        assert_true(asked.width == 12 && asked.height == 16 && not_asked.width == 12 && not_asked.height == 16);
+        assert_memory_equal(asked.pixels, not_asked.pixels, 16 * 12 * 3);
+        rn_image_free(&asked);
+        rn_image_free(&not_asked);
+    }
+}
+
 static void refused(const char *bytes, size_t length, const struct rn_decode *how, const char *why)
 {
     struct rn_image image;
@@ -272,6 +307,21 @@ static void a_bomb_is_refused_by_its_header(void **state)
     rn_image_free(&image);
     rn_buffer_free(&png);
     rn_buffer_free(&jpeg);
+}
+
+static void the_limit_holds_for_every_format(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "rgb.jpg", "rgb.png", "lossy.webp", "rgb.tif", "ycbcr-deflate.tif", "palette.gif", "rgb.bmp",
+                                         "run-lengths-8.bmp", "rgb.ppm", "plain.pgm", "photo.heic", "photo.avif" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[200];
+        snprintf(path, sizeof path, FIXTURES "%s", files[i]);
+        struct rn_buffer file = slurp(path);
+        if (!has_no_decoder(path))
+            refused(file.data, file.length, &(struct rn_decode){ .max_pixels = 191 }, "16 x 12 pixels are more than --max-pixels 191");
+        rn_buffer_free(&file);
+    }
 }
 
 static const char *const small[] = {
@@ -648,10 +698,13 @@ int main(void)
         cmocka_unit_test(every_fixture_is_as_pillow_reads_it),
         cmocka_unit_test(orientation_waits_to_be_asked),
         cmocka_unit_test(exif_is_read_within_its_bounds),
+        cmocka_unit_test(xmp_is_read_within_its_bounds),
+        cmocka_unit_test(heic_is_turned_by_its_own_transformation),
         cmocka_unit_test(every_refusal_names_its_reason),
         cmocka_unit_test(the_cases_that_were_read_wrongly),
         cmocka_unit_test(other_formats_are_refused_by_name),
         cmocka_unit_test(a_bomb_is_refused_by_its_header),
+        cmocka_unit_test(the_limit_holds_for_every_format),
         cmocka_unit_test(a_cut_file_gives_all_pixels_or_none),
         cmocka_unit_test(bits_that_flip_crash_nothing),
         cmocka_unit_test(a_file_that_is_not_there),

@@ -95,6 +95,7 @@ on_signal() {
     signal=$1 interrupted=1
     [ "$job" ] || die_of "$1"
     kill -s "$1" -- "-$job" 2> /dev/null || :
+    kill -s CONT -- "-$job" 2> /dev/null || : # who is stopped would not hear of it
 }
 on_stop() {
     interrupted=1
@@ -115,6 +116,7 @@ attempt() {
     (
         trap : INT TERM HUP QUIT # it waits for its tools
         trap - TSTP
+        trap '' TTIN TTOU # they may write to the terminal; to read from it is an error, not a stop
         "$@"
     ) &
     job=$!

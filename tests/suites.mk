@@ -20,7 +20,7 @@ endif
 
 suites := $(unit:%=unit/%) layers $(cuda) $(tool) $(unit:%=asan/%) $(threaded:%=tsan/%)
 # what takes longest begins first, so that nothing long is left over for the end
-first := $(cuda_first) tsan/device tool/resume.bats unit/net asan/net asan/inspect
+first := $(cuda_first) tsan/device tool/resume.bats tool/pipe-train.bats tool/pipelines.bats unit/net asan/net asan/inspect
 wanted := $(filter $(or $(ONLY),%),$(first) $(filter-out $(first),$(suites)))
 all: $(wanted)
 prepare: $(if $(filter-out layers asan/% tsan/%,$(wanted)),built) $(foreach s,asan tsan,$(if $(filter $s/%,$(wanted)),$s))

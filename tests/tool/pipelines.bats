@@ -183,6 +183,7 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
             kill -$signal $pipeline
             rc=0; wait $pipeline || rc=$?
             [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$name: $signal gave $rc"; cat err; false; }
+            for _ in {1..100}; do kill -0 "$(cat pid)" 2> /dev/null || break; sleep 0.05; done # who was its parent may be gone
             if kill -0 "$(cat pid)" 2> /dev/null; then echo "$name: $tool goes on"; false; fi
             [ -z "$(ls tmp)" ] || { echo "$name leaves $(ls tmp)"; false; }
         done

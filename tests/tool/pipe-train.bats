@@ -22,7 +22,7 @@ until_() {
     echo "in vain: $*"
     return 1
 }
-# gone PATTERN: no process of this test's folder is left
+# gone: no process of this test's folder is left
 gone() { ! pgrep -f -- "-o $PWD/slow" > /dev/null; }
 
 @test "it ends with the network, its best epoch and the next command" {
@@ -135,7 +135,7 @@ END
         kill -$signal $pid
         rc=0; wait $pid || rc=$?
         [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$rc"; cat err; false; }
-        gone && for process in $batch; do ! kill -0 "$process" 2> /dev/null; done
+        until_ gone && for process in $batch; do ! kill -0 "$process" 2> /dev/null; done
         grep -qx 'train: the same command goes on from here' err
         # what is in last.rn is an epoch of the log
         [ "$(rn-show --where slow/last.rn | cut -d: -f 1)" = "$(($(wc -l < slow/log.tsv) - 1))" ]

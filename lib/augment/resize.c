@@ -1,4 +1,5 @@
-/* resize.c -- OpenCV's bilinear resize (INTER_LINEAR): pixel centres, no antialiasing; 11-bit weights for bytes. */
+/* resize.c -- OpenCV's resize. Bilinear (INTER_LINEAR): pixel centres, no antialiasing; 11-bit weights for bytes. The others are in
+ * resize_other.c; area is bilinear with weights of its own where the picture grows. */
 #include <math.h>
 #include <string.h>
 
@@ -21,12 +22,22 @@ static int32_t fixed(float weight)
     return (int32_t)lrintf(weight * 2048);
 }
 
-static void make_taps(struct tap *tap, size_t to, size_t from, bool clamp_weights)
+/* Where area's pixel i lies, as OpenCV has it: mostly on one pixel, and a part of the next one where it ends there. */
+static float area_place(long *first, size_t i, double scale)
 {
-    double scale = (double)from / (double)to;
+    *first = (long)floor((double)i * scale);
+    float f = (float)((double)(i + 1) - (double)(*first + 1) / scale);
+    return f <= 0 ? 0 : f - floorf(f);
+}
+
+static void make_taps(struct tap *tap, size_t to, size_t from, bool clamp_weights, bool area)
+{
+    double scale = 1 / ((double)to / (double)from);
     for (size_t i = 0; i < to; i++) {
         float s = (float)(((double)i + 0.5) * scale - 0.5), floor = floorf(s), f = s - floor;
         long first = (long)floor, last = (long)from - 1;
+        if (area)
+            f = area_place(&first, i, scale);
         if (clamp_weights && (first < 0 || first >= last))
             f = 0;
         tap[i] = (struct tap){ { (int32_t)(first < 0 ? 0 : first > last ? last : first),
@@ -124,12 +135,8 @@ static int halve(struct rn_canvas *x, struct rn_frame part, struct rn_err *err)
     return 0;
 }
 
-int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_err *err)
+static int linear(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, bool area, struct rn_err *err)
 {
-    if (part.height == height && part.width == width)
-        return rn_crop(x, part, err);
-    if (x->type == RN_U8 && part.height == 2 * height && part.width == 2 * width)
-        return halve(x, part, err);
     bool bytes = x->type == RN_U8;
     char *y = rn_canvas_next(x, x->type, height, width, err);
     char *scratch = y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * (width * 3 + 4) * sizeof(int32_t), err) : NULL;
@@ -137,8 +144,8 @@ int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t w
         return -1;
     struct tap *columns = (struct tap *)scratch, *tap = columns + width;
     struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width + 4 } };
-    make_taps(columns, width, part.width, true);
-    make_taps(tap, height, part.height, false);
+    make_taps(columns, width, part.width, true, area);
+    make_taps(tap, height, part.height, false, area);
     for (size_t i = 0; i < height; i++) {
         scale_rows(&rows, x, part, columns, &tap[i], width);
         float w = tap[i].weight;
@@ -152,4 +159,17 @@ int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t w
     }
     rn_canvas_turn(x, x->type, height, width);
     return 0;
+}
+
+int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err)
+{
+    bool smooth = interpolation == RN_LINEAR || interpolation == RN_AREA;
+    bool shrinks = part.height >= height && part.width >= width;
+    if (part.height == height && part.width == width)
+        return rn_crop(x, part, err);
+    if (smooth && x->type == RN_U8 && part.height == 2 * height && part.width == 2 * width)
+        return halve(x, part, err);
+    if (!smooth || (interpolation == RN_AREA && shrinks))
+        return rn_resize_other(x, part, height, width, interpolation, err);
+    return linear(x, part, height, width, interpolation == RN_AREA, err);
 }

@@ -69,6 +69,8 @@ RN_MUST int rn_turn(struct rn_canvas *x, bool transpose, bool across, bool down,
 /* OpenCV's resize of a part of x. */
 RN_MUST int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err);
 
+/* The whole picture, resized. Exit 3: to nothing, or to too much. */
+RN_MUST int rn_rescale(struct rn_canvas *x, double height, double width, int64_t interpolation, struct rn_err *err);
 /* The same, of other sizes: nearest, cubic, Lanczos; area where no side grows. */
 RN_MUST int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err);
 
@@ -142,6 +144,13 @@ RN_MUST int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, str
 RN_MUST int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err);
 /* k odd; borders repeat the edge. */
 RN_MUST int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err);
+
+/* ---- holes.c ---- */
+
+/* Rectangles of one colour; each hole: x1, y1 and x2, y2, which lie just behind it. Exit 3: one does not lie in the picture. */
+RN_MUST int rn_holes_fill(struct rn_canvas *x, const double *hole, size_t holes, const double colour[3], struct rn_err *err);
+/* OpenCV's grey of n pixels. */
+void rn_grey(uint8_t *y, const uint8_t *x, size_t n);
 
 /* ---- lines and polygons: line.c ---- */
 

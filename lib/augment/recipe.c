@@ -206,6 +206,8 @@ static int set_option(void *options, const struct rn_opt *opt, const json_t *val
     char text[1024], shown[256];
     if (json_is_null(value) && opt->flags & RN_NULL)
         return 0;
+    if (json_is_null(value) && opt->flags & RN_NONE)
+        return *(int64_t *)((char *)options + opt->offset) = -1, 0;
     if (opt->kind == RN_OPT_FLAG)
         return get_flag((bool *)((char *)options + opt->offset), opt->name, value, err);
     if (json_is_string(value) && opt->kind != RN_OPT_CHOICE)

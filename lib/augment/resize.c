@@ -173,3 +173,12 @@ int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t w
         return rn_resize_other(x, part, height, width, interpolation, err);
     return linear(x, part, height, width, interpolation == RN_AREA, err);
 }
+
+int rn_rescale(struct rn_canvas *x, double height, double width, int64_t interpolation, struct rn_err *err)
+{
+    if (!(height >= 1 && width >= 1))
+        return rn_fail(err, RN_EXIT_DATA, "nothing is left of the picture of %zu x %zu (width x height)", x->width, x->height);
+    if (height > 1 << 20 || width > 1 << 20)
+        return rn_fail(err, RN_EXIT_DATA, "a picture of %g x %g is too large", width, height);
+    return rn_resize(x, (struct rn_frame){ 0, 0, x->height, x->width }, (size_t)height, (size_t)width, interpolation, err);
+}

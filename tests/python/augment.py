@@ -94,9 +94,48 @@ OPTIONS = {
     "ChannelShuffle": lambda r: {},
     "CLAHE": lambda r: some(r, clip_limit=r.choice([[0, 0], pair(r, 0, 8), 3.0]), tile_grid_size=[r.randint(1, 9), r.randint(1, 9)]),
     "InvertImg": lambda r: {},
-    "RandomShadow": lambda r: some(r, shadow_roi=[*sorted(r.random() for _ in range(2)), *sorted(r.random() for _ in range(2))][::2] * 0
-                                   or [0, r.choice([0, 0.5, 0.3]), 1, 1], num_shadows_upper=r.randint(1, 4), shadow_dimension=r.randint(3, 9)),
+    "RandomShadow": lambda r: some(r, shadow_roi=[0, r.choice([0, 0.5, 0.3]), 1, 1], num_shadows_upper=r.randint(1, 4), shadow_dimension=r.randint(3, 9)),
+    "CoarseDropout": lambda r: r.choice([
+        dict(max_holes=r.randint(3, 20), min_holes=r.choice([None, 1, 3]), max_height=r.randint(2, 9), max_width=r.randint(2, 9),
+             min_height=r.choice([None, 1, 2]), min_width=r.choice([None, 1, 2])),
+        dict(max_height=round(r.uniform(0.2, 0.9), 2), max_width=round(r.uniform(0.2, 0.9), 2), min_height=0.1, min_width=0.2), {}]) |
+        some(r, fill_value=r.choice([7, [1, 200, 30], 12.7]), mask_fill_value=None),
+    "Cutout": lambda r: some(r, num_holes=r.randint(1, 9), max_h_size=r.randint(0, 20), max_w_size=r.randint(1, 20), fill_value=r.randint(0, 255)),
+    "GridDropout": lambda r: some(r, ratio=round(r.uniform(0.01, 1), 3), random_offset=r.random() < 0.5, fill_value=r.choice([0, 99]),
+                                  shift_x=r.choice([None, -3, 2, 40]), shift_y=r.choice([None, 0, 5])) |
+        r.choice([{}, dict(unit_size_min=r.randint(2, 5), unit_size_max=r.randint(5, 9)), dict(holes_number_x=r.randint(1, 9)),
+                  dict(holes_number_y=r.randint(1, 9), holes_number_x=r.randint(1, 5))]),
+    "ToGray": lambda r: {},
+    "Solarize": lambda r: some(r, threshold=r.choice([r.randint(0, 255), pair(r, 0, 255)])),
+    "Posterize": lambda r: some(r, num_bits=r.choice([r.randint(0, 8), whole_pair(r, 0, 8), [r.randint(0, 8) for _ in range(3)],
+                                                     [whole_pair(r, 0, 8) for _ in range(3)]])),
+    "Sharpen": lambda r: some(r, alpha=sorted(pair(r, 0, 1)), lightness=sorted(pair(r, 0, 3))),
+    "Emboss": lambda r: some(r, alpha=sorted(pair(r, 0, 1)), strength=sorted(pair(r, 0, 3))),
+    "SmallestMaxSize": lambda r: dict(max_size=r.choice([side(r), [side(r), side(r), side(r)]]), **some(r, interpolation=r.randrange(5))),
+    "LongestMaxSize": lambda r: dict(max_size=r.choice([side(r), [side(r), side(r), side(r)]]), **some(r, interpolation=r.randrange(5))),
+    "RandomScale": lambda r: some(r, scale_limit=pair(r, -0.9, 2), interpolation=r.randrange(5)),
+    "NoOp": lambda r: {},
+    "PadIfNeeded": lambda r: dict(r.choice([dict(min_height=side(r) * 2, min_width=side(r) * 2), dict(min_height=None, min_width=side(r), pad_height_divisor=side(r)),
+                                            dict(min_height=None, min_width=None, pad_height_divisor=16, pad_width_divisor=32)]),
+                                  **some(r, border_mode=r.randrange(5), value=colour(r))),
+    "ColorJitter": lambda r: some(r, brightness=r.choice([round(r.random(), 2), sorted(pair(r, 0, 3)), [0, 0]]),
+                                  contrast=r.choice([round(r.random(), 2), sorted(pair(r, 0, 3)), [0, 0]]),
+                                  saturation=r.choice([round(r.random(), 2), sorted(pair(r, 0, 3)), [0, 0], [1, 1]]),
+                                  hue=r.choice([0, 0.5, round(r.random() / 2, 2), sorted(pair(r, -0.5, 0.5))])),
+    "Affine": lambda r: some(r, scale=both(r, 0.5, 2), rotate=r.choice([r.uniform(-99, 99), pair(r, -180, 180)]), shear=both(r, -40, 40),
+                             fit_output=r.random() < 0.3) | r.choice([{}, dict(translate_percent=both(r, -0.5, 0.5)),
+                             dict(translate_px={"x": whole_pair(r, -20, 20), "y": whole_pair(r, -20, 20)})]) | sampling(r, "mode", "cval"),
+    "GridDistortion": lambda r: dict(some(r, num_steps=r.randint(1, 9), distort_limit=pair(r, -0.9, 0.9), normalized=r.random() < 0.4), **sampling(r)),
+    "ImageCompression": lambda r: r.choice([{}, dict(quality_lower=r.randint(0, 50), quality_upper=r.randint(50, 100))]),
+    "Equalize": lambda r: some(r, mode=r.choice(["cv", "pil"]), by_channels=r.random() < 0.5),
+    "MultiplicativeNoise": lambda r: some(r, multiplier=pair(r, 0, 3), per_channel=r.random() < 0.5),
 }
+
+
+def both(r, low, high):
+    """A number, a pair, or x and y of these."""
+    one = lambda: r.choice([round(r.uniform(low, high), 2), sorted(pair(r, low, high))])
+    return r.choice([one(), {"x": one(), "y": one()}])
 
 
 # ---- numbers that were drawn, as Albumentations' parameters ----
@@ -121,15 +160,29 @@ def whole(*names):
 
 
 def replayed(t, numbers, image):
-    """What the transform makes of these numbers, one after the other."""
+    """What the transform makes of these numbers, drawn one after the other."""
     left = list(numbers)
-    saved = random.uniform, random.randint, random.random
+    saved = random.uniform, random.randint
     random.uniform = random.randint = lambda *a: left.pop(0)
-    random.random = lambda: left.pop(0)
     try:
         return t.get_params_dependent_on_targets({"image": image})
     finally:
-        random.uniform, random.randint, random.random = saved
+        random.uniform, random.randint = saved
+
+
+def grid_holes(t, d, image):
+    unit = [int(d["unit_width"])] if t.unit_size_min and t.unit_size_max else []
+    return replayed(t, unit + [int(d["shift_x"]), int(d["shift_y"])], image)
+
+
+def grid_steps(t, d, image):
+    n = t.num_steps + 1
+    steps = {"stepsx": list(d["steps"][:n]), "stepsy": list(d["steps"][n:])}
+    return t._normalize(*image.shape[:2], steps["stepsx"], steps["stepsy"]) if t.normalized else steps
+
+
+def affine(t, d, image):
+    return replayed(t, [*(map(int, d["translate"]) if t.translate_px is not None else d["translate"]), *d["shear"], *d["scale"], d["rotate"]], image)
 
 
 def elastic(t, d, image):
@@ -147,10 +200,23 @@ PARAMS = {
     "ChannelShuffle": lambda t, d, image: {"channels_shuffled": [int(v) for v in d["order"]]},
     "ElasticTransform": elastic,
     "OpticalDistortion": whole("dx", "dy"),
+    "CoarseDropout": lambda t, d, image: {"holes": np.array(d["holes"], int).reshape(-1, 4)},
+    "Cutout": lambda t, d, image: {"holes": np.array(d["holes"], int).reshape(-1, 4)},
+    "GridDropout": grid_holes,
+    "GridDistortion": grid_steps,
+    "Affine": affine,
+    "Posterize": lambda t, d, image: {"num_bits": [int(v) for v in d["num_bits"]] if isinstance(d["num_bits"], list) and len(d["num_bits"]) > 1 else int(np.ravel(d["num_bits"])[0])},
+    "Sharpen": lambda t, d, image: {"sharpening_matrix": t._Sharpen__generate_sharpening_matrix(d["alpha"], d["lightness"])},
+    "Emboss": lambda t, d, image: {"emboss_matrix": t._Emboss__generate_emboss_matrix(d["alpha"], d["strength"])},
+    "SmallestMaxSize": whole("max_size"), "LongestMaxSize": whole("max_size"),
+    "PadIfNeeded": lambda t, d, image: {},
+    "ColorJitter": lambda t, d, image: dict(d, order=[int(v) for v in d["order"]]),
+    "ImageCompression": lambda t, d, image: {"quality": int(d["quality"]), "image_type": ".jpg"},
+    "MultiplicativeNoise": lambda t, d, image: {"multiplier": np.ravel(d["multiplier"])},
 }
 
 
-RESIZERS = ("Resize", "RandomSizedCrop", "RandomResizedCrop")
+RESIZERS = ("Resize", "RandomSizedCrop", "RandomResizedCrop", "SmallestMaxSize", "LongestMaxSize", "RandomScale")
 
 
 def excused(name, t, drawn, image):

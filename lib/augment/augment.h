@@ -64,6 +64,7 @@ enum {
     RN_FEWER = 1 << 15,   /* REALS that may be fewer: the others are -1 */
     RN_NULL = 1 << 16,    /* null: as if it were not there */
     RN_WHOLE = 1 << 17,   /* REALS or PAIR of whole numbers only */
+    RN_DOWN_UP = 1 << 20, /* two REALS: {"downscale": x, "upscale": y}, or one number */
     RN_NONE = 1 << 19,    /* null: the number -1 */
     RN_XY = 1 << 18,      /* four REALS: {"x": PAIR, "y": PAIR}, a PAIR for both, or one number; a direction that is not there is 1 (RN_FROM_0: 0) */
 };

@@ -71,8 +71,16 @@ RN_MUST int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, 
 
 /* The whole picture, resized. Exit 3: to nothing, or to too much. */
 RN_MUST int rn_rescale(struct rn_canvas *x, double height, double width, int64_t interpolation, struct rn_err *err);
-/* The same, of other sizes: nearest, cubic, Lanczos; area where no side grows. */
-RN_MUST int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err);
+/* The same with steps in the source that do not follow from the sizes. */
+struct rn_steps {
+    double down, across;
+};
+RN_MUST int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
+                         struct rn_err *err);
+/* Its parts: nearest, cubic, Lanczos, and area where no side grows; means of `down` x `across` pixels. */
+RN_MUST int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
+                            struct rn_err *err);
+RN_MUST int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across, struct rn_err *err);
 
 /* ---- between pixels and beyond the edges, numbered as by OpenCV: sample.c ---- */
 

@@ -168,6 +168,21 @@ static int both_ways(char *room, size_t size, const json_t *value, unsigned flag
     return 0;
 }
 
+/* {"downscale": 0, "upscale": 1} as two numbers. */
+static int down_and_up(char *room, size_t size, const json_t *value)
+{
+    static const char *const key[2] = { "downscale", "upscale" };
+    double number[2];
+    for (int i = 0; i < 2; i++) {
+        const json_t *one = json_object_get(value, key[i]);
+        if (!json_is_integer(one))
+            return -1;
+        number[i] = (double)json_integer_value(one);
+    }
+    write_numbers(room, size, number, 2);
+    return json_object_size(value) == 2 ? 0 : -1;
+}
+
 /* The text of a value as the row's flags read it. */
 static int complete(char *room, size_t size, const struct rn_opt *opt, const json_t *value, struct rn_err *err)
 {
@@ -175,6 +190,8 @@ static int complete(char *room, size_t size, const struct rn_opt *opt, const jso
     size_t n = read_numbers(number, NUMBERS, room);
     if (opt->flags & RN_XY)
         return both_ways(room, size, value, opt->flags) ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor a pair, nor x and y of these", opt->name, room) : 0;
+    if (opt->flags & RN_DOWN_UP && json_is_object(value))
+        return down_and_up(room, size, value) ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor downscale and upscale", opt->name, room) : 0;
     for (size_t i = 0; i < n && opt->flags & RN_WHOLE; i++)
         if (!is_whole(number[i]))
             return rn_fail(err, RN_EXIT_USAGE, "%s: %s is not whole", opt->name, room);

@@ -8,11 +8,6 @@
 
 enum { MOST = 8 }; /* taps */
 
-static double step_of(size_t to, size_t from)
-{
-    return 1 / ((double)to / (double)from);
-}
-
 static const char *part_of(const struct rn_canvas *x, struct rn_frame part, size_t row)
 {
     size_t pixel = 3 * rn_type_size(x->type);
@@ -27,18 +22,17 @@ static size_t nearest_of(size_t i, double step, size_t from)
     return at < from ? at : from - 1;
 }
 
-static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_err *err)
+static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, struct rn_err *err)
 {
     size_t pixel = 3 * rn_type_size(x->type);
-    double down = step_of(height, part.height), across = step_of(width, part.width);
     char *y = rn_canvas_next(x, x->type, height, width, err);
     size_t *at = y ? rn_canvas_scratch(x, width * sizeof *at, err) : NULL;
     if (!at)
         return -1;
     for (size_t j = 0; j < width; j++)
-        at[j] = nearest_of(j, across, part.width) * pixel;
+        at[j] = nearest_of(j, steps.across, part.width) * pixel;
     for (size_t i = 0; i < height; i++) {
-        const char *from = part_of(x, part, nearest_of(i, down, part.height));
+        const char *from = part_of(x, part, nearest_of(i, steps.down, part.height));
         char *to = y + i * width * pixel;
         for (size_t j = 0; j < width; j++)
             memcpy(to + j * pixel, from + at[j], pixel);
@@ -77,9 +71,8 @@ static void make_exact_taps(struct taps *taps, size_t to, size_t from)
     }
 }
 
-static void make_taps(struct taps *taps, size_t to, size_t from, int64_t interpolation, int size)
+static void make_taps(struct taps *taps, size_t to, size_t from, double step, int64_t interpolation, int size)
 {
-    double step = step_of(to, from);
     for (size_t i = 0; i < to; i++) {
         float place = (float)(((double)i + 0.5) * step - 0.5), whole = floorf(place);
         rn_tap_weights(taps[i].real, interpolation, place - whole);
@@ -214,7 +207,7 @@ static void put_weighted(void *y, struct weighing *w, size_t i)
         down_floats((float *)y + i * w->n, (const float *const *)row, taps->real, w->size, w->n);
 }
 
-static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err)
+static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation, struct rn_err *err)
 {
     struct weighing w = { .x = x, .part = part, .n = width * 3, .width = width, .size = interpolation == RN_CUBIC ? 4 : 8 };
     struct taps *columns = rn_calloc(width + height, sizeof *columns, err), *rows = columns + width;
@@ -233,8 +226,8 @@ static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, si
         make_exact_taps(columns, width, part.width);
         make_exact_taps(rows, height, part.height);
     } else {
-        make_taps(columns, width, part.width, interpolation, w.size);
-        make_taps(rows, height, part.height, interpolation, w.size);
+        make_taps(columns, width, part.width, steps.across, interpolation, w.size);
+        make_taps(rows, height, part.height, steps.down, interpolation, w.size);
     }
     for (size_t i = 0; i < height; i++)
         put_weighted(y, &w, i);
@@ -253,9 +246,8 @@ struct share {
 };
 
 /* Up to from + 2 to of them; how many. */
-static size_t make_shares(struct share *share, size_t to, size_t from)
+static size_t make_shares(struct share *share, size_t to, size_t from, double step)
 {
-    double step = step_of(to, from);
     size_t n = 0;
     for (size_t i = 0; i < to; i++) {
         double begin = (double)i * step, end = begin + step, cell = fmin(step, (double)from - begin);
@@ -308,25 +300,7 @@ static void add_shares(void *y, const struct rn_canvas *x, struct rn_frame part,
     put_row(y, x->type, down[downs - 1].to, sum, n);
 }
 
-/* Whole numbers of pixels: means, with OpenCV's float32 reciprocal. */
-static void means_of(uint8_t *y, const struct rn_canvas *x, struct rn_frame part, size_t height, size_t width)
-{
-    size_t tall = part.height / height, wide = part.width / width, stride = x->width * 3;
-    float scale = 1 / (float)(tall * wide);
-    for (size_t i = 0; i < height; i++) {
-        const uint8_t *from = (const uint8_t *)part_of(x, part, i * tall);
-        for (size_t j = 0; j < width; j++)
-            for (size_t c = 0; c < 3; c++) {
-                uint32_t sum = 0;
-                for (size_t r = 0; r < tall; r++)
-                    for (size_t k = 0; k < wide; k++)
-                        sum += from[r * stride + (j * wide + k) * 3 + c];
-                y[(i * width + j) * 3 + c] = (uint8_t)lrintf((float)sum * scale);
-            }
-    }
-}
-
-static int area(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_err *err)
+static int area(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, struct rn_err *err)
 {
     size_t n = width * 3, columns = part.width + 2 * width, rows = part.height + 2 * height;
     void *y = rn_canvas_next(x, x->type, height, width, err);
@@ -335,19 +309,78 @@ static int area(struct rn_canvas *x, struct rn_frame part, size_t height, size_t
         return -1;
     struct share *across = (struct share *)(void *)scratch, *down = across + columns;
     float *sum = (float *)(down + rows);
-    if (x->type == RN_U8 && part.height % height == 0 && part.width % width == 0)
-        means_of(y, x, part, height, width);
-    else
-        add_shares(y, x, part, width, down, make_shares(down, height, part.height), across, make_shares(across, width, part.width), sum, sum + n);
+    size_t downs = make_shares(down, height, part.height, steps.down), acrosses = make_shares(across, width, part.width, steps.across);
+    add_shares(y, x, part, width, down, downs, across, acrosses, sum, sum + n);
     rn_canvas_turn(x, x->type, height, width);
     return 0;
 }
 
-int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err)
+int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
+                    struct rn_err *err)
 {
-    if (part.height > x->height || part.width > x->width)
-        return rn_crop(x, part, err);
     if (interpolation == RN_NEAREST)
-        return nearest(x, part, height, width, err);
-    return interpolation == RN_AREA ? area(x, part, height, width, err) : weighted(x, part, height, width, interpolation, err);
+        return nearest(x, part, height, width, steps, err);
+    return interpolation == RN_AREA ? area(x, part, height, width, steps, err) : weighted(x, part, height, width, steps, interpolation, err);
+}
+
+/* ---- means of whole numbers of pixels ---- */
+
+/* The mean of a block of bytes, tall x wide of which lie in the picture: two by two in whole numbers, else in float32. */
+static uint8_t mean_of_bytes(const uint8_t *x, size_t stride, size_t tall, size_t wide, size_t all, float scale)
+{
+    uint32_t sum = 0;
+    for (size_t r = 0; r < tall; r++)
+        for (size_t k = 0; k < wide; k++)
+            sum += x[r * stride + 3 * k];
+    if (tall * wide < all)
+        return (uint8_t)lrintf((float)sum / (float)(tall * wide));
+    return (uint8_t)(all == 4 && tall == 2 ? (sum + 2) >> 2 : (uint32_t)lrintf((float)sum * scale));
+}
+
+/* Floats in fours, as there. */
+static float mean_of_floats(const float *x, size_t stride, size_t tall, size_t wide, size_t all, float scale)
+{
+    float sum = 0, four = 0;
+    size_t n = tall * wide, fours = n < all ? 0 : n / 4 * 4;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i / wide * stride + i % wide * 3];
+        four = i % 4 == 0 ? v : four + v;
+        if (i >= fours)
+            sum += v;
+        else if (i % 4 == 3)
+            sum += four;
+    }
+    return n < all ? sum / (float)n : sum * scale;
+}
+
+static void means_row(void *y, const struct rn_canvas *x, const void *from, size_t width, size_t from_width, size_t tall, size_t down, size_t across)
+{
+    size_t stride = x->width * 3, all = down * across;
+    float scale = 1 / (float)all;
+    for (size_t j = 0; j < width; j++) {
+        size_t left = j * across, wide = left >= from_width ? 0 : from_width - left < across ? from_width - left : across;
+        for (size_t c = 0; c < 3; c++) {
+            if (x->type == RN_U8)
+                ((uint8_t *)y)[3 * j + c] = wide ? mean_of_bytes((const uint8_t *)from + 3 * left + c, stride, tall, wide, all, scale) : 0;
+            else
+                ((float *)y)[3 * j + c] = wide ? mean_of_floats((const float *)from + 3 * left + c, stride, tall, wide, all, scale) : 0;
+        }
+    }
+}
+
+int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across, struct rn_err *err)
+{
+    size_t line = width * 3 * rn_type_size(x->type);
+    char *y = rn_canvas_next(x, x->type, height, width, err);
+    if (!y)
+        return -1;
+    for (size_t i = 0; i < height; i++) {
+        size_t top = i * down, tall = top >= part.height ? 0 : part.height - top < down ? part.height - top : down;
+        if (tall)
+            means_row(y + i * line, x, part_of(x, part, top), width, part.width, tall, down, across);
+        else
+            memset(y + i * line, 0, line);
+    }
+    rn_canvas_turn(x, x->type, height, width);
+    return 0;
 }

@@ -127,6 +127,10 @@ OPTIONS = {
                              dict(translate_px={"x": whole_pair(r, -20, 20), "y": whole_pair(r, -20, 20)})]) | sampling(r, "mode", "cval"),
     "GridDistortion": lambda r: dict(some(r, num_steps=r.randint(1, 9), distort_limit=pair(r, -0.9, 0.9), normalized=r.random() < 0.4), **sampling(r)),
     "ImageCompression": lambda r: r.choice([{}, dict(quality_lower=r.randint(0, 50), quality_upper=r.randint(50, 100))]),
+    "Perspective": lambda r: some(r, scale=r.choice([r.uniform(0.01, 0.4), pair(r, 0, 0.5)]), keep_size=r.random() < 0.6, fit_output=r.random() < 0.3) |
+        sampling(r, "pad_mode", "pad_val"),
+    "Downscale": lambda r: dict(zip(("scale_min", "scale_max"), sorted(pair(r, 0.1, 0.99))) if r.random() < 0.7 else {}) |
+        some(r, interpolation=r.choice([None, r.randrange(5), {"downscale": r.randrange(5), "upscale": r.randrange(5)}])),
     "Equalize": lambda r: some(r, mode=r.choice(["cv", "pil"]), by_channels=r.random() < 0.5),
     "MultiplicativeNoise": lambda r: some(r, multiplier=pair(r, 0, 3), per_channel=r.random() < 0.5),
 }
@@ -185,6 +189,16 @@ def affine(t, d, image):
     return replayed(t, [*(map(int, d["translate"]) if t.translate_px is not None else d["translate"]), *d["shear"], *d["scale"], d["rotate"]], image)
 
 
+def perspective(t, d, image):
+    saved = A.random_utils.uniform, A.random_utils.normal
+    A.random_utils.uniform = lambda *a: 0
+    A.random_utils.normal = lambda *a: np.array(d["points"]).reshape(4, 2)
+    try:
+        return t.get_params_dependent_on_targets({"image": image})
+    finally:
+        A.random_utils.uniform, A.random_utils.normal = saved
+
+
 def elastic(t, d, image):
     A.random_utils.uniform = lambda low, high, size=None, random_state=None: np.array(d["offsets"]).reshape(3, 2)
     return {"random_state": 0}
@@ -205,6 +219,7 @@ PARAMS = {
     "GridDropout": grid_holes,
     "GridDistortion": grid_steps,
     "Affine": affine,
+    "Perspective": perspective,
     "Posterize": lambda t, d, image: {"num_bits": [int(v) for v in d["num_bits"]] if isinstance(d["num_bits"], list) and len(d["num_bits"]) > 1 else int(np.ravel(d["num_bits"])[0])},
     "Sharpen": lambda t, d, image: {"sharpening_matrix": t._Sharpen__generate_sharpening_matrix(d["alpha"], d["lightness"])},
     "Emboss": lambda t, d, image: {"emboss_matrix": t._Emboss__generate_emboss_matrix(d["alpha"], d["strength"])},
@@ -216,13 +231,17 @@ PARAMS = {
 }
 
 
-RESIZERS = ("Resize", "RandomSizedCrop", "RandomResizedCrop", "SmallestMaxSize", "LongestMaxSize", "RandomScale")
+RESIZERS = ("Resize", "RandomSizedCrop", "RandomResizedCrop", "SmallestMaxSize", "LongestMaxSize", "RandomScale", "Perspective")
 
 
 def excused(name, t, drawn, image):
     """The exceptions, by name."""
     if name == "MotionBlur" and drawn["ksize"] > 11:
         return "OpenCV sums larger kernels by Fourier transform: ties are rounded as its noise has them"
+    if name == "Downscale" and {t.interpolation.downscale, t.interpolation.upscale} & {cv2.INTER_CUBIC, cv2.INTER_LANCZOS4}:
+        return "float sums of cubic and Lanczos weights, cut off to whole levels: their last bits show"
+    if name == "Downscale" and min(image.shape[:2]) * drawn["scale"] < 1.5:
+        return "float pictures of one row or column, which OpenCV does not leave to IPP"
     if name == "RandomShadow" and image.dtype == np.float32:
         return "floats below 0 or above 1 become bytes as the processor has it"
     if getattr(t, "interpolation", None) == cv2.INTER_CUBIC and name in RESIZERS:

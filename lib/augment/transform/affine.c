@@ -11,7 +11,7 @@ struct affine {
     bool fit_output, keep_ratio;
 };
 
-enum { MOST = 1 << 20 };
+enum { MOST = 1 << 20, AREA = 1 << 27 }; /* pixels of a result that fit_output wants */
 
 static const struct rn_opt options[] = {
     { 0, "scale", RN_OPT_REALS, RN_AT(affine, scale), 1e-6, 1e6, "range of the factors", NULL, RN_XY | RN_NULL, NULL, 4 },
@@ -144,7 +144,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
         fit(m, &height, &width);
     if (changes_nothing(m))
         return 0;
-    if (!(height >= 1 && width >= 1 && height <= MOST && width <= MOST))
+    if (!(height >= 1 && width >= 1 && height <= MOST && width <= MOST && height * width < (double)AREA))
         return rn_fail(err, RN_EXIT_DATA, "fit_output: a picture of %g x %g is too large", width, height);
     return rn_warp_affine(x, m, &o->sampling, (size_t)height, (size_t)width, err);
 }

@@ -131,6 +131,7 @@ OPTIONS = {
         sampling(r, "pad_mode", "pad_val"),
     "Downscale": lambda r: dict(zip(("scale_min", "scale_max"), sorted(pair(r, 0.1, 0.99))) if r.random() < 0.7 else {}) |
         some(r, interpolation=r.choice([None, r.randrange(5), {"downscale": r.randrange(5), "upscale": r.randrange(5)}])),
+    "ISONoise": lambda r: dict(some(r, color_shift=pair(r, 0, 0.1)), intensity=[0, 0]),
     "Equalize": lambda r: some(r, mode=r.choice(["cv", "pil"]), by_channels=r.random() < 0.5),
     "MultiplicativeNoise": lambda r: some(r, multiplier=pair(r, 0, 3), per_channel=r.random() < 0.5),
 }
@@ -199,6 +200,9 @@ def perspective(t, d, image):
         A.random_utils.uniform, A.random_utils.normal = saved
 
 
+UNIFORM = A.random_utils.uniform
+
+
 def elastic(t, d, image):
     A.random_utils.uniform = lambda low, high, size=None, random_state=None: np.array(d["offsets"]).reshape(3, 2)
     return {"random_state": 0}
@@ -224,6 +228,7 @@ PARAMS = {
     "Sharpen": lambda t, d, image: {"sharpening_matrix": t._Sharpen__generate_sharpening_matrix(d["alpha"], d["lightness"])},
     "Emboss": lambda t, d, image: {"emboss_matrix": t._Emboss__generate_emboss_matrix(d["alpha"], d["strength"])},
     "SmallestMaxSize": whole("max_size"), "LongestMaxSize": whole("max_size"),
+    "ISONoise": lambda t, d, image: {"color_shift": d["color_shift"], "intensity": d["intensity"], "random_state": 0},
     "PadIfNeeded": lambda t, d, image: {},
     "ColorJitter": lambda t, d, image: dict(d, order=[int(v) for v in d["order"]]),
     "ImageCompression": lambda t, d, image: {"quality": int(d["quality"]), "image_type": ".jpg"},
@@ -240,8 +245,10 @@ def excused(name, t, drawn, image):
         return "OpenCV sums larger kernels by Fourier transform: ties are rounded as its noise has them"
     if name == "Downscale" and {t.interpolation.downscale, t.interpolation.upscale} & {cv2.INTER_CUBIC, cv2.INTER_LANCZOS4}:
         return "float sums of cubic and Lanczos weights, cut off to whole levels: their last bits show"
-    if name == "Downscale" and min(image.shape[:2]) * drawn["scale"] < 1.5:
-        return "float pictures of one row or column, which OpenCV does not leave to IPP"
+    if name == "Downscale" and cv2.INTER_LINEAR in (t.interpolation.downscale, t.interpolation.upscale):
+        return "float sums of IPP, cut off to whole levels: a few last bits show"
+    if name == "ISONoise":
+        return "float HLS, cut off to whole levels; its noise is its own, see noises()"
     if name == "RandomShadow" and image.dtype == np.float32:
         return "floats below 0 or above 1 become bytes as the processor has it"
     if getattr(t, "interpolation", None) == cv2.INTER_CUBIC and name in RESIZERS:
@@ -345,6 +352,34 @@ def run(folder, seeds, classes, tally):
         compare(recipes[name], record, pictures[path], tally)
 
 
+def noises(folder):
+    """Transforms whose noise comes from another generator: means and deviations of what they change, of one picture in both."""
+    y, x = np.mgrid[0:256, 0:256]
+    image = np.stack([60 + x // 3, 80 + y // 4, np.full_like(x, 128)], -1).astype(np.uint8)
+    cases = {"gauss": ("GaussNoise", dict(var_limit=[30, 30], per_channel=False)), "each": ("GaussNoise", dict(var_limit=[90, 90], mean=5)),
+             "iso": ("ISONoise", dict(intensity=[0.4, 0.4], color_shift=[0.03, 0.03])),
+             "pixels": ("MultiplicativeNoise", dict(multiplier=[0.7, 1.2], elementwise=True, per_channel=True))}
+    cv2.imwrite(os.path.join(folder, "noise.png"), image[..., ::-1])
+    for key, (name, options) in cases.items():
+        with open(os.path.join(folder, key + ".json"), "w") as f:
+            json.dump({"__version__": "1.3.1", "transform": dict({"__class_fullname__": name, "always_apply": True, "p": 1.0}, **options)}, f)
+    listed = subprocess.run(["rn-list", "--unlabeled", "--files-from", "-"], input=os.path.join(folder, "noise.png").encode(), stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(["rn-augment", "-q", "-r", ",".join(os.path.join(folder, key + ".json") for key in cases)], input=listed.stdout, stdout=subprocess.PIPE, check=True)
+    A.random_utils.uniform, wrong = UNIFORM, []
+    for record in msgpack.Unpacker(io.BytesIO(done.stdout), raw=False, strict_map_key=False):
+        if "id" not in record:
+            continue
+        name, options = cases[record["id"].rsplit("#", 1)[1].rsplit(".", 1)[0]]
+        random.seed(5)
+        theirs_ = getattr(A, name)(always_apply=True, **options)(image=image)["image"]
+        a, b = tensor(record["image"]).astype(float) - image, theirs_.astype(float) - image
+        near = np.allclose(a.mean((0, 1)), b.mean((0, 1)), atol=0.02 * b.std() + 0.05) and np.allclose(a.std((0, 1)), b.std((0, 1)), rtol=0.03)
+        alike = abs(np.corrcoef(a[..., 0].ravel(), a[..., 1].ravel())[0, 1] - np.corrcoef(b[..., 0].ravel(), b[..., 1].ravel())[0, 1]) < 0.03
+        if not (near and alike):
+            wrong.append("%s: mean %s, not %s; deviation %s, not %s" % (name, a.mean((0, 1)), b.mean((0, 1)), a.std((0, 1)), b.std((0, 1))))
+    return wrong
+
+
 def main():
     folder, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     classes = sys.argv[3:] or sorted(OPTIONS)
@@ -362,8 +397,10 @@ def main():
         print("%s %d - %s: %d pictures, %d excused, %d differ" % ("not ok" if t["wrong"] else "ok", i, name, t["pictures"], t["excused"], len(t["wrong"])))
         for line in t["wrong"][:int(os.environ.get("SHOW", 2))]:
             print("# " + line)
-    print("1..%d" % len(tally))
-    return failed > 0
+    wrong = [] if sys.argv[3:] else noises(folder)
+    print("%s %d - noises: means, deviations, correlation of channels" % ("not ok" if wrong else "ok", len(tally) + 1))
+    print("".join("# %s\n" % line for line in wrong) + "1..%d" % (len(tally) + 1))
+    return failed + len(wrong) > 0
 
 
 if __name__ == "__main__":

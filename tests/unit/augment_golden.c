@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "augment/node.h"
 #include "augment/private.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -64,6 +65,25 @@ static void *make_options(const struct rn_augment *t, const json_t *params)
             length += (size_t)snprintf(text + length, sizeof text - length, "%s%.17g", i ? "," : "", number[i]);
         must(rn_opt_set(opt, options, text, &err), &err);
     }
+    return options;
+}
+
+/* As a recipe's file has them. */
+static void *parse_options(const struct rn_augment *t, const json_t *given)
+{
+    struct rn_recipe recipe;
+    struct rn_err err = { 0 };
+    json_t *document = json_pack("{s:{s:s}}", "transform", "__class_fullname__", t->class_name);
+    assert_int_equal(json_object_update(json_object_get(document, "transform"), (json_t *)given), 0);
+    char *text = json_dumps(document, 0);
+    must(rn_recipe_parse(&recipe, rn_text(text), -1, &err), &err);
+    void *options = rn_calloc(1, t->size, &err);
+    assert_non_null(options);
+    if (t->size)
+        memcpy(options, recipe.root->options, t->size);
+    rn_recipe_free(&recipe);
+    json_decref(document);
+    free(text);
     return options;
 }
 
@@ -221,8 +241,9 @@ static void step(struct rn_canvas *x, const char *name, const json_t *params)
     const struct rn_augment *t = rn_augment_find(name);
     if (!t)
         fail_msg("no transform %s", name);
-    void *options = make_options(t, params);
-    size_t count = make_drawn(value, t, params);
+    const json_t *given = json_object_get(params, "options"), *numbers = json_object_get(params, "drawn");
+    void *options = given ? parse_options(t, given) : make_options(t, params);
+    size_t count = make_drawn(value, t, numbers ? numbers : params);
     bool elastic = !strcmp(name, "ElasticTransform");
     if (elastic) /* the affine map only; the displacement is the case's own */
         must(rn_opt_set(&t->options[0], options, "0", &err), &err);
@@ -352,7 +373,7 @@ static void run_all(const char *folder, size_t at_least)
 static void own_cases(void **state)
 {
     (void)state;
-    run_all("tests/fixtures/augment", 30);
+    run_all("tests/fixtures/augment", 79);
 }
 
 static void shared_cases(void **state)

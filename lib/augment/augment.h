@@ -84,6 +84,8 @@ struct rn_augment {
     int (*check)(const void *options, struct rn_err *err);
     /* Fills value (RN_DRAWS numbers) for such a picture; how many it drew. */
     size_t (*draw)(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng);
+    /* The least height and width that it takes, whatever it draws. NULL: any. */
+    void (*least)(size_t least[2], const void *options);
     /* Exit 3: the picture is too small. */
     int (*apply)(struct rn_canvas *x, const void *options, const double *value, size_t count, struct rn_err *err);
 };
@@ -105,6 +107,9 @@ struct rn_recipe {
 RN_MUST int rn_recipe_load(struct rn_recipe *recipe, const char *path, double p, struct rn_err *err);
 RN_MUST int rn_recipe_parse(struct rn_recipe *recipe, struct rn_text json, double p, struct rn_err *err);
 void rn_recipe_free(struct rn_recipe *recipe);
+/* The transform that may want the most of a photo, its height and width; NULL: it takes any. Behind a transform that may change the
+ * size nothing is known. */
+const struct rn_augment *rn_recipe_least(const struct rn_recipe *recipe, size_t least[2]);
 /* Leaves out a Normalize at the end, and what follows it. Whether there was one. */
 bool rn_recipe_until_normalize(struct rn_recipe *recipe);
 /* The file of a shipped recipe: recipes/NAME.json in the first of these folders that has it: ../data and ../share/recyclenet

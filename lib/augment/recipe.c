@@ -506,6 +506,30 @@ static int check_last(struct rn_recipe *recipe, struct rn_err *err)
     return 0;
 }
 
+/* The first transforms of a chain; all that may be chosen. */
+static void find_least(const struct rn_node *node, size_t least[2], const struct rn_augment **who)
+{
+    bool chain = node->kind == RN_COMPOSE || node->kind == RN_REPLAY_COMPOSE || node->kind == RN_SEQUENTIAL;
+    size_t size[2] = { 0, 0 };
+    for (size_t i = 0; i < node->children && !(chain && *who); i++)
+        find_least(&node->child[i], least, who);
+    if (node->kind != RN_LEAF || !node->transform->least)
+        return;
+    node->transform->least(size, node->options);
+    if (size[0] > least[0] || size[1] > least[1])
+        *who = node->transform;
+    least[0] = size[0] > least[0] ? size[0] : least[0];
+    least[1] = size[1] > least[1] ? size[1] : least[1];
+}
+
+const struct rn_augment *rn_recipe_least(const struct rn_recipe *recipe, size_t least[2])
+{
+    const struct rn_augment *who = NULL;
+    least[0] = least[1] = 0;
+    find_least(recipe->root, least, &who);
+    return who;
+}
+
 bool rn_recipe_until_normalize(struct rn_recipe *recipe)
 {
     bool found = false;
@@ -523,6 +547,7 @@ bool rn_recipe_until_normalize(struct rn_recipe *recipe)
     for (; found && node->children > keep; node->children--)
         rn_node_clear(&node->child[node->children - 1]);
     recipe->floats = gives_floats(recipe->root);
+    recipe->tensors = recipe->tensors && !found;
     return found;
 }
 
@@ -533,7 +558,7 @@ static int check_version(const json_t *version, struct rn_err *err)
     const char *text = json_string_value(version);
     if (!version || (text && !strncmp(text, "1.", 2) && text[2] >= '0' && text[2] <= '3' && (text[3] == '.' || !text[3])))
         return 0;
-    return rn_fail(err, RN_EXIT_USAGE, "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read (recyclenet-recipes(7) says what became of names)",
+    return rn_fail(err, RN_EXIT_USAGE, "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read (rn-recipes(7) says what became of names)",
                    text ? rn_text_show(rn_text(text), shown) : "of no version");
 }
 

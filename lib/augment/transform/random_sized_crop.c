@@ -35,6 +35,13 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     return 3;
 }
 
+static void least(size_t size[2], const void *opts)
+{
+    const struct random_sized_crop *o = opts;
+    size[0] = (size_t)o->min_max_height[1];
+    size[1] = (size_t)(o->min_max_height[1] * o->w2h_ratio);
+}
+
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     (void)count;
@@ -48,5 +55,5 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 const struct rn_augment rn_augment_random_sized_crop = {
     .class_name = "RandomSizedCrop", .p = 1, .options = options, .size = sizeof(struct random_sized_crop), .drawn = drawn,
     .defaults = &(const struct random_sized_crop){ { 0, 0 }, 1, -1, -1, RN_LINEAR },
-    .check = check, .draw = draw, .apply = apply,
+    .check = check, .least = least, .draw = draw, .apply = apply,
 };

@@ -59,26 +59,33 @@ RN_PLAIN mean3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t 
 }
 RN_WIDE(mean3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
 
-RN_PLAIN sum_rows_plain(uint32_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n)
+/* Sums of weights are at most 256, so these fit; kernels are the same from both ends. */
+RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n)
 {
+    uint16_t middle = kernel[k / 2];
     for (size_t i = 0; i < n; i++)
-        sum[i] = 0;
-    for (size_t r = 0; r < k; r++)
+        sum[i] = (uint16_t)(x[i + k / 2 * stride] * middle);
+    for (size_t r = 0; r < k / 2; r++) {
+        uint16_t weight = kernel[r];
         for (size_t i = 0; i < n; i++)
-            sum[i] += (uint32_t)x[i + r * stride] * kernel[r];
+            sum[i] = (uint16_t)(sum[i] + (uint16_t)(x[i + r * stride] + x[i + (k - 1 - r) * stride]) * weight);
+    }
 }
-RN_WIDE(sum_rows, (uint32_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
+RN_WIDE(sum_rows, (uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
         (sum, x, stride, kernel, k, n))
 
-RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint32_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n)
+RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n)
 {
+    uint32_t middle = kernel[k / 2];
     for (size_t i = 0; i < n; i++)
-        total[i] = 0;
-    for (size_t r = 0; r < k; r++)
+        total[i] = sum[i + k / 2 * 3] * middle;
+    for (size_t r = 0; r < k / 2; r++) {
+        uint32_t weight = kernel[r];
         for (size_t i = 0; i < n; i++)
-            total[i] += sum[i + 3 * r] * kernel[r];
+            total[i] += ((uint32_t)sum[i + 3 * r] + sum[i + 3 * (k - 1 - r)]) * weight;
+    }
 }
-RN_WIDE(sum_columns, (uint32_t *restrict total, const uint32_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n), (total, sum, kernel, k, n))
+RN_WIDE(sum_columns, (uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n), (total, sum, kernel, k, n))
 
 RN_PLAIN shift_down_plain(uint8_t *restrict y, const uint32_t *restrict total, int shift, size_t n)
 {
@@ -94,15 +101,16 @@ static int separable(struct rn_canvas *x, const uint16_t *kernel, size_t k, int 
     size_t stride, n = x->width * 3, line = n + 3 * (k - 1);
     const uint8_t *from = rn_padded(x, k / 2, false, &stride, err);
     uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
-    uint32_t *sum = y ? rn_alloc_aligned(line + n, sizeof *sum, err) : NULL;
-    if (!sum)
+    uint32_t *total = y ? rn_alloc_aligned(line + n, sizeof *total, err) : NULL;
+    if (!total)
         return -1;
+    uint16_t *sum = (uint16_t *)(total + n);
     for (size_t i = 0; i < x->height; i++) {
         sum_rows(sum, from + i * stride, stride, kernel, k, line);
-        sum_columns(sum + line, sum, kernel, k, n);
-        shift_down(y + i * n, sum + line, shift, n);
+        sum_columns(total, sum, kernel, k, n);
+        shift_down(y + i * n, total, shift, n);
     }
-    free(sum);
+    free(total);
     rn_canvas_turn(x, RN_U8, x->height, x->width);
     return 0;
 }
@@ -154,10 +162,26 @@ RN_PLAIN double_part_plain(uint32_t *part, size_t apart, size_t n)
 }
 RN_WIDE(double_part, (uint32_t *part, size_t apart, size_t n), (part, apart, n))
 
-/* total[i]: the sum of k numbers from part[i] on, three apart, by the binary digits of k. part: n + 3 (k - 1) numbers, which are lost. */
-static void sum_k(uint32_t *total, uint32_t *part, size_t k, size_t n)
+RN_PLAIN take_away_plain(uint32_t *restrict total, const uint32_t *restrict part, const uint16_t *restrict x, size_t n)
 {
-    size_t at = 0, left = n + 3 * (k - 1);
+    for (size_t i = 0; i < n; i++)
+        total[i] = part[i] - x[i];
+}
+RN_WIDE(take_away, (uint32_t *restrict total, const uint32_t *restrict part, const uint16_t *restrict x, size_t n), (total, part, x, n))
+
+/* total[i]: the sum of k numbers of column from i on, three apart, by the binary digits of k; for 7, 15, 31 .. one more, which is taken
+ * away again. part: the n + 3 k numbers of column, of which the last three are 0; they are lost. */
+static void sum_k(uint32_t *total, uint32_t *part, const uint16_t *column, size_t k, size_t n)
+{
+    size_t at = 0, left = n + 3 * k;
+    if ((k & (k + 1)) == 0) {
+        for (size_t pixels = 1; pixels <= k; pixels *= 2) {
+            left -= 3 * pixels;
+            double_part(part, 3 * pixels, left);
+        }
+        take_away(total, part, column + 3 * k, n);
+        return;
+    }
     memset(total, 0, n * sizeof *total);
     for (size_t pixels = 1; pixels <= k; pixels *= 2) {
         if (k & pixels) {
@@ -217,22 +241,22 @@ static void put_means(uint8_t *y, const uint32_t *total, const struct quotient *
 static int blur_wide(struct rn_canvas *x, size_t k, struct rn_err *err)
 {
     struct quotient q = quotient(k);
-    size_t stride, n = x->width * 3, line = n + 3 * (k - 1);
+    size_t stride, n = x->width * 3, line = n + 3 * (k - 1), all = line + 3;
     const uint8_t *from = rn_padded(x, k / 2, false, &stride, err);
     uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
-    uint32_t *part = y ? rn_alloc_aligned(2 * line + n, sizeof *part, err) : NULL, *total = part + line;
+    uint32_t *part = y ? rn_alloc_aligned(2 * all + n, sizeof *part, err) : NULL, *total = part + all;
     if (!part)
         return -1;
     uint16_t *column = (uint16_t *)(total + n);
-    memset(column, 0, line * sizeof *column);
+    memset(column, 0, all * sizeof *column);
     for (size_t r = 0; r < k; r++)
         for (size_t i = 0; i < line; i++)
             column[i] = (uint16_t)(column[i] + from[r * stride + i]);
     for (size_t i = 0; i < x->height; i++) {
         if (i > 0)
             slide(column, from + (i - 1) * stride, from + (i + k - 1) * stride, line);
-        widen(part, column, line);
-        sum_k(total, part, k, n);
+        widen(part, column, all);
+        sum_k(total, part, column, k, n);
         put_means(y + i * n, total, &q, n);
     }
     free(part);
@@ -305,6 +329,21 @@ RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_
 RN_WIDE(weigh_taps, (uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps, size_t n),
         (y, sum, x, tap, weight, taps, n))
 
+/* The same of nine taps at once. */
+RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t n)
+{
+    const uint8_t *a = x + tap[0], *b = x + tap[1], *c = x + tap[2], *d = x + tap[3], *e = x + tap[4], *f = x + tap[5], *g = x + tap[6];
+    const uint8_t *h = x + tap[7], *k = x + tap[8];
+    for (size_t i = 0; i < n; i++) {
+        float sum = fmaf((float)c[i], weight[2], fmaf((float)b[i], weight[1], (float)a[i] * weight[0]));
+        sum = fmaf((float)f[i], weight[5], fmaf((float)e[i], weight[4], fmaf((float)d[i], weight[3], sum)));
+        sum = fmaf((float)k[i], weight[8], fmaf((float)h[i], weight[7], fmaf((float)g[i], weight[6], sum)));
+        int32_t v = (int32_t)(sum + 12582912.0f - 12582912.0f);
+        y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+}
+RN_WIDE(weigh_nine, (uint8_t *restrict y, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t n), (y, x, tap, weight, n))
+
 int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_err *err)
 {
     size_t stride, n = x->width * 3, tap[RN_CORRELATED * RN_CORRELATED], taps = 0;
@@ -319,8 +358,16 @@ int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_e
             weight[taps] = kernel[i];
             tap[taps++] = i / k * stride + i % k * 3;
         }
-    for (size_t i = 0; i < x->height; i++)
-        weigh_taps(y + i * n, sum, from + i * stride, tap, weight, taps, n);
+    for (bool nine = taps <= 9; nine && taps < 9; taps++) { /* a weight of 0 changes no sum */
+        tap[taps] = 0;
+        weight[taps] = 0;
+    }
+    for (size_t i = 0; i < x->height; i++) {
+        if (taps == 9)
+            weigh_nine(y + i * n, from + i * stride, tap, weight, n);
+        else
+            weigh_taps(y + i * n, sum, from + i * stride, tap, weight, taps, n);
+    }
     free(sum);
     rn_canvas_turn(x, RN_U8, x->height, x->width);
     return 0;

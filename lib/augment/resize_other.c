@@ -22,6 +22,14 @@ static size_t nearest_of(size_t i, double step, size_t from)
     return at < from ? at : from - 1;
 }
 
+/* at: bytes. Four are moved for three, but of the last one, behind which the picture may end. */
+static void nearest_row(uint8_t *y, const uint8_t *x, const size_t *at, size_t width)
+{
+    for (size_t j = 0; j + 1 < width; j++)
+        memcpy(y + 3 * j, x + at[j], at[j] < at[width - 1] ? 4 : 3);
+    memcpy(y + 3 * (width - 1), x + at[width - 1], 3);
+}
+
 static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, struct rn_err *err)
 {
     size_t pixel = 3 * rn_type_size(x->type);
@@ -34,7 +42,9 @@ static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, siz
     for (size_t i = 0; i < height; i++) {
         const char *from = part_of(x, part, nearest_of(i, steps.down, part.height));
         char *to = y + i * width * pixel;
-        for (size_t j = 0; j < width; j++)
+        if (pixel == 3)
+            nearest_row((uint8_t *)to, (const uint8_t *)from, at, width);
+        for (size_t j = 0; pixel != 3 && j < width; j++)
             memcpy(to + j * pixel, from + at[j], pixel);
     }
     rn_canvas_turn(x, x->type, height, width);

@@ -72,6 +72,30 @@ static void constant_pixel(uint8_t pixel[12], enum rn_type type, const double va
         memcpy(pixel, real, sizeof real);
 }
 
+/* A row of the result from one of the picture; at: byte offsets of columns, -1: constant. The picture's own columns are one piece. */
+static void put_row(char *y, const char *row, const ptrdiff_t *at, const uint8_t *constant, const struct rn_canvas *x, size_t left, size_t width)
+{
+    size_t size = 3 * rn_type_size(x->type);
+    for (size_t j = 0; j < width; j++) {
+        if (j == left) {
+            memcpy(y + j * size, row, x->width * size);
+            j += x->width - 1;
+            continue;
+        }
+        const void *pixel = at[j] < 0 ? (const void *)constant : row + at[j];
+        if (size == 3)
+            memcpy(y + j * 3, pixel, 3);
+        else
+            memcpy(y + j * size, pixel, size);
+    }
+}
+
+static void put_constant(char *y, const uint8_t *constant, size_t size, size_t width)
+{
+    for (size_t j = 0; j < width; j++)
+        memcpy(y + j * size, constant, size);
+}
+
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     const struct pad_if_needed *o = opts;
@@ -80,15 +104,26 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     const char *from = x->pixels;
     uint8_t constant[12];
     char *y = rn_canvas_next(x, x->type, height, width, err);
-    if (!y)
+    ptrdiff_t *at = y ? rn_canvas_scratch(x, (width + x->height) * sizeof *at, err) : NULL;
+    if (!at)
         return -1;
+    ptrdiff_t *made = at + width; /* where a row of the picture lies already; -1: nowhere */
     constant_pixel(constant, x->type, o->value);
+    for (size_t j = 0; j < width; j++) {
+        long column = rn_border_at((long)j - (long)value[2], (long)x->width, (int)o->border_mode);
+        at[j] = column < 0 ? -1 : column * (ptrdiff_t)size;
+    }
+    memset(made, 0xff, x->height * sizeof *made);
     for (size_t i = 0; i < height; i++) {
         long row = rn_border_at((long)i - (long)value[0], (long)x->height, (int)o->border_mode);
-        for (size_t j = 0; j < width; j++) {
-            long column = rn_border_at((long)j - (long)value[2], (long)x->width, (int)o->border_mode);
-            const void *pixel = row < 0 || column < 0 ? (const void *)constant : from + ((size_t)row * x->width + (size_t)column) * size;
-            memcpy(y + (i * width + j) * size, pixel, size);
+        char *to = y + i * width * size;
+        if (row < 0) {
+            put_constant(to, constant, size, width);
+        } else if (made[row] >= 0) {
+            memcpy(to, y + made[row], width * size);
+        } else {
+            put_row(to, from + (size_t)row * x->width * size, at, constant, x, (size_t)value[2], width);
+            made[row] = to - y;
         }
     }
     rn_canvas_turn(x, x->type, height, width);

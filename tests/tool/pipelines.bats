@@ -300,3 +300,13 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
     fails 4 "^evaluate: none.rn: there is no such network to read" "$PIPELINES/evaluate" photos -m none.rn
     fails 4 "^evaluate: nowhere: there are no such photos" "$PIPELINES/evaluate" nowhere -m "$MODEL"
 }
+
+@test "-q: nothing but errors" {
+    : > photos/glass/broken.jpg
+    code 1 "$PIPELINES/evaluate" -q photos -m "$MODEL"
+    [ ! -s err ] && grep -q '^errors *1$' out
+    code 1 "$PIPELINES/heatmaps" -q photos -m "$MODEL" -o maps --kind feature
+    [ ! -s err ] && [ ! -s out ]
+    code 1 "$PIPELINES/train" -q -k photos -o new --size 32 -b 5 -e 1
+    [ ! -s err ]
+}

@@ -231,7 +231,7 @@ batch() {
     perl -ne 'while (/(?:src|href)="([^"]*)"/g) { $_ = $1; next if /^data:/; s/%(..)/chr hex $1/ge; print "$_\n" }' out/index.html | sort -u > links
     (cd out && find . -name '*.png' | sed 's/^..//' | sort) | diff - links
     ! grep -E '<script|https?:' out/index.html
-    grep -qF 'a &quot;b&quot; &lt;c> &amp; caf' out/index.html
+    grep -qF 'a &quot;b&quot; &lt;c&gt; &amp; caf' out/index.html
     grep -q '<li>glass/broken.jpg: error: ' out/index.html
     [ "$(ls -A out)" = "$(printf '%s\n' glass index.html index.tsv metal)" ]
     # folders as classes

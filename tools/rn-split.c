@@ -195,8 +195,8 @@ static int decide(struct work *w, const struct rn_args *args, struct rn_err *err
     bool asked = args->given & (1 << RATIO | 1 << LIST | 1 << FOLDS);
     w->keeps = w->from_folders && !asked;
     if (w->keeps && w->none)
-        return rn_fail(err, RN_EXIT_DATA, "%zu samples have the split of their folders (train, val, test) and %zu have none: split these "
-                                          "alone, or draw all anew with --ratio", w->from_folders, w->none);
+        return rn_fail(err, RN_EXIT_DATA, "%zu samples have the split of their folders (train, val, test) and %zu have none: split "
+                                          "these alone, or draw all anew with --ratio", w->from_folders, w->none);
     if (w->from_folders && asked && !args->quiet)
         rn_note("the split of the folders (train, val, test) is given up for %s",
                 args->given & 1 << LIST ? "the lists'" : "a drawn one");
@@ -241,8 +241,8 @@ const struct rn_tool rn_tool = {
              "totals are floor(n*A/100), floor(n*B/100) and the rest; each class gets of them what its size asks for, rounded down "
              "or up. Samples without a label are a class of their own here. Which samples go where depends on the seed and on the "
              "ids alone, not on the order of the input. Samples that had a split get a new one; error records pass through.\n\n"
-             "A split that rn-list took from folders (train/, val/, test/) is kept, unless --ratio, --folds or --list asks for another, "
-             "which a line on standard error then says; where only some samples have one, that is an error (exit 3).\n\n"
+             "A split that rn-list took from folders (train/, val/, test/) is kept, unless --ratio, --folds or --list asks for "
+             "another, which a line on standard error then says; where only some samples have one, that is an error (exit 3).\n\n"
              "With --list (given once a file, for any names of splits) the splits are read from published lists: lines such as "
              "'paper70.jpg 2', where classes are numbered from 1 in the order glass paper cardboard plastic metal trash. A sample "
              "is found by the last part of its id and by its class; one without a label by its name alone. A name that is listed "

@@ -30,7 +30,10 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 
-enum { LARGEST = 1 << 30 }; /* bytes of a file to be embedded: no reader takes a larger record */
+enum {
+    LARGEST = 1 << 30, /* bytes of a file to be embedded: no reader takes a larger record */
+    TOLD = 8,          /* unread folders and paths that are named on standard error */
+};
 
 struct work {
     struct opts opts; /* layout: what it turned out to be */
@@ -43,6 +46,7 @@ struct work {
     struct rn_progress progress;
     int64_t *label;      /* of each picture; -1: none */
     size_t failed;       /* error records */
+    size_t unread;       /* of them of folders and paths that could not be looked into */
     struct rn_seen seen; /* --live: the ids */
     bool bare;           /* a folder had no picture */
 };
@@ -205,7 +209,7 @@ static int emit(struct work *w, const struct rn_picture *picture, struct rn_reco
     if (picture->error) {
         record->error = rn_text(picture->error);
         w->failed++;
-        if (picture->unread && !w->args->quiet)
+        if (picture->unread && !w->args->quiet && w->unread++ < TOLD)
             rn_note("%s", picture->error);
     } else if (w->opts.embed) {
         if (rn_file_read(&w->bytes, picture->path, LARGEST, err))

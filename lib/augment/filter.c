@@ -470,6 +470,56 @@ RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *rest
 RN_WIDE(median3, (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n),
         (y, low, middle, high, x, stride, n))
 
+#define IN_ORDER(a, b)                                                                                                          \
+    do {                                                                                                                        \
+        uint8_t low_ = LOWER(v[a], v[b]);                                                                                       \
+        v[b] = HIGHER(v[a], v[b]);                                                                                              \
+        v[a] = low_;                                                                                                            \
+    } while (0)
+
+/* Columns of five, sorted: plane r of n + 12 has the r-th of each. */
+RN_PLAIN sort5_plain(uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t v[5] = { x[i], x[i + stride], x[i + 2 * stride], x[i + 3 * stride], x[i + 4 * stride] };
+        IN_ORDER(0, 1);
+        IN_ORDER(2, 3);
+        IN_ORDER(0, 2);
+        IN_ORDER(1, 3);
+        IN_ORDER(1, 2);
+        IN_ORDER(0, 4);
+        IN_ORDER(2, 4);
+        IN_ORDER(1, 2);
+        IN_ORDER(3, 4);
+        for (size_t r = 0; r < 5; r++)
+            sorted[r * n + i] = v[r];
+    }
+}
+RN_WIDE(sort5, (uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n), (sorted, x, stride, n))
+
+/* Of five such columns: what is left of Batcher's sorting of 25 where only the middle counts, and the columns are sorted. Right for all
+ * 6^5 columns of zeros and ones, and so for all. */
+RN_PLAIN median5_plain(uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t v[25];
+        for (size_t k = 0; k < 25; k++)
+            v[k] = sorted[k % 5 * line + i + k / 5 * 3];
+        IN_ORDER(0, 5); IN_ORDER(10, 15); IN_ORDER(5, 15); IN_ORDER(5, 10); IN_ORDER(0, 20); IN_ORDER(10, 20); IN_ORDER(11, 16);
+        IN_ORDER(1, 11); IN_ORDER(6, 16); IN_ORDER(1, 21); IN_ORDER(11, 21); IN_ORDER(6, 11); IN_ORDER(2, 7); IN_ORDER(12, 17);
+        IN_ORDER(2, 12); IN_ORDER(7, 12); IN_ORDER(2, 22); IN_ORDER(12, 22); IN_ORDER(17, 22); IN_ORDER(3, 8); IN_ORDER(13, 18);
+        IN_ORDER(8, 18); IN_ORDER(8, 13); IN_ORDER(3, 23); IN_ORDER(13, 23); IN_ORDER(14, 19); IN_ORDER(4, 14); IN_ORDER(9, 19);
+        IN_ORDER(4, 24); IN_ORDER(14, 24); IN_ORDER(9, 14); IN_ORDER(15, 20); IN_ORDER(11, 16); IN_ORDER(21, 7); IN_ORDER(12, 17);
+        IN_ORDER(3, 8); IN_ORDER(13, 4); IN_ORDER(15, 11); IN_ORDER(20, 16); IN_ORDER(21, 12); IN_ORDER(7, 17); IN_ORDER(8, 4);
+        IN_ORDER(20, 11); IN_ORDER(7, 12); IN_ORDER(8, 13); IN_ORDER(15, 21); IN_ORDER(20, 7); IN_ORDER(11, 12); IN_ORDER(16, 17);
+        IN_ORDER(11, 21); IN_ORDER(16, 7); IN_ORDER(13, 9); IN_ORDER(16, 21); IN_ORDER(7, 12); IN_ORDER(8, 13); IN_ORDER(4, 9);
+        IN_ORDER(20, 8); IN_ORDER(11, 13); IN_ORDER(16, 4); IN_ORDER(21, 3); IN_ORDER(7, 8); IN_ORDER(12, 13); IN_ORDER(16, 7);
+        IN_ORDER(12, 3); IN_ORDER(7, 12);
+        y[i] = v[12];
+    }
+}
+RN_WIDE(median5, (uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n), (y, sorted, line, n))
+
 enum { LANES = 64 };
 
 /* The median's bits from the highest down: a bit is set when at most half of the values lie below what that gives. */
@@ -496,19 +546,116 @@ RN_PLAIN median_bits_plain(uint8_t *restrict y, const uint8_t *restrict x, size_
 }
 RN_WIDE(median_bits, (uint8_t *restrict y, const uint8_t *restrict x, size_t stride, size_t k), (y, x, stride, k))
 
+/* ---- large medians: histograms of columns slide down, and sums of k of them slide across ---- */
+
+enum { LEVELS = 256, PARTS = 16 };
+
+/* Counts of levels, and of sixteenths of them. */
+struct counts {
+    uint16_t part[PARTS], level[LEVELS];
+};
+
+static void count(struct counts *counts, const uint8_t *x, size_t n, uint16_t by)
+{
+    for (size_t j = 0; j < n; j++) {
+        uint8_t v = x[3 * j];
+        counts[j].part[v >> 4] = (uint16_t)(counts[j].part[v >> 4] + by);
+        counts[j].level[v] = (uint16_t)(counts[j].level[v] + by);
+    }
+}
+
+static inline void add_part_counts(uint16_t *restrict sum, const uint16_t *restrict come, const uint16_t *restrict gone)
+{
+    for (int i = 0; i < PARTS; i++)
+        sum[i] = (uint16_t)(sum[i] + come[i] - gone[i]);
+}
+
+/* The square's counts; those of the levels of a part are brought up to date when the median lies in it. */
+struct square {
+    struct counts counts;
+    size_t fresh[PARTS]; /* the first column that is not in yet; 0: none is */
+};
+
+static inline __attribute__((always_inline)) void refresh(struct square *s, const struct counts *column, size_t part, size_t first, size_t k)
+{
+    uint16_t *level = s->counts.level + part * PARTS;
+    if (s->fresh[part] <= first + k / 2) { /* from the start is less, or all that there is */
+        memset(level, 0, PARTS * sizeof *level);
+        static const uint16_t none[PARTS];
+        for (size_t j = first; j < first + k; j++)
+            add_part_counts(level, column[j].level + part * PARTS, none);
+    } else {
+        for (size_t j = s->fresh[part]; j < first + k; j++)
+            add_part_counts(level, column[j].level + part * PARTS, column[j - k].level + part * PARTS);
+    }
+    s->fresh[part] = first + k;
+}
+
+RN_PLAIN median_row_plain(uint8_t *y, const struct counts *column, size_t width, size_t k)
+{
+    static const uint16_t none[PARTS];
+    struct square s = { .fresh = { 0 } };
+    size_t half = k * k / 2;
+    for (size_t j = 0; j < k; j++)
+        add_part_counts(s.counts.part, column[j].part, none);
+    for (size_t first = 0; first < width; first++) {
+        if (first > 0)
+            add_part_counts(s.counts.part, column[first + k - 1].part, column[first - 1].part);
+        size_t below = 0, part = 0, level;
+        while (below + s.counts.part[part] <= half)
+            below += s.counts.part[part++];
+        refresh(&s, column, part, first, k);
+        for (level = part * PARTS; below + s.counts.level[level] <= half; level++)
+            below += s.counts.level[level];
+        y[3 * first] = (uint8_t)level;
+    }
+}
+RN_WIDE(median_row, (uint8_t *y, const struct counts *column, size_t width, size_t k), (y, column, width, k))
+
+static int median_large(struct rn_canvas *x, size_t k, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3, columns = x->width + k - 1;
+    const uint8_t *from = rn_padded(x, k / 2, true, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    struct counts *column = y ? rn_alloc_aligned(columns, sizeof *column, err) : NULL;
+    if (!column)
+        return -1;
+    for (size_t c = 0; c < 3; c++) {
+        memset(column, 0, columns * sizeof *column);
+        for (size_t r = 0; r < k; r++)
+            count(column, from + r * stride + c, columns, 1);
+        for (size_t i = 0; i < x->height; i++) {
+            if (i > 0) {
+                count(column, from + (i - 1) * stride + c, columns, (uint16_t)-1);
+                count(column, from + (i + k - 1) * stride + c, columns, 1);
+            }
+            median_row(y + i * n + c, column, x->width, k);
+        }
+    }
+    free(column);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
 int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err)
 {
+    if (k > 9)
+        return median_large(x, k, err);
     size_t stride, n = x->width * 3;
     const uint8_t *from = rn_padded(x, k / 2, true, &stride, err);
     uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
-    uint8_t *sorted = y ? rn_alloc_aligned(n + 6, 3, err) : NULL, part[LANES];
+    uint8_t *sorted = y ? rn_alloc_aligned(n + 12, 5, err) : NULL, part[LANES];
     if (!sorted)
         return -1;
     for (size_t i = 0; i < x->height; i++) {
         const uint8_t *row = from + i * stride;
         if (k == 3)
             median3(y + i * n, sorted, sorted + n + 6, sorted + 2 * (n + 6), row, stride, n);
-        for (size_t j = 0; k != 3 && j < n; j += LANES) {
+        if (k == 5) {
+            sort5(sorted, row, stride, n + 12);
+            median5(y + i * n, sorted, n + 12, n);
+        }
+        for (size_t j = 0; k > 5 && j < n; j += LANES) {
             median_bits(part, row + j, stride, k);
             memcpy(y + i * n + j, part, n - j < LANES ? n - j : LANES);
         }

@@ -639,6 +639,8 @@ static int median_large(struct rn_canvas *x, size_t k, struct rn_err *err)
 
 int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err)
 {
+    if (k == 1)
+        return 0;
     if (k > 9)
         return median_large(x, k, err);
     size_t stride, n = x->width * 3;

@@ -472,16 +472,16 @@ RN_WIDE(median3, (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict 
 
 #define IN_ORDER(a, b)                                                                                                          \
     do {                                                                                                                        \
-        uint8_t low_ = LOWER(v[a], v[b]);                                                                                       \
-        v[b] = HIGHER(v[a], v[b]);                                                                                              \
-        v[a] = low_;                                                                                                            \
+        uint8_t low_ = LOWER(v##a, v##b);                                                                                       \
+        v##b = HIGHER(v##a, v##b);                                                                                              \
+        v##a = low_;                                                                                                            \
     } while (0)
 
 /* Columns of five, sorted: plane r of n + 12 has the r-th of each. */
 RN_PLAIN sort5_plain(uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint8_t v[5] = { x[i], x[i + stride], x[i + 2 * stride], x[i + 3 * stride], x[i + 4 * stride] };
+        uint8_t v0 = x[i], v1 = x[i + stride], v2 = x[i + 2 * stride], v3 = x[i + 3 * stride], v4 = x[i + 4 * stride];
         IN_ORDER(0, 1);
         IN_ORDER(2, 3);
         IN_ORDER(0, 2);
@@ -491,8 +491,11 @@ RN_PLAIN sort5_plain(uint8_t *restrict sorted, const uint8_t *restrict x, size_t
         IN_ORDER(2, 4);
         IN_ORDER(1, 2);
         IN_ORDER(3, 4);
-        for (size_t r = 0; r < 5; r++)
-            sorted[r * n + i] = v[r];
+        sorted[i] = v0;
+        sorted[i + n] = v1;
+        sorted[i + 2 * n] = v2;
+        sorted[i + 3 * n] = v3;
+        sorted[i + 4 * n] = v4;
     }
 }
 RN_WIDE(sort5, (uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n), (sorted, x, stride, n))
@@ -501,10 +504,13 @@ RN_WIDE(sort5, (uint8_t *restrict sorted, const uint8_t *restrict x, size_t stri
  * 6^5 columns of zeros and ones, and so for all. */
 RN_PLAIN median5_plain(uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n)
 {
+    const uint8_t *b = sorted + line, *c = b + line, *d = c + line, *e = d + line;
     for (size_t i = 0; i < n; i++) {
-        uint8_t v[25];
-        for (size_t k = 0; k < 25; k++)
-            v[k] = sorted[k % 5 * line + i + k / 5 * 3];
+        uint8_t v0 = sorted[i], v1 = b[i], v2 = c[i], v3 = d[i], v4 = e[i];
+        uint8_t v5 = sorted[i + 3], v6 = b[i + 3], v7 = c[i + 3], v8 = d[i + 3], v9 = e[i + 3];
+        uint8_t v10 = sorted[i + 6], v11 = b[i + 6], v12 = c[i + 6], v13 = d[i + 6], v14 = e[i + 6];
+        uint8_t v15 = sorted[i + 9], v16 = b[i + 9], v17 = c[i + 9], v18 = d[i + 9], v19 = e[i + 9];
+        uint8_t v20 = sorted[i + 12], v21 = b[i + 12], v22 = c[i + 12], v23 = d[i + 12], v24 = e[i + 12];
         IN_ORDER(0, 5); IN_ORDER(10, 15); IN_ORDER(5, 15); IN_ORDER(5, 10); IN_ORDER(0, 20); IN_ORDER(10, 20); IN_ORDER(11, 16);
         IN_ORDER(1, 11); IN_ORDER(6, 16); IN_ORDER(1, 21); IN_ORDER(11, 21); IN_ORDER(6, 11); IN_ORDER(2, 7); IN_ORDER(12, 17);
         IN_ORDER(2, 12); IN_ORDER(7, 12); IN_ORDER(2, 22); IN_ORDER(12, 22); IN_ORDER(17, 22); IN_ORDER(3, 8); IN_ORDER(13, 18);
@@ -515,7 +521,7 @@ RN_PLAIN median5_plain(uint8_t *restrict y, const uint8_t *restrict sorted, size
         IN_ORDER(11, 21); IN_ORDER(16, 7); IN_ORDER(13, 9); IN_ORDER(16, 21); IN_ORDER(7, 12); IN_ORDER(8, 13); IN_ORDER(4, 9);
         IN_ORDER(20, 8); IN_ORDER(11, 13); IN_ORDER(16, 4); IN_ORDER(21, 3); IN_ORDER(7, 8); IN_ORDER(12, 13); IN_ORDER(16, 7);
         IN_ORDER(12, 3); IN_ORDER(7, 12);
-        y[i] = v[12];
+        y[i] = v12;
     }
 }
 RN_WIDE(median5, (uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n), (y, sorted, line, n))
@@ -591,6 +597,18 @@ static inline __attribute__((always_inline)) void refresh(struct square *s, cons
     s->fresh[part] = first + k;
 }
 
+/* Which of sixteen counts reaches beyond half of all, of which *below lie in front; four at a time first. */
+static inline __attribute__((always_inline)) size_t find(const uint16_t *n, size_t *below, size_t half)
+{
+    size_t at = 0, sum = *below;
+    for (size_t four; sum + (four = (size_t)n[at] + n[at + 1] + n[at + 2] + n[at + 3]) <= half; at += 4)
+        sum += four;
+    for (; sum + n[at] <= half; at++)
+        sum += n[at];
+    *below = sum;
+    return at;
+}
+
 RN_PLAIN median_row_plain(uint8_t *y, const struct counts *column, size_t width, size_t k)
 {
     static const uint16_t none[PARTS];
@@ -601,13 +619,9 @@ RN_PLAIN median_row_plain(uint8_t *y, const struct counts *column, size_t width,
     for (size_t first = 0; first < width; first++) {
         if (first > 0)
             add_part_counts(s.counts.part, column[first + k - 1].part, column[first - 1].part);
-        size_t below = 0, part = 0, level;
-        while (below + s.counts.part[part] <= half)
-            below += s.counts.part[part++];
+        size_t below = 0, part = find(s.counts.part, &below, half);
         refresh(&s, column, part, first, k);
-        for (level = part * PARTS; below + s.counts.level[level] <= half; level++)
-            below += s.counts.level[level];
-        y[3 * first] = (uint8_t)level;
+        y[3 * first] = (uint8_t)(part * PARTS + find(s.counts.level + part * PARTS, &below, half));
     }
 }
 RN_WIDE(median_row, (uint8_t *y, const struct counts *column, size_t width, size_t k), (y, column, width, k))

@@ -329,23 +329,50 @@ RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_
 RN_WIDE(weigh_taps, (uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps, size_t n),
         (y, sum, x, tap, weight, taps, n))
 
-/* The same of nine taps at once. */
-RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t n)
+/* The same of 3 x 3 taps, from three rows of floats; a weight of 0 changes no sum. */
+RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict w, size_t n)
 {
-    const uint8_t *a = x + tap[0], *b = x + tap[1], *c = x + tap[2], *d = x + tap[3], *e = x + tap[4], *f = x + tap[5], *g = x + tap[6];
-    const uint8_t *h = x + tap[7], *k = x + tap[8];
     for (size_t i = 0; i < n; i++) {
-        float sum = fmaf((float)c[i], weight[2], fmaf((float)b[i], weight[1], (float)a[i] * weight[0]));
-        sum = fmaf((float)f[i], weight[5], fmaf((float)e[i], weight[4], fmaf((float)d[i], weight[3], sum)));
-        sum = fmaf((float)k[i], weight[8], fmaf((float)h[i], weight[7], fmaf((float)g[i], weight[6], sum)));
+        float sum = fmaf(a[i + 6], w[2], fmaf(a[i + 3], w[1], a[i] * w[0]));
+        sum = fmaf(b[i + 6], w[5], fmaf(b[i + 3], w[4], fmaf(b[i], w[3], sum)));
+        sum = fmaf(c[i + 6], w[8], fmaf(c[i + 3], w[7], fmaf(c[i], w[6], sum)));
         int32_t v = (int32_t)(sum + 12582912.0f - 12582912.0f);
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
-RN_WIDE(weigh_nine, (uint8_t *restrict y, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t n), (y, x, tap, weight, n))
+RN_WIDE(weigh_nine, (uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict w, size_t n),
+        (y, a, b, c, w, n))
+
+RN_PLAIN to_real_plain(float *restrict y, const uint8_t *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)x[i];
+}
+RN_WIDE(to_real, (float *restrict y, const uint8_t *restrict x, size_t n), (y, x, n))
+
+static int correlate3(struct rn_canvas *x, const float *kernel, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3, line = n + 6;
+    const uint8_t *from = rn_padded(x, 1, false, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    float *rows = y ? rn_alloc_aligned(3 * line, sizeof *rows, err) : NULL;
+    if (!rows)
+        return -1;
+    to_real(rows, from, line);
+    to_real(rows + line, from + stride, line);
+    for (size_t i = 0; i < x->height; i++) {
+        to_real(rows + (i + 2) % 3 * line, from + (i + 2) * stride, line);
+        weigh_nine(y + i * n, rows + i % 3 * line, rows + (i + 1) % 3 * line, rows + (i + 2) % 3 * line, kernel, n);
+    }
+    free(rows);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
 
 int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_err *err)
 {
+    if (k == 3)
+        return correlate3(x, kernel, err);
     size_t stride, n = x->width * 3, tap[RN_CORRELATED * RN_CORRELATED], taps = 0;
     float weight[RN_CORRELATED * RN_CORRELATED];
     const uint8_t *from = rn_padded(x, k / 2, false, &stride, err);
@@ -358,16 +385,8 @@ int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_e
             weight[taps] = kernel[i];
             tap[taps++] = i / k * stride + i % k * 3;
         }
-    for (bool nine = taps <= 9; nine && taps < 9; taps++) { /* a weight of 0 changes no sum */
-        tap[taps] = 0;
-        weight[taps] = 0;
-    }
-    for (size_t i = 0; i < x->height; i++) {
-        if (taps == 9)
-            weigh_nine(y + i * n, from + i * stride, tap, weight, n);
-        else
-            weigh_taps(y + i * n, sum, from + i * stride, tap, weight, taps, n);
-    }
+    for (size_t i = 0; i < x->height; i++)
+        weigh_taps(y + i * n, sum, from + i * stride, tap, weight, taps, n);
     free(sum);
     rn_canvas_turn(x, RN_U8, x->height, x->width);
     return 0;

@@ -57,10 +57,12 @@ RN_PLAIN mean3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t 
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint32_t)(uint16_t)(sum[i] + sum[i + 3] + sum[i + 6] + 4) * 7282u >> 16);
 }
-RN_WIDE(mean3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
+RN_WIDE(mean3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n),
+        (y, sum, x, stride, n))
 
 /* Sums of weights are at most 256, so these fit; kernels are the same from both ends. */
-RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n)
+RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k,
+                        size_t n)
 {
     uint16_t middle = kernel[k / 2];
     for (size_t i = 0; i < n; i++)
@@ -71,10 +73,12 @@ RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_
             sum[i] = (uint16_t)(sum[i] + (uint16_t)(x[i + r * stride] + x[i + (k - 1 - r) * stride]) * weight);
     }
 }
-RN_WIDE(sum_rows, (uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
+RN_WIDE(sum_rows,
+        (uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
         (sum, x, stride, kernel, k, n))
 
-RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n)
+RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k,
+                           size_t n)
 {
     uint32_t middle = kernel[k / 2];
     for (size_t i = 0; i < n; i++)
@@ -85,7 +89,8 @@ RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict su
             total[i] += ((uint32_t)sum[i + 3 * r] + sum[i + 3 * (k - 1 - r)]) * weight;
     }
 }
-RN_WIDE(sum_columns, (uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n), (total, sum, kernel, k, n))
+RN_WIDE(sum_columns, (uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n),
+        (total, sum, kernel, k, n))
 
 RN_PLAIN shift_down_plain(uint8_t *restrict y, const uint32_t *restrict total, int shift, size_t n)
 {
@@ -167,10 +172,11 @@ RN_PLAIN take_away_plain(uint32_t *restrict total, const uint32_t *restrict part
     for (size_t i = 0; i < n; i++)
         total[i] = part[i] - x[i];
 }
-RN_WIDE(take_away, (uint32_t *restrict total, const uint32_t *restrict part, const uint16_t *restrict x, size_t n), (total, part, x, n))
+RN_WIDE(take_away, (uint32_t *restrict total, const uint32_t *restrict part, const uint16_t *restrict x, size_t n),
+        (total, part, x, n))
 
-/* total[i]: the sum of k numbers of column from i on, three apart, by the binary digits of k; for 7, 15, 31 .. one more, which is taken
- * away again. part: the n + 3 k numbers of column, of which the last three are 0; they are lost. */
+/* total[i]: the sum of k numbers of column from i on, three apart, by the binary digits of k; for 7, 15, 31 .. one more, which is
+ * taken away again. part: the n + 3 k numbers of column, of which the last three are 0; they are lost. */
 static void sum_k(uint32_t *total, uint32_t *part, const uint16_t *column, size_t k, size_t n)
 {
     size_t at = 0, left = n + 3 * k;
@@ -195,8 +201,8 @@ static void sum_k(uint32_t *total, uint32_t *part, const uint16_t *column, size_
     }
 }
 
-/* OpenCV's quotients: up to 16 x 16 in whole numbers, halves up; from there on in float32, halves to even, but behind the last eight
- * samples of a row in double. */
+/* OpenCV's quotients: up to 16 x 16 in whole numbers, halves up; from there on in float32, halves to even, but behind the last
+ * eight samples of a row in double. */
 struct quotient {
     uint32_t delta, factor; /* factor 0: floats */
     double scale;
@@ -217,7 +223,8 @@ RN_PLAIN divide_plain(uint8_t *restrict y, const uint32_t *restrict total, uint3
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((total[i] + delta) * factor >> 23);
 }
-RN_WIDE(divide, (uint8_t *restrict y, const uint32_t *restrict total, uint32_t delta, uint32_t factor, size_t n), (y, total, delta, factor, n))
+RN_WIDE(divide, (uint8_t *restrict y, const uint32_t *restrict total, uint32_t delta, uint32_t factor, size_t n),
+        (y, total, delta, factor, n))
 
 RN_PLAIN scale_plain(uint8_t *restrict y, const uint32_t *restrict total, float scale, size_t n)
 {
@@ -278,7 +285,8 @@ RN_PLAIN smooth3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint16_t)(sum[i] + 2 * sum[i + 3] + sum[i + 6] + 8) >> 4);
 }
-RN_WIDE(smooth3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
+RN_WIDE(smooth3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n),
+        (y, sum, x, stride, n))
 
 int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, struct rn_err *err)
 {
@@ -299,7 +307,8 @@ int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, 
 
 /* ---- means over a mask ---- */
 
-RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n)
+RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps,
+                         size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = x[i + tap[0]];
@@ -311,10 +320,13 @@ RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)(int32_t)((float)(int32_t)sum[i] * scale + 12582912.0f - 12582912.0f);
 }
-RN_WIDE(mean_taps, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n), (y, sum, x, tap, taps, n))
+RN_WIDE(mean_taps,
+        (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n),
+        (y, sum, x, tap, taps, n))
 
 /* Taps in order, each added in one rounding to a float32 sum, which is rounded half to even: OpenCV's filter2D. */
-RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps, size_t n)
+RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap,
+                          const float *weight, size_t taps, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = 0;
@@ -326,11 +338,14 @@ RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
-RN_WIDE(weigh_taps, (uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps, size_t n),
+RN_WIDE(weigh_taps,
+        (uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps,
+         size_t n),
         (y, sum, x, tap, weight, taps, n))
 
 /* The same of 3 x 3 taps, from three rows of floats; a weight of 0 changes no sum. */
-RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict w, size_t n)
+RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c,
+                          const float *restrict w, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float sum = fmaf(a[i + 6], w[2], fmaf(a[i + 3], w[1], a[i] * w[0]));
@@ -340,7 +355,9 @@ RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const float *restrict a, const fl
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
-RN_WIDE(weigh_nine, (uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict w, size_t n),
+RN_WIDE(weigh_nine,
+        (uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict w,
+         size_t n),
         (y, a, b, c, w, n))
 
 RN_PLAIN to_real_plain(float *restrict y, const uint8_t *restrict x, size_t n)
@@ -403,12 +420,15 @@ RN_PLAIN mean_two_plain(uint8_t *restrict y, const uint8_t *restrict a, const ui
 RN_WIDE(mean_two, (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, size_t n), (y, a, b, n))
 
 /* Three: to the nearest, there are no ties. */
-RN_PLAIN mean_three_plain(uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n)
+RN_PLAIN mean_three_plain(uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c,
+                          size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint32_t)(uint16_t)(a[i] + b[i] + c[i] + 1) * 21846u >> 16);
 }
-RN_WIDE(mean_three, (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n), (y, a, b, c, n))
+RN_WIDE(mean_three,
+        (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n),
+        (y, a, b, c, n))
 
 static size_t count_taps(const uint8_t *mask, size_t k)
 {
@@ -465,7 +485,8 @@ int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err
 #define HIGHER(a, b) ((a) > (b) ? (a) : (b))
 
 /* Columns sorted first: the median is that of the largest low, the median middle and the smallest high of three columns. */
-RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n)
+RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high,
+                       const uint8_t *restrict x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n + 6; i++) {
         uint8_t a = x[i], b = x[i + stride], c = x[i + 2 * stride];
@@ -486,7 +507,9 @@ RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *rest
         y[i] = HIGHER(l, m);
     }
 }
-RN_WIDE(median3, (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n),
+RN_WIDE(median3,
+        (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x,
+         size_t stride, size_t n),
         (y, low, middle, high, x, stride, n))
 
 #define IN_ORDER(a, b)                                                                                                          \
@@ -519,8 +542,8 @@ RN_PLAIN sort5_plain(uint8_t *restrict sorted, const uint8_t *restrict x, size_t
 }
 RN_WIDE(sort5, (uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n), (sorted, x, stride, n))
 
-/* Of five such columns: what is left of Batcher's sorting of 25 where only the middle counts, and the columns are sorted. Right for all
- * 6^5 columns of zeros and ones, and so for all. */
+/* Of five such columns: what is left of Batcher's sorting of 25 where only the middle counts, and the columns are sorted. Right for
+ * all 6^5 columns of zeros and ones, and so for all. */
 RN_PLAIN median5_plain(uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n)
 {
     const uint8_t *b = sorted + line, *c = b + line, *d = c + line, *e = d + line;
@@ -601,7 +624,8 @@ struct square {
     size_t fresh[PARTS]; /* the first column that is not in yet; 0: none is */
 };
 
-static inline __attribute__((always_inline)) void refresh(struct square *s, const struct counts *column, size_t part, size_t first, size_t k)
+static inline __attribute__((always_inline)) void refresh(struct square *s, const struct counts *column, size_t part, size_t first,
+                                                          size_t k)
 {
     uint16_t *level = s->counts.level + part * PARTS;
     if (s->fresh[part] <= first + k / 2) { /* from the start is less, or all that there is */

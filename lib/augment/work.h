@@ -19,7 +19,7 @@ struct rn_augment_plan {
     bool keep;                  /* originals, too: decoded, or (with folder) as they are */
     bool keep_going;            /* what fails becomes an error record; otherwise it is the error */
     bool explain;               /* a key "augment" in each record: an array of {"transform": class, drawn parameters ...} */
-    const char *folder;         /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written; what is there with the same bytes stays */
+    const char *folder; /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written; what is there with the same bytes stays */
     int quality;                /* of JPEG; 0: PNG, name-recipe-copy.png */
     const struct rn_texts *split; /* photos of these splits, and of none, are augmented; the others are left out, or kept as they
                                      are. NULL: all */

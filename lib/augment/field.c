@@ -31,7 +31,8 @@ static double *make_kernel(size_t *radius, double sigma, struct rn_err *err)
     return kernel;
 }
 
-RN_PLAIN smooth_down_plain(double *restrict y, const double *restrict x, size_t height, size_t width, const double *kernel, size_t radius)
+RN_PLAIN smooth_down_plain(double *restrict y, const double *restrict x, size_t height, size_t width, const double *kernel,
+                           size_t radius)
 {
     for (size_t i = 0; i < height; i++) {
         double *row = y + i * width;
@@ -45,7 +46,8 @@ RN_PLAIN smooth_down_plain(double *restrict y, const double *restrict x, size_t 
         }
     }
 }
-RN_WIDE(smooth_down, (double *restrict y, const double *restrict x, size_t height, size_t width, const double *kernel, size_t radius),
+RN_WIDE(smooth_down,
+        (double *restrict y, const double *restrict x, size_t height, size_t width, const double *kernel, size_t radius),
         (y, x, height, width, kernel, radius))
 
 /* line: one row, continued by radius on both sides. */
@@ -71,7 +73,8 @@ static void extend(double *line, const double *x, size_t width, size_t radius)
 int rn_field_smooth(double *field, size_t height, size_t width, double sigma_down, double sigma_across, struct rn_err *err)
 {
     size_t down, across;
-    double *kernel_down = make_kernel(&down, sigma_down, err), *kernel_across = kernel_down ? make_kernel(&across, sigma_across, err) : NULL;
+    double *kernel_down = make_kernel(&down, sigma_down, err),
+           *kernel_across = kernel_down ? make_kernel(&across, sigma_across, err) : NULL;
     double *between = kernel_across ? rn_calloc(height * width, sizeof *between, err) : NULL;
     double *line = between ? rn_calloc(width + 2 * across, sizeof *line, err) : NULL;
     if (line) {
@@ -93,7 +96,8 @@ enum { FINEST = 8 }; /* cells a sigma, where the grid is coarser than the pictur
 
 /* The noise's mean over a cell has the cell's share of its deviation; the filter shrinks with the grid, and what it leaves varies
  * slowly enough to be interpolated. */
-int rn_field_random(struct rn_field *field, size_t height, size_t width, double alpha, double sigma, struct rn_rng *rng, struct rn_err *err)
+int rn_field_random(struct rn_field *field, size_t height, size_t width, double alpha, double sigma, struct rn_rng *rng,
+                    struct rn_err *err)
 {
     size_t cell = sigma >= 2 * FINEST ? (size_t)(sigma / FINEST) : 1;
     size_t rows = (height + cell - 1) / cell, columns = (width + cell - 1) / cell, n = rows * columns;

@@ -57,10 +57,12 @@ RN_PLAIN mean3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t 
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint32_t)(uint16_t)(sum[i] + sum[i + 3] + sum[i + 6] + 4) * 7282u >> 16);
 }
-RN_WIDE(mean3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
+RN_WIDE(mean3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n),
+        (y, sum, x, stride, n))
 
 /* Sums of weights are at most 256, so these fit; kernels are the same from both ends. */
-RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n)
+RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k,
+                        size_t n)
 {
     uint16_t middle = kernel[k / 2];
     for (size_t i = 0; i < n; i++)
@@ -71,10 +73,12 @@ RN_PLAIN sum_rows_plain(uint16_t *restrict sum, const uint8_t *restrict x, size_
             sum[i] = (uint16_t)(sum[i] + (uint16_t)(x[i + r * stride] + x[i + (k - 1 - r) * stride]) * weight);
     }
 }
-RN_WIDE(sum_rows, (uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
+RN_WIDE(sum_rows,
+        (uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, const uint16_t *restrict kernel, size_t k, size_t n),
         (sum, x, stride, kernel, k, n))
 
-RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n)
+RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k,
+                           size_t n)
 {
     uint32_t middle = kernel[k / 2];
     for (size_t i = 0; i < n; i++)
@@ -85,7 +89,8 @@ RN_PLAIN sum_columns_plain(uint32_t *restrict total, const uint16_t *restrict su
             total[i] += ((uint32_t)sum[i + 3 * r] + sum[i + 3 * (k - 1 - r)]) * weight;
     }
 }
-RN_WIDE(sum_columns, (uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n), (total, sum, kernel, k, n))
+RN_WIDE(sum_columns, (uint32_t *restrict total, const uint16_t *restrict sum, const uint16_t *restrict kernel, size_t k, size_t n),
+        (total, sum, kernel, k, n))
 
 RN_PLAIN shift_down_plain(uint8_t *restrict y, const uint32_t *restrict total, int shift, size_t n)
 {
@@ -167,10 +172,11 @@ RN_PLAIN take_away_plain(uint32_t *restrict total, const uint32_t *restrict part
     for (size_t i = 0; i < n; i++)
         total[i] = part[i] - x[i];
 }
-RN_WIDE(take_away, (uint32_t *restrict total, const uint32_t *restrict part, const uint16_t *restrict x, size_t n), (total, part, x, n))
+RN_WIDE(take_away, (uint32_t *restrict total, const uint32_t *restrict part, const uint16_t *restrict x, size_t n),
+        (total, part, x, n))
 
-/* total[i]: the sum of k numbers of column from i on, three apart, by the binary digits of k; for 7, 15, 31 .. one more, which is taken
- * away again. part: the n + 3 k numbers of column, of which the last three are 0; they are lost. */
+/* total[i]: the sum of k numbers of column from i on, three apart, by the binary digits of k; for 7, 15, 31 .. one more, which is
+ * taken away again. part: the n + 3 k numbers of column, of which the last three are 0; they are lost. */
 static void sum_k(uint32_t *total, uint32_t *part, const uint16_t *column, size_t k, size_t n)
 {
     size_t at = 0, left = n + 3 * k;
@@ -195,8 +201,8 @@ static void sum_k(uint32_t *total, uint32_t *part, const uint16_t *column, size_
     }
 }
 
-/* OpenCV's quotients: up to 16 x 16 in whole numbers, halves up; from there on in float32, halves to even, but behind the last eight
- * samples of a row in double. */
+/* OpenCV's quotients: up to 16 x 16 in whole numbers, halves up; from there on in float32, halves to even, but behind the last
+ * eight samples of a row in double. */
 struct quotient {
     uint32_t delta, factor; /* factor 0: floats */
     double scale;
@@ -217,7 +223,8 @@ RN_PLAIN divide_plain(uint8_t *restrict y, const uint32_t *restrict total, uint3
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((total[i] + delta) * factor >> 23);
 }
-RN_WIDE(divide, (uint8_t *restrict y, const uint32_t *restrict total, uint32_t delta, uint32_t factor, size_t n), (y, total, delta, factor, n))
+RN_WIDE(divide, (uint8_t *restrict y, const uint32_t *restrict total, uint32_t delta, uint32_t factor, size_t n),
+        (y, total, delta, factor, n))
 
 RN_PLAIN scale_plain(uint8_t *restrict y, const uint32_t *restrict total, float scale, size_t n)
 {
@@ -278,7 +285,8 @@ RN_PLAIN smooth3_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint16_t)(sum[i] + 2 * sum[i + 3] + sum[i + 6] + 8) >> 4);
 }
-RN_WIDE(smooth3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n), (y, sum, x, stride, n))
+RN_WIDE(smooth3, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, size_t stride, size_t n),
+        (y, sum, x, stride, n))
 
 int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, struct rn_err *err)
 {
@@ -299,7 +307,8 @@ int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, 
 
 /* ---- means over a mask ---- */
 
-RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n)
+RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps,
+                         size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = x[i + tap[0]];
@@ -311,10 +320,13 @@ RN_PLAIN mean_taps_plain(uint8_t *restrict y, uint16_t *restrict sum, const uint
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)(int32_t)((float)(int32_t)sum[i] * scale + 12582912.0f - 12582912.0f);
 }
-RN_WIDE(mean_taps, (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n), (y, sum, x, tap, taps, n))
+RN_WIDE(mean_taps,
+        (uint8_t *restrict y, uint16_t *restrict sum, const uint8_t *restrict x, const size_t *tap, size_t taps, size_t n),
+        (y, sum, x, tap, taps, n))
 
 /* Taps in order, each added in one rounding to a float32 sum, which is rounded half to even: OpenCV's filter2D. */
-RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps, size_t n)
+RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap,
+                          const float *weight, size_t taps, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = 0;
@@ -326,26 +338,58 @@ RN_PLAIN weigh_taps_plain(uint8_t *restrict y, float *restrict sum, const uint8_
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
-RN_WIDE(weigh_taps, (uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps, size_t n),
+RN_WIDE(weigh_taps,
+        (uint8_t *restrict y, float *restrict sum, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t taps,
+         size_t n),
         (y, sum, x, tap, weight, taps, n))
 
-/* The same of nine taps at once. */
-RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t n)
+/* The same of 3 x 3 taps, from three rows of floats; a weight of 0 changes no sum. */
+RN_PLAIN weigh_nine_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c,
+                          const float *restrict w, size_t n)
 {
-    const uint8_t *a = x + tap[0], *b = x + tap[1], *c = x + tap[2], *d = x + tap[3], *e = x + tap[4], *f = x + tap[5], *g = x + tap[6];
-    const uint8_t *h = x + tap[7], *k = x + tap[8];
     for (size_t i = 0; i < n; i++) {
-        float sum = fmaf((float)c[i], weight[2], fmaf((float)b[i], weight[1], (float)a[i] * weight[0]));
-        sum = fmaf((float)f[i], weight[5], fmaf((float)e[i], weight[4], fmaf((float)d[i], weight[3], sum)));
-        sum = fmaf((float)k[i], weight[8], fmaf((float)h[i], weight[7], fmaf((float)g[i], weight[6], sum)));
+        float sum = fmaf(a[i + 6], w[2], fmaf(a[i + 3], w[1], a[i] * w[0]));
+        sum = fmaf(b[i + 6], w[5], fmaf(b[i + 3], w[4], fmaf(b[i], w[3], sum)));
+        sum = fmaf(c[i + 6], w[8], fmaf(c[i + 3], w[7], fmaf(c[i], w[6], sum)));
         int32_t v = (int32_t)(sum + 12582912.0f - 12582912.0f);
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
-RN_WIDE(weigh_nine, (uint8_t *restrict y, const uint8_t *restrict x, const size_t *tap, const float *weight, size_t n), (y, x, tap, weight, n))
+RN_WIDE(weigh_nine,
+        (uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict w,
+         size_t n),
+        (y, a, b, c, w, n))
+
+RN_PLAIN to_real_plain(float *restrict y, const uint8_t *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)x[i];
+}
+RN_WIDE(to_real, (float *restrict y, const uint8_t *restrict x, size_t n), (y, x, n))
+
+static int correlate3(struct rn_canvas *x, const float *kernel, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3, line = n + 6;
+    const uint8_t *from = rn_padded(x, 1, false, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    float *rows = y ? rn_alloc_aligned(3 * line, sizeof *rows, err) : NULL;
+    if (!rows)
+        return -1;
+    to_real(rows, from, line);
+    to_real(rows + line, from + stride, line);
+    for (size_t i = 0; i < x->height; i++) {
+        to_real(rows + (i + 2) % 3 * line, from + (i + 2) * stride, line);
+        weigh_nine(y + i * n, rows + i % 3 * line, rows + (i + 1) % 3 * line, rows + (i + 2) % 3 * line, kernel, n);
+    }
+    free(rows);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
 
 int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_err *err)
 {
+    if (k == 3)
+        return correlate3(x, kernel, err);
     size_t stride, n = x->width * 3, tap[RN_CORRELATED * RN_CORRELATED], taps = 0;
     float weight[RN_CORRELATED * RN_CORRELATED];
     const uint8_t *from = rn_padded(x, k / 2, false, &stride, err);
@@ -358,16 +402,8 @@ int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_e
             weight[taps] = kernel[i];
             tap[taps++] = i / k * stride + i % k * 3;
         }
-    for (bool nine = taps <= 9; nine && taps < 9; taps++) { /* a weight of 0 changes no sum */
-        tap[taps] = 0;
-        weight[taps] = 0;
-    }
-    for (size_t i = 0; i < x->height; i++) {
-        if (taps == 9)
-            weigh_nine(y + i * n, from + i * stride, tap, weight, n);
-        else
-            weigh_taps(y + i * n, sum, from + i * stride, tap, weight, taps, n);
-    }
+    for (size_t i = 0; i < x->height; i++)
+        weigh_taps(y + i * n, sum, from + i * stride, tap, weight, taps, n);
     free(sum);
     rn_canvas_turn(x, RN_U8, x->height, x->width);
     return 0;
@@ -384,12 +420,15 @@ RN_PLAIN mean_two_plain(uint8_t *restrict y, const uint8_t *restrict a, const ui
 RN_WIDE(mean_two, (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, size_t n), (y, a, b, n))
 
 /* Three: to the nearest, there are no ties. */
-RN_PLAIN mean_three_plain(uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n)
+RN_PLAIN mean_three_plain(uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c,
+                          size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((uint32_t)(uint16_t)(a[i] + b[i] + c[i] + 1) * 21846u >> 16);
 }
-RN_WIDE(mean_three, (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n), (y, a, b, c, n))
+RN_WIDE(mean_three,
+        (uint8_t *restrict y, const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c, size_t n),
+        (y, a, b, c, n))
 
 static size_t count_taps(const uint8_t *mask, size_t k)
 {
@@ -446,7 +485,8 @@ int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err
 #define HIGHER(a, b) ((a) > (b) ? (a) : (b))
 
 /* Columns sorted first: the median is that of the largest low, the median middle and the smallest high of three columns. */
-RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n)
+RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high,
+                       const uint8_t *restrict x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n + 6; i++) {
         uint8_t a = x[i], b = x[i + stride], c = x[i + 2 * stride];
@@ -467,8 +507,66 @@ RN_PLAIN median3_plain(uint8_t *restrict y, uint8_t *restrict low, uint8_t *rest
         y[i] = HIGHER(l, m);
     }
 }
-RN_WIDE(median3, (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x, size_t stride, size_t n),
+RN_WIDE(median3,
+        (uint8_t *restrict y, uint8_t *restrict low, uint8_t *restrict middle, uint8_t *restrict high, const uint8_t *restrict x,
+         size_t stride, size_t n),
         (y, low, middle, high, x, stride, n))
+
+#define IN_ORDER(a, b)                                                                                                          \
+    do {                                                                                                                        \
+        uint8_t low_ = LOWER(v##a, v##b);                                                                                       \
+        v##b = HIGHER(v##a, v##b);                                                                                              \
+        v##a = low_;                                                                                                            \
+    } while (0)
+
+/* Columns of five, sorted: plane r of n + 12 has the r-th of each. */
+RN_PLAIN sort5_plain(uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t v0 = x[i], v1 = x[i + stride], v2 = x[i + 2 * stride], v3 = x[i + 3 * stride], v4 = x[i + 4 * stride];
+        IN_ORDER(0, 1);
+        IN_ORDER(2, 3);
+        IN_ORDER(0, 2);
+        IN_ORDER(1, 3);
+        IN_ORDER(1, 2);
+        IN_ORDER(0, 4);
+        IN_ORDER(2, 4);
+        IN_ORDER(1, 2);
+        IN_ORDER(3, 4);
+        sorted[i] = v0;
+        sorted[i + n] = v1;
+        sorted[i + 2 * n] = v2;
+        sorted[i + 3 * n] = v3;
+        sorted[i + 4 * n] = v4;
+    }
+}
+RN_WIDE(sort5, (uint8_t *restrict sorted, const uint8_t *restrict x, size_t stride, size_t n), (sorted, x, stride, n))
+
+/* Of five such columns: what is left of Batcher's sorting of 25 where only the middle counts, and the columns are sorted. Right for
+ * all 6^5 columns of zeros and ones, and so for all. */
+RN_PLAIN median5_plain(uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n)
+{
+    const uint8_t *b = sorted + line, *c = b + line, *d = c + line, *e = d + line;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t v0 = sorted[i], v1 = b[i], v2 = c[i], v3 = d[i], v4 = e[i];
+        uint8_t v5 = sorted[i + 3], v6 = b[i + 3], v7 = c[i + 3], v8 = d[i + 3], v9 = e[i + 3];
+        uint8_t v10 = sorted[i + 6], v11 = b[i + 6], v12 = c[i + 6], v13 = d[i + 6], v14 = e[i + 6];
+        uint8_t v15 = sorted[i + 9], v16 = b[i + 9], v17 = c[i + 9], v18 = d[i + 9], v19 = e[i + 9];
+        uint8_t v20 = sorted[i + 12], v21 = b[i + 12], v22 = c[i + 12], v23 = d[i + 12], v24 = e[i + 12];
+        IN_ORDER(0, 5); IN_ORDER(10, 15); IN_ORDER(5, 15); IN_ORDER(5, 10); IN_ORDER(0, 20); IN_ORDER(10, 20); IN_ORDER(11, 16);
+        IN_ORDER(1, 11); IN_ORDER(6, 16); IN_ORDER(1, 21); IN_ORDER(11, 21); IN_ORDER(6, 11); IN_ORDER(2, 7); IN_ORDER(12, 17);
+        IN_ORDER(2, 12); IN_ORDER(7, 12); IN_ORDER(2, 22); IN_ORDER(12, 22); IN_ORDER(17, 22); IN_ORDER(3, 8); IN_ORDER(13, 18);
+        IN_ORDER(8, 18); IN_ORDER(8, 13); IN_ORDER(3, 23); IN_ORDER(13, 23); IN_ORDER(14, 19); IN_ORDER(4, 14); IN_ORDER(9, 19);
+        IN_ORDER(4, 24); IN_ORDER(14, 24); IN_ORDER(9, 14); IN_ORDER(15, 20); IN_ORDER(11, 16); IN_ORDER(21, 7); IN_ORDER(12, 17);
+        IN_ORDER(3, 8); IN_ORDER(13, 4); IN_ORDER(15, 11); IN_ORDER(20, 16); IN_ORDER(21, 12); IN_ORDER(7, 17); IN_ORDER(8, 4);
+        IN_ORDER(20, 11); IN_ORDER(7, 12); IN_ORDER(8, 13); IN_ORDER(15, 21); IN_ORDER(20, 7); IN_ORDER(11, 12); IN_ORDER(16, 17);
+        IN_ORDER(11, 21); IN_ORDER(16, 7); IN_ORDER(13, 9); IN_ORDER(16, 21); IN_ORDER(7, 12); IN_ORDER(8, 13); IN_ORDER(4, 9);
+        IN_ORDER(20, 8); IN_ORDER(11, 13); IN_ORDER(16, 4); IN_ORDER(21, 3); IN_ORDER(7, 8); IN_ORDER(12, 13); IN_ORDER(16, 7);
+        IN_ORDER(12, 3); IN_ORDER(7, 12);
+        y[i] = v12;
+    }
+}
+RN_WIDE(median5, (uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n), (y, sorted, line, n))
 
 enum { LANES = 64 };
 
@@ -496,19 +594,127 @@ RN_PLAIN median_bits_plain(uint8_t *restrict y, const uint8_t *restrict x, size_
 }
 RN_WIDE(median_bits, (uint8_t *restrict y, const uint8_t *restrict x, size_t stride, size_t k), (y, x, stride, k))
 
+/* ---- large medians: histograms of columns slide down, and sums of k of them slide across ---- */
+
+enum { LEVELS = 256, PARTS = 16 };
+
+/* Counts of levels, and of sixteenths of them. */
+struct counts {
+    uint16_t part[PARTS], level[LEVELS];
+};
+
+static void count(struct counts *counts, const uint8_t *x, size_t n, uint16_t by)
+{
+    for (size_t j = 0; j < n; j++) {
+        uint8_t v = x[3 * j];
+        counts[j].part[v >> 4] = (uint16_t)(counts[j].part[v >> 4] + by);
+        counts[j].level[v] = (uint16_t)(counts[j].level[v] + by);
+    }
+}
+
+static inline void add_part_counts(uint16_t *restrict sum, const uint16_t *restrict come, const uint16_t *restrict gone)
+{
+    for (int i = 0; i < PARTS; i++)
+        sum[i] = (uint16_t)(sum[i] + come[i] - gone[i]);
+}
+
+/* The square's counts; those of the levels of a part are brought up to date when the median lies in it. */
+struct square {
+    struct counts counts;
+    size_t fresh[PARTS]; /* the first column that is not in yet; 0: none is */
+};
+
+static inline __attribute__((always_inline)) void refresh(struct square *s, const struct counts *column, size_t part, size_t first,
+                                                          size_t k)
+{
+    uint16_t *level = s->counts.level + part * PARTS;
+    if (s->fresh[part] <= first + k / 2) { /* from the start is less, or all that there is */
+        memset(level, 0, PARTS * sizeof *level);
+        static const uint16_t none[PARTS];
+        for (size_t j = first; j < first + k; j++)
+            add_part_counts(level, column[j].level + part * PARTS, none);
+    } else {
+        for (size_t j = s->fresh[part]; j < first + k; j++)
+            add_part_counts(level, column[j].level + part * PARTS, column[j - k].level + part * PARTS);
+    }
+    s->fresh[part] = first + k;
+}
+
+/* Which of sixteen counts reaches beyond half of all, of which *below lie in front; four at a time first. */
+static inline __attribute__((always_inline)) size_t find(const uint16_t *n, size_t *below, size_t half)
+{
+    size_t at = 0, sum = *below;
+    for (size_t four; sum + (four = (size_t)n[at] + n[at + 1] + n[at + 2] + n[at + 3]) <= half; at += 4)
+        sum += four;
+    for (; sum + n[at] <= half; at++)
+        sum += n[at];
+    *below = sum;
+    return at;
+}
+
+RN_PLAIN median_row_plain(uint8_t *y, const struct counts *column, size_t width, size_t k)
+{
+    static const uint16_t none[PARTS];
+    struct square s = { .fresh = { 0 } };
+    size_t half = k * k / 2;
+    for (size_t j = 0; j < k; j++)
+        add_part_counts(s.counts.part, column[j].part, none);
+    for (size_t first = 0; first < width; first++) {
+        if (first > 0)
+            add_part_counts(s.counts.part, column[first + k - 1].part, column[first - 1].part);
+        size_t below = 0, part = find(s.counts.part, &below, half);
+        refresh(&s, column, part, first, k);
+        y[3 * first] = (uint8_t)(part * PARTS + find(s.counts.level + part * PARTS, &below, half));
+    }
+}
+RN_WIDE(median_row, (uint8_t *y, const struct counts *column, size_t width, size_t k), (y, column, width, k))
+
+static int median_large(struct rn_canvas *x, size_t k, struct rn_err *err)
+{
+    size_t stride, n = x->width * 3, columns = x->width + k - 1;
+    const uint8_t *from = rn_padded(x, k / 2, true, &stride, err);
+    uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
+    struct counts *column = y ? rn_alloc_aligned(columns, sizeof *column, err) : NULL;
+    if (!column)
+        return -1;
+    for (size_t c = 0; c < 3; c++) {
+        memset(column, 0, columns * sizeof *column);
+        for (size_t r = 0; r < k; r++)
+            count(column, from + r * stride + c, columns, 1);
+        for (size_t i = 0; i < x->height; i++) {
+            if (i > 0) {
+                count(column, from + (i - 1) * stride + c, columns, (uint16_t)-1);
+                count(column, from + (i + k - 1) * stride + c, columns, 1);
+            }
+            median_row(y + i * n + c, column, x->width, k);
+        }
+    }
+    free(column);
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    return 0;
+}
+
 int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err)
 {
+    if (k == 1)
+        return 0;
+    if (k > 9)
+        return median_large(x, k, err);
     size_t stride, n = x->width * 3;
     const uint8_t *from = rn_padded(x, k / 2, true, &stride, err);
     uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
-    uint8_t *sorted = y ? rn_alloc_aligned(n + 6, 3, err) : NULL, part[LANES];
+    uint8_t *sorted = y ? rn_alloc_aligned(n + 12, 5, err) : NULL, part[LANES];
     if (!sorted)
         return -1;
     for (size_t i = 0; i < x->height; i++) {
         const uint8_t *row = from + i * stride;
         if (k == 3)
             median3(y + i * n, sorted, sorted + n + 6, sorted + 2 * (n + 6), row, stride, n);
-        for (size_t j = 0; k != 3 && j < n; j += LANES) {
+        if (k == 5) {
+            sort5(sorted, row, stride, n + 12);
+            median5(y + i * n, sorted, n + 12, n);
+        }
+        for (size_t j = 0; k > 5 && j < n; j += LANES) {
             median_bits(part, row + j, stride, k);
             memcpy(y + i * n + j, part, n - j < LANES ? n - j : LANES);
         }

@@ -22,7 +22,8 @@ RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restric
         low = low < b ? low : b;
         float d = high - low, sum = high + low, l = sum * 0.5f;
         bool grey = !(d > FLT_EPSILON);
-        float rest = i < grouped ? 2 - sum : 2 - high - low, range = l < 0.5f ? sum : rest, s = d / (grey ? 1 : range), scale = 60.0f / (grey ? 1 : d);
+        float rest = i < grouped ? 2 - sum : 2 - high - low, range = l < 0.5f ? sum : rest, s = d / (grey ? 1 : range),
+              scale = 60.0f / (grey ? 1 : d);
         float by_green = fmaf(b - r, scale, 120), by_blue = fmaf(r - g, scale, 240), by_red = (g - b) * scale;
         float h = high == r ? by_red : high == g ? by_green : by_blue;
         h = h < 0 ? h + 360.0f : h;
@@ -43,7 +44,8 @@ RN_PLAIN from_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restr
         k = k >= 6 ? k - 6 : k;
         float down = p1 + (p2 - p1) * (1 - f), up = p1 + (p2 - p1) * f;
         /* of the four values one, times 1, and the others times 0: compilers make no vectors of a chain of conditions */
-        float s0 = (float)(k == 0), s1 = (float)(k == 1), s2 = (float)(k == 2), s3 = (float)(k == 3), s4 = (float)(k == 4), s5 = (float)(k == 5);
+        float s0 = (float)(k == 0), s1 = (float)(k == 1), s2 = (float)(k == 2), s3 = (float)(k == 3), s4 = (float)(k == 4),
+              s5 = (float)(k == 5);
         float r = p2 * (s0 + s5) + down * s1 + p1 * (s2 + s3) + up * s4;
         float g = p2 * (s1 + s2) + down * s3 + p1 * (s4 + s5) + up * s0;
         float b = p2 * (s3 + s4) + down * s5 + p1 * (s0 + s1) + up * s2;

@@ -15,6 +15,19 @@ static void make_pixel(uint8_t pixel[12], enum rn_type type, const double colour
     }
 }
 
+/* The first row pixel by pixel, the others from it. */
+static void fill(uint8_t *y, size_t width, size_t size, const double *hole, const uint8_t *pixel)
+{
+    size_t left = (size_t)hole[0], top = (size_t)hole[1], right = (size_t)hole[2], bottom = (size_t)hole[3], stride = width * size;
+    uint8_t *first = y + top * stride + left * size;
+    if (left >= right || top >= bottom)
+        return;
+    for (size_t j = 0; j < right - left; j++)
+        memcpy(first + j * size, pixel, size);
+    for (size_t i = 1; i < bottom - top; i++)
+        memcpy(first + i * stride, first, (right - left) * size);
+}
+
 int rn_holes_fill(struct rn_canvas *x, const double *hole, size_t holes, const double colour[3], struct rn_err *err)
 {
     size_t size = 3 * rn_type_size(x->type), bytes = x->height * x->width * size;
@@ -29,9 +42,7 @@ int rn_holes_fill(struct rn_canvas *x, const double *hole, size_t holes, const d
     memcpy(y, x->pixels, bytes);
     make_pixel(pixel, x->type, colour);
     for (size_t i = 0; i < holes; i++, hole += 4)
-        for (size_t row = (size_t)hole[1]; row < (size_t)hole[3]; row++)
-            for (size_t column = (size_t)hole[0]; column < (size_t)hole[2]; column++)
-                memcpy(y + (row * x->width + column) * size, pixel, size);
+        fill(y, x->width, size, hole, pixel);
     rn_canvas_turn(x, x->type, x->height, x->width);
     return 0;
 }

@@ -42,7 +42,8 @@ RN_PLAIN from_hsv_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restr
         k = k >= 6 ? k - 6 : k;
         float p = v * (1 - s), q = v * fmaf(-s, f, 1), t = v * fmaf(-s, 1 - f, 1);
         /* of the four values one, times 1, and the others times 0: compilers make no vectors of a chain of conditions */
-        float s0 = (float)(k == 0), s1 = (float)(k == 1), s2 = (float)(k == 2), s3 = (float)(k == 3), s4 = (float)(k == 4), s5 = (float)(k == 5);
+        float s0 = (float)(k == 0), s1 = (float)(k == 1), s2 = (float)(k == 2), s3 = (float)(k == 3), s4 = (float)(k == 4),
+              s5 = (float)(k == 5);
         float r = v * (s0 + s5) + q * s1 + p * (s2 + s3) + t * s4;
         float g = v * (s1 + s2) + q * s3 + p * (s4 + s5) + t * s0;
         float b = v * (s3 + s4) + q * s5 + p * (s0 + s1) + t * s2;

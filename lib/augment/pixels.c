@@ -38,7 +38,8 @@ void rn_linear_table(uint8_t table[256], double alpha, double beta)
     }
 }
 
-RN_PLAIN linear_plain(float *restrict y, const float *restrict x, size_t n, const float alpha[3], const float beta[3], float low, float high)
+RN_PLAIN linear_plain(float *restrict y, const float *restrict x, size_t n, const float alpha[3], const float beta[3], float low,
+                      float high)
 {
     for (size_t i = 0; i < n; i++)
         for (int c = 0; c < 3; c++) {
@@ -46,7 +47,8 @@ RN_PLAIN linear_plain(float *restrict y, const float *restrict x, size_t n, cons
             y[3 * i + c] = v < low ? low : v > high ? high : v;
         }
 }
-RN_WIDE(linear, (float *restrict y, const float *restrict x, size_t n, const float alpha[3], const float beta[3], float low, float high),
+RN_WIDE(linear,
+        (float *restrict y, const float *restrict x, size_t n, const float alpha[3], const float beta[3], float low, float high),
         (y, x, n, alpha, beta, low, high))
 
 int rn_linear_floats(struct rn_canvas *x, const double alpha[3], const double beta[3], bool clip, struct rn_err *err)
@@ -153,8 +155,8 @@ int rn_turn(struct rn_canvas *x, bool transposed, bool across, bool down, struct
         return -1;
     if (transposed) {
         char *start = y + (down ? (height - 1) * stride : 0) + (across ? (width - 1) * size : 0);
-        transpose(start, down ? -(ptrdiff_t)stride : (ptrdiff_t)stride, across ? -(ptrdiff_t)size : (ptrdiff_t)size, from, x->height,
-                  x->width, size);
+        transpose(start, down ? -(ptrdiff_t)stride : (ptrdiff_t)stride, across ? -(ptrdiff_t)size : (ptrdiff_t)size, from,
+                  x->height, x->width, size);
     } else {
         for (size_t i = 0; i < height; i++)
             copy_row(y + i * stride, from + (down ? height - 1 - i : i) * stride, width, size, across);

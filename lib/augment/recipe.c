@@ -27,7 +27,8 @@ static const struct {
     [RN_SEQUENTIAL] = { "Sequential", 0.5, "" },
     [RN_SOME_OF] = { "SomeOf", 1, "" },
     [RN_ONE_OR_OTHER] = { "OneOrOther", 0.5, "" },
-    [RN_REPLAY_COMPOSE] = { "ReplayCompose", 1, "bbox_params=* keypoint_params=* additional_targets=* is_check_shapes=* save_key=*" },
+    [RN_REPLAY_COMPOSE] = { "ReplayCompose", 1,
+                            "bbox_params=* keypoint_params=* additional_targets=* is_check_shapes=* save_key=*" },
 };
 enum { COMBINATORS = sizeof combinators / sizeof *combinators };
 
@@ -162,7 +163,8 @@ static int both_ways(char *room, size_t size, const json_t *value, unsigned flag
         all[2 * i] = one ? all[2 * i] : absent;
         all[2 * i + 1] = n == 2 ? all[2 * i + 1] : all[2 * i];
     }
-    if (json_is_object(value) && json_object_size(value) != (size_t)!!json_object_get(value, "x") + (size_t)!!json_object_get(value, "y"))
+    if (json_is_object(value) &&
+        json_object_size(value) != (size_t) !!json_object_get(value, "x") + (size_t) !!json_object_get(value, "y"))
         return -1;
     write_numbers(room, size, all, 4);
     return 0;
@@ -189,9 +191,13 @@ static int complete(char *room, size_t size, const struct rn_opt *opt, const jso
     double number[NUMBERS] = { 0 };
     size_t n = read_numbers(number, NUMBERS, room);
     if (opt->flags & RN_XY)
-        return both_ways(room, size, value, opt->flags) ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor a pair, nor x and y of these", opt->name, room) : 0;
+        return both_ways(room, size, value, opt->flags)
+                   ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor a pair, nor x and y of these", opt->name, room)
+                   : 0;
     if (opt->flags & RN_DOWN_UP && json_is_object(value))
-        return down_and_up(room, size, value) ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor downscale and upscale", opt->name, room) : 0;
+        return down_and_up(room, size, value)
+                   ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor downscale and upscale", opt->name, room)
+                   : 0;
     for (size_t i = 0; i < n && opt->flags & RN_WHOLE; i++)
         if (!is_whole(number[i]))
             return rn_fail(err, RN_EXIT_USAGE, "%s: %s is not whole", opt->name, room);
@@ -228,7 +234,8 @@ static int set_option(void *options, const struct rn_opt *opt, const json_t *val
     if (opt->kind == RN_OPT_FLAG)
         return get_flag((bool *)((char *)options + opt->offset), opt->name, value, err);
     if (json_is_string(value) && opt->kind != RN_OPT_CHOICE)
-        return rn_fail(err, RN_EXIT_USAGE, "%s: \"%s\" is a text, not a number", opt->name, rn_text_show(rn_text(json_string_value(value)), shown));
+        return rn_fail(err, RN_EXIT_USAGE, "%s: \"%s\" is a text, not a number", opt->name,
+                       rn_text_show(rn_text(json_string_value(value)), shown));
     as_text(text, sizeof text, value);
     if (complete(text, sizeof text, opt, value, err))
         return -1;
@@ -368,7 +375,9 @@ static int set_combinator_key(struct rn_node *node, const char *key, const json_
         return get_chance(&node->p, key, value, err);
     if (node->kind == RN_SOME_OF && !strcmp(key, "n")) {
         node->n = json_integer_value(value);
-        return json_is_integer(value) && node->n >= 1 && node->n <= 1000 ? 0 : rn_fail(err, RN_EXIT_USAGE, "n: not a whole number from 1 to 1000");
+        return json_is_integer(value) && node->n >= 1 && node->n <= 1000
+                   ? 0
+                   : rn_fail(err, RN_EXIT_USAGE, "n: not a whole number from 1 to 1000");
     }
     if (node->kind == RN_SOME_OF && !strcmp(key, "replace"))
         return get_flag(&node->replace, key, value, err);
@@ -558,7 +567,9 @@ static int check_version(const json_t *version, struct rn_err *err)
     const char *text = json_string_value(version);
     if (!version || (text && !strncmp(text, "1.", 2) && text[2] >= '0' && text[2] <= '3' && (text[3] == '.' || !text[3])))
         return 0;
-    return rn_fail(err, RN_EXIT_USAGE, "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read (rn-recipes(7) says what became of names)",
+    return rn_fail(err, RN_EXIT_USAGE,
+                   "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read (rn-recipes(7) says "
+                   "what became of names)",
                    text ? rn_text_show(rn_text(text), shown) : "of no version");
 }
 
@@ -656,14 +667,17 @@ static int no_such(const char *folder, const char *name, struct rn_err *err)
     }
     free(entry);
     if (!names[0])
-        return rn_fail(err, RN_EXIT_USAGE, "there is no recipe %s: the folder of recipes is not beside the program", rn_text_show(rn_text(name), shown));
-    return rn_fail(err, RN_EXIT_USAGE, "there is no recipe %s; there are %s, and any FILE.json", rn_text_show(rn_text(name), shown), names);
+        return rn_fail(err, RN_EXIT_USAGE, "there is no recipe %s: the folder of recipes is not beside the program",
+                       rn_text_show(rn_text(name), shown));
+    return rn_fail(err, RN_EXIT_USAGE, "there is no recipe %s; there are %s, and any FILE.json", rn_text_show(rn_text(name), shown),
+                   names);
 }
 
 int rn_recipe_find(struct rn_buffer *path, const char *name, struct rn_err *err)
 {
     /* installed; in the build; in a build within the build; tests there */
-    static const char *const places[] = { "../share/recyclenet/recipes", "../data/recipes", "../../data/recipes", "../../../data/recipes" };
+    static const char *const places[] = { "../share/recyclenet/recipes", "../data/recipes", "../../data/recipes",
+                                          "../../../data/recipes" };
     char self[4096], folder[sizeof self + 64], *found = NULL, *text;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';

@@ -85,7 +85,8 @@ RN_PLAIN down_plain(uint8_t *restrict y, const int32_t *restrict a, const int32_
     for (size_t i = 0; i < n; i++)
         y[i] = (uint8_t)((((w0 * (a[i] >> 4)) >> 16) + ((w1 * (b[i] >> 4)) >> 16) + 2) >> 2);
 }
-RN_WIDE(down, (uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n), (y, a, b, w0, w1, n))
+RN_WIDE(down, (uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n),
+        (y, a, b, w0, w1, n))
 
 RN_PLAIN across_floats_plain(float *restrict y, const float *restrict x, const struct tap *tap, size_t width)
 {
@@ -125,8 +126,8 @@ struct rows {
     bool area;
 };
 
-static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_frame part, const struct tap *columns, const struct tap *tap,
-                       size_t width)
+static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_frame part, const struct tap *columns,
+                       const struct tap *tap, size_t width)
 {
     if (rows->index[1] == tap->at[0] && rows->index[0] != tap->at[0]) {
         void *swap = rows->row[0];
@@ -149,11 +150,13 @@ static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_f
     }
 }
 
-static int linear(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, const struct rn_steps *steps, bool area, struct rn_err *err)
+static int linear(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, const struct rn_steps *steps, bool area,
+                  struct rn_err *err)
 {
     bool bytes = x->type == RN_U8;
     char *y = rn_canvas_next(x, x->type, height, width, err);
-    char *scratch = y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * (width * 3 + 4) * sizeof(int32_t), err) : NULL;
+    char *scratch =
+        y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * (width * 3 + 4) * sizeof(int32_t), err) : NULL;
     if (!scratch)
         return -1;
     struct tap *columns = (struct tap *)scratch, *tap = columns + width;
@@ -184,10 +187,12 @@ static bool is_whole(double step, double *nearest)
     return fabs(step - *nearest) < 2.220446049250313e-16;
 }
 
-int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation, struct rn_err *err)
+int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
+                 int64_t interpolation, struct rn_err *err)
 {
     double down, across;
-    bool whole = is_whole(steps.down, &down) & is_whole(steps.across, &across), shrinks = steps.down >= 1 && steps.across >= 1;
+    bool whole_down = is_whole(steps.down, &down), whole = is_whole(steps.across, &across) && whole_down,
+         shrinks = steps.down >= 1 && steps.across >= 1;
     if (part.height > x->height || part.width > x->width)
         return rn_crop(x, part, err);
     if (interpolation == RN_LINEAR && whole && down == 2 && across == 2)

@@ -30,7 +30,8 @@ static void nearest_row(uint8_t *y, const uint8_t *x, const size_t *at, size_t w
     memcpy(y + 3 * (width - 1), x + at[width - 1], 3);
 }
 
-static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, struct rn_err *err)
+static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
+                   struct rn_err *err)
 {
     size_t pixel = 3 * rn_type_size(x->type);
     char *y = rn_canvas_next(x, x->type, height, width, err);
@@ -53,8 +54,8 @@ static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, siz
 
 /* ---- cubic, Lanczos ----
  *
- * OpenCV's builds for x86 leave cubic of pictures of 4 x 4 and more to IPP, whose float32 sums are not rounded in between. These are
- * its results but for ties that its sums' last bits decide. The others have whole numbers of 1/2048. */
+ * OpenCV's builds for x86 leave cubic of pictures of 4 x 4 and more to IPP, whose float32 sums are not rounded in between. These
+ * are its results but for ties that its sums' last bits decide. The others have whole numbers of 1/2048. */
 
 /* Taps of one result: source pixels, clamped, and weights, of bytes in 1/2048. */
 struct taps {
@@ -64,8 +65,8 @@ struct taps {
 
 static void exact_cubic(float weight[4], double x)
 {
-    const double a = -0.75, w[3] = { ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a, ((a + 2) * x - (a + 3)) * x * x + 1,
-                                     ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1 };
+    const double a = -0.75, w[3] = { ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a,
+                                     ((a + 2) * x - (a + 3)) * x * x + 1, ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1 };
     for (int k = 0; k < 3; k++)
         weight[k] = (float)w[k];
     weight[3] = (float)(1 - w[0] - w[1] - w[2]);
@@ -126,8 +127,8 @@ static void across_exact(float *y, const uint8_t *x, const struct taps *taps, si
         }
 }
 
-RN_PLAIN down_exact_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict d,
-                          const float *restrict weight, size_t n)
+RN_PLAIN down_exact_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c,
+                          const float *restrict d, const float *restrict weight, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float sum = fmaf(d[i], weight[3], fmaf(c[i], weight[2], fmaf(b[i], weight[1], a[i] * weight[0])));
@@ -135,8 +136,10 @@ RN_PLAIN down_exact_plain(uint8_t *restrict y, const float *restrict a, const fl
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
-RN_WIDE(down_exact, (uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict d,
-                     const float *restrict weight, size_t n), (y, a, b, c, d, weight, n))
+RN_WIDE(down_exact,
+        (uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict d,
+         const float *restrict weight, size_t n),
+        (y, a, b, c, d, weight, n))
 
 /* Four rows in float32, from the last to the first, half to even: OpenCV's way with whole registers of eight samples. */
 static void down_four(uint8_t *y, const int32_t *const row[4], const float *weight, size_t n)
@@ -174,7 +177,8 @@ static void down_floats(float *y, const float *const row[MOST], const float *wei
     }
 }
 
-/* How it is done, and a ring of rows that are scaled across, each once: those of one result are at most `size`, and come in order. */
+/* How it is done, and a ring of rows that are scaled across, each once: those of one result are at most `size`, and come in order.
+ */
 struct weighing {
     const struct rn_canvas *x;
     struct rn_frame part;
@@ -217,7 +221,8 @@ static void put_weighted(void *y, struct weighing *w, size_t i)
         down_floats((float *)y + i * w->n, (const float *const *)row, taps->real, w->size, w->n);
 }
 
-static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation, struct rn_err *err)
+static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
+                    int64_t interpolation, struct rn_err *err)
 {
     struct weighing w = { .x = x, .part = part, .n = width * 3, .width = width, .size = interpolation == RN_CUBIC ? 4 : 8 };
     struct taps *columns = rn_calloc(width + height, sizeof *columns, err), *rows = columns + width;
@@ -294,8 +299,8 @@ static void put_row(void *y, enum rn_type type, size_t row, const float *sum, si
 }
 
 /* Rows' sums, in float32, in the order of the source. */
-static void add_shares(void *y, const struct rn_canvas *x, struct rn_frame part, size_t width, const struct share *down, size_t downs,
-                       const struct share *across, size_t acrosses, float *sum, float *line)
+static void add_shares(void *y, const struct rn_canvas *x, struct rn_frame part, size_t width, const struct share *down,
+                       size_t downs, const struct share *across, size_t acrosses, float *sum, float *line)
 {
     size_t n = width * 3;
     for (size_t k = 0; k < downs; k++) {
@@ -319,18 +324,20 @@ static int area(struct rn_canvas *x, struct rn_frame part, size_t height, size_t
         return -1;
     struct share *across = (struct share *)(void *)scratch, *down = across + columns;
     float *sum = (float *)(down + rows);
-    size_t downs = make_shares(down, height, part.height, steps.down), acrosses = make_shares(across, width, part.width, steps.across);
+    size_t downs = make_shares(down, height, part.height, steps.down),
+           acrosses = make_shares(across, width, part.width, steps.across);
     add_shares(y, x, part, width, down, downs, across, acrosses, sum, sum + n);
     rn_canvas_turn(x, x->type, height, width);
     return 0;
 }
 
-int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
-                    struct rn_err *err)
+int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
+                    int64_t interpolation, struct rn_err *err)
 {
     if (interpolation == RN_NEAREST)
         return nearest(x, part, height, width, steps, err);
-    return interpolation == RN_AREA ? area(x, part, height, width, steps, err) : weighted(x, part, height, width, steps, interpolation, err);
+    return interpolation == RN_AREA ? area(x, part, height, width, steps, err)
+                                    : weighted(x, part, height, width, steps, interpolation, err);
 }
 
 /* ---- means of whole numbers of pixels ---- */
@@ -363,7 +370,8 @@ static float mean_of_floats(const float *x, size_t stride, size_t tall, size_t w
     return n < all ? sum / (float)n : sum * scale;
 }
 
-static void means_row(void *y, const struct rn_canvas *x, const void *from, size_t width, size_t from_width, size_t tall, size_t down, size_t across)
+static void means_row(void *y, const struct rn_canvas *x, const void *from, size_t width, size_t from_width, size_t tall,
+                      size_t down, size_t across)
 {
     size_t stride = x->width * 3, all = down * across;
     float scale = 1 / (float)all;
@@ -371,14 +379,17 @@ static void means_row(void *y, const struct rn_canvas *x, const void *from, size
         size_t left = j * across, wide = left >= from_width ? 0 : from_width - left < across ? from_width - left : across;
         for (size_t c = 0; c < 3; c++) {
             if (x->type == RN_U8)
-                ((uint8_t *)y)[3 * j + c] = wide ? mean_of_bytes((const uint8_t *)from + 3 * left + c, stride, tall, wide, all, scale) : 0;
+                ((uint8_t *)y)[3 * j + c] =
+                    wide ? mean_of_bytes((const uint8_t *)from + 3 * left + c, stride, tall, wide, all, scale) : 0;
             else
-                ((float *)y)[3 * j + c] = wide ? mean_of_floats((const float *)from + 3 * left + c, stride, tall, wide, all, scale) : 0;
+                ((float *)y)[3 * j + c] =
+                    wide ? mean_of_floats((const float *)from + 3 * left + c, stride, tall, wide, all, scale) : 0;
         }
     }
 }
 
-int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across, struct rn_err *err)
+int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across,
+                    struct rn_err *err)
 {
     size_t line = width * 3 * rn_type_size(x->type);
     char *y = rn_canvas_next(x, x->type, height, width, err);

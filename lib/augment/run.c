@@ -137,8 +137,8 @@ static int run_node(struct run *run, const struct rn_node *node, bool forced)
     return 0;
 }
 
-int rn_recipe_run(const struct rn_recipe *recipe, struct rn_canvas *canvas, uint64_t seed, uint32_t epoch, uint64_t id, uint32_t copy,
-                  struct rn_trace *trace, struct rn_err *err)
+int rn_recipe_run(const struct rn_recipe *recipe, struct rn_canvas *canvas, uint64_t seed, uint32_t epoch, uint64_t id,
+                  uint32_t copy, struct rn_trace *trace, struct rn_err *err)
 {
     struct run run = { .canvas = canvas, .seed = seed, .epoch = epoch, .place = { id, copy, 0, 0 }, .trace = trace, .err = err };
     if (trace)

@@ -44,7 +44,8 @@ static void lanczos(float *weight, float x)
     for (int i = 0; i < 8; i++) {
         float distance = x + 3 - (float)i;
         double y = -(double)distance * M_PI * 0.25;
-        weight[i] = fabsf(distance) >= 1e-6f ? (float)((turn[i][0] * s + turn[i][1] * c) / (y * y)) : 1e30f; /* a whole place: all of it */
+        weight[i] =
+            fabsf(distance) >= 1e-6f ? (float)((turn[i][0] * s + turn[i][1] * c) / (y * y)) : 1e30f; /* a whole place: all of it */
         sum += weight[i];
     }
     sum = 1 / sum;

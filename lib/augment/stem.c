@@ -47,7 +47,8 @@ int rn_augment_stem(struct rn_buffer *stem, struct rn_text id, struct rn_text cl
     char room[256];
     struct rn_text rest = id;
     bool below = class_name.data && rn_text_equal(first_part(&rest), class_name) && rest.data && all_plain(rest);
-    struct rn_text name = without_ending(below || (!class_name.data && all_plain(id)) ? (class_name.data ? rest : id) : last_part(id));
+    struct rn_text name =
+        without_ending(below || (!class_name.data && all_plain(id)) ? (class_name.data ? rest : id) : last_part(id));
     if (class_name.data && (!is_plain(class_name) || memchr(class_name.data, '/', class_name.length)))
         return rn_fail(err, RN_EXIT_DATA, "the class '%s' cannot be a folder", rn_text_show(class_name, room));
     if (!all_plain(name))

@@ -118,7 +118,8 @@ static void sample_floats(float *y, const struct rn_canvas *x, const struct plac
     size_t stride = x->width * 3;
     for (size_t i = 0; i < count; i++) {
         const float *a = (const float *)x->pixels + (size_t)p->at[i] * 3, *b = a + stride;
-        float w[4] = { (float)(p->top[i] & 0xffff), (float)(p->top[i] >> 16), (float)(p->bottom[i] & 0xffff), (float)(p->bottom[i] >> 16) };
+        float w[4] = { (float)(p->top[i] & 0xffff), (float)(p->top[i] >> 16), (float)(p->bottom[i] & 0xffff),
+                       (float)(p->bottom[i] >> 16) };
         for (int c = 0; c < 3; c++)
             y[3 * i + c] = (a[c] * w[0] + a[c + 3] * w[1] + b[c] * w[2] + b[c + 3] * w[3]) * 0x1p-10f;
     }
@@ -134,7 +135,8 @@ static int widen(struct rn_canvas *x, struct rn_err *err)
         return -1;
     for (size_t i = 0; i < height; i++)
         for (size_t j = 0; j < width; j++)
-            memcpy(y + (i * width + j) * pixel, from + ((x->height < 2 ? 0 : i) * x->width + (x->width < 2 ? 0 : j)) * pixel, pixel);
+            memcpy(y + (i * width + j) * pixel, from + ((x->height < 2 ? 0 : i) * x->width + (x->width < 2 ? 0 : j)) * pixel,
+                   pixel);
     rn_canvas_turn(x, x->type, height, width);
     return 0;
 }
@@ -147,7 +149,8 @@ static inline bool inside(int32_t x, int32_t size, int32_t last)
 }
 
 /* A pixel from its taps, size x size of them from (x0, y0) on. */
-static void gather_bytes(uint8_t *y, const struct rn_canvas *x, const struct rn_taps *taps, const int16_t *weight, int32_t x0, int32_t y0)
+static void gather_bytes(uint8_t *y, const struct rn_canvas *x, const struct rn_taps *taps, const int16_t *weight, int32_t x0,
+                         int32_t y0)
 {
     int32_t sum[3] = { 1 << 14, 1 << 14, 1 << 14 }, size = taps->size;
     const uint8_t *from = x->pixels;
@@ -164,7 +167,8 @@ static void gather_bytes(uint8_t *y, const struct rn_canvas *x, const struct rn_
         y[k] = (uint8_t)rn_clip255(sum[k] >> 15);
 }
 
-static void gather_floats(float *y, const struct rn_canvas *x, const struct rn_taps *taps, const float *weight, int32_t x0, int32_t y0)
+static void gather_floats(float *y, const struct rn_canvas *x, const struct rn_taps *taps, const float *weight, int32_t x0,
+                          int32_t y0)
 {
     float sum[3] = { 0, 0, 0 };
     int32_t size = taps->size;
@@ -321,7 +325,8 @@ static void invert(double inverse[6], const double m[6])
     inverse[5] = -inverse[3] * m[2] - inverse[4] * m[5];
 }
 
-int rn_warp_affine(struct rn_canvas *x, const double m[6], const struct rn_sampling *how, size_t height, size_t width, struct rn_err *err)
+int rn_warp_affine(struct rn_canvas *x, const double m[6], const struct rn_sampling *how, size_t height, size_t width,
+                   struct rn_err *err)
 {
     struct affine a = { .shift = how->interpolation == RN_NEAREST ? 10 : 5 };
     int32_t *d = rn_canvas_scratch(x, width * 2 * sizeof *d, err);

@@ -112,8 +112,12 @@ static void free_easels(struct work *work)
 static struct output *add_output(struct job *job, const struct rn_augment_plan *plan)
 {
     struct output *o = &job->output[job->outputs++];
-    o->record = (struct rn_record){ .kind = plan->folder ? RN_SAMPLES : RN_IMAGES, .id = job->record.id, .label = job->record.label, .split = job->record.split,
-                                    .extra = job->record.extra, .extras = job->record.extras };
+    o->record = (struct rn_record){ .kind = plan->folder ? RN_SAMPLES : RN_IMAGES,
+                                    .id = job->record.id,
+                                    .label = job->record.label,
+                                    .split = job->record.split,
+                                    .extra = job->record.extra,
+                                    .extras = job->record.extras };
     return o;
 }
 
@@ -189,20 +193,21 @@ static bool is_there(const char *path, struct easel *easel)
            easel->there.length == easel->file.length && !memcmp(easel->there.data, easel->file.data, easel->file.length);
 }
 
-static int write_picture(struct output *o, const struct job *job, const struct rn_augment_plan *plan, struct rn_text recipe, uint64_t copy,
-                         struct easel *easel, struct rn_err *err)
+static int write_picture(struct output *o, const struct job *job, const struct rn_augment_plan *plan, struct rn_text recipe,
+                         uint64_t copy, struct easel *easel, struct rn_err *err)
 {
     const struct rn_canvas *x = &easel->canvas;
     const struct rn_image image = { (uint8_t *)x->pixels, x->height, x->width };
     if (x->type != RN_U8)
         return rn_fail(err, RN_EXIT_DATA, "a picture of floats, normalised already: files are written of 8-bit pixels");
     easel->file.length = 0;
-    if (asprintf(&o->path, "%s/%.*s-%s-%llu.%s", plan->folder, (int)job->stem.length, job->stem.data, recipe.data, (unsigned long long)copy,
-                 plan->quality ? "jpg" : "png") < 0) {
+    if (asprintf(&o->path, "%s/%.*s-%s-%llu.%s", plan->folder, (int)job->stem.length, job->stem.data, recipe.data,
+                 (unsigned long long)copy, plan->quality ? "jpg" : "png") < 0) {
         o->path = NULL;
         return out_of_memory(err);
     }
-    if (plan->quality ? rn_image_encode_jpeg(&easel->file, &image, plan->quality, err) : rn_image_encode_png(&easel->file, &image, err))
+    if (plan->quality ? rn_image_encode_jpeg(&easel->file, &image, plan->quality, err)
+                      : rn_image_encode_png(&easel->file, &image, err))
         return -1;
     o->there = is_there(o->path, easel);
     int rc = o->there ? 0 : rn_file_put(plan->folder, o->path + strlen(plan->folder) + 1, easel->file.data, easel->file.length, false, err);
@@ -234,7 +239,8 @@ static int make_output(struct job *job, size_t index, const struct rn_canvas *fr
     rn_canvas_set(&easel->canvas, from->type, from->pixels, from->height, from->width);
     if (set_id(o, job->record.id, recipe->name, copy, err))
         return -1;
-    int rc = rn_recipe_run(recipe, &easel->canvas, plan->seed, 0, rn_hash64(job->record.id), copy, plan->explain ? &easel->trace : NULL, err);
+    int rc = rn_recipe_run(recipe, &easel->canvas, plan->seed, 0, rn_hash64(job->record.id), copy,
+                           plan->explain ? &easel->trace : NULL, err);
     if (rc == 0)
         rc = plan->folder ? write_picture(o, job, plan, recipe->name, copy, easel, err) : set_pixels(o, &easel->canvas, err);
     if (rc) {
@@ -281,8 +287,11 @@ static int check_size(const struct rn_canvas *x, struct rn_text id, const struct
     for (size_t i = 0; i < plan->recipes; i++) {
         const struct rn_augment *t = rn_recipe_least(&plan->recipe[i], least);
         if (t && (x->height < least[0] || x->width < least[1]))
-            return rn_fail(err, RN_EXIT_DATA, "%s: a photo of %zu x %zu (width x height), and %s in the recipe %s takes %zu x %zu and more: say which recipes (-r affine,distort), or -k",
-                           rn_text_show(id, room), x->width, x->height, t->class_name, plan->recipe[i].name.data, least[1], least[0]);
+            return rn_fail(err, RN_EXIT_DATA,
+                           "%s: a photo of %zu x %zu (width x height), and %s in the recipe %s takes %zu x %zu and more: say which "
+                           "recipes (-r affine,distort), or -k",
+                           rn_text_show(id, room), x->width, x->height, t->class_name, plan->recipe[i].name.data, least[1],
+                           least[0]);
     }
     return 0;
 }
@@ -355,7 +364,8 @@ static int submit_head(struct feed *feed, const struct rn_head *in)
         return -1;
     }
     rn_head_init(job->head, feed->plan->folder ? RN_SAMPLES : RN_IMAGES);
-    if (rn_head_inherit(job->head, in, &feed->err) || rn_head_sign(job->head, feed->plan->tool, feed->plan->options, NULL, &feed->err)) {
+    if (rn_head_inherit(job->head, in, &feed->err) ||
+        rn_head_sign(job->head, feed->plan->tool, feed->plan->options, NULL, &feed->err)) {
         free_job(job);
         return -1;
     }
@@ -382,8 +392,8 @@ static int add_ending(struct feed *feed, struct job *job)
     return rn_buffer_add(&job->stem, end.data, end.length, &feed->err);
 }
 
-/* Two photos must not be written to one file: x.png beside x.jpg keeps its ending in the name. What is wrong stays in the job's err: it is
- * this photo's. */
+/* Two photos must not be written to one file: x.png beside x.jpg keeps its ending in the name. What is wrong stays in the job's
+ * err: it is this photo's. */
 static int set_stem(struct feed *feed, struct job *job, const struct rn_head *head)
 {
     const struct rn_record *record = &job->record;
@@ -397,7 +407,8 @@ static int set_stem(struct feed *feed, struct job *job, const struct rn_head *he
     if (rc < 0 || (feed->with_ending && add_ending(feed, job)))
         return -1;
     if (rc == 0 && (rc = seen(feed, &job->stem)) == 0)
-        rn_fail(&job->err, RN_EXIT_DATA, "%s: another photo is written to %.*s already", rn_text_show(record->id, room), (int)job->stem.length, job->stem.data);
+        rn_fail(&job->err, RN_EXIT_DATA, "%s: another photo is written to %.*s already", rn_text_show(record->id, room),
+                (int)job->stem.length, job->stem.data);
     return rc < 0 ? -1 : 0;
 }
 
@@ -538,8 +549,8 @@ static int run(struct feed *feed, struct sink *sink, struct work *w, struct rn_e
     return sink->open ? rn_writer_tail(sink->writer, err) : 0;
 }
 
-int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan, struct rn_augment_done *done,
-                   struct rn_err *err)
+int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan,
+                   struct rn_augment_done *done, struct rn_err *err)
 {
     struct feed feed = { .plan = plan, .reader = reader };
     struct sink sink = { .writer = writer, .plan = plan };

@@ -212,8 +212,13 @@ int main(int argc, char **argv)
     make_picture(&image, photo, n);
     load_shipped(recipe, &path);
     transforms(&image, argc > 1 ? argv[1] : NULL);
-    if (argc > 1)
-        return printf("%s %.3f ms\n", rows[0].name, rows[0].ours) < 0;
+    if (argc > 1) {
+        filters(&image);
+        for (size_t i = 0; i < count; i++)
+            if (!strncmp(rows[i].name, argv[1], strlen(argv[1])))
+                printf("%s %.3f ms\n", rows[i].name, rows[i].ours);
+        return 0;
+    }
     filters(&image);
     for (int i = 0; i < 3; i++)
         measure(shipped[i], &recipe[i], &image, 3000);

@@ -84,7 +84,7 @@ OPTIONS = {
     "Flip": lambda r: {},
     "Blur": lambda r: some(r, blur_limit=whole_pair(r, 1, 40)),
     "MotionBlur": lambda r: some(r, blur_limit=whole_pair(r, 3, 21, 2), allow_shifted=r.random() < 0.6),
-    "MedianBlur": lambda r: some(r, blur_limit=whole_pair(r, 3, 25, 2)),
+    "MedianBlur": lambda r: some(r, blur_limit=whole_pair(r, 1, 25, 2)),
     "GaussianBlur": lambda r: some(r, blur_limit=whole_pair(r, 1, 25, 2), sigma_limit=r.choice([0, pair(r, 0.1, 6)])),
     "RandomGamma": lambda r: some(r, gamma_limit=pair(r, 1, 400)),
     "OpticalDistortion": lambda r: dict(some(r, distort_limit=pair(r, -3, 3), shift_limit=pair(r, -9, 9)), **sampling(r)),

@@ -204,22 +204,37 @@ struct view {
     double scale;  /* of coordinates */
 };
 
-static int32_t fixed(double v)
+/* Half to even; |v| below 2^31 after it is clipped. */
+static inline int32_t fixed(double v)
 {
-    return (int32_t)rint(v < INT32_MIN ? INT32_MIN : v > INT32_MAX ? INT32_MAX : v);
+    v = v >= INT32_MIN ? v < INT32_MAX ? v : INT32_MAX : INT32_MIN; /* also what is no number */
+    return (int32_t)(v + 6755399441055744.0 - 6755399441055744.0);
 }
+
+/* n columns from dx behind an origin on. */
+RN_PLAIN block_plain(int32_t *restrict sx, int32_t *restrict sy, size_t n, const double origin[3], const double *m, size_t dx, double scale)
+{
+    int32_t start = (int32_t)dx;
+    for (int32_t i = 0; i < (int32_t)n; i++) {
+        double at = (double)(start + i), w = origin[2] + m[6] * at;
+        w = w != 0 ? scale / w : 0;
+        sx[i] = fixed((origin[0] + m[0] * at) * w);
+        sy[i] = fixed((origin[1] + m[3] * at) * w);
+    }
+}
+RN_WIDE(block, (int32_t *restrict sx, int32_t *restrict sy, size_t n, const double origin[3], const double *m, size_t dx, double scale),
+        (sx, sy, n, origin, m, dx, scale))
 
 static void row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
 {
     const struct view *v = context;
     const double *m = v->m;
-    for (size_t i = 0; i < n; i++) {
-        size_t start = (first + i) / v->block * v->block;
-        double x = (double)start, dx = (double)(first + i - start);
-        double x0 = m[0] * x + m[1] * (double)y + m[2], y0 = m[3] * x + m[4] * (double)y + m[5], w = m[6] * x + m[7] * (double)y + m[8] + m[6] * dx;
-        w = w != 0 ? v->scale / w : 0;
-        sx[i] = fixed((x0 + m[0] * dx) * w);
-        sy[i] = fixed((y0 + m[3] * dx) * w);
+    for (size_t i = 0, count; i < n; i += count) {
+        size_t dx = (first + i) % v->block, start = first + i - dx;
+        const double origin[3] = { m[0] * (double)start + m[1] * (double)y + m[2], m[3] * (double)start + m[4] * (double)y + m[5],
+                                   m[6] * (double)start + m[7] * (double)y + m[8] };
+        count = n - i < v->block - dx ? n - i : v->block - dx;
+        block(sx + i, sy + i, count, origin, m, dx, v->scale);
     }
 }
 

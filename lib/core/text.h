@@ -46,6 +46,9 @@ RN_MUST int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_e
 /* A finite number with as few digits as read back as the same double: also JSON's, in room, which it returns. */
 const char *rn_text_number(double value, char room[static 32]);
 
+/* The value; a NaN without its sign, which printf would show. */
+double rn_nan_unsigned(double value);
+
 /* For messages: the text escaped and cut to 200 bytes ("..." follows), in `room`, which it returns. */
 const char *rn_text_show(struct rn_text text, char room[static 256]);
 

@@ -15,7 +15,7 @@ static inline void fuzz_foreign(struct rn_text bytes)
     struct rn_foreign foreign;
     struct rn_buffer room = { 0 };
     struct rn_tensor tensor;
-    if (rn_foreign_open(&foreign, bytes, &err)) {
+    if (rn_foreign_open(&foreign, bytes, NULL, &err)) {
         if (!err.exit || !err.text[0])
             abort(); /* refused without a word */
         return;

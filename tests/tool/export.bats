@@ -44,7 +44,7 @@ checkpoint() { perl "$TOP/tests/tool/checkpoint.pl" "$@"; }
     fails 2 "--format, or -o FILE that ends in" rn-export lab/model/last.rn
     fails 2 "--format, or -o FILE that ends in" rn-export lab/model/last.rn -o model.txt
     [ ! -e model.txt ]
-    rn-import "$TOP/tests/fixtures/import/kinds/zip.pth" -o plain.rn
+    rn-import "$TOP/tests/fixtures/import/kinds/kinds.pth" -o plain.rn
     fails 3 "the file names no network" rn-export plain.rn -o plain.onnx
     [ ! -e plain.onnx ]
     cat plain.rn plain.rn > two.rn

@@ -161,13 +161,13 @@ static void all_kinds(void **state)
     (void)state;
     static const char *const name[] = { "uint16", "uint32", "uint64", "e4m3", "e5m2" };
     struct rn_foreign foreign;
-    struct rn_buffer file = read_file(KINDS, "weights.safetensors");
+    struct rn_buffer file = read_file(KINDS, "kinds.safetensors");
     json_t *expected = json_load_file(KINDS "/expected.json", 0, NULL), *tensors = json_object_get(expected, "tensors");
-    check_file(KINDS, "zip.pth");
+    check_file(KINDS, "kinds.pth");
     assert_int_equal(rn_foreign_open(&foreign, (struct rn_text){ file.data, file.length }, NULL, &err), 0);
     assert_int_equal(foreign.count, LENGTH(name));
     for (size_t i = 0; i < LENGTH(name); i++)
-        check_tensor("weights.safetensors", &foreign, name[i], json_object_get(tensors, name[i]));
+        check_tensor("kinds.safetensors", &foreign, name[i], json_object_get(tensors, name[i]));
     json_decref(expected);
     rn_foreign_free(&foreign);
     rn_buffer_free(&file);

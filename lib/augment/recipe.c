@@ -335,11 +335,15 @@ int rn_recipe_parse(struct rn_recipe *recipe, struct rn_text json, double p, str
     json_error_t where;
     char shown[256];
     *recipe = (struct rn_recipe){ 0 };
+    json_set_alloc_funcs(rn_watched_malloc, free);
     json_t *document = json_loadb(json.data ? json.data : "", json.length, JSON_REJECT_DUPLICATES, &where);
+    if (rn_watched_check(err))
+        return json_decref(document), -1;
     if (!document)
         return rn_fail(err, RN_EXIT_USAGE, "line %d: not JSON: %s", where.line, rn_text_show(rn_text(where.text), shown));
     int rc = parse_document(recipe, document, p, err);
     json_decref(document);
+    rc = rn_watched_check(err) ? -1 : rc;
     if (rc)
         rn_recipe_free(recipe);
     return rc;

@@ -136,15 +136,16 @@ int rn_safetensors_read(struct rn_foreign *foreign, struct rn_text bytes, struct
     if (bytes.length < 8 || header > bytes.length - 8 || header > HEADER_LIMIT)
         return rn_fail(err, RN_EXIT_DATA, "a safetensors header that is longer than the file, or than %d bytes",
                        HEADER_LIMIT);
+    json_set_alloc_funcs(rn_watched_malloc, free);
     json_t *root = json_loadb(bytes.data + 8, (size_t)header, JSON_REJECT_DUPLICATES, &error);
     if (!root)
-        return rn_fail(err, RN_EXIT_DATA, "header: byte %d: %s", 8 + error.position, error.text);
+        return rn_watched_check(err) ? -1 : rn_fail(err, RN_EXIT_DATA, "header: byte %d: %s", 8 + error.position, error.text);
     struct reading r = { .foreign = foreign, .data = bytes.data + 8 + header, .length = bytes.length - 8 - (size_t)header,
                          .err = err };
     int rc = json_is_object(root) ? parse_header(&r, root) : rn_fail(err, RN_EXIT_DATA, "header: not an object");
     json_decref(root);
     free(r.span);
-    return rc;
+    return rn_watched_check(err) ? -1 : rc;
 }
 
 /* ---- writing ---- */

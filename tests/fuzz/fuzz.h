@@ -21,8 +21,8 @@ static inline void fuzz_foreign(struct rn_text bytes)
         return;
     }
     for (size_t i = 0; i < foreign.count; i++)
-        if (foreign.view[i].dims < 3 && rn_foreign_read(&foreign, i, &tensor, &room, &err))
-            abort();
+        if (foreign.view[i].dims < 3 && rn_foreign_read(&foreign, i, &tensor, &room, &err) && foreign.view[i].element != RN_E_U64)
+            abort(); /* only a number that is too large is found so late */
     rn_buffer_free(&room);
     rn_foreign_free(&foreign);
 }

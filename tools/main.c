@@ -10,20 +10,26 @@
 #include "core/opt.h"
 #include "tools/tool.h"
 
+/* One line, whatever names and values are quoted in it. Where there is no memory to escape them, what would be has a ?. */
 void rn_note(const char *format, ...)
 {
-    struct rn_buffer line = { 0 };
-    struct rn_err err;
-    char *text = NULL;
+    char text[8192];
     va_list args;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    /* one line, whatever names and values are quoted in it */
-    if (length >= 0 && rn_text_escape(&line, rn_text(text), RN_ESCAPE_MESSAGE, &err) == 0)
-        fprintf(stderr, "%s: %.*s\n", rn_tool.name, (int)line.length, line.data ? line.data : "");
-    rn_buffer_free(&line);
-    free(text);
+    if (length < 0)
+        return;
+    struct rn_buffer escaped = { 0 };
+    struct rn_err err;
+    if (rn_text_escape(&escaped, rn_text(text), RN_ESCAPE_MESSAGE, &err) == 0 && escaped.data) {
+        fprintf(stderr, "%s: %.*s\n", rn_tool.name, (int)escaped.length, escaped.data);
+    } else {
+        for (char *at = text; *at; at++)
+            *at = *at >= ' ' && *at <= '~' ? *at : '?';
+        fprintf(stderr, "%s: %s\n", rn_tool.name, text);
+    }
+    rn_buffer_free(&escaped);
 }
 
 /* An option that this tool does not have may be another's. */
@@ -75,6 +81,8 @@ int main(int argc, char **argv)
     if (what < 0 && options && args.unknown)
         say_whose(&args, &err);
     int rc = what < 0 ? -1 : what == RN_OPT_RUN ? rn_tool.run(options, &args, &err) : document((enum rn_opt_result)what, &err);
+    if (rc < 0 && !err.exit) /* whatever failed without a word, it is no success */
+        rn_fail(&err, RN_EXIT_SYSTEM, "out of memory");
     if (rc < 0)
         rn_note("%s", err.text);
     if (options)

@@ -11,7 +11,7 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool train, keep_going, no_exif;
+    bool train, drop_last, keep_going, no_exif;
     int64_t batch, wait, epochs, size, resize, jobs;
     const char *from, *resume, *model;
     uint64_t seed, max_pixels;
@@ -21,6 +21,7 @@ static const struct rn_opt options[] = {
     { 0, "train", RN_OPT_FLAG, RN_AT(opts, train), 0, 0, "random crops and flips in random order (else scaled, centred)", NULL, 0 },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 65536, "photos in a batch", NULL, 0 },
     { 0, "wait", RN_OPT_INT, RN_AT(opts, wait), 0, 86400000, "write a batch after MS milliseconds, though it is not full", "MS", RN_OPT_HOW },
+    { 0, "drop-last", RN_OPT_FLAG, RN_AT(opts, drop_last), 0, 0, "with --train: leave out a last batch that is not full", NULL, 0 },
     { 0, "epochs", RN_OPT_INT, RN_AT(opts, epochs), 1, 1e9, "with --train: how often the set is gone through", NULL, 0 },
     { 0, "from", RN_OPT_TEXT, RN_AT(opts, from), 0, 0, "with --train: begin at this place", "EPOCH:INDEX", RN_OPT_HOW },
     { 0, "resume", RN_OPT_TEXT, RN_AT(opts, resume), 0, 0, "with --train: seed, batch, epochs, size and place of this checkpoint", "FILE", RN_OPT_HOW },
@@ -52,7 +53,7 @@ static int64_t usual_resize(int64_t size)
 
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
-    static const char *const training[] = { "epochs", "from", "resume", "seed" };
+    static const char *const training[] = { "drop-last", "epochs", "from", "resume", "seed" };
     for (size_t i = 0; i < sizeof training / sizeof *training; i++)
         if (!opts->train && given(args, training[i]))
             return rn_fail(err, RN_EXIT_USAGE, "--%s needs --train", training[i]);
@@ -96,6 +97,17 @@ static int take_input(struct opts *opts, struct rn_batch_plan *plan, const struc
     return 0;
 }
 
+/* Whether the batches that a checkpoint was trained on were made with --drop-last. */
+static bool dropped_last(const struct rn_head *head)
+{
+    for (size_t i = head->batches_history.count; i--;) {
+        const struct rn_step *step = &head->batches_history.step[i];
+        if (rn_text_is(step->tool, "rn-batch"))
+            return rn_texts_find(&step->args, RN_TEXT("--drop-last")) >= 0;
+    }
+    return false;
+}
+
 static int take_checkpoint(struct opts *opts, struct rn_batch_plan *plan, const struct rn_args *args, const struct rn_head *head,
                            struct rn_err *err)
 {
@@ -104,6 +116,9 @@ static int take_checkpoint(struct opts *opts, struct rn_batch_plan *plan, const 
     if (agree(args, opts->resume, "batch", (uint64_t)opts->batch, (uint64_t)head->batches_batch, err) ||
         agree(args, opts->resume, "seed", opts->seed, head->batches_seed, err))
         return -1;
+    if (opts->drop_last && !dropped_last(head))
+        return rn_fail(err, RN_EXIT_USAGE, "--drop-last is given, but %s was trained without it", opts->resume);
+    opts->drop_last = dropped_last(head);
     opts->batch = head->batches_batch;
     opts->seed = head->batches_seed;
     if (!given(args, "epochs") && head->batches_epochs != RN_NIL)
@@ -145,6 +160,7 @@ static int make_plan(struct rn_batch_plan *plan, struct opts *opts, const struct
     plan->batch = opts->batch;
     plan->live = opts->wait >= 0;
     plan->wait = opts->wait;
+    plan->drop_last = opts->drop_last;
     plan->epochs = opts->epochs;
     plan->seed = opts->seed;
     plan->jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
@@ -202,7 +218,9 @@ const struct rn_tool rn_tool = {
              "so long, with the photos that there are (0: with those that are ready).\n\n"
              "With --train: the whole input is read first (pixels and embedded files go to a temporary file in $TMPDIR); then an "
              "epoch after the other, each in its own random order, with random crops and flips. All of that follows from the seed, "
-             "the ids and the epoch, never from -j or the order of the input.\n\n"
+             "the ids and the epoch, never from -j or the order of the input. The last batch of an epoch may be smaller; with "
+             "--drop-last it is left out then (other photos in each epoch). A last batch of one photo cannot be trained on at 32 "
+             "pixels or less: batch norm would have one value a channel.\n\n"
              "With --resume, options that the checkpoint decides may be left out; --epochs may be another than the checkpoint's.",
     .examples = "rn-pick split=val all.rn | rn-batch -o val.rn\n"
                 "rn-pick split=train all.rn | rn-batch --train -b 16 --epochs 100 | rn-train -o run/\n"

@@ -75,7 +75,7 @@ static int predict(struct work *w, const struct rn_record *record, const struct 
         float *probs = w->numbers + (batch.n + i) * classes;
         struct rn_record out = { .id = record->ids[i], .label = record->labels[i] == RN_NIL ? RN_NIL : map[record->labels[i]] };
         rn_softmax(probs, w->numbers + i * classes, classes);
-        if (emit(w, &out, probs, err))
+        if (rn_probs_check(probs, classes, record->ids[i], err) || emit(w, &out, probs, err))
             return -1;
     }
     return 0;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "nn/train.h"
@@ -230,8 +231,27 @@ static const char *first_of(const struct rn_texts *names, char room[static 256])
     return room;
 }
 
+/* One line about classes that cannot be learnt, or cannot be told from others. */
+static void say_classes(const struct work *w, const struct rn_head *segment)
+{
+    char shown[256];
+    size_t empty = 0, first = 0, classes = segment->classes.count;
+    for (size_t i = classes; segment->class_counts && i--;)
+        if (!segment->class_counts[i]) {
+            empty++;
+            first = i;
+        }
+    if (w->args->quiet)
+        return;
+    if (classes == 1)
+        rn_note("there is one class only, '%s': nothing to tell apart", rn_text_show(segment->classes.item[0], shown));
+    else if (empty)
+        rn_note("%zu of %zu classes have no photos to train on, the first is '%s'", empty, classes,
+                rn_text_show(segment->classes.item[first], shown));
+}
+
 /* After the first segment's head: what --init gave, and a look at --val before an epoch is spent. */
-static int first_segment(struct work *w, struct rn_err *err)
+static int first_segment(struct work *w, const struct rn_head *segment, struct rn_err *err)
 {
     const struct rn_taken *taken = &w->trainer.taken;
     char skipped[256], fresh[256];
@@ -240,6 +260,8 @@ static int first_segment(struct work *w, struct rn_err *err)
                 first_of(&taken->skipped, skipped), taken->fresh.count, first_of(&taken->fresh, fresh));
     if (w->opts.val && rn_validation_check(&w->trainer.head, w->opts.val, err))
         return -1;
+    if (!w->opts.resume)
+        say_classes(w, segment);
     return w->opts.resume ? 0 : clear_folder(w, err);
 }
 
@@ -281,7 +303,7 @@ static int end_epoch(struct work *w, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
     struct rn_score score = { 0 };
-    char val[64] = "\t", row[256];
+    char val[64] = "\t", row[256], shown[256];
     double lr = rn_trainer_lr(t), loss = t->head.loss_sum / (double)t->head.seen;
     double acc1 = 100 * (double)t->head.correct / (double)t->head.seen;
     int64_t epoch = t->head.epoch;
@@ -296,6 +318,9 @@ static int end_epoch(struct work *w, struct rn_err *err)
     rn_progress_end(&w->progress);
     if (score.errors && !w->args->quiet)
         rn_note("%s: %lld photos could not be read: the validation is without them", w->opts.val, (long long)score.errors);
+    if (score.empty && epoch == 0 && !w->args->quiet)
+        rn_note("%s: %zu of %zu classes have no photos to validate on, the first is '%s'", w->opts.val, score.empty, t->head.classes.count,
+                rn_text_show(t->head.classes.item[score.first_empty], shown));
     bool better = w->opts.val && score.acc1 > t->head.best_acc1;
     if (better)
         t->head.best_acc1 = score.acc1;
@@ -359,7 +384,7 @@ static int segments(struct work *w, struct rn_err *err)
     int64_t epochs = RN_NIL;
     int rc;
     for (bool first = true; (rc = rn_reader_head(w->reader, RN_KIND_BIT(RN_BATCHES), &segment, err)) == 1; first = false) {
-        if (rn_trainer_segment(t, segment, err) || (first && first_segment(w, err)))
+        if (rn_trainer_segment(t, segment, err) || (first && first_segment(w, segment, err)))
             return -1;
         epochs = segment->epochs;
         announce(w, segment);
@@ -390,6 +415,17 @@ static void say_where(const struct work *w, struct rn_err *err)
         snprintf(err->text + length, sizeof err->text - length, ": --resume %s goes on", w->last);
 }
 
+/* --val is read after each epoch, from its beginning. */
+static int check_val(const char *path, struct rn_err *err)
+{
+    char shown[256];
+    struct stat status;
+    if (!path || (strcmp(path, "-") && (stat(path, &status) || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))))
+        return 0; /* one that is not there: said when it is opened */
+    return rn_fail(err, RN_EXIT_USAGE, "--val %s: it is read after each epoch, so it must be a file, not a pipe",
+                   rn_text_show(rn_text(path), shown));
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = *(const struct opts *)options_, .args = args, .lock = -1, .progress = rn_progress_begin(args) };
@@ -398,6 +434,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "-o DIR is needed: checkpoints and log.tsv go there (see rn-train --help)");
     if (w.opts.init && w.opts.resume)
         return rn_fail(err, RN_EXIT_USAGE, "--init and --resume exclude each other");
+    if (check_val(w.opts.val, err) || rn_train_check(&w.opts.train, err))
+        return -1;
     catch_signals();
     if (open_from(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
         rn_device_precision(w.dev, w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||

@@ -600,11 +600,15 @@ int rn_recipe_parse(struct rn_recipe *recipe, struct rn_text json, double p, str
     char shown[256];
     *recipe = (struct rn_recipe){ 0 };
     size_t mark = json.length >= 3 && !memcmp(json.data, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte order mark */
+    json_set_alloc_funcs(rn_watched_malloc, free);
     json_t *document = json_loadb(json.data ? json.data + mark : "", json.length - mark, JSON_REJECT_DUPLICATES, &where);
+    if (rn_watched_check(err))
+        return json_decref(document), -1;
     if (!document)
         return rn_fail(err, RN_EXIT_USAGE, "line %d: not JSON: %s", where.line, rn_text_show(rn_text(where.text), shown));
     int rc = parse_document(recipe, document, p, err);
     json_decref(document);
+    rc = rn_watched_check(err) ? -1 : rc;
     if (rc)
         rn_recipe_free(recipe);
     return rc;

@@ -15,6 +15,7 @@ struct rn_batch_plan {
     int64_t batch;             /* photos in a batch */
     int64_t epochs;            /* train: how many; and where to begin: */
     int64_t epoch, index;
+    bool drop_last;            /* train: a last batch that is not full is left out */
     uint64_t seed;
     bool live;                 /* eval: a batch is written `wait` milliseconds after its first photo has come, however few have */
     int64_t wait;

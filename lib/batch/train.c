@@ -7,6 +7,7 @@ struct training {
     struct rn_spool spool;
     struct rn_joined joined;
     struct rn_assembly assembly;
+    size_t used;     /* records of an epoch: all, or with drop_last whole batches of them */
     int64_t *counts; /* photos of each class */
     size_t counts_room;
     uint64_t listing;
@@ -52,7 +53,11 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
 {
     struct rn_head *head = &t->assembly.head;
     size_t classes = t->joined.classes.count;
-    int64_t count = (int64_t)t->spool.count;
+    int64_t all = (int64_t)t->spool.count, count = plan->drop_last ? all / plan->batch * plan->batch : all;
+    if (all && !count)
+        return rn_fail(err, RN_EXIT_DATA, "--drop-last leaves nothing: %lld photos are less than one batch of %lld", (long long)all,
+                       (long long)plan->batch);
+    t->used = (size_t)count;
     if (rn_assembly_inherit(&t->assembly, &t->joined, err) || !(head->class_counts = rn_calloc(classes, sizeof *t->counts, err)))
         return -1;
     for (size_t i = 0; i < classes; i++)
@@ -85,7 +90,7 @@ static int take(struct training *t, struct rn_line *line, struct rn_err *err)
 static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, size_t first, struct rn_err *err)
 {
     size_t inside = 0;
-    for (size_t i = first; i < t->spool.count; i++) {
+    for (size_t i = first; i < t->used; i++) {
         if (inside == capacity) {
             if (take(t, line, err))
                 return -1;

@@ -195,20 +195,16 @@ int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, 
 
 /* The folder's entry must reach the disk too, or a crash could bring the old file back. Folders that cannot be
  * synced (some network file systems) are not an error. */
-static void sync_folder(const char *path)
+static void sync_folder(char *path)
 {
-    char *copy = strdup(path);
-    if (!copy)
-        return;
-    char *slash = strrchr(copy, '/');
+    char *slash = strrchr(path, '/');
     if (slash)
-        slash[slash == copy] = '\0';
-    int fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        slash[slash == path] = '\0'; /* the path is not used any more */
+    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
         close(fd);
     }
-    free(copy);
 }
 
 int rn_out_commit(struct rn_out *out, struct rn_err *err)

@@ -29,6 +29,23 @@ void *rn_alloc_aligned(size_t count, size_t size, struct rn_err *err)
     return block;
 }
 
+static _Thread_local size_t missed; /* bytes that rn_watched_malloc could not get */
+
+void *rn_watched_malloc(size_t size)
+{
+    void *block = malloc(size ? size : 1);
+    if (!block)
+        missed = size ? size : 1;
+    return block;
+}
+
+int rn_watched_check(struct rn_err *err)
+{
+    size_t size = missed;
+    missed = 0;
+    return size ? no_memory(err, 1, size) : 0;
+}
+
 int rn_grow(void *block, size_t *capacity, size_t count, size_t size, struct rn_err *err)
 {
     void *old, *new;

@@ -20,6 +20,11 @@ RN_MUST void *rn_calloc(size_t count, size_t size, struct rn_err *err);
 /* The same, not zeroed, aligned for any vector (64 bytes). Freed with free(). */
 RN_MUST void *rn_alloc_aligned(size_t count, size_t size, struct rn_err *err);
 
+/* malloc for a library that takes one but does not say that there was no memory: rn_watched_check does, after the library's call
+ * on the same thread: -1 and err, once. */
+void *rn_watched_malloc(size_t size);
+RN_MUST int rn_watched_check(struct rn_err *err);
+
 /* Grows *block (room for *capacity elements of `size` bytes, NULL and 0 at first) to hold at least `count`,
  * by doubling. 0, or -1 with the old block intact. */
 RN_MUST int rn_grow(void *block, size_t *capacity, size_t count, size_t size, struct rn_err *err);

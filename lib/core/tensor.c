@@ -65,6 +65,25 @@ double rn_tensor_get(const struct rn_tensor *tensor, size_t i)
     return NAN;
 }
 
+bool rn_tensor_finite(const struct rn_tensor *tensor)
+{
+    size_t count;
+    uint32_t bits, worst = 0;
+    if (!rn_tensor_count(tensor, &count))
+        return false;
+    if (tensor->type == RN_F32) { /* an exponent of ones, looked at in the bits: that is fast */
+        for (size_t i = 0; i < count; i++) {
+            memcpy(&bits, (const char *)tensor->data + 4 * i, sizeof bits);
+            worst |= (bits & 0x7f800000) == 0x7f800000;
+        }
+        return !worst;
+    }
+    for (size_t i = 0; i < count && tensor->type == RN_F16; i++)
+        if (!isfinite(rn_tensor_get(tensor, i)))
+            return false;
+    return true;
+}
+
 const char *rn_tensor_describe(const struct rn_tensor *tensor, char room[static 256])
 {
     int n = snprintf(room, 256, "%s [", rn_type_name(tensor->type));

@@ -275,6 +275,11 @@ int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape ho
     return rn_buffer_add(out, quote, strlen(quote), err);
 }
 
+double rn_nan_unsigned(double value)
+{
+    return isnan(value) ? fabs(value) : value;
+}
+
 const char *rn_text_show(struct rn_text text, char room[static 256])
 {
     char one[8];

@@ -56,6 +56,9 @@ const char *rn_text_number(double value, char room[static 32]);
 /* The same of a float that reads back as this float. */
 const char *rn_text_float(float value, char room[static 32]);
 
+/* The value; a NaN without its sign, which printf would show. */
+double rn_nan_unsigned(double value);
+
 /* For messages: the text escaped and cut to 200 bytes ("..." follows), in `room`, which it returns. */
 const char *rn_text_show(struct rn_text text, char room[static 256]);
 

@@ -49,6 +49,23 @@ static long find_counter(const struct rn_foreign *foreign, const char *running_v
     return i >= 0 && foreign->view[i].dims == 0 && foreign->view[i].element == RN_E_I64 ? i : -1;
 }
 
+/* What programs leave in a state dict that no layer computes with: counters of PyTorch and of profilers, weights of the loss. */
+static bool is_harmless(struct rn_text name)
+{
+    static const char *const counters[] = { "num_batches_tracked", "n_averaged", "total_ops", "total_params" };
+    static const char *const losses[] = { "criterion", "loss", "loss_fn", "loss_func", "loss_function" };
+    const char *first = memchr(name.data, '.', name.length), *last = memrchr(name.data, '.', name.length);
+    struct rn_text begin = { name.data, first ? (size_t)(first - name.data) : 0 };
+    struct rn_text end = last ? (struct rn_text){ last + 1, name.length - (size_t)(last + 1 - name.data) } : name;
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        if (rn_text_is(end, counters[i]))
+            return true;
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
+        if (rn_text_is(begin, losses[i]))
+            return true;
+    return false;
+}
+
 int rn_foreign_fit(const struct rn_foreign *foreign, const struct rn_graph *graph, struct rn_fit *fit, struct rn_err *err)
 {
     size_t missing = 0;
@@ -76,7 +93,7 @@ int rn_foreign_fit(const struct rn_foreign *foreign, const struct rn_graph *grap
                                         "can serve --init)", missing, graph->params, first);
     for (size_t i = 0; i < foreign->count && rc == 0; i++)
         if (!used[i])
-            rc = rn_texts_add(&fit->left_out, foreign->name.item[i], err);
+            rc = rn_texts_add(is_harmless(foreign->name.item[i]) ? &fit->left_out : &fit->others, foreign->name.item[i], err);
     free(used);
     if (rc)
         rn_fit_free(fit);
@@ -88,5 +105,6 @@ void rn_fit_free(struct rn_fit *fit)
     free(fit->param);
     free(fit->counter);
     rn_texts_free(&fit->left_out);
+    rn_texts_free(&fit->others);
     *fit = (struct rn_fit){ 0 };
 }

@@ -1,6 +1,7 @@
 /* foreign.c -- the tensors of a foreign file, whatever its format: collected, checked, converted. */
 #include "exchange/exchange.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,12 +13,20 @@ static const size_t tensor_limit = (size_t)1 << 30, total_limit = (size_t)1 << 3
 static const struct { size_t size; enum rn_type type; } elements[RN_ELEMENTS] = {
     [RN_E_BOOL] = { 1, RN_U8 }, [RN_E_U8] = { 1, RN_U8 },   [RN_E_I8] = { 1, RN_I64 },   [RN_E_I16] = { 2, RN_I64 },
     [RN_E_U16] = { 2, RN_I64 }, [RN_E_I32] = { 4, RN_I64 }, [RN_E_U32] = { 4, RN_I64 },  [RN_E_I64] = { 8, RN_I64 },
-    [RN_E_F16] = { 2, RN_F32 }, [RN_E_BF16] = { 2, RN_F32 }, [RN_E_F32] = { 4, RN_F32 }, [RN_E_F64] = { 8, RN_F32 },
+    [RN_E_U64] = { 8, RN_I64 }, [RN_E_F16] = { 2, RN_F32 }, [RN_E_BF16] = { 2, RN_F32 }, [RN_E_F32] = { 4, RN_F32 },
+    [RN_E_F64] = { 8, RN_F32 }, [RN_E_F8_E4M3] = { 1, RN_F32 }, [RN_E_F8_E5M2] = { 1, RN_F32 },
+    [RN_E_OTHER1] = { 1, RN_U8 }, [RN_E_OTHER2] = { 2, RN_U8 }, [RN_E_OTHER4] = { 4, RN_U8 }, [RN_E_OTHER8] = { 8, RN_U8 },
+    [RN_E_OTHER16] = { 16, RN_U8 },
 };
 
 size_t rn_element_size(enum rn_element element)
 {
     return elements[element].size;
+}
+
+bool rn_element_known(enum rn_element element)
+{
+    return element < RN_E_OTHER1;
 }
 
 /* ---- collecting ---- */
@@ -43,18 +52,13 @@ int rn_foreign_add(struct rn_foreign *f, struct rn_text name, const struct rn_vi
 {
     char shown[256];
     size_t count, bytes;
-    struct rn_text plain = name;
-    if (name.length > 7 && !memcmp(name.data, "module.", 7))
-        plain = (struct rn_text){ name.data + 7, name.length - 7 };
-    if (!plain.length)
-        return rn_fail(err, RN_EXIT_DATA, "a tensor without a name");
     if (!inside(view, &count))
         return rn_fail(err, RN_EXIT_DATA, "'%s': its shape, strides or offset reach out of its storage of %zu elements",
                        rn_text_show(name, shown), view->elements);
     if (!rn_mul(count, rn_type_size(elements[view->element].type), &bytes) || bytes > tensor_limit - 4096 ||
         (f->bytes += bytes) > total_limit)
         return rn_fail(err, RN_EXIT_DATA, "'%s': more data than a stream of weights takes", rn_text_show(name, shown));
-    if (rn_grow(&f->view, &f->capacity, f->count + 1, sizeof *f->view, err) || rn_texts_add(&f->name, plain, err))
+    if (rn_grow(&f->view, &f->capacity, f->count + 1, sizeof *f->view, err) || rn_texts_add(&f->name, name, err))
         return -1;
     f->view[f->count++] = *view;
     return 0;
@@ -67,6 +71,8 @@ static int check_names(const struct rn_foreign *f, struct rn_err *err)
     int rc = rn_texts_copy(&sorted, &f->name, err);
     if (rc == 0)
         rn_texts_sort(&sorted);
+    if (rc == 0 && sorted.count && !sorted.item[0].length)
+        rc = rn_fail(err, RN_EXIT_DATA, "a tensor without a name");
     for (size_t i = 1; i < sorted.count && rc == 0; i++)
         if (rn_text_equal(sorted.item[i], sorted.item[i - 1]))
             rc = rn_fail(err, RN_EXIT_DATA, "two tensors are called '%s'", rn_text_show(sorted.item[i], shown));
@@ -74,23 +80,25 @@ static int check_names(const struct rn_foreign *f, struct rn_err *err)
     return rc;
 }
 
-int rn_foreign_open(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err)
+int rn_foreign_open(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err)
 {
     int rc;
     *foreign = (struct rn_foreign){ 0 };
     if (bytes.length >= 4 && !memcmp(bytes.data, "PK\3\4", 4))
-        rc = rn_torch_zip_read(foreign, bytes, err);
+        rc = rn_torch_zip_read(foreign, bytes, key, err);
     else if (bytes.length >= 2 && bytes.data[0] == '\x80' && bytes.data[1] >= 2 && bytes.data[1] <= 5)
-        rc = rn_torch_legacy_read(foreign, bytes, err);
+        rc = rn_torch_legacy_read(foreign, bytes, key, err);
     else if (bytes.length >= 9 && bytes.data[8] == '{')
-        rc = rn_safetensors_read(foreign, bytes, err);
+        rc = key ? rn_fail(err, RN_EXIT_DATA, "--key goes with files of PyTorch: safetensors have no dictionaries")
+                 : rn_safetensors_read(foreign, bytes, err);
     else if (bytes.length > 512 && !memcmp(bytes.data + 257, "ustar", 5))
         rc = rn_fail(err, RN_EXIT_DATA, "a tar archive, as the first versions of PyTorch wrote it: torch.load and torch.save "
                                         "make a zip archive of it");
     else
         rc = rn_fail(err, RN_EXIT_DATA, "neither a file of PyTorch nor safetensors");
     if (rc == 0)
-        rc = foreign->count ? check_names(foreign, err) : rn_fail(err, RN_EXIT_DATA, "no tensors in it");
+        rc = !foreign->count ? rn_fail(err, RN_EXIT_DATA, "no tensors in it")
+                             : rn_foreign_shorten(foreign, err) || check_names(foreign, err) ? -1 : 0;
     if (rc)
         rn_foreign_free(foreign);
     return rc;
@@ -100,6 +108,8 @@ void rn_foreign_free(struct rn_foreign *foreign)
 {
     rn_texts_free(&foreign->name);
     rn_texts_free(&foreign->left_out);
+    rn_texts_free(&foreign->others);
+    rn_head_free(&foreign->about);
     free(foreign->view);
     *foreign = (struct rn_foreign){ 0 };
 }
@@ -129,11 +139,23 @@ static float float_of_half(uint16_t half)
     return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
 }
 
+/* OCP's 8-bit floating point, E4M3: four bits of exponent, no infinity, all ones are NaN. */
+static float float_of_e4m3(uint8_t bits)
+{
+    int exponent = bits >> 3 & 15, fraction = bits & 7;
+    float value = exponent == 15 && fraction == 7 ? NAN : exponent ? ldexpf((float)(8 + fraction), exponent - 10) : ldexpf((float)fraction, -9);
+    return bits & 0x80 ? -value : value;
+}
+
 static float real(enum rn_element element, const char *at)
 {
     uint64_t bits;
     double wide;
     switch (element) {
+    case RN_E_F8_E4M3:
+        return float_of_e4m3((uint8_t)*at);
+    case RN_E_F8_E5M2: /* the upper half of a binary16 */
+        return float_of_half((uint16_t)((uint8_t)*at << 8));
     case RN_E_F16:
         return float_of_half(rn_le16(at));
     case RN_E_BF16:
@@ -160,7 +182,7 @@ static int64_t whole(enum rn_element element, const char *at)
         return (int32_t)rn_le32(at);
     case RN_E_U32:
         return rn_le32(at);
-    default: /* I64 */
+    default: /* I64, U64 */
         return (int64_t)rn_le64(at);
     }
 }
@@ -201,6 +223,23 @@ static void gather(char *to, enum rn_type type, const struct rn_view *view, size
     }
 }
 
+/* The sign, of zeros and NaN too. */
+static void negate(float *value, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        value[i] = -value[i];
+}
+
+/* What an int64 holds of unsigned numbers. */
+static int check_unsigned(const struct rn_tensor *tensor, size_t count, struct rn_err *err)
+{
+    const int64_t *value = tensor->data;
+    for (size_t i = 0; i < count; i++)
+        if (value[i] < 0)
+            return rn_fail(err, RN_EXIT_DATA, "a uint64 above 9223372036854775807, which a stream of weights does not hold");
+    return 0;
+}
+
 int rn_foreign_read(const struct rn_foreign *foreign, size_t i, struct rn_tensor *tensor, struct rn_buffer *room,
                     struct rn_err *err)
 {
@@ -214,5 +253,10 @@ int rn_foreign_read(const struct rn_foreign *foreign, size_t i, struct rn_tensor
         return -1;
     gather(room->data, tensor->type, view, count);
     tensor->data = room->data;
+    if (view->negative && tensor->type == RN_F32)
+        negate((float *)(void *)room->data, count);
+    char shown[256];
+    if (view->element == RN_E_U64 && check_unsigned(tensor, count, err))
+        return rn_fail_at(err, "'%s'", rn_text_show(foreign->name.item[i], shown));
     return 0;
 }

@@ -1,4 +1,4 @@
-/* onnx.c -- a network as an ONNX model (onnx.ai, onnx.proto3; opset 17), in evaluation mode.
+/* onnx.c -- a network as an ONNX model (onnx.ai, onnx.proto3; opsets 13 to 21), in evaluation mode.
  *
  * The nodes are the graph's. A linear layer is a 1x1 convolution here too, so every value is (N,C,H,W) until the end:
  * Flatten, Softmax. Batch norms stay as they are; runtimes fold them. Value v of the graph is called "v", parameters have
@@ -14,13 +14,17 @@ enum { OPSET_DOMAIN = 1, OPSET_VERSION = 2, PROP_KEY = 1, PROP_VALUE = 2 };
 enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTRIBUTE = 5 };
 enum { ATTR_NAME = 1, ATTR_F = 2, ATTR_I = 3, ATTR_INTS = 8, ATTR_TYPE = 20, TYPE_FLOAT = 1, TYPE_INT = 2, TYPE_INTS = 7 };
-enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, ELEMENT_FLOAT = 1 };
+enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, ELEMENT_FLOAT = 1, ELEMENT_INT64 = 7 };
 enum { VALUE_NAME = 1, VALUE_TYPE = 2, TYPE_TENSOR = 1, TENSOR_ELEMENT = 1, TENSOR_SHAPE = 2, SHAPE_DIM = 1, DIM_VALUE = 1,
        DIM_PARAM = 2 };
-enum { IR_VERSION = 8, OPSET = 17 };
+
+/* Since this one, reductions have their axes as an input; before, as an attribute. */
+enum { AXES_ARE_INPUT = 18 };
 
 struct writing {
     const struct rn_graph *graph;
+    int opset;
+    bool axes; /* the axes of the reductions are wanted */
     const struct rn_tensors *tensors;
     struct rn_proto out, node, attribute, part; /* the GraphProto; what is being made for it */
     struct rn_err *err;
@@ -145,10 +149,12 @@ static void channel_pool(struct writing *w, const struct rn_node *n)
     static const char *const op[] = { "ReduceMax", "ReduceMean" };
     const uint64_t channels = 1;
     struct label x = value(n->x, NULL), y = value(n->y, NULL), part[] = { value(n->y, "max"), value(n->y, "mean") };
+    w->axes = w->opset >= AXES_ARE_INPUT;
     for (size_t i = 0; i < 2; i++) {
-        ints(w, "axes", &channels, 1);
+        if (!w->axes)
+            ints(w, "axes", &channels, 1);
         whole(w, "keepdims", 1);
-        node(w, op[i], (const char *const[]){ x.text, NULL }, part[i].text);
+        node(w, op[i], (const char *const[]){ x.text, w->axes ? "channels" : NULL, NULL }, part[i].text);
     }
     whole(w, "axis", 1);
     node(w, "Concat", (const char *const[]){ part[0].text, part[1].text, NULL }, y.text);
@@ -226,6 +232,18 @@ static int initializer(struct writing *w, const struct rn_param *p)
     return 0;
 }
 
+/* The reductions' axes: the channels. */
+static void axes(struct writing *w)
+{
+    char axis[8];
+    rn_put_le(axis, 1, sizeof axis);
+    rn_proto_int(&w->node, TENSOR_DIMS, 1);
+    rn_proto_int(&w->node, TENSOR_TYPE, ELEMENT_INT64);
+    rn_proto_text(&w->node, TENSOR_NAME, "channels");
+    rn_proto_bytes(&w->node, TENSOR_RAW, axis, sizeof axis);
+    rn_proto_message(&w->out, GRAPH_INITIALIZER, &w->node);
+}
+
 /* A float tensor; a dimension has a name where it is free, else it is `size`. */
 static void describe(struct writing *w, unsigned field, const char *name, const char *const *dim, size_t dims, size_t size)
 {
@@ -252,6 +270,8 @@ static int make_graph(struct writing *w)
     for (size_t i = 0; i < g->params; i++)
         if (initializer(w, &g->param[i]))
             return -1;
+    if (w->axes)
+        axes(w);
     describe(w, GRAPH_INPUT, "images", (const char *const[]){ "N", NULL, "H", "W" }, 4, 3);
     describe(w, GRAPH_OUTPUT, "probabilities", (const char *const[]){ "N", NULL }, 2, g->value[g->output].c);
     return w->out.rc | w->node.rc | w->attribute.rc | w->part.rc ? -1 : 0;
@@ -259,62 +279,34 @@ static int make_graph(struct writing *w)
 
 /* ---- the model ---- */
 
-static void metadata(struct rn_proto *model, const char *key, const char *text, size_t length)
+/* An entry of the model's metadata. */
+static int metadata(void *context, const char *key, struct rn_text value)
 {
-    struct rn_proto entry = { .err = model->err };
+    struct rn_proto *model = context, entry = { .err = model->err };
     rn_proto_text(&entry, PROP_KEY, key);
-    rn_proto_bytes(&entry, PROP_VALUE, text, length);
+    rn_proto_bytes(&entry, PROP_VALUE, value.data, value.length);
     rn_proto_message(model, MODEL_METADATA, &entry);
     rn_proto_free(&entry);
-}
-
-static int classes_json(struct rn_buffer *json, const struct rn_texts *classes, struct rn_err *err)
-{
-    int rc = rn_buffer_add(json, "[", 1, err);
-    for (size_t i = 0; i < classes->count && rc == 0; i++)
-        rc = rn_buffer_add(json, ", ", i ? 2 : 0, err) || rn_text_escape(json, classes->item[i], RN_ESCAPE_JSON, err) ? -1 : 0;
-    return rc || rn_buffer_add(json, "]", 1, err) ? -1 : 0;
-}
-
-/* What a user of the model must know: a JSON array or a number each. */
-static int metadata_of(struct rn_proto *model, const struct rn_head *head, struct rn_err *err)
-{
-    struct rn_buffer classes = { 0 };
-    char text[256], number[3][32];
-    const double *const triple[] = { head->input.mean, head->input.std };
-    int rc = classes_json(&classes, &head->classes, err);
-    if (rc == 0)
-        metadata(model, "classes", classes.data, classes.length);
-    for (size_t i = 0; i < 2; i++) {
-        int n = snprintf(text, sizeof text, "[%s, %s, %s]", rn_text_number(triple[i][0], number[0]),
-                         rn_text_number(triple[i][1], number[1]), rn_text_number(triple[i][2], number[2]));
-        metadata(model, i ? "std" : "mean", text, (size_t)n);
-    }
-    metadata(model, "size", text, (size_t)snprintf(text, sizeof text, "%lld", (long long)head->input.size));
-    metadata(model, "resize", text, (size_t)snprintf(text, sizeof text, "%lld", (long long)head->input.resize));
-    metadata(model, "arch", head->arch.data, head->arch.length);
-    metadata(model, "attention", head->attention.data, head->attention.length);
-    rn_buffer_free(&classes);
-    return rc;
+    return model->rc;
 }
 
 /* Everything but the graph, which is the last field. */
-static int make_model(struct rn_proto *model, const struct rn_head *head, struct rn_err *err)
+static int make_model(struct rn_proto *model, const struct rn_head *head, int version, struct rn_err *err)
 {
     static const char doc[] =
         "images: RGB, float32 (N,3,H,W), (pixel / 255 - mean) / std for each channel, with mean and std of the metadata. "
         "The shorter side is scaled to resize, size x size is cut out of the middle. "
         "probabilities: float32 (N,classes), in the order of the metadata's classes.";
     struct rn_proto opset = { .err = err };
-    rn_proto_int(model, MODEL_IR, IR_VERSION);
+    rn_proto_int(model, MODEL_IR, version < 15 ? 7 : version < 19 ? 8 : version < 21 ? 9 : 10);
     rn_proto_text(model, MODEL_PRODUCER, "recyclenet");
     rn_proto_text(model, MODEL_PRODUCER_VERSION, RN_VERSION);
     rn_proto_text(model, MODEL_DOC, doc);
     rn_proto_text(&opset, OPSET_DOMAIN, "");
-    rn_proto_int(&opset, OPSET_VERSION, OPSET);
+    rn_proto_int(&opset, OPSET_VERSION, (uint64_t)version);
     rn_proto_message(model, MODEL_OPSET, &opset);
     rn_proto_free(&opset);
-    return metadata_of(model, head, err) || model->rc ? -1 : 0;
+    return rn_about_write(head, metadata, model, err) || model->rc ? -1 : 0;
 }
 
 static int open_graph(struct rn_graph **graph, const struct rn_head *head, const struct rn_tensors *tensors, struct rn_err *err)
@@ -333,14 +325,15 @@ static int open_graph(struct rn_graph **graph, const struct rn_head *head, const
     return 0;
 }
 
-int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err)
+int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, int opset, struct rn_out *out, struct rn_err *err)
 {
     struct rn_graph *graph = NULL;
     if (open_graph(&graph, head, tensors, err))
         return -1;
-    struct writing w = { graph, tensors, { .err = err }, { .err = err }, { .err = err }, { .err = err }, err };
+    struct writing w = { .graph = graph, .opset = opset, .tensors = tensors, .out.err = err, .node.err = err, .attribute.err = err,
+                         .part.err = err, .err = err };
     struct rn_proto model = { .err = err };
-    int rc = make_graph(&w) || make_model(&model, head, err) ? -1 : 0;
+    int rc = rn_tensors_finite(tensors, err) || make_graph(&w) || make_model(&model, head, opset, err) ? -1 : 0;
     rn_proto_header(&model, MODEL_GRAPH, w.out.buffer.length);
     if (rc == 0 && (model.rc || w.out.buffer.length > INT32_MAX - model.buffer.length))
         rc = model.rc ? -1 : rn_fail(err, RN_EXIT_DATA, "an ONNX model of 2 GiB or more cannot be read by anybody");

@@ -1,5 +1,7 @@
 /* pickle.c -- takes a pickle apart. The machine knows the opcodes that PyTorch's files are made of (protocols 2 to 5) and
- * a few globals; a call is noted, never done, and anything else is refused. Opcodes: Python's pickletools. */
+ * the globals of globals.c; nothing is ever called: of a call that makes a tensor the arguments are kept, any other makes a value
+ * that is opaque, which may be filled and passed around and is then passed over. Anything else is refused. Opcodes: Python's
+ * pickletools. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,25 +15,12 @@ enum {
     NOTHING = 0xffffffff,
 };
 
-#define STORAGE(type, e) { "torch", type "Storage", RN_G_STORAGE, e }, { "torch.cuda", type "Storage", RN_G_STORAGE, e }
-const struct rn_pickle_global rn_pickle_globals[] = {
-    { "collections", "OrderedDict", RN_G_ORDERED_DICT, 0 },
-    { "torch._utils", "_rebuild_tensor_v2", RN_G_TENSOR, 0 },
-    { "torch._utils", "_rebuild_parameter", RN_G_PARAMETER, 0 },
-    STORAGE("Float", RN_E_F32), STORAGE("Double", RN_E_F64), STORAGE("Half", RN_E_F16), STORAGE("BFloat16", RN_E_BF16),
-    STORAGE("Long", RN_E_I64), STORAGE("Int", RN_E_I32), STORAGE("Short", RN_E_I16), STORAGE("Char", RN_E_I8),
-    STORAGE("Byte", RN_E_U8), STORAGE("Bool", RN_E_BOOL),
-    { 0 },
-};
-
 /* Names of opcodes that are refused, for the message. */
 static const struct { char code; const char *name; } refused[] = {
-    { '0', "POP" }, { '1', "POP_MARK" }, { '2', "DUP" }, { 'F', "FLOAT" }, { 'I', "INT" }, { 'L', "LONG" }, { 'P', "PERSID" },
+    { '2', "DUP" }, { 'F', "FLOAT" }, { 'I', "INT" }, { 'L', "LONG" }, { 'P', "PERSID" },
     { 'S', "STRING" }, { 'V', "UNICODE" }, { 'd', "DICT" }, { 'g', "GET" }, { 'i', "INST" }, { 'l', "LIST" }, { 'o', "OBJ" },
-    { 'p', "PUT" }, { 'B', "BINBYTES" }, { 'C', "SHORT_BINBYTES" }, { '\x81', "NEWOBJ" }, { '\x82', "EXT1" },
-    { '\x83', "EXT2" }, { '\x84', "EXT4" }, { '\x8b', "LONG4" }, { '\x8e', "BINBYTES8" }, { '\x8f', "EMPTY_SET" },
-    { '\x90', "ADDITEMS" }, { '\x91', "FROZENSET" }, { '\x92', "NEWOBJ_EX" }, { '\x96', "BYTEARRAY8" },
-    { '\x97', "NEXT_BUFFER" }, { '\x98', "READONLY_BUFFER" },
+    { 'p', "PUT" }, { '\x82', "EXT1" }, { '\x83', "EXT2" }, { '\x84', "EXT4" }, { '\x97', "NEXT_BUFFER" },
+    { '\x98', "READONLY_BUFFER" },
 };
 
 struct machine {
@@ -167,11 +156,11 @@ static int integer(struct machine *m, size_t bytes, bool is_signed)
     return new_value(m, (struct rn_pickle_value){ .kind = RN_P_INT, .integer = is_signed ? (int32_t)value : (int64_t)value });
 }
 
-static int long_integer(struct machine *m)
+static int long_integer(struct machine *m, size_t length_bytes)
 {
     uint64_t length, value = 0;
     const char *at;
-    if (number(m, 1, &length) || !(at = take(m, length)))
+    if (number(m, length_bytes, &length) || !(at = take(m, length)))
         return -1;
     if (length > 8)
         return new_value(m, (struct rn_pickle_value){ .kind = RN_P_LONG, .text = { at, (size_t)length } });
@@ -202,6 +191,17 @@ static int text(struct machine *m, size_t length_bytes)
     return new_value(m, (struct rn_pickle_value){ .kind = RN_P_TEXT, .text = { at, (size_t)length } });
 }
 
+static int opaque(struct machine *m)
+{
+    return new_value(m, (struct rn_pickle_value){ .kind = RN_P_OPAQUE });
+}
+
+static int bytes(struct machine *m, size_t length_bytes)
+{
+    uint64_t length;
+    return number(m, length_bytes, &length) || !take(m, length) ? -1 : opaque(m);
+}
+
 /* A tuple of the `count` values on top. */
 static int tuple(struct machine *m, size_t count)
 {
@@ -220,14 +220,26 @@ static int marked_tuple(struct machine *m)
     return pop_mark(m, &from) ? -1 : tuple(m, m->depth - from);
 }
 
-/* APPEND(S) and SETITEM(S): what lies from `from` on goes into the container below it. */
+static int frozen_set(struct machine *m)
+{
+    size_t from;
+    if (pop_mark(m, &from))
+        return -1;
+    m->depth = from;
+    return opaque(m);
+}
+
+/* APPEND(S), SETITEM(S) and ADDITEMS: what lies from `from` on goes into the container below it; into what is opaque, nowhere. */
 static int fill(struct machine *m, enum rn_pickle_kind kind, size_t from)
 {
     if (from <= base(m))
         return bad(m, "nothing on the stack");
     uint32_t container = m->stack[from - 1];
+    if (m->p->value[container].kind == RN_P_OPAQUE)
+        return m->depth = from, 0;
     if (m->p->value[container].kind != kind)
-        return bad(m, kind == RN_P_LIST ? "appends to what is no list" : "sets an item of what is no dictionary");
+        return bad(m, kind == RN_P_LIST ? "appends to what is no list" : kind == RN_P_DICT ? "sets an item of what is no dictionary"
+                                                                                         : "adds to what is no set");
     if (kind == RN_P_DICT && (m->depth - from) % 2)
         return bad(m, "a key without a value");
     return append_from(m, container, from);
@@ -276,14 +288,31 @@ static int get(struct machine *m, size_t bytes)
     return push(m, m->memo[id]);
 }
 
+/* Why a global is refused, and what to do instead. */
+static int refuse_global(struct machine *m, struct rn_text module, struct rn_text name)
+{
+    static const char *const what[] = {
+        "it would run a program, data does not: do not load this file with Python either",
+        "a TorchScript program, not weights: torch.save(torch.jit.load(FILE).state_dict(), NEW) saves those",
+        "a whole module, not its weights: torch.save(model.state_dict(), FILE) saves those",
+        "it is not known to be data: torch.save(model.state_dict(), FILE) saves the weights without it",
+    };
+    char shown[2][256];
+    const struct rn_pickle_value *below = m->depth ? &m->p->value[m->stack[m->depth - 1]] : NULL;
+    bool script = module.length >= 9 && !memcmp(module.data, "__torch__", 9);
+    /* the first thing in the pickle is the class of the whole; before PyTorch 1.6 a module's class had the source beside it */
+    bool whole = !below || (below->kind == RN_P_TEXT && rn_text_is(below->text, "module"));
+    const char *why = what[rn_pickle_global_runs(module, name) ? 0 : script ? 1 : whole ? 2 : 3];
+    return rn_fail(m->err, RN_EXIT_DATA, "pickle: byte %zu: the global '%s %s' is not allowed: %s", m->op,
+                   rn_text_show(module, shown[0]), rn_text_show(name, shown[1]), why);
+}
+
 static int global(struct machine *m, struct rn_text module, struct rn_text name)
 {
-    char shown[2][256];
-    for (size_t i = 0; rn_pickle_globals[i].module; i++)
-        if (rn_text_is(module, rn_pickle_globals[i].module) && rn_text_is(name, rn_pickle_globals[i].name))
-            return new_value(m, (struct rn_pickle_value){ .kind = RN_P_GLOBAL, .integer = (int64_t)i });
-    return rn_fail(m->err, RN_EXIT_DATA, "pickle: byte %zu: the global '%s %s' is not allowed", m->op,
-                   rn_text_show(module, shown[0]), rn_text_show(name, shown[1]));
+    const struct rn_pickle_global *row = rn_pickle_global_find(module, name);
+    if (!row)
+        return refuse_global(m, module, name);
+    return new_value(m, (struct rn_pickle_value){ .kind = RN_P_GLOBAL, .name = name, .row = (uint32_t)(row - rn_pickle_globals) });
 }
 
 static int line(struct machine *m, struct rn_text *text)
@@ -334,34 +363,86 @@ static int ordered_dict(struct machine *m, uint32_t arguments)
     return 0;
 }
 
+/* Counter(dictionary) is that dictionary; others begin empty. */
+static int dictionary(struct machine *m, uint32_t arguments)
+{
+    const struct rn_pickle_value *argument[1];
+    if (rn_pickle_items(m->p, &m->p->value[arguments], 1, argument) == 1 && argument[0]->kind == RN_P_DICT)
+        return push(m, (uint32_t)(argument[0] - m->p->value));
+    return new_container(m, RN_P_DICT);
+}
+
+static int called(struct machine *m, uint32_t callee, uint32_t argument, const char *opcode)
+{
+    const struct rn_pickle_global *what = rn_pickle_global(&m->p->value[callee]);
+    if (!what || what->what == RN_G_STORAGE || what->what == RN_G_DTYPE || m->p->value[argument].kind != RN_P_TUPLE)
+        return bad(m, opcode);
+    switch (what->what) {
+    case RN_G_ORDERED_DICT:
+        return ordered_dict(m, argument);
+    case RN_G_DICT:
+        return dictionary(m, argument);
+    case RN_G_OPAQUE:
+        return opaque(m);
+    default:
+        return new_value(m, (struct rn_pickle_value){ .kind = RN_P_CALL, .callee = callee, .argument = argument });
+    }
+}
+
 static int call(struct machine *m)
 {
     uint32_t argument, callee;
     if (pop(m, &argument) || pop(m, &callee))
         return -1;
-    const struct rn_pickle_global *what = rn_pickle_global(&m->p->value[callee]);
-    if (!what || what->what == RN_G_STORAGE || m->p->value[argument].kind != RN_P_TUPLE)
-        return bad(m, "REDUCE calls what is no allowed function");
-    if (what->what == RN_G_ORDERED_DICT)
-        return ordered_dict(m, argument);
-    return new_value(m, (struct rn_pickle_value){ .kind = RN_P_CALL, .callee = callee, .argument = argument });
+    return called(m, callee, argument, "REDUCE calls what is no allowed function");
 }
 
+/* NEWOBJ and NEWOBJ_EX make an object of a class: the tensors are made by functions. */
+static int new_object(struct machine *m, bool keywords)
+{
+    uint32_t argument, class, more;
+    if ((keywords && pop(m, &more)) || pop(m, &argument) || pop(m, &class))
+        return -1;
+    const struct rn_pickle_global *what = rn_pickle_global(&m->p->value[class]);
+    if (what && what->what != RN_G_OPAQUE && what->what != RN_G_DICT && what->what != RN_G_ORDERED_DICT)
+        return bad(m, "NEWOBJ of what is no allowed class");
+    return called(m, class, argument, "NEWOBJ of what is no allowed class");
+}
+
+/* What Python's pickler takes back from the stack after a tuple that holds itself. */
+static int drop(struct machine *m, bool marked)
+{
+    size_t from;
+    uint32_t value;
+    if (!marked && m->depth > base(m))
+        return pop(m, &value);
+    if (pop_mark(m, &from))
+        return -1;
+    m->depth = from;
+    return 0;
+}
+
+/* A class of modules has its source beside it in files before PyTorch 1.6, ("module", class, file, source): it is the class. */
 static int persistent(struct machine *m)
 {
     uint32_t id;
-    return pop(m, &id) ? -1 : new_value(m, (struct rn_pickle_value){ .kind = RN_P_PERSISTENT, .argument = id });
+    const struct rn_pickle_value *item[4];
+    if (pop(m, &id))
+        return -1;
+    if (rn_pickle_items(m->p, &m->p->value[id], 4, item) == 4 && item[0]->kind == RN_P_TEXT && rn_text_is(item[0]->text, "module") &&
+        item[1]->kind == RN_P_GLOBAL)
+        return push(m, (uint32_t)(item[1] - m->p->value));
+    return new_value(m, (struct rn_pickle_value){ .kind = RN_P_PERSISTENT, .argument = id });
 }
 
-/* The attributes of an OrderedDict (PyTorch's _metadata): nothing that we need. */
+/* The attributes of an object (PyTorch's _metadata of an OrderedDict): nothing that we need. */
 static int build(struct machine *m)
 {
     uint32_t state;
     if (pop(m, &state))
         return -1;
-    if (m->depth <= base(m) || m->p->value[m->stack[m->depth - 1]].kind != RN_P_DICT || m->p->value[state].kind != RN_P_DICT)
-        return bad(m, "BUILD of what is no OrderedDict");
-    return 0;
+    enum rn_pickle_kind kind = m->depth > base(m) ? m->p->value[m->stack[m->depth - 1]].kind : RN_P_NONE;
+    return kind == RN_P_OPAQUE || kind == RN_P_DICT ? 0 : bad(m, "BUILD of what is neither a dictionary nor passed over");
 }
 
 static int not_allowed(struct machine *m, char code)
@@ -398,7 +479,8 @@ static int step(struct machine *m)
     case 'K': return integer(m, 1, false);
     case 'M': return integer(m, 2, false);
     case 'J': return integer(m, 4, true);
-    case '\x8a': return long_integer(m);
+    case '\x8a': return long_integer(m, 1);
+    case '\x8b': return long_integer(m, 4);
     case 'G': return real(m);
     case '\x8c': case 'U': return text(m, 1);
     case 'X': case 'T': return text(m, 4);
@@ -424,6 +506,16 @@ static int step(struct machine *m)
     case 'Q': return persistent(m);
     case 'R': return call(m);
     case 'b': return build(m);
+    case '\x81': return new_object(m, false);
+    case '\x92': return new_object(m, true);
+    case 'C': return bytes(m, 1);
+    case 'B': return bytes(m, 4);
+    case '\x8e': case '\x96': return bytes(m, 8);
+    case '\x8f': return opaque(m); /* EMPTY_SET */
+    case '\x90': return fill_marked(m, RN_P_OPAQUE);
+    case '\x91': return frozen_set(m);
+    case '0': return drop(m, false);
+    case '1': return drop(m, true);
     default: return not_allowed(m, *code);
     }
 }
@@ -461,7 +553,7 @@ const struct rn_pickle_value *rn_pickle_root(const struct rn_pickle *pickle)
 
 const struct rn_pickle_global *rn_pickle_global(const struct rn_pickle_value *value)
 {
-    return value->kind == RN_P_GLOBAL ? &rn_pickle_globals[value->integer] : NULL;
+    return value->kind == RN_P_GLOBAL ? &rn_pickle_globals[value->row] : NULL;
 }
 
 int rn_pickle_items(const struct rn_pickle *p, const struct rn_pickle_value *value, int most,

@@ -30,12 +30,13 @@ static inline void rn_put_le(char *at, uint64_t value, size_t bytes)
 /* ---- foreign.c ---- */
 
 size_t rn_element_size(enum rn_element element);
+bool rn_element_known(enum rn_element element); /* whether it can be read */
 /* Adds the tensor after checking that every element of the view lies in its storage. */
 RN_MUST int rn_foreign_add(struct rn_foreign *foreign, struct rn_text name, const struct rn_view *view, struct rn_err *err);
 
 /* The readers of the formats: bytes is the whole file. */
-RN_MUST int rn_torch_zip_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
-RN_MUST int rn_torch_legacy_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
+RN_MUST int rn_torch_zip_read(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err);
+RN_MUST int rn_torch_legacy_read(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err);
 RN_MUST int rn_safetensors_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);
 
 /* ---- zip.c: archives of stored entries ---- */
@@ -44,17 +45,18 @@ struct rn_zip_entry {
     struct rn_text name;
     size_t start, data, size; /* where its local header and its bytes are, and how many bytes it has */
     uint32_t crc;
+    bool compressed;
 };
 struct rn_zip {
     struct rn_text bytes;
     struct rn_zip_entry *entry; /* by name */
     size_t count;
 };
-/* Exit 3: damaged, compressed, encrypted, overlapping or repeated entries. */
+/* Exit 3: damaged, encrypted, overlapping or repeated entries. */
 RN_MUST int rn_zip_open(struct rn_zip *zip, struct rn_text bytes, struct rn_err *err);
 /* NULL: none. */
 const struct rn_zip_entry *rn_zip_find(const struct rn_zip *zip, struct rn_text name);
-/* The entry's bytes, borrowed, after its checksum has been checked. */
+/* The entry's bytes, borrowed, after its checksum has been checked. Exit 3: compressed ones. */
 RN_MUST int rn_zip_get(const struct rn_zip *zip, const struct rn_zip_entry *entry, struct rn_text *bytes, struct rn_err *err);
 void rn_zip_free(struct rn_zip *zip);
 uint32_t rn_crc32(const char *bytes, size_t length);
@@ -66,9 +68,10 @@ enum rn_pickle_kind {
     RN_P_LONG,       /* text: an integer of more than 64 bits, as its bytes */
     RN_P_TUPLE, RN_P_LIST,
     RN_P_DICT,       /* items: key, value, key, value ... in the order in which they were set */
-    RN_P_GLOBAL,     /* integer: index in the table of allowed ones */
+    RN_P_GLOBAL,     /* name, and row of the table of allowed ones */
     RN_P_PERSISTENT, /* argument: what stands for an object outside the pickle */
-    RN_P_CALL,       /* of callee with argument, not done */
+    RN_P_CALL,       /* of callee, which makes a tensor, with argument; not done */
+    RN_P_OPAQUE,     /* bytes, sets, objects of known classes: passed over */
 };
 struct rn_pickle_value {
     enum rn_pickle_kind kind;
@@ -77,6 +80,7 @@ struct rn_pickle_value {
         double real;
         struct rn_text text; /* borrowed */
         struct { uint32_t first, last, count; } items; /* cells */
+        struct { struct rn_text name; uint32_t row; };
         struct { uint32_t callee, argument; };         /* values */
     };
 };
@@ -90,14 +94,27 @@ struct rn_pickle {
     uint32_t root;
 };
 
-/* What a global is. */
-enum rn_pickle_what { RN_G_ORDERED_DICT, RN_G_TENSOR, RN_G_PARAMETER, RN_G_STORAGE };
-struct rn_pickle_global {
-    const char *module, *name;
-    enum rn_pickle_what what;
-    enum rn_element element; /* STORAGE */
+/* What a global is, or what a call of it makes. */
+enum rn_pickle_what {
+    RN_G_ORDERED_DICT,
+    RN_G_DICT,       /* a dictionary with more to it: only the items matter */
+    RN_G_TENSOR,     /* of (storage, offset, size, stride, ...) */
+    RN_G_TENSOR_V3,  /* of (untyped storage, offset, size, stride, requires_grad, hooks, dtype[, metadata]) */
+    RN_G_PARAMETER,  /* of (tensor, ...) */
+    RN_G_FROM_TYPE,  /* of (one of these functions, type, its arguments, attributes) */
+    RN_G_ODD_TENSOR, /* sparse, quantised, without data ...: nothing that a network of ours could take */
+    RN_G_STORAGE, RN_G_DTYPE,
+    RN_G_OPAQUE,
 };
-extern const struct rn_pickle_global rn_pickle_globals[]; /* module NULL at the end */
+struct rn_pickle_global {
+    const char *modules, *names; /* words: each name in each module */
+    enum rn_pickle_what what;
+    enum rn_element element; /* STORAGE, DTYPE */
+};
+extern const struct rn_pickle_global rn_pickle_globals[]; /* modules NULL at the end */
+const struct rn_pickle_global *rn_pickle_global_find(struct rn_text module, struct rn_text name); /* NULL: not allowed */
+/* Whether it is known to run programs or to read files: for the message. */
+bool rn_pickle_global_runs(struct rn_text module, struct rn_text name);
 
 /* The pickle that begins at bytes[*at]; *at becomes the end of it. Messages count bytes from bytes[0]. Zero the pickle
  * before; free it in any case. */
@@ -111,6 +128,34 @@ int rn_pickle_items(const struct rn_pickle *pickle, const struct rn_pickle_value
                     const struct rn_pickle_value **item);
 /* What a dictionary has last set for the key, or NULL. */
 const struct rn_pickle_value *rn_pickle_get(const struct rn_pickle *pickle, const struct rn_pickle_value *dict, const char *key);
+
+/* ---- choose.c: which dictionary of a checkpoint holds the network ---- */
+
+/* A call that makes a tensor, without what is around it: the function and its arguments. */
+struct rn_torch_call {
+    const struct rn_pickle_value *function; /* a global: TENSOR, TENSOR_V3 or ODD_TENSOR */
+    const struct rn_pickle_value *argument[8];
+    int count;
+};
+/* False: not a call, or one that is not as PyTorch's are. */
+bool rn_torch_call(const struct rn_pickle *pickle, const struct rn_pickle_value *value, struct rn_torch_call *call);
+/* The dictionary with the tensors: the one called key (NULL: that is plain). Names of other dictionaries that might have been meant
+ * go into `others`. Exit 3: there is none, or there are several. */
+RN_MUST int rn_choose_dict(const struct rn_pickle *pickle, const char *key, const struct rn_pickle_value **dict,
+                           struct rn_texts *others, struct rn_err *err);
+
+/* ---- about.c: what a model's file says of it beside the tensors ---- */
+
+typedef int rn_about_put(void *context, const char *key, struct rn_text value); /* 0, or -1 to end it */
+/* Nothing, when the head names no network. */
+RN_MUST int rn_about_write(const struct rn_head *head, rn_about_put *put, void *context, struct rn_err *err);
+/* Fills arch, attention, classes and input as far as `get` (NULL: no such key) has them in our form. */
+RN_MUST int rn_about_read(struct rn_head *about, const char *(*get)(void *context, const char *key), void *context, struct rn_err *err);
+
+/* ---- names.c ---- */
+
+/* Takes from the names what wrappers have put before them. */
+RN_MUST int rn_foreign_shorten(struct rn_foreign *foreign, struct rn_err *err);
 
 /* ---- protobuf.c: the wire format, as far as ONNX needs it; errors as in stream/pack.h: the first one stays ---- */
 

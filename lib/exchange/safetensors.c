@@ -11,6 +11,7 @@ enum { HEADER_LIMIT = 100000000 }; /* the reference's */
 static const struct { const char *name; enum rn_element element; } types[] = {
     { "F32", RN_E_F32 }, { "F16", RN_E_F16 }, { "BF16", RN_E_BF16 }, { "F64", RN_E_F64 }, { "I64", RN_E_I64 }, { "I32", RN_E_I32 },
     { "I16", RN_E_I16 }, { "I8", RN_E_I8 }, { "U8", RN_E_U8 }, { "BOOL", RN_E_BOOL }, { "U16", RN_E_U16 }, { "U32", RN_E_U32 },
+    { "U64", RN_E_U64 }, { "F8_E4M3", RN_E_F8_E4M3 }, { "F8_E5M2", RN_E_F8_E5M2 },
 };
 
 /* ---- reading ---- */
@@ -89,6 +90,11 @@ static int parse_tensor(struct reading *r, const char *name, json_t *entry)
     return rn_foreign_add(r->foreign, rn_text(name), &view, r->err);
 }
 
+static const char *get(void *metadata, const char *key)
+{
+    return json_string_value(json_object_get(metadata, key));
+}
+
 static int by_begin(const void *a, const void *b)
 {
     const struct span *x = a, *y = b;
@@ -118,6 +124,8 @@ static int parse_header(struct reading *r, json_t *root)
     json_object_foreach(root, name, entry)
         if (strcmp(name, "__metadata__") && parse_tensor(r, name, entry))
             return -1;
+    if (rn_about_read(&r->foreign->about, get, json_object_get(root, "__metadata__"), r->err))
+        return -1;
     return check_spans(r);
 }
 
@@ -128,15 +136,16 @@ int rn_safetensors_read(struct rn_foreign *foreign, struct rn_text bytes, struct
     if (bytes.length < 8 || header > bytes.length - 8 || header > HEADER_LIMIT)
         return rn_fail(err, RN_EXIT_DATA, "a safetensors header that is longer than the file, or than %d bytes",
                        HEADER_LIMIT);
+    json_set_alloc_funcs(rn_watched_malloc, free);
     json_t *root = json_loadb(bytes.data + 8, (size_t)header, JSON_REJECT_DUPLICATES, &error);
     if (!root)
-        return rn_fail(err, RN_EXIT_DATA, "header: byte %d: %s", 8 + error.position, error.text);
+        return rn_watched_check(err) ? -1 : rn_fail(err, RN_EXIT_DATA, "header: byte %d: %s", 8 + error.position, error.text);
     struct reading r = { .foreign = foreign, .data = bytes.data + 8 + header, .length = bytes.length - 8 - (size_t)header,
                          .err = err };
     int rc = json_is_object(root) ? parse_header(&r, root) : rn_fail(err, RN_EXIT_DATA, "header: not an object");
     json_decref(root);
     free(r.span);
-    return rc;
+    return rn_watched_check(err) ? -1 : rc;
 }
 
 /* ---- writing ---- */
@@ -168,11 +177,25 @@ static size_t bytes_of(const struct rn_tensor *tensor)
 static const enum rn_type order[] = { RN_I64, RN_F32, RN_F16, RN_U8 };
 enum { ORDER = sizeof order / sizeof *order };
 
-static int make_header(struct rn_buffer *header, const struct rn_tensors *tensors, struct rn_err *err)
+struct metadata {
+    struct rn_buffer *header;
+    struct rn_err *err;
+};
+
+static int put_metadata(void *context, const char *key, struct rn_text value)
 {
+    struct metadata *m = context;
+    return rn_buffer_add(m->header, ",", 1, m->err) || rn_text_escape(m->header, rn_text(key), RN_ESCAPE_JSON, m->err) ||
+           rn_buffer_add(m->header, ":", 1, m->err) || rn_text_escape(m->header, value, RN_ESCAPE_JSON, m->err) ? -1 : 0;
+}
+
+static int make_header(struct rn_buffer *header, const struct rn_head *head, const struct rn_tensors *tensors, struct rn_err *err)
+{
+    static const char begin[] = "{\"__metadata__\":{\"format\":\"pt\"";
     char shown[256];
     size_t at = 0;
-    if (rn_buffer_add(header, "{\"__metadata__\":{\"format\":\"pt\"}", 31, err))
+    if (rn_buffer_add(header, begin, sizeof begin - 1, err) ||
+        rn_about_write(head, put_metadata, &(struct metadata){ header, err }, err) || rn_buffer_add(header, "}", 1, err))
         return -1;
     for (size_t k = 0; k < ORDER; k++) {
         for (size_t i = 0; i < tensors->count; i++) {
@@ -194,11 +217,11 @@ static int make_header(struct rn_buffer *header, const struct rn_tensors *tensor
     return 0;
 }
 
-int rn_safetensors_write(const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err)
+int rn_safetensors_write(const struct rn_head *head, const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err)
 {
     struct rn_buffer header = { 0 };
     char length[8];
-    int rc = make_header(&header, tensors, err);
+    int rc = make_header(&header, head, tensors, err);
     rn_put_le(length, header.length, sizeof length);
     if (rc == 0)
         rc = rn_out_write(out, length, sizeof length, err) || rn_out_write(out, header.data, header.length, err) ? -1 : 0;

@@ -74,6 +74,15 @@ int rn_tensors_add_counters(struct rn_tensors *tensors, struct rn_err *err)
     return 0;
 }
 
+int rn_tensors_finite(const struct rn_tensors *tensors, struct rn_err *err)
+{
+    char shown[256];
+    for (size_t i = 0; i < tensors->count; i++)
+        if (!rn_tensor_finite(&tensors->item[i].tensor))
+            return rn_fail(err, RN_EXIT_DATA, "'%s' holds NaN or an infinity", rn_text_show(rn_text(tensors->item[i].name), shown));
+    return 0;
+}
+
 const struct rn_named *rn_tensors_find(const struct rn_tensors *tensors, const char *name)
 {
     for (size_t i = 0; i < tensors->count; i++)

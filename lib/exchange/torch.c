@@ -4,13 +4,14 @@
  *   zip     NAME/data.pkl, and for each storage NAME/data/KEY
  *   legacy  pickles: magic number, protocol, the writer's machine, the object, a list of keys; then for each key the
  *           number of elements (8 bytes) and the elements */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "exchange/private.h"
 
 /* What a persistent id says. */
 struct storage {
-    struct rn_text key;
+    struct rn_text key, type;
     enum rn_element element;
     size_t elements;
     size_t first, count; /* the part of it that is meant: legacy files have views */
@@ -19,6 +20,7 @@ struct storage {
 
 struct torch {
     struct rn_foreign *foreign;
+    const char *key; /* of the dictionary that is wanted, or NULL */
     struct rn_pickle pickle;
     struct rn_zip zip; /* zip: archive and the prefix "NAME/" of its entries */
     struct rn_text prefix;
@@ -46,13 +48,16 @@ static int parse_storage(struct torch *t, const struct rn_pickle_value *persiste
 {
     const struct rn_pickle_value *id[6], *view[3];
     int count = rn_pickle_items(&t->pickle, &t->pickle.value[persistent->argument], 6, id);
-    if (count < 5 || id[0]->kind != RN_P_TEXT || !rn_text_is(id[0]->text, "storage"))
+    if (count < 1 || id[0]->kind != RN_P_TEXT || !rn_text_is(id[0]->text, "storage"))
         return bad(t, "a persistent id that is no storage");
+    if (count < 5)
+        return bad(t, "a storage without a type, key or size");
     const struct rn_pickle_global *type = rn_pickle_global(id[1]);
     *storage = (struct storage){ 0 };
     if (!type || type->what != RN_G_STORAGE || id[2]->kind != RN_P_TEXT || !as_size(id[4], &storage->elements))
         return bad(t, "a storage without a type, key or size");
     storage->key = id[2]->text;
+    storage->type = id[1]->name;
     storage->element = type->element;
     storage->count = storage->elements;
     if (count == 5 || id[5]->kind == RN_P_NONE)
@@ -147,11 +152,6 @@ static int resolve(struct torch *t, struct storage *wanted)
 
 /* ---- tensors ---- */
 
-static const struct rn_pickle_global *callee(const struct torch *t, const struct rn_pickle_value *value)
-{
-    return value->kind == RN_P_CALL ? rn_pickle_global(&t->pickle.value[value->callee]) : NULL;
-}
-
 /* A tuple of sizes: how many, or -1. */
 static int sizes(const struct torch *t, const struct rn_pickle_value *tuple, size_t size[RN_DIMS])
 {
@@ -163,86 +163,90 @@ static int sizes(const struct torch *t, const struct rn_pickle_value *tuple, siz
     return count;
 }
 
-/* _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata]), or _rebuild_parameter(tensor,
- * requires_grad, hooks) of one. */
+static int cannot(struct torch *t, struct rn_text name, struct rn_text what)
+{
+    char shown[2][256];
+    return rn_fail(t->err, RN_EXIT_DATA, "'%s' is of %s: real numbers and integers can be read, nothing else", rn_text_show(name, shown[0]),
+                   rn_text_show(what, shown[1]));
+}
+
+/* The bits that PyTorch keeps beside a view: {'neg': True}, {'conj': True}. */
+static int take_bits(struct torch *t, struct rn_text name, const struct rn_pickle_value *bits, struct rn_view *view)
+{
+    const struct rn_pickle_value *value;
+    if (bits->kind != RN_P_DICT)
+        return bits->kind == RN_P_NONE ? 0 : bad(t, "a tensor whose metadata are no dictionary");
+    uint32_t cell = bits->items.first;
+    for (uint32_t left = bits->items.count; left; left -= 2, cell = t->pickle.cell[t->pickle.cell[cell].next].next) {
+        const struct rn_pickle_value *key = &t->pickle.value[t->pickle.cell[cell].value];
+        value = &t->pickle.value[t->pickle.cell[t->pickle.cell[cell].next].value];
+        bool set = value->kind != RN_P_BOOL || value->integer, negative = key->kind == RN_P_TEXT && rn_text_is(key->text, "neg");
+        if (set && !negative)
+            return cannot(t, name, RN_TEXT("a conjugate or otherwise marked view"));
+        view->negative = negative ? set : view->negative;
+    }
+    return view->negative && view->element < RN_E_F16 ? cannot(t, name, RN_TEXT("a negative view of integers")) : 0;
+}
+
+/* What the elements are: the storage says it, or for v3, whose storages are bytes, the seventh argument. */
+static int find_type(struct torch *t, const struct rn_torch_call *call, struct rn_text name, const struct storage *storage,
+                     enum rn_element *element)
+{
+    struct rn_text called = storage->type;
+    *element = storage->element;
+    if (rn_pickle_global(call->function)->what == RN_G_TENSOR_V3) {
+        const struct rn_pickle_global *type = rn_pickle_global(call->argument[6]);
+        if (!type || type->what != RN_G_DTYPE || storage->element != RN_E_U8)
+            return bad(t, "a tensor without a type, or with two");
+        *element = type->element;
+        called = call->argument[6]->name;
+    }
+    return rn_element_known(*element) ? 0 : cannot(t, name, called);
+}
+
+/* _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata]); v3 has the type before the metadata, and a
+ * storage of bytes; the first one has the first four. */
 static int add_tensor(struct torch *t, struct rn_text name, const struct rn_pickle_value *value)
 {
-    const struct rn_pickle_value *argument[7];
+    struct rn_torch_call call;
     struct rn_view view = { 0 };
     struct storage storage;
-    if (callee(t, value)->what == RN_G_PARAMETER) {
-        if (rn_pickle_items(&t->pickle, &t->pickle.value[value->argument], 3, argument) != 3)
-            return bad(t, "a parameter with other arguments than three");
-        value = argument[0];
-        if (!callee(t, value) || callee(t, value)->what != RN_G_TENSOR)
-            return bad(t, "a parameter that is no tensor");
-    }
-    int count = rn_pickle_items(&t->pickle, &t->pickle.value[value->argument], 7, argument);
-    if (count < 6 || argument[0]->kind != RN_P_PERSISTENT)
-        return bad(t, "a tensor with other arguments than six or seven");
-    if (parse_storage(t, argument[0], &storage) || resolve(t, &storage))
+    if (!rn_torch_call(&t->pickle, value, &call))
+        return bad(t, "a tensor with other arguments than PyTorch's");
+    const struct rn_pickle_global *what = rn_pickle_global(call.function);
+    if (what->what == RN_G_ODD_TENSOR)
+        return cannot(t, name, call.function->name);
+    int metadata = what->what == RN_G_TENSOR_V3 ? 7 : 6;
+    if ((call.count < metadata && (call.count != 4 || metadata == 7)) || call.count > metadata + 1 || call.argument[0]->kind != RN_P_PERSISTENT)
+        return bad(t, "a tensor with other arguments than PyTorch's");
+    if (parse_storage(t, call.argument[0], &storage) || find_type(t, &call, name, &storage, &view.element) || resolve(t, &storage))
         return -1;
-    view.dims = sizes(t, argument[2], view.shape);
-    if (view.dims < 0 || sizes(t, argument[3], view.stride) != view.dims || !as_size(argument[1], &view.offset))
+    view.dims = sizes(t, call.argument[2], view.shape);
+    if (view.dims < 0 || sizes(t, call.argument[3], view.stride) != view.dims || !as_size(call.argument[1], &view.offset))
         return bad(t, "a tensor whose shape, strides or offset are not what they must be");
-    view.element = storage.element;
-    view.elements = storage.count;
+    view.elements = storage.count / (rn_element_size(view.element) / rn_element_size(storage.element));
     view.storage = storage.data + storage.first * rn_element_size(storage.element);
+    if (call.count > metadata && take_bits(t, name, call.argument[metadata], &view))
+        return -1;
     return rn_foreign_add(t->foreign, name, &view, t->err);
 }
 
 /* ---- the state dict ---- */
 
-/* Whether the value is a dictionary with tensors in it. */
-static bool holds_tensors(const struct torch *t, const struct rn_pickle_value *dict)
-{
-    const struct rn_pickle *p = &t->pickle;
-    if (dict->kind != RN_P_DICT)
-        return false;
-    uint32_t cell = dict->items.first;
-    for (uint32_t left = dict->items.count; left; left -= 2, cell = p->cell[p->cell[cell].next].next)
-        if (p->value[p->cell[p->cell[cell].next].value].kind == RN_P_CALL)
-            return true;
-    return false;
-}
-
-/* What is under "state_dict"; else the whole; else the one entry that is a dictionary of tensors. */
-static int find_state_dict(struct torch *t, const struct rn_pickle_value **dict)
-{
-    const struct rn_pickle *p = &t->pickle;
-    const struct rn_pickle_value *root = rn_pickle_root(p), *found = NULL;
-    if (root->kind != RN_P_DICT)
-        return bad(t, "no dictionary of tensors");
-    *dict = rn_pickle_get(p, root, "state_dict");
-    if (*dict && (*dict)->kind == RN_P_DICT)
-        return 0;
-    *dict = root;
-    if (holds_tensors(t, root))
-        return 0;
-    uint32_t cell = root->items.first;
-    for (uint32_t left = root->items.count; left; left -= 2, cell = p->cell[p->cell[cell].next].next) {
-        const struct rn_pickle_value *value = &p->value[p->cell[p->cell[cell].next].value];
-        if (holds_tensors(t, value) && found && found != value)
-            return bad(t, "several dictionaries of tensors, none of them called state_dict");
-        found = holds_tensors(t, value) ? value : found;
-    }
-    *dict = found;
-    return found ? 0 : bad(t, "no dictionary of tensors");
-}
-
 static int read_state_dict(struct torch *t)
 {
     const struct rn_pickle *p = &t->pickle;
     const struct rn_pickle_value *dict;
-    if (find_state_dict(t, &dict))
+    if (rn_choose_dict(p, t->key, &dict, &t->foreign->others, t->err))
         return -1;
     uint32_t cell = dict->items.first;
     for (uint32_t left = dict->items.count; left; left -= 2, cell = p->cell[p->cell[cell].next].next) {
         const struct rn_pickle_value *key = &p->value[p->cell[cell].value];
         const struct rn_pickle_value *value = &p->value[p->cell[p->cell[cell].next].value];
         struct rn_text name = key->kind == RN_P_TEXT ? key->text : RN_TEXT("(no text)");
-        if (key->kind == RN_P_TEXT && value->kind == RN_P_CALL ? add_tensor(t, name, value)
-                                                              : rn_texts_add(&t->foreign->left_out, name, t->err))
+        if (value->kind == RN_P_CALL && key->kind != RN_P_TEXT)
+            return bad(t, "a tensor whose name is no text");
+        if (value->kind == RN_P_CALL ? add_tensor(t, name, value) : rn_texts_add(&t->foreign->left_out, name, t->err))
             return -1;
     }
     return 0;
@@ -290,12 +294,24 @@ static int check_byte_order(struct torch *t)
     return rc;
 }
 
+/* torch.jit.save's archives have programs beside the data. */
+static int check_script(struct torch *t)
+{
+    for (size_t i = 0; i < t->zip.count; i++) {
+        struct rn_text name = t->zip.entry[i].name;
+        if (name.length > 14 && !memcmp(name.data + name.length - 14, "/constants.pkl", 14))
+            return rn_fail(t->err, RN_EXIT_DATA, "a TorchScript program, not weights: torch.save(torch.jit.load(FILE).state_dict(), NEW) "
+                                                 "saves those");
+    }
+    return 0;
+}
+
 static int read_zip(struct torch *t, struct rn_text bytes)
 {
     const struct rn_zip_entry *entry;
     struct rn_text pickle;
     size_t at = 0;
-    if (rn_zip_open(&t->zip, bytes, t->err) || find_prefix(t, &entry) || check_byte_order(t) ||
+    if (rn_zip_open(&t->zip, bytes, t->err) || check_script(t) || find_prefix(t, &entry) || check_byte_order(t) ||
         rn_zip_get(&t->zip, entry, &pickle, t->err))
         return -1;
     if (rn_pickle_load(&t->pickle, pickle, &at, t->err))
@@ -305,9 +321,9 @@ static int read_zip(struct torch *t, struct rn_text bytes)
     return collect_storages(t) || read_state_dict(t) ? -1 : 0;
 }
 
-int rn_torch_zip_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err)
+int rn_torch_zip_read(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err)
 {
-    struct torch t = { .foreign = foreign, .err = err };
+    struct torch t = { .foreign = foreign, .key = key, .err = err };
     int rc = read_zip(&t, bytes);
     free_torch(&t);
     return rc;
@@ -382,9 +398,9 @@ static int place_storages(struct torch *t, struct rn_text bytes, size_t *at)
     return rc;
 }
 
-int rn_torch_legacy_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err)
+int rn_torch_legacy_read(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err)
 {
-    struct torch t = { .foreign = foreign, .err = err };
+    struct torch t = { .foreign = foreign, .key = key, .err = err };
     size_t at = 0;
     int rc = check_magic(&t, bytes, &at) || check_machine(&t, bytes, &at) || rn_pickle_load(&t.pickle, bytes, &at, err) ||
              collect_storages(&t) || place_storages(&t, bytes, &at) || read_state_dict(&t) ? -1 : 0;

@@ -1,4 +1,5 @@
-/* zip.c -- archives as PyTorch writes them: stored entries, with or without zip64 (PKWARE's APPNOTE 6.3).
+/* zip.c -- archives as PyTorch writes them: stored entries, with or without zip64 (PKWARE's APPNOTE 6.3). Compressed ones may be
+ * there, but cannot be read.
  *
  * The central directory and every local header must agree, entries must not overlap, and nothing may lie outside the
  * file: an archive that says two things is refused. */
@@ -141,9 +142,10 @@ static int check_local(struct rn_text bytes, struct rn_zip_entry *entry, uint64_
         return bad(err, (size_t)start, "an entry beyond the end of the file");
     entry->start = (size_t)start;
     entry->data = (size_t)start + LOCAL + name + extra;
-    if (!rn_text_equal(entry->name, (struct rn_text){ at + LOCAL, name }) || rn_le16(at + 8) || rn_le16(at + 6) & ENCRYPTED ||
+    if (!rn_text_equal(entry->name, (struct rn_text){ at + LOCAL, name }) || 
+        (rn_le16(at + 8) != 0) != entry->compressed || rn_le16(at + 6) & ENCRYPTED ||
         extra64((struct rn_text){ at + LOCAL + name, extra }, field, 2) ||
-        !(own == size || (later && own == 0)) || !(packed == size || (later && packed == 0)) ||
+        !(own == size || (later && own == 0) || entry->compressed) || !(packed == size || (later && packed == 0)) ||
         !(rn_le32(at + 14) == entry->crc || (later && rn_le32(at + 14) == 0)))
         return bad(err, (size_t)start, "an entry that is not what the directory says");
     if (!within(entry->data, size, end))
@@ -164,14 +166,13 @@ static int read_entry(struct rn_text bytes, size_t *at, const struct directory *
         return bad(err, *at, "a damaged directory");
     if (rn_le16(c + 8) & ENCRYPTED)
         return bad(err, *at, "an encrypted entry");
-    if (rn_le16(c + 10))
-        return bad(err, *at, "a compressed entry: PyTorch stores them as they are");
     entry->name = (struct rn_text){ c + CENTRAL, name };
     entry->crc = rn_le32(c + 16);
-    if (rn_le16(c + 34) || extra64((struct rn_text){ c + CENTRAL + name, extra }, field, 3) || packed != size)
+    entry->compressed = rn_le16(c + 10) != 0;
+    if (rn_le16(c + 34) || extra64((struct rn_text){ c + CENTRAL + name, extra }, field, 3) || (packed != size && !entry->compressed))
         return bad(err, *at, "a damaged directory");
     *at += CENTRAL + name + extra + comment;
-    return check_local(bytes, entry, start, size, (size_t)d->start, err);
+    return check_local(bytes, entry, start, packed, (size_t)d->start, err);
 }
 
 static int by_start(const void *a, const void *b)
@@ -231,6 +232,8 @@ int rn_zip_get(const struct rn_zip *zip, const struct rn_zip_entry *entry, struc
 {
     char shown[256];
     *bytes = (struct rn_text){ zip->bytes.data + entry->data, entry->size };
+    if (entry->compressed)
+        return rn_fail(err, RN_EXIT_DATA, "%s: a compressed entry: PyTorch stores them as they are", rn_text_show(entry->name, shown));
     if (rn_crc32(bytes->data, bytes->length) != entry->crc)
         return rn_fail(err, RN_EXIT_DATA, "%s: damaged (checksum)", rn_text_show(entry->name, shown));
     return 0;

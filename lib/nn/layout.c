@@ -40,6 +40,28 @@ static int shapes(struct rn_layout *layout, const struct rn_graph *g, enum rn_st
     return 0;
 }
 
+int rn_net_check(const struct rn_net *net, size_t n, size_t h, size_t w, struct rn_err *err)
+{
+    const struct rn_graph *g = net->graph;
+    struct rn_layout layout = { .n = n, .h = h, .w = w };
+    if (!(layout.value = rn_calloc(g->values, sizeof *layout.value, err)))
+        return -1;
+    int rc = shapes(&layout, g, RN_FULL, err);
+    for (size_t i = 0; i < g->nodes && rc == 0; i++)
+        if (g->node[i].op == RN_OP_NORM)
+            rc = rn_norm_check(&g->node[i], layout.value[g->node[i].x], err);
+    free(layout.value);
+    return rc;
+}
+
+int rn_norm_check(const struct rn_node *node, struct rn_array x, struct rn_err *err)
+{
+    if (x.n * x.h * x.w > 1)
+        return 0;
+    return rn_fail(err, RN_EXIT_DATA, "layer %s (%zu channels) has a 1x1 map and the batch one image: batch norm needs more than "
+                                      "one value a channel; use larger batches or images", node->name, x.c);
+}
+
 /* All that the arena may hold. Blocks without bytes or without a life take no room. */
 struct blocks {
     struct rn_block *value, *grad;      /* by value */

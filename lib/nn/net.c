@@ -317,9 +317,8 @@ static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
     struct rn_array x = value(w, node->x);
     if (!w->train)
         return evaluate_conv(w, (size_t)node->conv, node, folded_bias(w->net, w->layout, i), err);
-    if (x.n * x.h * x.w < 2)
-        return rn_fail(err, RN_EXIT_DATA, "layer %s (%zu channels) has a 1x1 map and the batch one image: batch norm needs more than "
-                                          "one value a channel; use larger batches or images", node->name, x.c);
+    if (rn_norm_check(node, x, err))
+        return -1;
     int pool = rn_pooled(w->net->dev, w->net->graph, i);
     if (pool != RN_NONE)
         return w->net->on->norm_pool(w->net->dev, value(w, w->net->graph->node[pool].y), x, &norm, w->net->graph->node[pool].window, err);

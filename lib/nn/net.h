@@ -64,7 +64,10 @@ RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct
 RN_MUST int rn_net_end(struct rn_net *net, struct rn_err *err);
 RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
 
-/* Probabilities from logits, in double arithmetic. */
+/* Whether a batch of n images of h x w could be trained on: the errors of rn_net_train that follow from sizes. */
+RN_MUST int rn_net_check(const struct rn_net *net, size_t n, size_t h, size_t w, struct rn_err *err);
+
+/* Probabilities from logits, in double arithmetic. A logit that is NaN or infinite makes them NaN. */
 void rn_softmax(float *probs, const float *logits, size_t classes);
 
 #endif

@@ -28,6 +28,8 @@ int rn_pooled(const struct rn_device *dev, const struct rn_graph *graph, size_t 
 /* Allocates nothing but its own tables. */
 RN_MUST int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err);
 void rn_layout_free(struct rn_layout *layout);
+/* Whether a batch norm can be trained on this map: exit 3 where it has one value a channel. */
+RN_MUST int rn_norm_check(const struct rn_node *node, struct rn_array x, struct rn_err *err);
 /* A MAX_POOL's window on this map: the node's own, or all of it. */
 struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x);
 

@@ -110,6 +110,36 @@ static int start(struct rn_trainer *t, const struct rn_head *head, struct rn_err
     return 0;
 }
 
+/* Numbers with commas: how many; into weight as far as there is room. */
+static int parse_weights(const char *text, float *weight, size_t room, size_t *count, struct rn_err *err)
+{
+    bool any = false;
+    *count = 0;
+    for (const char *at = text; *at;) {
+        char *end;
+        double value = strtod(at, &end);
+        if (end == at || (*end && *end != ',') || !(value >= 0 && value <= 1e6))
+            return rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s' is not none, inv, sqrt or numbers from 0 to 1e6 with commas", text);
+        if (*count < room)
+            weight[*count] = (float)value;
+        any = any || value > 0;
+        (*count)++;
+        at = *end ? end + 1 : end;
+    }
+    return any ? 0 : rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s': a weight above 0 is needed", text);
+}
+
+static bool is_rule(const char *how)
+{
+    return !strcmp(how, "none") || !strcmp(how, "inv") || !strcmp(how, "sqrt");
+}
+
+int rn_train_check(const struct rn_train_options *options, struct rn_err *err)
+{
+    size_t count;
+    return is_rule(options->class_weights) ? 0 : parse_weights(options->class_weights, NULL, 0, &count, err);
+}
+
 /* class_counts are the stream's: mapped to our classes. */
 static int weigh(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
@@ -132,18 +162,34 @@ static int weigh(struct rn_trainer *t, const struct rn_head *head, struct rn_err
         }
         return 0;
     }
-    size_t count = 0;
-    for (const char *at = how; *at;) {
-        char *end;
-        double weight = strtod(at, &end);
-        if (end == at || (*end && *end != ',') || !(weight >= 0 && weight <= 1e6))
-            return rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s' is not none, inv, sqrt or numbers from 0 to 1e6 with commas", how);
-        if (count < classes)
-            t->class_weights[count] = (float)weight;
-        count++;
-        at = *end ? end + 1 : end;
-    }
-    return count == classes ? 0 : rn_fail(err, RN_EXIT_USAGE, "--class-weights: %zu numbers for %zu classes", count, classes);
+    size_t count;
+    if (parse_weights(how, t->class_weights, classes, &count, err))
+        return -1;
+    if (count != classes)
+        return rn_fail(err, RN_EXIT_USAGE, "--class-weights: %zu numbers for %zu classes", count, classes);
+    bool counts = !head->class_counts;
+    for (size_t i = 0; i < head->classes.count && !counts; i++)
+        counts = head->class_counts[i] && t->class_weights[t->map[i]] > 0;
+    return counts ? 0 : rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s': every class that has photos has the weight 0", how);
+}
+
+/* The last batch of an epoch may be too small for batch norm: better said before the first one. */
+static int check_last_batch(const struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    int64_t photos = 0;
+    if (!head->has_input || !head->class_counts || head->batch == RN_NIL || head->batches_per_epoch == RN_NIL ||
+        (head->epochs != RN_NIL && t->head.epoch >= head->epochs))
+        return 0;
+    for (size_t i = 0; i < head->classes.count; i++)
+        photos += head->class_counts[i];
+    int64_t last = photos - (head->batches_per_epoch - 1) * head->batch;
+    size_t size = (size_t)head->input.size;
+    if (last < 1 || last > head->batch || rn_net_check(t->net, (size_t)last, size, size, err) == 0)
+        return 0;
+    if (head->batch == last)
+        return -1;
+    return rn_fail_at(err, "the last batch of an epoch, of %lld in %lld batches of %lld (rn-batch --drop-last leaves it out)",
+                      (long long)photos, (long long)head->batches_per_epoch, (long long)head->batch);
 }
 
 static int differs(struct rn_err *err, const char *what, long long ours, long long theirs)
@@ -206,7 +252,7 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
     free(t->map);
     t->map = NULL;
     if (rn_input_check(&t->head.input, head, false, err) || same_stream(t, head, err) ||
-        rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err))
+        rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) || check_last_batch(t, head, err))
         return -1;
     if (head->epoch != RN_NIL && head->epoch != t->head.epoch)
         return differs(err, "epoch", t->head.epoch, head->epoch);
@@ -245,7 +291,7 @@ static int settle_one(struct rn_trainer *t, struct rn_err *err)
         return -1;
     if (!isfinite(step->loss.loss))
         return rn_fail(err, RN_EXIT_DIVERGED, "epoch %lld, batch %lld: the loss is %g: training diverged (a smaller --lr may help)",
-                       (long long)head->epoch, (long long)step->index, step->loss.loss);
+                       (long long)head->epoch, (long long)step->index, rn_nan_unsigned(step->loss.loss));
     if (!rn_net_ahead(t->net) && update(t, err))
         return -1;
     t->settled_steps++;
@@ -318,9 +364,9 @@ int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err)
 
 /* ---- validation ---- */
 
-/* Adds one batch to the sums in score. */
+/* Adds one batch to the sums in score and to the photos of each class. */
 static int validate_batch(struct rn_net *net, const struct rn_batch *batch, const struct rn_record *record, const int64_t *map,
-                          size_t classes, struct rn_score *score, struct rn_err *err)
+                          size_t classes, struct rn_score *score, int64_t *counts, struct rn_err *err)
 {
     char shown[256];
     float *logits = rn_calloc(batch->n * classes, sizeof *logits, err);
@@ -340,6 +386,7 @@ static int validate_batch(struct rn_net *net, const struct rn_batch *batch, cons
         score->loss += log(sum) - ((double)z[label] - (double)z[best]);
         score->acc1 += best == label;
         score->seen++;
+        counts[label]++;
     }
     free(logits);
     return rc;
@@ -361,9 +408,22 @@ int rn_validation_check(const struct rn_head *model, const char *path, struct rn
     int64_t *map = NULL;
     if (rn_reader_open(&reader, files, 1, err))
         return -1;
-    int rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err);
-    if (rc == 1 && (validation_head(head, &model->classes, &map, err) || rn_input_check(&model->input, head, true, err)))
-        rc = rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
+    struct rn_record record;
+    int rc;
+    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
+        free(map);
+        map = NULL;
+        if (validation_head(head, &model->classes, &map, err) || rn_input_check(&model->input, head, true, err)) {
+            rc = rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
+            break;
+        }
+        while ((rc = rn_reader_record(reader, &record, err)) == 1 && record.error.data)
+            ;
+        if (rc)
+            break;
+    }
+    if (rc == 0)
+        rc = rn_fail(err, RN_EXIT_DATA, "%s: no photos to validate on", rn_text_show(rn_text(path), shown));
     free(map);
     rn_reader_close(reader);
     return rc < 0 ? -1 : 0;
@@ -377,10 +437,10 @@ int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct
     const struct rn_head *head;
     struct rn_record record;
     struct rn_floats floats = { 0 };
-    int64_t *map = NULL;
+    int64_t *map = NULL, *counts = rn_calloc(classes->count, sizeof *counts, err);
     *score = (struct rn_score){ 0 };
-    if (rn_reader_open(&reader, files, 1, err))
-        return -1;
+    if (!counts || rn_reader_open(&reader, files, 1, err))
+        return free(counts), -1;
     int rc;
     while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
         free(map);
@@ -391,7 +451,7 @@ int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct
             struct rn_batch batch;
             score->errors += record.error.data != NULL;
             if (!record.error.data && (rn_batch_of(&batch, &record, input, head, &floats, err) ||
-                                       validate_batch(net, &batch, &record, map, classes->count, score, err))) {
+                                       validate_batch(net, &batch, &record, map, classes->count, score, counts, err))) {
                 rc = -1;
                 break;
             }
@@ -405,9 +465,15 @@ int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct
         score->loss /= (double)score->seen;
         score->acc1 *= 100 / (double)score->seen;
         if (!isfinite(score->loss))
-            rc = rn_fail(err, RN_EXIT_DIVERGED, "the validation loss is %g: training diverged (a smaller --lr may help)", score->loss);
+            rc = rn_fail(err, RN_EXIT_DIVERGED, "the validation loss is %g: training diverged (a smaller --lr may help)",
+                         rn_nan_unsigned(score->loss));
+    }
+    for (size_t i = 0; i < classes->count; i++) {
+        score->first_empty = counts[i] || score->empty ? score->first_empty : i;
+        score->empty += !counts[i];
     }
     free(map);
+    free(counts);
     free(floats.data);
     rn_reader_close(reader);
     if (rc && !strstr(err->text, path))

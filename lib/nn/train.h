@@ -41,6 +41,8 @@ struct rn_trainer {
     unsigned begun_steps, settled_steps;
 };
 
+/* What is wrong with the options whatever the stream will be: exit 2. */
+RN_MUST int rn_train_check(const struct rn_train_options *options, struct rn_err *err);
 /* Opens --init or --resume (path NULL: neither) and reads its head, t->from.head. The zeroed trainer may be freed at any time. */
 RN_MUST int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options, const char *path, bool resume,
                             struct rn_err *err);
@@ -51,8 +53,8 @@ void rn_trainer_free(struct rn_trainer *t);
 RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err *err);
 
 /* A segment's head. The first one of a fresh run decides classes and input and starts the network. Errors: exit 3: not a
- * train stream, not the epoch that is next, another seed, batch size, input, or a class that is unknown; within an epoch: other
- * photos. Where an epoch begins with others, t->other_photos is set. */
+ * train stream, not the epoch that is next, another seed, batch size, input, a class that is unknown, or an epoch whose last batch is
+ * too small for these images; within an epoch: other photos. Where an epoch begins with others, t->other_photos is set. */
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
 /* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with
@@ -76,8 +78,9 @@ RN_MUST int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_er
 struct rn_score {
     double loss, acc1; /* acc1 in percent */
     int64_t seen, errors;
+    size_t empty, first_empty; /* classes without photos, the index of the first */
 };
-/* Whether the file is one that rn_validate can take for this model, by its first head: before an epoch is spent. */
+/* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent. */
 RN_MUST int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err);
 RN_MUST int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct rn_input *input, const char *path,
                         struct rn_score *score, struct rn_err *err);

@@ -52,8 +52,11 @@ int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const st
         v->classes[i] = v->class;
     if (rn_view_maps(&v->view, v->model.net, &v->batch, v->class < 0 ? NULL : v->classes, v->probs + n * count, &v->maps, err))
         return -1;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         rn_softmax(v->probs + i * count, v->probs + (n + i) * count, count);
+        if (rn_probs_check(v->probs + i * count, count, record->ids[i], err))
+            return -1;
+    }
     return 0;
 }
 

@@ -88,8 +88,9 @@ static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_ten
     return rn_net_set(net, (size_t)i, role, floats->data, err);
 }
 
-/* One record of a model: every tensor must be the network's, once. */
-static int load_record(struct rn_model *model, const struct rn_record *record, bool *seen, struct rn_floats *floats, struct rn_err *err)
+/* One record of a model: every tensor must be the network's, once. finite: numbers must be. */
+static int load_record(struct rn_model *model, const struct rn_record *record, bool finite, bool *seen, struct rn_floats *floats,
+                       struct rn_err *err)
 {
     char where[512], name[256], shape[256];
     const struct rn_graph *g = rn_net_graph(model->net);
@@ -105,6 +106,9 @@ static int load_record(struct rn_model *model, const struct rn_record *record, b
     if (*mark)
         return rn_fail(err, RN_EXIT_DATA, "%s: '%s' comes twice", rn_reader_where(model->reader, where), g->param[i].name);
     *mark = true;
+    if (finite && !rn_tensor_finite(&record->tensor))
+        return rn_fail(err, RN_EXIT_DATA, "%s: '%s' holds NaN or an infinity: the network says nothing",
+                       rn_reader_where(model->reader, where), g->param[i].name);
     return set(model->net, i, record->role, &record->tensor, floats, err);
 }
 
@@ -125,7 +129,7 @@ int rn_model_load(struct rn_model *model, const char *path, struct rn_device *de
     bool *seen = rn_calloc(2 * g->params, sizeof *seen, err);
     int rc = seen ? 1 : -1;
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1)
-        if ((record.role != RN_MOMENTUM || train) && !is_counter(record.name) && load_record(model, &record, seen, &floats, err))
+        if ((record.role != RN_MOMENTUM || train) && !is_counter(record.name) && load_record(model, &record, !train, seen, &floats, err))
             rc = -1;
     for (size_t i = 0; i < g->params && rc == 0; i++)
         if (!seen[2 * i] || (train && head->epoch != RN_NIL && g->param[i].role == RN_PARAMETER && !seen[2 * i + 1]))
@@ -166,12 +170,31 @@ int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *de
     return rn_net_eval(model->net, batch, logits, err);
 }
 
+int rn_probs_check(const float *probs, size_t classes, struct rn_text id, struct rn_err *err)
+{
+    char shown[256];
+    const struct rn_tensor tensor = { RN_F32, 1, { classes }, probs };
+    return rn_tensor_finite(&tensor) ? 0
+           : rn_fail(err, RN_EXIT_DATA, "'%s': the network gives no probabilities (NaN): its pixels or the weights are out of all bounds",
+                     rn_text_show(id, shown));
+}
+
 static bool same_classes(const struct rn_texts *a, const struct rn_texts *b)
 {
     bool same = a->count == b->count;
     for (size_t i = 0; same && i < a->count; i++)
         same = rn_text_equal(a->item[i], b->item[i]);
     return same;
+}
+
+static int none_taken(const char *path, const struct rn_taken *taken, struct rn_err *err)
+{
+    char shown[2][256];
+    rn_text_show(rn_text(path), shown[0]);
+    if (!taken->skipped.count)
+        return rn_fail(err, RN_EXIT_DATA, "%s: it has no tensors", shown[0]);
+    return rn_fail(err, RN_EXIT_DATA, "%s: none of its %zu tensors fits the network, neither does '%s'", shown[0], taken->skipped.count,
+                   rn_text_show(taken->skipped.item[0], shown[1]));
 }
 
 int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net, const struct rn_texts *classes,
@@ -194,12 +217,16 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
             rc = rn_texts_add(&taken->skipped, record.name, err) ? -1 : 1;
         } else if (seen[i]) {
             rc = rn_fail(err, RN_EXIT_DATA, "%s: '%s' comes twice", rn_text_show(rn_text(path), shown), g->param[i].name);
+        } else if (!rn_tensor_finite(&record.tensor)) {
+            rc = rn_fail(err, RN_EXIT_DATA, "%s: '%s' holds NaN or an infinity", rn_text_show(rn_text(path), shown), g->param[i].name);
         } else {
             seen[i] = true;
             taken->taken++;
             rc = set(net, i, g->param[i].role, &record.tensor, &floats, err) ? -1 : 1;
         }
     }
+    if (rc == 0 && !taken->taken)
+        rc = none_taken(path, taken, err);
     for (size_t i = 0; i < g->params && rc == 0; i++)
         if (!seen[i])
             rc = rn_texts_add(&taken->fresh, rn_text(g->param[i].name), err);

@@ -17,13 +17,17 @@ struct rn_model {
 /* Opens the file and reads its head; net stays NULL. */
 RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err);
 /* After rn_model_head: opens the network on dev and loads every tensor (train: momentum too, where the file has it). A
- * tensor that is missing, of another shape or of no such network: exit 3 (an import's num_batches_tracked is passed over). */
+ * tensor that is missing, of another shape or of no such network: exit 3 (an import's num_batches_tracked is passed over); for
+ * evaluation also one with NaN or an infinity. */
 RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
 void rn_model_close(struct rn_model *model);
 /* After rn_model_load for evaluation: rn_net_eval in little memory. Where the file can be read again, weights are given up (see
  * rn_net_spare), and loaded anew for larger batches or images of another size. */
 RN_MUST int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
                           struct rn_err *err);
+
+/* Exit 3, naming the photo, unless all its probabilities are finite. */
+RN_MUST int rn_probs_check(const float *probs, size_t classes, struct rn_text id, struct rn_err *err);
 
 /* What rn_weights_take did. */
 struct rn_taken {
@@ -34,7 +38,7 @@ struct rn_taken {
 
 /* After rn_model_head: into net goes whatever of the file fits by name and shape ("fc" and "final_fc" are the same layer).
  * classes: the network's; when the file has classes and they are others, or in another order, its last layer does not
- * fit. */
+ * fit. Exit 3: nothing fits, or what fits holds NaN or an infinity. */
 RN_MUST int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net, const struct rn_texts *classes,
                             struct rn_taken *taken, struct rn_err *err);
 void rn_taken_free(struct rn_taken *taken);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "core/text.h"
 
 static const double z95 = 1.959963984540054; /* the normal distribution's 97.5 % point */
 
@@ -50,7 +51,7 @@ int rn_tally_add(struct rn_tally *tally, const double *probs, size_t label, bool
     double sum = 0;
     for (size_t i = 0; i < tally->classes; i++) {
         if (!(probs[i] >= 0) || !isfinite(probs[i]))
-            return rn_fail(err, RN_EXIT_DATA, "%g is not a probability", probs[i]);
+            return rn_fail(err, RN_EXIT_DATA, "%g is not a probability", rn_nan_unsigned(probs[i]));
         sum += probs[i];
         if (probs[i] > probs[best])
             best = i;

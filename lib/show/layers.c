@@ -148,6 +148,8 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
                       rn_threads_default(), batch))
         return -1;
     if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side, true, 0, &why)) {
+        if (why.exit == RN_EXIT_SYSTEM)
+            return *err = why, -1;
         if (rn_out_printf(out, err, "# rn-train   cannot: %s\n", why.text))
             return -1;
     } else {

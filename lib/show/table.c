@@ -110,10 +110,12 @@ static int prediction(struct rn_out *out, const struct rn_head *head, const stru
             best = i;
     if (!classes)
         return blanks(out, 2, err);
-    if (text(out, "\t", head->classes.item[best], err) || rn_out_printf(out, err, "\t%.9g", rn_tensor_get(&record->tensor, best)))
+    bool says = rn_tensor_finite(&record->tensor); /* else it names no class */
+    if (text(out, "\t", says ? head->classes.item[best] : RN_TEXT(""), err) ||
+        rn_out_printf(out, err, "\t%.9g", rn_nan_unsigned(rn_tensor_get(&record->tensor, best))))
         return -1;
     for (size_t i = 0; i < classes; i++)
-        if (rn_out_printf(out, err, "\t%.9g", rn_tensor_get(&record->tensor, i)))
+        if (rn_out_printf(out, err, "\t%.9g", rn_nan_unsigned(rn_tensor_get(&record->tensor, i))))
             return -1;
     return 0;
 }

@@ -102,8 +102,9 @@ static int prediction(struct rn_out *out, const struct rn_head *head, const stru
     for (size_t i = 1; i < head->classes.count; i++)
         if (rn_tensor_get(probs, i) > rn_tensor_get(probs, best))
             best = i;
-    return !head->classes.count || text(out, "\t", head->classes.item[best], err) ||
-           rn_out_printf(out, err, "\t%.4f", rn_tensor_get(probs, best)) ? -1 : 0;
+    bool says = rn_tensor_finite(probs); /* else it names no class */
+    return !head->classes.count || text(out, "\t", says ? head->classes.item[best] : RN_TEXT("no class"), err) ||
+           rn_out_printf(out, err, "\t%.4f", rn_nan_unsigned(rn_tensor_get(probs, best))) ? -1 : 0;
 }
 
 static int content(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, struct rn_err *err)

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # checkpoint.pl -- a checkpoint as the original program would have written it (ResNet-18 with its attention module, on
 # several GPUs, so every name begins with "module."), and whether all of it is in what rn-export made of it.
-#     checkpoint.pl write > FILE.pth.tar       torch.save's format before PyTorch 1.6
+#     checkpoint.pl write [NAME...] > FILE.pth.tar    torch.save's format before PyTorch 1.6; with more tensors of these names
 #     checkpoint.pl check FILE.safetensors|FILE.npz
+#     checkpoint.pl nan NAME > FILE.pth.tar           the same, with a NaN in that tensor
 use strict;
 use warnings;
 
@@ -21,6 +22,7 @@ sub tensor {
 sub norm {
     my ($name, $c) = @_;
     tensor("$name.$_", $c) for qw(weight bias running_mean running_var);
+    $tensors[-1][2] &= "\xff\xff\xff\x7f" x $c; # a variance: without sign
     push @tensors, ["$name.num_batches_tracked", [], pack('q<', 1000 + @tensors), 'Long'];
 }
 
@@ -144,4 +146,14 @@ sub check {
 }
 
 network();
-@ARGV && $ARGV[0] eq 'check' ? check($ARGV[1]) : write_checkpoint();
+my $what = shift // 'write';
+if ($what eq 'check') {
+    check(@ARGV);
+} else {
+    if ($what eq 'nan') {
+        substr($_->[2], 4, 4) = pack 'f<', -sin(9**9**9) for grep { $_->[0] eq $ARGV[0] } @tensors;
+    } else {
+        tensor($_, 2) for @ARGV;
+    }
+    write_checkpoint();
+}

@@ -268,7 +268,7 @@ END
     while read -r command; do
         rc=0; $command -o new >out 2>err </dev/null || rc=$?
         expect 2 "." $rc
-        [ ! -s out ] && [ ! -e new ]
+        [ ! -s out ] && [ ! -e new ] || { echo "$command: it wrote"; return 1; }
     done <<'END'
 rn-list
 rn-list --classes a,,b photos
@@ -328,7 +328,6 @@ rn-train --step -1 train.rn
 rn-train --label-smoothing 2 train.rn
 rn-train --save-every -1 train.rn
 rn-train --class-weights heavy train.rn
-rn-train --class-weights 1,2,3 train.rn
 rn-train --class-weights 1,2,3,4,5,-6 train.rn
 END
     command="rn-train train.rn" rc=0; $command >out 2>err || rc=$?

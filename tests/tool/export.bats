@@ -44,7 +44,7 @@ checkpoint() { perl "$TOP/tests/tool/checkpoint.pl" "$@"; }
     fails 2 "--format, or -o FILE that ends in" rn-export lab/model/last.rn
     fails 2 "--format, or -o FILE that ends in" rn-export lab/model/last.rn -o model.txt
     [ ! -e model.txt ]
-    rn-import "$TOP/tests/fixtures/import/good/zip.pth" -o plain.rn
+    rn-import "$TOP/tests/fixtures/import/kinds/kinds.pth" -o plain.rn
     fails 3 "the file names no network" rn-export plain.rn -o plain.onnx
     [ ! -e plain.onnx ]
     cat plain.rn plain.rn > two.rn
@@ -54,4 +54,41 @@ checkpoint() { perl "$TOP/tests/tool/checkpoint.pl" "$@"; }
     [ ! -e cut.npz ]
     fails 3 "samples" rn-export lab/all.rn -o all.npz
     fails 4 "No space left" rn-export --format=npz lab/model/last.rn -o /dev/full
+}
+
+@test "safetensors say what network they are, and come back as a model" {
+    lab lab
+    rn-export lab/model/last.rn -o model.safetensors
+    tail -c +9 model.safetensors | head -c "$(od -An -tu8 -N8 model.safetensors | tr -d ' ')" | jq -c '.__metadata__ |
+        [.format, .arch, .attention, (.classes | fromjson | length), (.mean | fromjson | length), .size, .resize]' > about.txt
+    [ "$(cat about.txt)" = '["pt","resnet18","ours",6,3,"32","37"]' ] || { cat about.txt; false; }
+    rn-import model.safetensors -o back.rn
+    for file in back.rn lab/model/last.rn; do
+        rn-show --json $file | head -n 1 | jq -c '[.classes, .arch, .attention, .input]' > $(basename $file).txt
+    done
+    cmp back.rn.txt last.rn.txt
+    rn-predict -j 1 -m back.rn lab/val.rn | rn-show --json | jq -c 'select(.id)' > probs.txt
+    rn-show --json lab/test.rn | jq -c 'select(.id)' | cmp - probs.txt
+    # options go before what the file says
+    [ "$(rn-import --classes a,b,c,d,e,f model.safetensors | rn-show --json | head -n 1 | jq -c .classes)" = '["a","b","c","d","e","f"]' ]
+    fails 3 "it has an attention module" rn-import -t none -a resnet18 model.safetensors
+    # a file that says what it is not
+    sed 's/resnet18/resnet34/' model.safetensors > wrong.safetensors
+    fails 3 "80 of the network's 188 tensors are missing" rn-import wrong.safetensors
+    # a network that we do not know is weights without a network
+    sed 's/resnet18/vgg19bn1/' model.safetensors > other.safetensors
+    [ "$(rn-import other.safetensors | rn-show --json | head -n 1 | jq -c .arch)" = null ]
+}
+
+@test "--opset is that of the ONNX model; only the others' are refused" {
+    lab lab
+    for opset in 13 17 18 21; do
+        rn-export --opset $opset lab/model/last.rn -o $opset.onnx
+    done
+    rn-export lab/model/last.rn -o plain.onnx
+    cmp plain.onnx 17.onnx
+    ! cmp -s 17.onnx 18.onnx
+    fails 2 "opset" rn-export --opset 12 lab/model/last.rn -o x.onnx
+    fails 2 "opset" rn-export --opset 22 lab/model/last.rn -o x.onnx
+    fails 2 "--opset goes with ONNX" rn-export --opset 13 lab/model/last.rn -o x.npz
 }

@@ -43,6 +43,7 @@ checkpoint() { perl "$TOP/tests/tool/checkpoint.pl" write > checkpoint.pth.tar; 
     fails 2 "" rn-import --arch resnet19 x.pth
     fails 2 "'a' is there twice" rn-import --classes a,b,a x.pth
     fails 2 "an empty name" rn-import --classes a,,b x.pth
+    fails 3 "a whole module, not its weights: torch.save\(model.state_dict\(\), FILE\)" rn-import "$FIXTURES/hostile/whole-module"
     fails 4 "missing.pth: No such file" rn-import missing.pth
     mkdir folder
     fails 4 "folder: " rn-import folder
@@ -68,15 +69,101 @@ checkpoint() { perl "$TOP/tests/tool/checkpoint.pl" write > checkpoint.pth.tar; 
     fails 3 "'conv1.weight' is \[2,3,3,3\], not \[64,3,7,7\]" rn-import -a resnet18 "$FIXTURES/good/zip.pth"
 }
 
-@test "what is left out is said, or refused with --strict" {
+@test "a tensor that the network does not have is another network's; counters and losses are left out with a note" {
     checkpoint
-    rn-import -a resnet18 -t ours-spatial checkpoint.pth.tar -o model.rn 2> err
-    [ "$(cat err)" = "rn-import: 4 entries left out (not the network's), the first is 'att.ChannelGate.mlp.0.weight'" ]
-    fails 3 "strict: 4 entries are not the network's" rn-import --strict -a resnet18 -t ours-spatial checkpoint.pth.tar
-    rn-import -q -a resnet18 -t ours-spatial checkpoint.pth.tar -o quiet.rn 2> err
-    [ ! -s err ]
+    fails 3 "another network: 4 of its tensors are not resnet18's \(attention ours-spatial\), the first is 'att.ChannelGate.mlp.0.weight'" \
+        rn-import -a resnet18 -t ours-spatial checkpoint.pth.tar
     rn-import --strict -a resnet18 -t ours checkpoint.pth.tar -o strict.rn 2> err
     [ ! -s err ]
+    # what ResNet-34 and SE-ResNet have besides
+    for name in layer1.2.conv1.weight layer1.0.se_module.fc1.weight fc2.bias; do
+        perl "$TOP/tests/tool/checkpoint.pl" write $name > more.pth.tar
+        fails 3 "another network: 1 of its tensors .*'$name'" rn-import -a resnet18 -t ours more.pth.tar -o more.rn
+        [ ! -e more.rn ]
+        rn-import more.pth.tar -o part.rn # without a network: any part
+    done
+    perl "$TOP/tests/tool/checkpoint.pl" write criterion.weight n_averaged layer1.total_ops > harmless.pth.tar
+    rn-import -a resnet18 -t ours harmless.pth.tar -o model.rn 2> err
+    [ "$(cat err)" = "rn-import: 3 entries left out (not the network's), the first is 'criterion.weight'" ]
+    rn-show --json model.rn | jq -c 'select(.name)' > model.txt
+    rn-show --json strict.rn | jq -c 'select(.name)' | cmp - model.txt
+    fails 3 "strict: 3 entries are not the network's" rn-import --strict -a resnet18 -t ours harmless.pth.tar
+    rn-import -q -a resnet18 -t ours harmless.pth.tar -o quiet.rn 2> err
+    [ ! -s err ]
+}
+
+@test "the network is found beside sets, bytes, dates, objects and losses, in every protocol, whatever is before its names" {
+    for file in beside.pth beside-protocol4.pth beside-protocol5.pth beside-legacy.pth prefix.pth; do
+        rn-import -q "$FIXTURES/beside/$file" | rn-show --json --values | jq -c 'select(.name) | [.name, .value.values]' > $file.txt
+        [ "$(wc -l < $file.txt)" = 16 ]
+        [ "$(head -n 1 $file.txt | jq -r .[0])" = conv1.weight ]
+        cmp $file.txt beside.pth.txt
+    done
+}
+
+@test "of several dictionaries --key chooses; without it they are named" {
+    fails 3 "'model' \(16 tensors\), 'model_ema' \(16 tensors\): --key NAME chooses one" rn-import "$FIXTURES/beside/averaged.pth" -o out.rn
+    [ ! -e out.rn ]
+    rn-import -q --key model "$FIXTURES/beside/averaged.pth" -o model.rn
+    rn-import -q --key model_ema "$FIXTURES/beside/averaged.pth" -o average.rn
+    [ "$(rn-show --json model.rn | jq -c 'select(.name == "conv1.weight") | .value.shape')" = "[2,3,3,3]" ]
+    [ "$(rn-show --json average.rn | jq -c 'select(.name == "conv1.weight") | .value.shape')" = "[1]" ]
+    fails 3 "'other' is no dictionary of tensors; there are 'model'" rn-import --key other "$FIXTURES/beside/averaged.pth"
+    fails 3 "--key goes with files of PyTorch" rn-import --key model "$FIXTURES/good/weights.safetensors"
+}
+
+@test "the handed-out checkpoints: the tensors that torch.load gives, or exit 3 that says what to do" {
+    [ -d "$SHARED/cases/weights" ] || skip "no ../shared/cases"
+    for file in "$SHARED"/cases/weights/*.pth; do
+        name=$(basename "$file")
+        case $name in
+            22-int-keys.pth) fails 3 "numbers or bytes \(0, 1, ...\), not names" rn-import "$file"; continue ;;
+            22-model_state_dict-r.pth)
+                fails 3 "'model_state_dict' \(8 tensors\), 'best_model_state_dict' \(8 tensors\): --key" rn-import "$file"
+                continue ;;
+        esac
+        rn-import "$file" 2> err | rn-show --json --values |
+            jq -c 'select(.name) | [.name, .value.shape, .value.values[:64]]' | sort > found.txt
+        [ ! -s err ] || { echo "$name"; cat err; false; }
+        jq -c --arg file "$name" '.[$file].tensors | to_entries[] |
+            [(.key | sub("^_orig_mod."; "")), .value.shape, .value.values]' "$SHARED/cases/weights/expected.json" | sort > should.txt
+        jq -ce -n --slurpfile a found.txt --slurpfile b should.txt \
+            '[$a, $b] | map(map([.[0], .[1], (.[2] | map(. * 1e6 | round))])) | .[0] == .[1]' || { echo "$name differs"; false; }
+    done
+}
+
+@test "a tensor with NaN is named, and refused by whoever would compute with it" {
+    perl "$TOP/tests/tool/checkpoint.pl" nan layer2.0.bn1.bias > nan.pth.tar
+    rn-import -a resnet18 -t ours --classes $CLASSES nan.pth.tar -o nan.rn 2> err
+    grep -q "^rn-import: 1 tensor holds NaN or infinities, the first is 'layer2.0.bn1.bias'" err || { cat err; false; }
+    [ "$(wc -l < err)" = 1 ]
+    draw photos 1
+    rn-list photos | rn-batch --for nan.rn -o batches.rn
+    said="'layer2.0.bn1.bias' holds NaN or an infinity"
+    fails 3 "$said" rn-predict -m nan.rn batches.rn
+    fails 3 "$said" rn-heatmap -m nan.rn -o maps batches.rn
+    [ ! -e maps ]
+    for format in safetensors npz onnx; do
+        fails 3 "$said" rn-export nan.rn -o nan.$format
+        [ ! -e nan.$format ]
+    done
+    rn-list photos | rn-batch --train --size 33 -b 3 -o train.rn
+    rc=0
+    rn-train -t ours --init nan.rn -o run train.rn > /dev/null 2> err || rc=$?
+    [ $rc = 3 ]
+    grep -q "$said" err
+    [ ! -e run/last.rn ]
+}
+
+@test "--init of which nothing fits is refused" {
+    rn-import -q "$FIXTURES/good/zip.pth" -o other.rn
+    draw photos 1
+    rn-list photos | rn-batch --train --size 33 -b 3 -o train.rn
+    rc=0
+    rn-train --init other.rn -o run train.rn > /dev/null 2> err || rc=$?
+    [ $rc = 3 ]
+    grep -q "other.rn: none of its 15 tensors fits the network, neither does 'conv1.weight'" err || { cat err; false; }
+    [ ! -e run/last.rn ]
 }
 
 @test "rn-train --init takes an import with or without a network" {

@@ -15,6 +15,8 @@
 #include "exchange/private.h"
 
 #define GOOD "tests/fixtures/import/good"
+#define BESIDE "tests/fixtures/import/beside"
+#define KINDS "tests/fixtures/import/kinds"
 #define HOSTILE "tests/fixtures/import/hostile"
 #define GOLDEN "../shared/golden/import"
 
@@ -40,7 +42,7 @@ static int probe(const char *bytes, size_t length)
     assert_non_null(copy);
     memcpy(copy, bytes, length);
     err = (struct rn_err){ 0 };
-    int rc = rn_foreign_open(&foreign, (struct rn_text){ copy, length }, &err);
+    int rc = rn_foreign_open(&foreign, (struct rn_text){ copy, length }, NULL, &err);
     assert_true(rc == 0 || (rc == -1 && (err.exit == RN_EXIT_DATA || err.exit == RN_EXIT_SYSTEM) && err.text[0]));
     for (size_t i = 0; rc == 0 && i < foreign.count; i++) {
         struct rn_tensor tensor;
@@ -104,7 +106,7 @@ static void check_file(const char *folder, const char *name)
     snprintf(path, sizeof path, "%s/expected.json", folder);
     json_t *expected = json_load_file(path, 0, NULL), *tensors = json_object_get(expected, "tensors");
     assert_true(json_object_size(tensors) >= 10);
-    if (rn_foreign_open(&foreign, (struct rn_text){ file.data, file.length }, &err))
+    if (rn_foreign_open(&foreign, (struct rn_text){ file.data, file.length }, NULL, &err))
         fail_msg("%s: %s", name, err.text);
     assert_int_equal(foreign.count, json_object_size(tensors));
     assert_int_equal(foreign.left_out.count, 0);
@@ -141,6 +143,99 @@ static void golden_files(void **state)
         assert_int_equal(probe(file.data, file.length), -1);
         assert_non_null(strstr(err.text, "the global 'posix system' is not allowed"));
         rn_buffer_free(&file);
+    }
+}
+
+/* Sets, bytes, objects, dates, losses beside the network; wrappers before its names. */
+static void beside_the_network(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "beside.pth", "beside-protocol4.pth", "beside-protocol5.pth", "beside-legacy.pth", "prefix.pth" };
+    for (size_t i = 0; i < LENGTH(files); i++)
+        check_file(BESIDE, files[i]);
+}
+
+/* Newer types, in both formats, and all functions of PyTorch that make a tensor. */
+static void all_kinds(void **state)
+{
+    (void)state;
+    static const char *const name[] = { "uint16", "uint32", "uint64", "e4m3", "e5m2" };
+    struct rn_foreign foreign;
+    struct rn_buffer file = read_file(KINDS, "kinds.safetensors");
+    json_t *expected = json_load_file(KINDS "/expected.json", 0, NULL), *tensors = json_object_get(expected, "tensors");
+    check_file(KINDS, "kinds.pth");
+    assert_int_equal(rn_foreign_open(&foreign, (struct rn_text){ file.data, file.length }, NULL, &err), 0);
+    assert_int_equal(foreign.count, LENGTH(name));
+    for (size_t i = 0; i < LENGTH(name); i++)
+        check_tensor("kinds.safetensors", &foreign, name[i], json_object_get(tensors, name[i]));
+    json_decref(expected);
+    rn_foreign_free(&foreign);
+    rn_buffer_free(&file);
+}
+
+static void check_choice(const char *key, const char *first, const char *message)
+{
+    struct rn_foreign foreign;
+    struct rn_buffer file = read_file(BESIDE, "averaged.pth"), room = { 0 };
+    struct rn_tensor tensor;
+    int rc = rn_foreign_open(&foreign, (struct rn_text){ file.data, file.length }, key, &err);
+    if (message) {
+        assert_int_equal(rc, -1);
+        assert_int_equal(err.exit, RN_EXIT_DATA);
+        if (!strstr(err.text, message))
+            fail_msg("'%s'", err.text);
+    } else {
+        assert_int_equal(rc, 0);
+        assert_int_equal(foreign.count, 16);
+        assert_int_equal(rn_foreign_read(&foreign, (size_t)rn_foreign_find(&foreign, "conv1.weight"), &tensor, &room, &err), 0);
+        char shown[256];
+        assert_string_equal(rn_tensor_describe(&tensor, shown), first);
+    }
+    rn_foreign_free(&foreign);
+    rn_buffer_free(&file);
+    rn_buffer_free(&room);
+}
+
+static void several_dictionaries(void **state)
+{
+    (void)state;
+    check_choice(NULL, NULL, "'model' (16 tensors), 'model_ema' (16 tensors): --key NAME chooses one");
+    check_choice("model", "<f4 [2,3,3,3]", NULL);
+    check_choice("model_ema", "<f4 [1]", NULL);
+    check_choice("model_", NULL, "'model_' is no dictionary of tensors; there are 'model'");
+    check_choice("", NULL, "'' is no dictionary of tensors");
+}
+
+/* Names in a file, and as they are read; NULL ends them. */
+static const struct { const char *in[4], *out[4]; } shortened[] = {
+    { { "conv1.weight", "v" }, { "conv1.weight", "v" } },
+    { { "module.conv1.weight", "module._orig_mod.v" }, { "conv1.weight", "v" } },
+    { { "_orig_mod.module.model.backbone.conv1.weight", "model.fc.weight" }, { "conv1.weight", "fc.weight" } },
+    { { "layer1._orig_mod.0.weight", "layer2._fsdp_wrapped_module.0.weight" }, { "layer1.0.weight", "layer2.0.weight" } },
+    { { "model.conv1.weight", "criterion.weight" }, { "conv1.weight", "criterion.weight" } },
+    { { "net.encoder.conv1.weight", "net.encoder.fc.bias" }, { "conv1.weight", "fc.bias" } },
+    { { "net.encoder.conv1.weight", "net.head.fc.bias" }, { "net.encoder.conv1.weight", "net.head.fc.bias" } },
+    { { "net.a.conv1.weight", "net.ab.fc.bias" }, { "net.a.conv1.weight", "net.ab.fc.bias" } },
+    { { "fc.weight", "fc.bias" }, { "fc.weight", "fc.bias" } }, /* a part of ours is no prefix */
+    { { "layer4.0.conv1.weight", "layer4.0.bn1.weight" }, { "layer4.0.conv1.weight", "layer4.0.bn1.weight" } },
+    { { "features.0.weight", "features.1.weight" }, { "features.0.weight", "features.1.weight" } }, /* another network's names stay */
+    { { "model.w", "w" }, { "model.w", "w" } }, /* they would be the same */
+    { { "module.model.w", "module.w" }, { "model.w", "w" } },
+    { { "module", "conv1" }, { "module", "conv1" } },
+    { { "a.module.w", "a..w" }, { "a.module.w", "a..w" } },
+};
+
+static void names_without_wrappers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(shortened); i++) {
+        struct rn_foreign foreign = { 0 };
+        for (size_t k = 0; shortened[i].in[k]; k++)
+            assert_int_equal(rn_texts_add(&foreign.name, rn_text(shortened[i].in[k]), &err), 0);
+        assert_int_equal(rn_foreign_shorten(&foreign, &err), 0);
+        for (size_t k = 0; shortened[i].in[k]; k++)
+            assert_string_equal(foreign.name.item[k].data, shortened[i].out[k]);
+        rn_texts_free(&foreign.name);
     }
 }
 
@@ -291,6 +386,9 @@ static void fill(struct rn_foreign *foreign, const struct rn_graph *graph, const
     }
     view = (struct rn_view){ .element = RN_E_I64, .storage = (const char *)&seven, .elements = 1 };
     assert_int_equal(rn_foreign_add(foreign, RN_TEXT("bn1.num_batches_tracked"), &view, &err), 0);
+    static const char *const harmless[] = { "n_averaged", "criterion.weight", "layer1.0.conv1.total_ops", "loss_fn.pos_weight" };
+    for (size_t i = 0; with && i < LENGTH(harmless); i++)
+        assert_int_equal(rn_foreign_add(foreign, rn_text(harmless[i]), &view, &err), 0);
     if (with)
         assert_int_equal(rn_foreign_add(foreign, rn_text(with), &view, &err), 0);
 }
@@ -313,8 +411,9 @@ static void as_network(void **state)
         assert_true(fit.param[i] == i); /* the order is the graph's */
         assert_int_equal(fit.counter[i], strcmp(graph->param[i].name, "bn1.running_var") ? -1 : (long)graph->params);
     }
-    assert_int_equal(fit.left_out.count, 1);
-    assert_true(rn_text_is(fit.left_out.item[0], "more"));
+    assert_int_equal(fit.left_out.count, 4); /* known to do nothing */
+    assert_int_equal(fit.others.count, 1);
+    assert_true(rn_text_is(fit.others.item[0], "more"));
     rn_fit_free(&fit);
     assert_int_equal(rn_foreign_fit(&part, graph, &fit, &err), -1);
     assert_non_null(strstr(err.text, "1 of the network's 102 tensors are missing, the first is 'layer4.1.bn2.bias'"));
@@ -329,7 +428,8 @@ static void as_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_values), cmocka_unit_test(golden_files), cmocka_unit_test(halves), cmocka_unit_test(hostile_files),
+        cmocka_unit_test(all_values), cmocka_unit_test(golden_files), cmocka_unit_test(beside_the_network),
+        cmocka_unit_test(all_kinds), cmocka_unit_test(several_dictionaries), cmocka_unit_test(names_without_wrappers), cmocka_unit_test(halves), cmocka_unit_test(hostile_files),
         cmocka_unit_test(cut_anywhere), cmocka_unit_test(flip_any_bit), cmocka_unit_test(zip_data_is_checked),
         cmocka_unit_test(crc), cmocka_unit_test(protobuf), cmocka_unit_test(as_network),
     };

@@ -23,7 +23,9 @@ static int open_device(struct rn_device **dev, const char *which, int threads, s
     int isa;
     if (which)
         return rn_fail(err, RN_EXIT_USAGE, "device cpu:%s: there is nothing to choose from; say cpu", which);
-    if (rn_cpu_blas_open(&variant, &isa, err))
+    if (threads <= 0)
+        threads = rn_threads_default();
+    if (rn_cpu_blas_open(&variant, &isa, threads, err))
         return -1;
     struct rn_cpu *cpu = rn_calloc(1, sizeof *cpu, err);
     if (!cpu)
@@ -31,8 +33,6 @@ static int open_device(struct rn_device **dev, const char *which, int threads, s
     cpu->device.class = &rn_device_cpu;
     cpu->variant = variant;
     cpu->isa = isa;
-    if (threads <= 0)
-        threads = rn_threads_default();
     if (rn_pool_new(&cpu->pool, threads, err) ||
         !(cpu->scratch = rn_calloc((size_t)threads, sizeof *cpu->scratch, err)) ||
         !(cpu->capacity = rn_calloc((size_t)threads, sizeof *cpu->capacity, err))) {

@@ -45,7 +45,7 @@ struct rn_cpu {
 };
 
 /* blas.c, the only file that knows OpenBLAS. */
-RN_MUST int rn_cpu_blas_open(const char **variant, int *isa, struct rn_err *err);
+RN_MUST int rn_cpu_blas_open(const char **variant, int *isa, int threads, struct rn_err *err);
 void rn_cpu_gemm(const struct rn_cpu_gemm *gemm); /* on the calling thread */
 
 /* Grows each thread's scratch block, and the one that all share, to at least so many floats (undefined contents). */

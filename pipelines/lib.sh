@@ -127,13 +127,13 @@ attempt() {
 run() {
     attempt "$@"
     [ "$code" -le 1 ] || leave "$code"
-    [ "$code" = 0 ] || status=1
+    [ "$code" = 0 ] || [ "$status" -gt 1 ] || status=1
 }
 leave() {
     [ "$1" -le 128 ] || [ "$1" = 141 ] || tell "a tool was ended by signal $(kill -l "$1")"
     exit "$1"
 }
-finish() { exit "$status"; }
+finish() { leave "$status"; }
 
 # ---- files ----
 

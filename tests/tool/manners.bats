@@ -48,7 +48,7 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     done
     for pipeline in "$TOP"/pipelines/*; do
         name=$(basename "$pipeline")
-        [ "$name" = demo ] || [ "$name" = examples ] || [ "$name" = lib.sh ] || { [ -x "root/usr/bin/rn-pipe-$name" ] &&
+        [ "$name" = demo ] || [ "$name" = examples ] || [[ $name = *.sh ]] || { [ -x "root/usr/bin/rn-pipe-$name" ] &&
             [ -s "root/usr/share/man/man1/rn-pipe-$name.1" ] && [ -s "root/usr/share/bash-completion/completions/rn-pipe-$name" ]; }
     done
     for page in rn.7 rn-stream.5; do cmp "$TOP/doc/$page" "root/usr/share/man/man${page##*.}/$page"; done
@@ -58,7 +58,7 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     [ "$(find root -type f | wc -l)" = 0 ]
 }
 
-pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name lib.sh | sed 's/^..//' | sort); }
+pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' | sed 's/^..//' | sort); }
 
 @test "pipelines: their help fits a screen and names every option; man pages and completions come of it" {
     for name in $(pipelines); do

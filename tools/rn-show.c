@@ -111,7 +111,7 @@ static int show_record(struct work *w, const struct rn_head *head, const struct 
     if (w->opts->table)
         return rn_columns_record(&w->columns, w->out, head, record, err);
     if (w->opts->json)
-        return write_line(w, rn_record_json(record, w->opts->values, &w->line, err), err);
+        return write_line(w, rn_record_json(record, &head->classes, w->opts->values, &w->line, err), err);
     if (w->opts->tsv)
         return rn_table_record(w->out, head, record, err);
     if (w->opts->npy)
@@ -236,10 +236,12 @@ const struct rn_tool rn_tool = {
     .about = "Without options: for people. Lines that begin with '# ' say what head and tail say; the others are the records, their "
              "parts separated by tabs: id, label, split and content; a batch's EPOCH:INDEX, tensor and first ids; a prediction's id, "
              "label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not there.\n\n"
-             "--json: the keys of the stream, unknown ones too. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with "
-             "--values also \"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte "
-             "of an id or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it. Numbers have as few "
-             "digits as read back the same. JSON has no NaN and no infinity: they are null, and so are min, max and mean of a tensor with a NaN.\n\n"
+             "--json: the keys of the stream, unknown ones too; predictions have \"prediction\" and \"confidence\" "
+             "besides. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with --values also "
+             "\"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte of an id "
+             "or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it; controls and changes of direction are "
+             "\\uXXXX, too. Numbers have as few digits as read back the same. JSON has no NaN and no infinity: they are "
+             "null, and so are min, max and mean of a tensor with a NaN.\n\n"
              "--tsv: a header line, again where the columns change; tab, newline, carriage return and backslash are \\t \\n \\r "
              "\\\\; an empty cell is what is not there. Predictions look as from rn-predict --tsv. Ids and labels of a batch are "
              "joined by commas.\n\n"

@@ -15,6 +15,7 @@ struct rn_out {
     char *path;      /* as given; for messages and the rename */
     char *temporary; /* NULL: written in place */
     bool nameless;   /* the temporary has no name yet */
+    bool terminal;
     struct rn_buffer *memory; /* NULL: a file */
     size_t used;
     char buffer[65536];
@@ -92,13 +93,13 @@ int rn_out_open(struct rn_out **result, const char *path, struct rn_err *err)
         if (fcntl(out->fd, F_GETFD) < 0)
             rn_fail_errno(err, "standard output");
         else
-            return *result = out, 0;
+            return out->terminal = isatty(out->fd), *result = out, 0;
     } else if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         out->fd = S_ISDIR(status.st_mode) ? (errno = EISDIR, -1) : open(path, O_WRONLY | O_CLOEXEC);
         if (out->fd < 0)
             rn_fail_errno(err, "%s", shown(path, room));
         else
-            return *result = out, 0;
+            return out->terminal = isatty(out->fd), *result = out, 0;
     } else if (open_temporary(out, err) == 0) {
         return *result = out, 0;
     }
@@ -185,6 +186,8 @@ int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ..
 int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err)
 {
     struct rn_buffer buffer = { 0 };
+    if (out->terminal && (how == RN_ESCAPE_TSV || how == RN_ESCAPE_CSV))
+        how |= RN_ESCAPE_TERMINAL;
     int rc = rn_text_escape(&buffer, text, how, err) || rn_out_write(out, buffer.data, buffer.length, err) ? -1 : 0;
     rn_buffer_free(&buffer);
     return rc;

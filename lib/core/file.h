@@ -24,6 +24,7 @@ RN_MUST int rn_out_binary(const struct rn_out *out, struct rn_err *err);
 RN_MUST int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err);
 RN_MUST int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Tables are for programs; on a terminal nothing in them is obeyed by it (RN_ESCAPE_TERMINAL). */
 RN_MUST int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
 /* Hands what is buffered to the system. */
 RN_MUST int rn_out_flush(struct rn_out *out, struct rn_err *err);

@@ -65,17 +65,29 @@ int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err
     return 0;
 }
 
+/* Whether b's classes, as many, are a's, in whatever order. */
+static int same_classes(bool *same, const struct rn_texts *a, const struct rn_texts *b, struct rn_err *err)
+{
+    int64_t *index = rn_calloc(b->count, sizeof *index, err);
+    if (!index || rn_texts_index(a, b, index, err)) {
+        free(index);
+        return -1;
+    }
+    for (size_t i = 0; i < b->count; i++)
+        *same = *same && index[i] >= 0;
+    free(index);
+    return 0;
+}
+
 /* The first segment of a fresh run: its classes and input become the network's; the network starts from scratch, then takes
  * what --init has. Where --init's classes are the same but in another order, its order is kept. */
 static int start(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
     const struct rn_texts *classes = &head->classes;
-    if (t->from.head && t->from.head->classes.count == head->classes.count) {
-        bool same = true;
-        for (size_t i = 0; i < classes->count; i++)
-            same = same && rn_texts_find(&t->from.head->classes, classes->item[i]) >= 0;
-        classes = same ? &t->from.head->classes : classes;
-    }
+    bool same = t->from.head && t->from.head->classes.count == head->classes.count;
+    if (same && same_classes(&same, &t->from.head->classes, classes, err))
+        return -1;
+    classes = same ? &t->from.head->classes : classes;
     if (rn_texts_copy(&t->head.classes, classes, err) ||
         rn_net_open(&t->net, t->dev, t->head.arch, t->head.attention, classes->count, true, err))
         return -1;

@@ -37,6 +37,25 @@ RN_MUST int rn_table_head(struct rn_table *table, struct rn_out *out, const stru
 RN_MUST int rn_table_record(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, struct rn_err *err);
 void rn_table_free(struct rn_table *table);
 
+/* Predictions for programs, a line each: id, label, the likeliest class and its probability, then the probability of each class or
+ * (top) of the likeliest, that many. TSV and CSV: a line of names first; of an error record "error: " and the reason instead of a
+ * class. JSON: an object a line, probabilities by the class's name; an error record has the key error. Less likely than `least`:
+ * the class is "unsure". Records of predictions with f32 probs, at least one class. */
+struct rn_verdicts {
+    enum { RN_VERDICTS_TSV, RN_VERDICTS_CSV, RN_VERDICTS_JSON } form;
+    size_t top; /* 0: all classes, in the head's order */
+    double least;
+    struct rn_ranked {
+        float chance;
+        size_t index;
+    } *ranked;
+    size_t room;
+};
+RN_MUST int rn_verdicts_head(const struct rn_verdicts *v, struct rn_out *out, const struct rn_texts *classes, struct rn_err *err);
+RN_MUST int rn_verdicts_record(struct rn_verdicts *v, struct rn_out *out, const struct rn_texts *classes,
+                               const struct rn_record *record, struct rn_err *err);
+void rn_verdicts_free(struct rn_verdicts *v);
+
 /* The key of the tensor in a kind's records; NULL: they have none. */
 const char *rn_show_tensor_key(enum rn_kind kind);
 /* A tensor as a .npy file, version 1.0 (numpy.lib.format). */

@@ -131,15 +131,16 @@ int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_
     int64_t *joined = rn_calloc(head->classes.count, sizeof *joined, err);
     if (!joined)
         return -1;
-    for (size_t i = 0; i < head->classes.count; i++) {
-        joined[i] = rn_texts_find(classes, head->classes.item[i]);
+    int rc = rn_texts_index(classes, &head->classes, joined, err);
+    for (size_t i = 0; rc == 0 && i < head->classes.count; i++) {
         if (joined[i] >= 0)
             continue;
         joined[i] = (int64_t)classes->count;
-        if (rn_texts_add(classes, head->classes.item[i], err)) {
-            free(joined);
-            return -1;
-        }
+        rc = rn_texts_add(classes, head->classes.item[i], err);
+    }
+    if (rc) {
+        free(joined);
+        return -1;
     }
     free(*map);
     *map = joined;

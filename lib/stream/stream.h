@@ -194,8 +194,10 @@ RN_MUST int rn_head_join(struct rn_head *to, const struct rn_head *from, int64_t
 
 /* Head and record as one JSON object each, appended: the keys of the stream in canonical order, unknown ones too. Tensors
  * are {"type", "shape", "min", "max", "mean"}, and "values" where asked for; other bytes {"bytes": N}; numbers have as few
- * digits as read back the same; what is not finite is null. */
+ * digits as read back the same; what is not finite is null. A prediction has at its end "prediction", the likeliest of `classes`
+ * (its head's), and "confidence". */
 RN_MUST int rn_head_json(const struct rn_head *head, struct rn_buffer *out, struct rn_err *err);
-RN_MUST int rn_record_json(const struct rn_record *record, bool values, struct rn_buffer *out, struct rn_err *err);
+RN_MUST int rn_record_json(const struct rn_record *record, const struct rn_texts *classes, bool values, struct rn_buffer *out,
+                           struct rn_err *err);
 
 #endif

@@ -31,6 +31,9 @@
 #   run predict "${operands[0]}"
 #   finish
 #
+# set -e means nothing in what is followed by || or &&: a stage that is a function of several
+# commands says "|| return" behind each that may fail.
+#
 # run starts it as a process group, to which INT, TERM, HUP, QUIT and Ctrl-Z go; then the pipeline
 # dies of the signal too. A code above 1 ends the pipeline; 1 (photos failed) is remembered for
 # finish. foreign: the program is none of ours, so any code of it but 0 and a signal's is 4.
@@ -39,7 +42,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 unset CDPATH POSIXLY_CORRECT
 export LC_ALL=C # numbers have points, lists one order
-name=${0##*/}
+name=${0##*/} program=${0##*/} # program: where a function has a name of its own
 # shellcheck disable=SC2154 # here, lib: the pipeline's
 [ "$lib" = "$here/lib.sh" ] && installed='' || installed=1
 # shellcheck disable=SC2034 # data: for pipelines
@@ -54,10 +57,10 @@ operands=() given=() how=() passed=() status=0 scratch='' job='' signal='' inter
 # ---- words ----
 
 # One line, whatever is quoted in it.
-tell() { printf '%s: %s\n' "$name" "${*//[[:cntrl:]]/?}" >&2; }
+tell() { printf '%s: %s\n' "$program" "${*//[[:cntrl:]]/?}" >&2; }
 note() { [ "${opt[quiet]-}" ] || tell "$@"; }
 fail() { local code=$1; shift; tell "$@"; exit "$code"; }
-wrong() { fail 2 "$* (see $name --help)"; }
+wrong() { fail 2 "$* (see $program --help)"; }
 # To standard output, which may be full.
 say() { printf '%s\n' "$@" 2> /dev/null || fail 4 "standard output cannot be written"; }
 
@@ -87,7 +90,7 @@ foreign() {
 }
 
 clean() { [ -z "$scratch" ] || rm -rf -- "$scratch"; }
-die_of() { clean; trap - EXIT "$1"; kill -s "$1" $$; }
+die_of() { clean; [ -z "${again-}" ] || note "$again"; trap - EXIT "$1"; kill -s "$1" $$; }
 on_signal() {
     signal=$1 interrupted=1
     [ "$job" ] || die_of "$1"
@@ -143,8 +146,8 @@ make_scratch() {
         fail 4 "${TMPDIR:-/tmp}: no temporary folder can be made there (TMPDIR)"
     }
 }
-# A path that is an operand to every tool.
-safe() { case $1 in -?* | [!/]*=*) printf './%s' "$1" ;; *) printf %s "$1" ;; esac; }
+# path becomes what every tool takes for a file's name; - and an address stay as they are.
+safe() { case $1 in [a-z]*://*) path=$1 ;; -?* | [!/]*=*) path=./$1 ;; *) path=$1 ;; esac; }
 make_folder() { mkdir -p -- "$1" 2> /dev/null || fail 4 "$1: this folder cannot be made"; }
 # into FILE COMMAND...: what it says becomes the file when it is done; what is no regular file is
 # written in place
@@ -160,9 +163,20 @@ into() {
     fi
     return $code
 }
+# Two of these pipelines in one folder: the second ends. The tools hold the lock too.
+lock() {
+    { exec {lock}>> "$1/.lock"; } 2> /dev/null || fail 4 "$1: cannot be written to"
+    flock -n "$lock" || fail 4 "$1: another $program is at work in this folder"
+}
+need_photos() { [ -e "$1" ] || fail 4 "$1: there are no such photos"; }
 need_model() { [ -r "$1" ] || fail 4 "$1: there is no such network to read (-m MODEL)"; }
 # The number of records of a stream.
-records() { rn-show --json "$1" | tail -n 1 | jq -r .records; }
+records() {
+    local count
+    count=$(rn-show --json "$1" | tail -n 1 | foreign jq -r .records)
+    [[ $count =~ ^[0-9]{1,15}$ ]] || fail 3 "$1: it does not say how many records it has"
+    echo "$count"
+}
 # Another pipeline.
 pipeline() {
     local file=$here/$1
@@ -174,24 +188,24 @@ pipeline() {
 
 # near WORD CANDIDATE...: the candidate that WORD is at most two slips away from becomes nearest
 near() {
-    local word=$1 best=3 candidate i j cost low before above row
+    local word=$1 best=3 candidate i j cost low before above costs
     nearest=''
     shift
     for candidate; do
-        row=()
-        for ((j = 0; j <= ${#candidate}; j++)); do row[j]=$j; done
+        costs=()
+        for ((j = 0; j <= ${#candidate}; j++)); do costs[j]=$j; done
         for ((i = 1; i <= ${#word}; i++)); do
-            before=${row[0]} row[0]=$i
+            before=${costs[0]} costs[0]=$i
             for ((j = 1; j <= ${#candidate}; j++)); do
-                above=${row[j]} cost=1
+                above=${costs[j]} cost=1
                 [ "${word:i-1:1}" != "${candidate:j-1:1}" ] || cost=0
                 low=$((before + cost))
                 [ $low -le $((above + 1)) ] || low=$((above + 1))
-                [ $low -le $((row[j - 1] + 1)) ] || low=$((row[j - 1] + 1))
-                before=$above row[j]=$low
+                [ $low -le $((costs[j - 1] + 1)) ] || low=$((costs[j - 1] + 1))
+                before=$above costs[j]=$low
             done
         done
-        [ "${row[-1]}" -ge "$best" ] || best=${row[-1]} nearest=$candidate
+        [ "${costs[-1]}" -ge "$best" ] || best=${costs[-1]} nearest=$candidate
     done
 }
 
@@ -235,7 +249,7 @@ read_usage() {
         fi
         [[ -z $name || ! $line =~ $default ]] || opt[$name]=${BASH_REMATCH[1]}
     done <<< "$1"
-    argument+=([help]='' [version]='' [quiet]='' [progress]=WHEN)
+    argument+=([help]='' [version]='' [quiet]='' [progress]=WHEN) opt+=([quiet]='' [progress]='')
     letter+=([h]=help [V]=version [q]=quiet)
 }
 
@@ -254,7 +268,7 @@ set_option() {
             ;;
         FILE | DIR | FOLDER | RUN | OUT | MODEL* | WEIGHTS)
             [ "$value" ] || wrong "--$1: a name is missing"
-            value=$(safe "$value.") && value=${value%.}
+            safe "$value" && value=$path
             ;;
     esac
     opt[$1]=$value
@@ -292,19 +306,19 @@ begin() {
         [ -z "${argument[$one]}" ] || shift
         case $one in
             help) say "$text" "$common"; exit ;;
-            version) say "$name $(rn-list --version | cut -d' ' -f 2-)"; exit ;;
+            version) say "$program $(rn-list --version | cut -d' ' -f 2-)"; exit ;;
         esac
         set_option "$one" "$1"
         shift
     done
     shift
-    [ -z "${opt[quiet]-}" ] || how+=(-q)
-    [ -z "${opt[progress]-}" ] || how+=("--progress=${opt[progress]}")
+    [ -z "${opt[quiet]}" ] || how+=(-q)
+    [ -z "${opt[progress]}" ] || how+=("--progress=${opt[progress]}")
     [ $# -ge ${#needed[@]} ] || wrong "${needed[$#]} is missing"
     [ $# -le "$most" ] || wrong "'${*:most+1:1}' is one operand too many"
     for one; do
         [ "$one" ] || wrong "an operand is empty"
-        one=$(safe "$one.") && operands+=("${one%.}")
+        safe "$one" && operands+=("$path")
     done
 }
 

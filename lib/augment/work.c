@@ -21,6 +21,7 @@ struct output {
     void *pixels;            /* owned */
     struct rn_buffer extra;
     bool failed;             /* an error record that was made here */
+    bool nameless;           /* no file can have its name: an error record in any case */
 };
 
 struct job {
@@ -173,20 +174,6 @@ static int set_pixels(struct output *o, const struct rn_canvas *x, struct rn_err
     return 0;
 }
 
-/* The folders of a path are made when a file cannot be written without them. */
-static int put_file(const char *path, const struct rn_buffer *bytes, struct rn_err *err)
-{
-    if (rn_file_put(path, bytes->data, bytes->length, err) == 0)
-        return 0;
-    char *folder = strdup(path);
-    if (!folder)
-        return out_of_memory(err);
-    *strrchr(folder, '/') = '\0';
-    int rc = rn_file_mkdir(folder, err) || rn_file_put(path, bytes->data, bytes->length, err) ? -1 : 0;
-    free(folder);
-    return rc;
-}
-
 static int write_picture(struct output *o, const struct job *job, const char *folder, struct rn_text recipe, uint64_t copy,
                          struct easel *easel, struct rn_err *err)
 {
@@ -199,16 +186,19 @@ static int write_picture(struct output *o, const struct job *job, const char *fo
         o->path = NULL;
         return out_of_memory(err);
     }
-    if (rn_image_encode_jpeg(&easel->jpeg, &image, QUALITY, err) || put_file(o->path, &easel->jpeg, err))
+    if (rn_image_encode_jpeg(&easel->jpeg, &image, QUALITY, err))
         return -1;
-    o->record.path = rn_text(o->path);
-    return 0;
+    int rc = rn_file_put(folder, o->path + strlen(folder) + 1, easel->jpeg.data, easel->jpeg.length, false, err);
+    o->nameless = rc && err->exit == RN_EXIT_DATA;
+    if (rc == 0)
+        o->record.path = rn_text(o->path);
+    return rc;
 }
 
 /* Into an error record when that is wanted and the fault is the photo's. */
 static int failed(struct output *o, struct rn_err *err, const struct rn_augment_plan *plan)
 {
-    if (!plan->keep_going || (err->exit == RN_EXIT_SYSTEM && o->id))
+    if (!(plan->keep_going || o->nameless) || (err->exit == RN_EXIT_SYSTEM && o->id))
         return -1; /* a full disk is no photo's fault; a photo that cannot be read is its own */
     if (!(o->error = strdup(err->text)))
         return out_of_memory(err);

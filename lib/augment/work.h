@@ -19,7 +19,8 @@ struct rn_augment_plan {
     bool keep;                  /* originals, too: decoded, or (with folder) as they are */
     bool keep_going;            /* what fails becomes an error record; otherwise it is the error */
     bool explain;               /* a key "augment" in each record: an array of {"transform": class, drawn parameters ...} */
-    const char *folder;         /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written, quality 95 */
+    const char *folder;         /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written, quality 95; one whose name no file
+                                   can have (rn_file_put) becomes an error record in any case */
     struct rn_decode decode;
     const struct rn_tool *tool; /* for the history */
     const void *options;

@@ -2,7 +2,7 @@
  *
  * All segments of the input, samples and images, are one set: the union of their classes in order of appearance, and
  * each step of their histories once, in order of appearance. Unknown head keys are not passed on. A batch's index covers
- * a fixed part of the order: what became an error record is missing from its batch and stands, as a record, before it; a
+ * a fixed part of the order (but live): what became an error record is missing from its batch and stands, as a record, before it; a
  * batch of which nothing is left is left out. The bytes do not depend on the number of threads. */
 #ifndef RN_BATCH_BATCH_H
 #define RN_BATCH_BATCH_H
@@ -16,6 +16,8 @@ struct rn_batch_plan {
     int64_t epochs;            /* train: how many; and where to begin: */
     int64_t epoch, index;
     uint64_t seed;
+    bool live;                 /* eval: a batch is written `wait` milliseconds after its first photo has come, however few have */
+    int64_t wait;
     int jobs;                  /* threads that decode */
     bool keep_going;           /* a photo that fails becomes an error record; otherwise it is the error */
     struct rn_decode decode;

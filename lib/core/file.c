@@ -318,28 +318,6 @@ int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn
     return 0;
 }
 
-int rn_file_put(const char *path, const void *bytes, size_t length, struct rn_err *err)
-{
-    char room[256];
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash - path) + 1 : 0;
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%.*s.%.200s.%ld.tmp", folder, path, path + folder, (long)gettid()) < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int rc = fd < 0 ? rn_fail_errno(err, "%s", shown(path, room)) : 0;
-    if (rc == 0 && rn_file_write(fd, bytes, length, err))
-        rc = rn_fail_at(err, "%s", shown(path, room));
-    if (fd >= 0 && close(fd) && rc == 0)
-        rc = rn_fail_errno(err, "%s", shown(path, room));
-    if (rc == 0 && rename(temporary, path))
-        rc = rn_fail_errno(err, "%s", shown(path, room));
-    if (rc && fd >= 0)
-        unlink(temporary);
-    free(temporary);
-    return rc;
-}
-
 int rn_file_mkdir(const char *path, struct rn_err *err)
 {
     char room[256];
@@ -393,11 +371,5 @@ int rn_file_below(struct rn_buffer *path, const char *folder, struct rn_text nam
         return -1;
     if (!name.length || *name.data == '/' || memchr(name.data, '\0', name.length) || !add_parts(path, name, err))
         return err->exit ? -1 : rn_fail(err, RN_EXIT_DATA, "'%s' is no name of a file below %s", rn_text_show(name, room), folder);
-    if (rn_buffer_add(path, suffix, strlen(suffix) + 1, err))
-        return -1;
-    char *slash = strrchr(path->data, '/');
-    *slash = '\0';
-    int rc = rn_file_mkdir(path->data, err);
-    *slash = '/';
-    return rc;
+    return rn_buffer_add(path, suffix, strlen(suffix) + 1, err);
 }

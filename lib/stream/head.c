@@ -89,6 +89,18 @@ int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const void *o
     return 0;
 }
 
+/* A sum, so that the order does not matter. */
+int rn_listing_add(uint64_t *listing, struct rn_text id, struct rn_text class_name, struct rn_err *err)
+{
+    struct rn_buffer photo = { 0 };
+    int rc = rn_buffer_add(&photo, id.data, id.length, err) || rn_buffer_add(&photo, "", 1, err) ||
+             rn_buffer_add(&photo, class_name.data, class_name.length, err) ? -1 : 0;
+    if (rc == 0)
+        *listing += rn_hash64((struct rn_text){ photo.data, photo.length });
+    rn_buffer_free(&photo);
+    return rc;
+}
+
 int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_err *err)
 {
     rn_texts_free(&to->classes);

@@ -52,6 +52,15 @@ static void pack_input(struct rn_pack *pack, const struct rn_head *head)
     pack_reals(pack, "std", head->input.std);
 }
 
+/* Only where it is known: a stream of a writer that has none keeps its bytes. */
+static void pack_listing(struct rn_pack *pack, const struct rn_head *head)
+{
+    if (!head->has_listing)
+        return;
+    rn_pack_key(pack, "listing");
+    rn_pack_uint(pack, head->listing);
+}
+
 static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
 {
     rn_pack_key(pack, "mode");
@@ -64,13 +73,14 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
     pack_number(pack, "epochs", head->epochs);
     pack_number(pack, "batches_per_epoch", head->batches_per_epoch);
     rn_pack_key(pack, "class_counts");
-    if (!head->class_counts) {
+    if (head->class_counts) {
+        rn_pack_array(pack, head->classes.count);
+        for (size_t i = 0; i < head->classes.count; i++)
+            rn_pack_int(pack, head->class_counts[i]);
+    } else {
         rn_pack_nil(pack);
-        return;
     }
-    rn_pack_array(pack, head->classes.count);
-    for (size_t i = 0; i < head->classes.count; i++)
-        rn_pack_int(pack, head->class_counts[i]);
+    pack_listing(pack, head);
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -87,11 +97,15 @@ static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
     pack_number(pack, "seen", head->seen);
     rn_pack_key(pack, "batches");
     if (head->has_batches) {
-        rn_pack_map(pack, 4);
+        bool counted = head->batches_per_epoch != RN_NIL;
+        rn_pack_map(pack, (size_t)4 + counted + head->has_listing);
         rn_pack_key(pack, "seed");
         rn_pack_uint(pack, head->batches_seed);
         pack_number(pack, "batch", head->batches_batch);
         pack_number(pack, "epochs", head->batches_epochs);
+        if (counted)
+            pack_number(pack, "batches_per_epoch", head->batches_per_epoch);
+        pack_listing(pack, head);
         pack_history(pack, &head->batches_history);
     } else {
         rn_pack_nil(pack);
@@ -124,6 +138,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     else
         for (const char *const *key = known; *key; key++)
             pairs++;
+    pairs -= head->kind == RN_BATCHES && !head->has_listing;
     rn_pack_map(&pack, pairs);
     rn_pack_key(&pack, "rn");
     rn_pack_key(&pack, rn_kind_name(head->kind));

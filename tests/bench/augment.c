@@ -111,8 +111,8 @@ static void files(const struct rn_recipe recipe[3], char **photo, size_t n)
             const struct rn_image result = { (uint8_t *)x.pixels, x.height, x.width };
             jpeg.length = 0;
             must(rn_image_encode_jpeg(&jpeg, &result, 95, &err), &err);
-            snprintf(path, sizeof path, "%s/%d.jpg", folder, r);
-            must(rn_file_put(path, jpeg.data, jpeg.length, &err), &err);
+            snprintf(path, sizeof path, "%d.jpg", r);
+            must(rn_file_put(folder, path, jpeg.data, jpeg.length, false, &err), &err);
         }
         rn_image_free(&image);
     }

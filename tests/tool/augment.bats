@@ -101,6 +101,27 @@ setup() {
     diff -r out before
 }
 
+@test "--write: a name that is too long, links that were planted: an error record, and nothing elsewhere" {
+    long=$(printf 'x%.0s' {1..250})
+    mkdir -p in/glass in/paper in/metal out elsewhere
+    cp "$FIXTURES/rgb.jpg" in/glass/a.jpg && cp "$FIXTURES/rgb.jpg" "in/glass/$long.jpg"
+    cp "$FIXTURES/rgb.jpg" in/paper/b.jpg && cp "$FIXTURES/rgb.jpg" in/metal/c.jpg
+    # a folder, a file of the final name, and the temporary name that could once be guessed
+    mkdir out/metal && ln -s ../elsewhere out/paper && ln -s ../../elsewhere/final out/metal/c-affine-1.jpg
+    mkdir -p out/glass
+    for pid in $(seq $((BASHPID)) $((BASHPID + 400))); do ln -s ../../elsewhere/planted "out/glass/.a-affine-1.jpg.$pid.tmp"; done
+    rc=0; rn-list in | rn-augment -r affine --write out -o x.rn 2>err || rc=$?
+    [ $rc = 1 ] && [ "$(cat err)" = "rn-augment: error records made: 2" ]
+    rn-show --json x.rn >records
+    grep -qF '"id":"paper/b.jpg#affine.1","label":2,"split":null,"error":"paper/b.jpg#affine.1: out/paper/b-affine-1.jpg: Too many levels' records
+    grep -q '"id":"glass/xxx.*#affine.1".*"error":".*: File name too long"' records
+    [ "$(ls elsewhere)" = "" ] && [ -s out/glass/a-affine-1.jpg ] && [ -s out/metal/c-affine-1.jpg ] && [ ! -L out/metal/c-affine-1.jpg ]
+    [ "$(rn-pick --errors x.rn | ids | wc -l)" = 2 ]
+    # 200 letters were too many once, and need not be
+    mv "in/glass/$long.jpg" "in/glass/${long:0:230}.jpg"
+    rn-list in/glass --unlabeled | rn-augment -r affine --write fresh -o y.rn && [ -s "fresh/${long:0:230}-affine-1.jpg" ]
+}
+
 @test "--write: names that would leave the folder, or meet" {
     mkdir -p twice/glass
     cp "$FIXTURES/rgb.jpg" twice/glass/a.jpg

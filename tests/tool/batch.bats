@@ -260,3 +260,27 @@ fails() {
     turned=$(tail -c 440 turned | head -c 400 | md5sum) plain=$(tail -c 440 plain | head -c 400 | md5sum)
     [ "$turned" != "$plain" ]
 }
+
+@test "--wait: a batch that is not full goes out after a while, a full one at once" {
+    draw photos 2
+    find photos -name '*.jpg' | LC_ALL=C sort >names
+    mkfifo list samples batches
+    rn-list --files-from - --live <list >samples & rn-batch -b 4 --wait 50 --size 32 <samples >batches &
+    rn-show --json <batches | jq --unbuffered -r 'select(.ids) | [.index, (.ids | length)] | @tsv' >out & show=$!
+    exec 8>list
+    seen() { for _ in $(seq 200); do [ "$(wc -l <out)" = "$1" ] && return; sleep 0.05; done; cat out; return 1; }
+    sed -n 1p names >&8 && seen 1
+    sed -n 2,3p names >&8 && seen 2
+    sed -n 4,12p names >&8 && exec 8>&-
+    wait $show
+    # nothing is lost or repeated, whatever was sent together
+    [ "$(sed -n 1p out)" = $'0\t1' ] && [ "$(awk '{ n += $2; bad += $1 != NR - 1 || $2 > 4 } END { print n, bad }' out)" = "12 0" ]
+    # 0: what is ready; one that never comes is not waited for
+    (sed 3q names; sleep 1) | rn-list --files-from - --live | rn-batch -b 1000 --wait 0 --size 32 | rn-show --json |
+        jq -r 'select(.ids) | .ids[]' | diff - <(sed 3q names)
+    # a whole file in one go gives the same batches as without
+    rn-list photos -o all.rn
+    cmp <(rn-batch -b 5 --wait 600000 --size 32 all.rn) <(rn-batch -b 5 --size 32 all.rn)
+    fails 2 '--wait' rn-batch --train --wait 5 all.rn
+    fails 2 'wait' rn-batch --wait -1 all.rn
+}

@@ -14,6 +14,7 @@ PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
+MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/gen/options.o
 TABLES  := $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
@@ -39,6 +40,11 @@ $(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c lib/augment/transform/*
 	@mkdir -p $(@D)
 	lib/gen-table $* > $@
 
+# Which option is which tool's: what is given to the wrong one is told so.
+$(B)/gen/options.c: $(wildcard tools/rn-*.c) lib/gen-table
+	@mkdir -p $(@D)
+	lib/gen-table options > $@
+
 $(B)/%.o: %.c $(B)/packages.cflags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) $(call PKG,cflags) -MMD -MP -c $< -o $@
@@ -47,7 +53,7 @@ $(B)/gen/%.o: $(B)/gen/%.c
 $(B)/librn.a: $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
-$(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/tools/progress.o $(B)/librn.a $(B)/packages.libs
+$(B)/rn-%: $(B)/tools/rn-%.o $(MAIN) $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
@@ -55,7 +61,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/bench/bench.a $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
-$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(B)/tools/main.o $(B)/tools/progress.o
+$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(MAIN)
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
@@ -156,7 +162,8 @@ install: all
 	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
 	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples"
-	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl data/page.html "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	install -m 644 data/page.html "$(SHARE)"
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:

@@ -186,10 +186,11 @@ pipeline() {
 
 # ---- options ----
 
-# near WORD CANDIDATE...: the candidate that WORD is at most two slips away from becomes nearest
+# near WORD CANDIDATE...: the candidate that WORD is a slip or two away from becomes nearest
 near() {
     local word=$1 best=3 candidate i j cost low before above costs
     nearest=''
+    [ ${#word} -ge 6 ] || best=2
     shift
     for candidate; do
         costs=()
@@ -205,23 +206,26 @@ near() {
                 before=$above costs[j]=$low
             done
         done
-        [ "${costs[-1]}" -ge "$best" ] || best=${costs[-1]} nearest=$candidate
+        for ((i = 1; i < ${#word}; i++)); do # two letters that have changed places
+            [ "${word:0:i-1}${word:i:1}${word:i-1:1}${word:i+1}" != "$candidate" ] || low=1
+        done
+        [ "$low" -ge "$best" ] || best=$low nearest=$candidate
     done
 }
 
-# Says so of an option, and what is like it here, or which tool has it.
+# Says so of an option, and which tool has it, or what is like it here.
 no_option() {
-    local word=${1%%=*} tool
+    local word=${1%%=*} tool whose=''
     word=${word#--} && word=${word//[!a-z0-9-]/.}
-    if [[ $1 == --* ]]; then
-        near "${word:0:40}" "${!argument[@]}"
-        [ -z "$nearest" ] || wrong "$1 is not an option here: is --$nearest meant?"
+    if [[ $1 == --?* ]]; then
         for tool in "$(dirname -- "$(command -v rn-list)")"/rn-*; do
             [ -x "$tool" ] && [ -f "$tool" ] || continue
-            "$tool" --help 2> /dev/null | grep -qE -- "^  (-., |    )--$word([= ]|\$)" ||
-                continue
-            wrong "$1 is not an option here: --$word is ${tool##*/}'s"
+            "$tool" --help 2> /dev/null | grep -qE -- "^  (-., |    )--$word([= ]|\$)" || continue
+            whose+=${whose:+, }${tool##*/}"'s"
         done
+        [ -z "$whose" ] || wrong "$1 is not an option here: --$word is $whose"
+        near "${word:0:40}" "${!argument[@]}"
+        [ -z "$nearest" ] || wrong "$1 is not an option here: is --$nearest meant?"
     fi
     wrong "$1 is not an option here"
 }

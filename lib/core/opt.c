@@ -183,6 +183,57 @@ static int has_argument(const struct rn_opt *opt)
     return opt->kind == RN_OPT_FLAG ? no_argument : opt->flags & RN_OPT_OPTIONAL ? optional_argument : required_argument;
 }
 
+static bool swapped(const char *a, const char *b)
+{
+    size_t i = 0;
+    while (a[i] && a[i] == b[i])
+        i++;
+    return a[i] && a[i + 1] && a[i] == b[i + 1] && a[i + 1] == b[i] && !strcmp(a + i + 2, b + i + 2);
+}
+
+size_t rn_opt_distance(const char *a, const char *b)
+{
+    enum { MOST = 63 };
+    size_t n = strlen(a), m = strlen(b), cost[MOST + 1], i, k;
+    if (n > MOST || m > MOST)
+        return n > m ? n : m;
+    for (k = 0; k <= m; k++)
+        cost[k] = k;
+    for (i = 1; i <= n; i++) {
+        size_t diagonal = cost[0];
+        cost[0] = i;
+        for (k = 1; k <= m; k++) {
+            size_t least = diagonal + (a[i - 1] != b[k - 1]);
+            diagonal = cost[k];
+            least = least < diagonal + 1 ? least : diagonal + 1;
+            cost[k] = least < cost[k - 1] + 1 ? least : cost[k - 1] + 1;
+        }
+    }
+    return cost[m] == 2 && swapped(a, b) ? 1 : cost[m];
+}
+
+/* What is known of an option that is not in the table, "--name" or "--name=value". */
+static int no_option(const struct option *longs, const char *text, const struct rn_tool *tool, struct rn_args *args, struct rn_err *err)
+{
+    char name[64];
+    const char *near = NULL;
+    int length = (int)strcspn(text, "=");
+    size_t best = length < 8 ? 2 : 3; /* of a short word two letters are too many */
+    bool plain = length > 2 && length < (int)sizeof name && !strncmp(text, "--", 2);
+    if (plain) {
+        snprintf(name, sizeof name, "%.*s", length - 2, text + 2);
+        for (; longs->name; longs++)
+            if (rn_opt_distance(name, longs->name) < best) {
+                near = longs->name;
+                best = rn_opt_distance(name, near);
+            }
+    }
+    args->unknown = plain ? text : NULL;
+    if (near)
+        return rn_fail(err, RN_EXIT_USAGE, "%s is not an option here: is --%s meant? (see %s --help)", text, near, tool->name);
+    return rn_fail(err, RN_EXIT_USAGE, "%s is not an option here (see %s --help)", text, tool->name);
+}
+
 int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv, struct rn_err *err)
 {
     struct option longs[96] = { { 0 } };
@@ -213,6 +264,8 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
             const char *what = c == ':' ? "needs a value" : optopt >= 1000 || optopt == MAN ? "takes no value" : "is not an option here";
             char one[3] = { '-', (char)optopt, 0 };
             bool brief = optopt > 0 && optopt < 256;
+            if (!brief && *what == 'i')
+                return no_option(longs, argv[optind - 1], tool, args, err);
             return rn_fail(err, RN_EXIT_USAGE, "%s %s (see %s --help)", brief ? one : argv[optind - 1], what, tool->name);
         }
         for (size_t i = 0; i < all; i++) {

@@ -38,6 +38,17 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     done
 }
 
+@test "a misspelt option gets the near one, another tool's its owner" {
+    fails 2 "^rn-train: --epochs is not an option here: --epochs is rn-batch's " rn-train --epochs 3
+    fails 2 "^rn-pick: --seed=3 .*: --seed is rn-augment's, rn-batch's, rn-split's, rn-train's " rn-pick --seed=3
+    fails 2 "^rn-batch: --reszie=3 .*: is --resize meant. " rn-batch --reszie=3
+    fails 2 "^rn-predict: --modle .*: is --model meant. " rn-predict --modle x
+    fails 2 "^rn-show: --what is not an option here .see" rn-show --what
+    fails 2 "^rn-show: -Z is not an option here .see" rn-show -Z
+    fails 2 "^rn-show: --=x is not an option here .see" rn-show --=x
+    fails 2 "^rn-show: --$(printf '%0300d' 0) is not" rn-show "--$(printf '%0300d' 0)"
+}
+
 @test "make install and uninstall" {
     build=$(realpath --relative-to="$TOP" "$BUILD")
     make -s -C "$TOP" B="$build" DESTDIR="$PWD/root" PREFIX=/usr install

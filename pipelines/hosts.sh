@@ -50,11 +50,13 @@ rn_ask() {
     printf '%s\t%s\t%s\n' "$PARALLEL_SSHLOGIN" "${line#rn: }" "$*" >> "$rn_kept/hosts"
 }
 rn_send() {
-    local why
+    local why code=0
     why=$(tar -C "$rn_kept/send" -c . | rn_at "umask 077; d=\${TMPDIR:-/tmp}/$rn_folder
-        mkdir \"\$d\" && tar -C \"\$d\" -x || { rm -rf \"\$d\"; exit 4; }" "$@" 2>&1) ||
-        printf '%s: %s\n' "$rn_host" "$(grep -a . <<< "$why" | head -n 1)" \
-            >> "$rn_kept/not-sent"
+        mkdir \"\$d\" && tar -C \"\$d\" -x || { rm -rf \"\$d\"; exit 4; }" "$@" 2>&1) || code=$?
+    [ $code != 0 ] || return 0
+    why=$(grep -a -m 1 . <<< "$why")
+    [ $code = 255 ] || why="its temporary folder does not take the files: $why"
+    printf '%s: %s\n' "$rn_host" "$why" >> "$rn_kept/not-sent"
 }
 rn_leave() {
     timeout 10 bash -c 'rn_at "$@"' - "rm -rf \"\${TMPDIR:-/tmp}/$rn_folder\"" "$@" < /dev/null
@@ -80,7 +82,7 @@ rn_do() {
     echo $$ > "$rn_kept/job.$i"
     rn_shard "$i" --embed | rn_at "$rn_work" "$@" > "$part.new" 2> "$part.said"
     codes=("${PIPESTATUS[@]}")
-    said=$(grep -a . "$part.said" | tail -n 1)
+    said=$(grep -a -m 1 . "$part.said")
     case ${codes[1]} in
         0 | 1) rm -f "$lost" ;;
         255) why=${said:-the connection was lost} && echo >> "$lost" ;;

@@ -33,14 +33,6 @@ signalled() {
     echo $rc
 }
 
-# below PID NAME: the process of that name that the other began
-below() {
-    local child
-    for child in $(ps -o pid= --ppid "$1"); do
-        if [ "$(ps -o comm= -p "$child")" = "$2" ]; then echo "$child"; else below "$child" "$2"; fi
-    done
-}
-
 @test "several operands, files and folders: one pipe, a line each, the same for any -j" {
     classify 1 photos
     [ "$(wc -l < got)" = 19 ] && [ "$(cat err)" = 'rn-batch: error records made: 1' ]
@@ -154,4 +146,18 @@ below() {
         rc=0; (cd / && TMPDIR=$OLDPWD/none "$TOP/pipelines/classify" -m "$OLDPWD/model.rn" "$OLDPWD/photos" $more) > got 2> err || rc=$?
         [ $rc = 4 ] && [ ! -s got ] && grep -q 'none: no temporary folder' err
     done
+}
+
+@test "rn-predict: predictions that were made before become the same table; other classes' do not" {
+    rn-list --unlabeled photos | rn-batch -q -k --for model.rn -o b.rn || true
+    rn-predict -m model.rn b.rn -o p.rn
+    for form in "--tsv" "--json --top 2" "--csv --min-confidence 0.9"; do
+        rn-predict -m model.rn $form b.rn > want || [ $? = 1 ]
+        rn-predict -m model.rn $form p.rn > got || [ $? = 1 ]
+        cmp want got
+    done
+    rn-predict -m model.rn p.rn | rn-show --json | grep -v '"rn":' > got
+    rn-show --json p.rn | grep -v '"rn":' | cmp - got
+    stream 'head(predictions => [qw(a b)])' 'dict(id => str("x"), label => none, split => none, probs => tensor("<f4", [2], pack("f<*", 1, 0)))' 'tail(1)' > other.rn
+    fails 3 "predictions of other classes than model.rn has" rn-predict -m model.rn other.rn -o x.rn
 }

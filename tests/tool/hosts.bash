@@ -20,6 +20,7 @@ END
 while [[ $1 == -* ]]; do case $1 in --) shift; break ;; -[olp]) shift 2 ;; *) shift ;; esac; done
 name=$1 host=$all/$1
 shift
+[ "$1" != -- ] || shift
 [ -d "$host" ] || { echo "ssh: Could not resolve hostname $name: Name or service not known" >&2; exit 255; }
 [ ! -e "$host/down" ] || { echo "ssh: connect to host $name port 22: Connection refused" >&2; exit 255; }
 cd "$host/home" && printf '%q\n' "$*" >> "$host/commands"

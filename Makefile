@@ -164,7 +164,7 @@ install: all
 	    install -m 644 $(B)/man/$$t.1 "$(MAN)/man1/$$t.1"; \
 	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
-	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples"
+	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples" && chmod 644 "$(SHARE)"/examples/*.service
 	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
 	install -m 644 data/page.html "$(SHARE)"
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"

@@ -137,8 +137,8 @@ const struct rn_tool rn_tool = {
              "What is drawn is a function of seed, id, copy and the transform's place in its recipe: the same for any -j, any order of the "
              "input and any sharding. The program that this replaces wrote the three results of a photo to one file, of which the last was "
              "left, and the first of them as normalised floats; here each has its own, and basic leaves the normalisation to the consumer.\n\n"
-             "--write writes nothing through links that lie in DIR. A file whose name is too long, or where a link or a file lies in the "
-             "place of its folder, becomes an error record, with or without -k: exit 1.",
+             "--write writes nothing through links that lie in DIR. A file whose name is too long, or where a link or a file lies "
+             "in the place of its folder, becomes an error record, with or without -k: exit 1.",
     .examples = "rn-pick split=train all.rn | rn-augment -p low -n 2 > extra.rn\n"
                 "rn-list photos/ | rn-augment -r affine,mine.json --write augmented/ > written.rn\n"
                 "seq 8 | parallel -k 'rn-pick --shard {}/8 all.rn | rn-augment -p mid' > augmented.rn",

@@ -34,7 +34,8 @@ static const struct rn_opt options[] = {
     { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF orientation says", NULL, 0 },
     RN_OPT_LAST,
 };
-static const struct opts defaults = { .batch = 16, .wait = -1, .epochs = 1, .size = 224, .resize = -1, .jobs = -1, .seed = 1234, .max_pixels = 100000000 };
+static const struct opts defaults = { .batch = 16, .wait = -1, .epochs = 1, .size = 224, .resize = -1, .jobs = -1, .seed = 1234,
+                                      .max_pixels = 100000000 };
 
 static bool given(const struct rn_args *args, const char *name)
 {
@@ -197,8 +198,8 @@ const struct rn_tool rn_tool = {
     .size = sizeof(struct opts), .defaults = &defaults, .run = run,
     .about = "Reads samples and images, joins all segments into one set, and writes batches of 8-bit RGB pictures.\n\n"
              "Without --train: one pass, each photo scaled so that its shorter side is --resize and cropped to --size in the "
-             "middle, each batch written as soon as its photos have arrived; with --wait also when its first photo has waited for so long, "
-             "with the photos that there are (0: with those that are ready).\n\n"
+             "middle, each batch written as soon as its photos have arrived; with --wait also when its first photo has waited for "
+             "so long, with the photos that there are (0: with those that are ready).\n\n"
              "With --train: the whole input is read first (pixels and embedded files go to a temporary file in $TMPDIR); then an "
              "epoch after the other, each in its own random order, with random crops and flips. All of that follows from the seed, "
              "the ids and the epoch, never from -j or the order of the input.\n\n"

@@ -229,15 +229,15 @@ const struct rn_tool rn_tool = {
     .options = options, .size = sizeof(struct opts), .run = run, .folder = true,
     .defaults = &(const struct opts){ .device = "cpu", .kind = RN_VIEW_GRADCAM, .alpha = 0.6 },
     .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in grey a "
-             "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's colours; then DIR/index.tsv: "
-             "id, label, prediction, confidence (twice with --side-by-side), picture.\n\n"
+             "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's "
+             "colours; then DIR/index.tsv: id, label, prediction, confidence (twice with --side-by-side), picture.\n\n"
              "Kinds: gradcam, what speaks for a class (Grad-CAM of the map after the last block); feature, the mean of a "
              "layer's absolute activations; attention, what an attention module lets through: its spatial gate, or where there is "
              "none the share of the activations that is left by its channel gate.\n\n"
              "--layer takes a layer's name (rn-show -l) or its beginning: layer3, layer4.1, att.\n\n"
-             "An id that leads out of DIR is refused, and nothing is written through links in DIR. A photo whose picture's name is too "
-             "long, or has a link or a file where its folder should be, has an error in the index. Error records are passed over; the "
-             "exit code is then 1.",
+             "An id that leads out of DIR is refused, and nothing is written through links in DIR. A photo whose picture's name "
+             "is too long, or has a link or a file where its folder should be, has an error in the index. Error records are "
+             "passed over; the exit code is then 1.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-heatmap -m run/best.rn -o maps\n"
                 "rn-batch --for ours.rn all.rn | rn-heatmap -m ours.rn --side-by-side plain.rn --kind feature -o maps",
 };

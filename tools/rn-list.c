@@ -13,7 +13,7 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool unlabeled, zero, embed, live;
+    bool unlabeled, zero, embed, live, by_ending;
     const char *classes, *files_from;
     int layout; /* enum rn_layout */
 };
@@ -24,23 +24,29 @@ static const struct rn_opt options[] = {
     { 0, "layout", RN_OPT_CHOICE, RN_AT(opts, layout), 0, 0, "flat: the first folder is the class; splits: it is train, val or test", "auto|flat|splits" },
     { 0, "files-from", RN_OPT_TEXT, RN_AT(opts, files_from), 0, 0, "list these files, one a line (-: standard input)", "FILE", RN_OPT_HOW },
     { '0', "null", RN_OPT_FLAG, RN_AT(opts, zero), 0, 0, "with --files-from: names end with a NUL byte, not a line's end", NULL, RN_OPT_HOW },
+    { 0, "by-ending", RN_OPT_FLAG, RN_AT(opts, by_ending), 0, 0, "with --files-from: pass over what is not named as a picture, as in folders" },
     { 0, "live", RN_OPT_FLAG, RN_AT(opts, live), 0, 0, "with --files-from: each name is a sample at once, as often as it comes" },
     { 0, "embed", RN_OPT_FLAG, RN_AT(opts, embed), 0, 0, "put the files' bytes into the stream, not their paths" },
     RN_OPT_LAST,
 };
 
-enum { LARGEST = 1 << 30 }; /* bytes of a file to be embedded: no reader takes a larger record */
+enum {
+    LARGEST = 1 << 30, /* bytes of a file to be embedded: no reader takes a larger record */
+    TOLD = 8,          /* unread folders and paths that are named on standard error */
+};
 
 struct work {
     struct opts opts; /* layout: what it turned out to be */
     const struct rn_args *args;
     struct rn_pictures pictures;
+    struct rn_pictures others; /* --files-from: counts what is passed over */
     struct rn_head head;
     struct rn_writer *writer;
     struct rn_buffer bytes;
     struct rn_progress progress;
     int64_t *label;      /* of each picture; -1: none */
     size_t failed;       /* error records */
+    size_t unread;       /* of them of folders and paths that could not be looked into */
     struct rn_seen seen; /* --live: the ids */
     bool bare;           /* a folder had no picture */
 };
@@ -51,8 +57,8 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "folders or --files-from, not both");
     if (!opts->files_from && !args->operands)
         return rn_fail(err, RN_EXIT_USAGE, "which folder? (see rn-list --help)");
-    if (!opts->files_from && (opts->zero || opts->live))
-        return rn_fail(err, RN_EXIT_USAGE, "%s goes with --files-from", opts->zero ? "-0" : "--live");
+    if (!opts->files_from && (opts->zero || opts->live || opts->by_ending))
+        return rn_fail(err, RN_EXIT_USAGE, "%s goes with --files-from", opts->zero ? "-0" : opts->live ? "--live" : "--by-ending");
     if (opts->files_from && opts->layout)
         return rn_fail(err, RN_EXIT_USAGE, "--layout is of folders: it does not go with --files-from");
     if (opts->classes && opts->unlabeled)
@@ -63,10 +69,10 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
 /* ---- finding ---- */
 
 /* What was passed over, and that nothing was found, in a line. */
-static int tell(struct work *w, const char *bare, struct rn_err *err)
+static int tell(struct rn_pictures *pictures, const char *bare, struct rn_err *err)
 {
     struct rn_buffer passed = { 0 };
-    int rc = rn_list_passed(&w->pictures, &passed, err) || rn_buffer_add(&passed, "", 1, err) ? -1 : 0;
+    int rc = rn_list_passed(pictures, &passed, err) || rn_buffer_add(&passed, "", 1, err) ? -1 : 0;
     bool any = rc == 0 && passed.data[0];
     if (any && bare)
         rn_note("%s: no picture in it; passed over: %s", bare, passed.data);
@@ -130,7 +136,7 @@ static int find(struct work *w, struct rn_err *err)
         return 0;
     if (!w->opts.unlabeled)
         tell_empty(w);
-    return tell(w, bare, err);
+    return tell(&w->pictures, bare, err);
 }
 
 /* The list's names, to the end of it; live: each is written at once. */
@@ -146,12 +152,12 @@ static int read_list(struct work *w, int (*each)(struct work *w, const char *pat
         return rn_fail_errno(err, "%s", room);
     int rc;
     while ((rc = rn_list_next(list, w->opts.zero ? '\0' : '\n', &line, &capacity, err)) == 1)
-        if ((rc = each(w, line, err)))
+        if ((!w->opts.by_ending || rn_list_is_picture(&w->others, line)) && (rc = each(w, line, err)))
             break;
     free(line);
     if (!standard)
         fclose(list);
-    return rc ? rn_fail_at(err, "%s", room) : 0;
+    return rc ? rn_fail_at(err, "%s", room) : w->args->quiet ? 0 : tell(&w->others, NULL, err);
 }
 
 static int find_file(struct work *w, const char *path, struct rn_err *err)
@@ -203,7 +209,7 @@ static int emit(struct work *w, const struct rn_picture *picture, struct rn_reco
     if (picture->error) {
         record->error = rn_text(picture->error);
         w->failed++;
-        if (picture->unread && !w->args->quiet)
+        if (picture->unread && !w->args->quiet && w->unread++ < TOLD)
             rn_note("%s", picture->error);
     } else if (w->opts.embed) {
         if (rn_file_read(&w->bytes, picture->path, LARGEST, err))
@@ -308,6 +314,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         rn_note("error records made: %zu", w.failed);
     rn_writer_discard(w.writer);
     rn_pictures_free(&w.pictures);
+    rn_pictures_free(&w.others);
     rn_head_free(&w.head);
     rn_buffer_free(&w.bytes);
     rn_seen_free(&w.seen);
@@ -319,24 +326,26 @@ const struct rn_tool rn_tool = {
     .name = "rn-list", .operands = "FOLDER|FILE...", .summary = "list pictures, in folders or by name, as samples",
     .options = options, .size = sizeof(struct opts), .run = run,
     .about = "Writes one sample for each picture below the folders, in byte order of the path below the folder: regular files, and "
-             "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif .tiff), "
-             "GIF, HEIF (.heic .heif .hif .avif), BMP or .ppm .pgm .pnm. Names that begin with a dot are passed over, and the folders "
-             "@eaDir, #recycle, $RECYCLE.BIN, System Volume Information and their like; links to folders are followed, but not in "
-             "circles. A link that leads nowhere is listed, so that whoever opens it reports it.\n\n"
-             "A file that has the ending of a camera's raw format, or of another one that is not read here, becomes an error record that "
-             "says what to do; a folder or path that cannot be looked into becomes one that says why, and the rest is listed: exit 1. "
-             "What else is passed over is counted by its ending, in a line on standard error; a class folder in which nothing was found "
-             "is named. A folder without any picture: exit 1.\n\n"
+             "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif "
+             ".tiff), GIF, HEIF (.heic .heif .hif .avif), BMP or .ppm .pgm .pnm. Names that begin with a dot are passed over, and "
+             "the folders @eaDir, #recycle, $RECYCLE.BIN, System Volume Information and their like; links to folders are "
+             "followed, but not in circles. A link that leads nowhere is listed, so that whoever opens it reports it.\n\n"
+             "A file that has the ending of a camera's raw format, or of another one that is not read here, becomes an error "
+             "record that says what to do; a folder or path that cannot be looked into becomes one that says why, and the rest is "
+             "listed: exit 1. What else is passed over is counted by its ending, in a line on standard error; a class folder in "
+             "which nothing was found is named. A folder without any picture: exit 1.\n\n"
              "The class of a picture is the name of the first folder below the listed one, however deep the picture lies; the "
              "classes are those that have pictures, in byte order, or what --classes says. A picture that lies in no class's "
              "folder, or in one that --classes does not have, is an error (exit 3).\n\n"
              "Where all first folders are called train, training, val, valid, validation, test or testing, and have folders in "
-             "them, the first folder is the sample's split (train, val or test) and the second its class; a line says so. --layout says "
-             "which of the two it is. With --unlabeled, splits are taken only when --layout=splits asks for them.\n\n"
-             "The id is the path below the folder; with several operands, of files, or with --files-from, it is the path as given. A "
-             "repeated id is an error (exit 3).\n\n"
-             "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is the name "
-             "of the folder that the file lies in. A file that is not there is an error (exit 4); empty lines are passed over.\n\n"
+             "them, the first folder is the sample's split (train, val or test) and the second its class; a line says so. "
+             "--layout says which of the two it is. With --unlabeled, splits are taken only when --layout=splits asks for "
+             "them.\n\n"
+             "The id is the path below the folder; with several operands, of files, or with --files-from, it is the path as "
+             "given. A repeated id is an error (exit 3).\n\n"
+             "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is "
+             "the name of the folder that the file lies in. A file that is not there is an error (exit 4); empty lines are passed "
+             "over. With --by-ending only names that would be listed in a folder are taken.\n\n"
              "With --live each name's record is written before the next name is waited for. There are no labels, unless --classes "
              "says which. A file that is not there becomes an error record. A name may come again: its id is then the "
              "name, # and the number of its place among the names that have come.",
@@ -344,6 +353,6 @@ const struct rn_tool rn_tool = {
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
                 "rn-list --unlabeled IMG_1.jpg holiday/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --json\n"
                 "find photos -newer last -name '*.jpg' -print0 | rn-list --unlabeled --files-from - -0 > new.rn\n"
-                "inotifywait -qm -e close_write --format %w%f in/ | rn-list --files-from - --live | rn-batch --for run/best.rn -k -b 8\n"
-                "    --wait 20 | rn-predict -m run/best.rn --tsv",
+                "inotifywait -qm -e close_write --format %w%f in/ | rn-list --files-from - --live |\n"
+                "    rn-batch --for run/best.rn -k --wait 0 | rn-predict -m run/best.rn --tsv",
 };

@@ -196,13 +196,14 @@ const struct rn_tool rn_tool = {
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"
              RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32.\n\n"
              "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"
-             "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label is null "
-             "without one; with --top the likeliest classes come first and the others are left out. Of an error record prediction and "
-             "confidence are null, and \"error\" has the reason; the exit code is 1 then, too. --min-confidence leaves the numbers as "
-             "they are.\n\n"
-             "Each batch's lines are written before the next batch is waited for. Predictions that were made before, of the same classes, pass through "
-             "as they are: so a table can be made of them.",
+             "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label "
+             "is null without one; with --top the likeliest classes come first and the others are left out. Of an error record "
+             "prediction and confidence are null, and \"error\" has the reason; the exit code is 1 then, too. --min-confidence "
+             "leaves the numbers as they are.\n\n"
+             "Each batch's lines are written before the next batch is waited for. Predictions that were made before, of the same classes, "
+             "pass through as they are: so a table can be made of them.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
-                "rn-list photos/*.jpg | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --json --top 3 --min-confidence 0.6",
+                "rn-list --unlabeled photos/*.jpg | rn-batch --for run/best.rn -k |\n"
+                "    rn-predict -m run/best.rn --json --top 3 --min-confidence 0.6",
 };

@@ -24,6 +24,7 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 enum { RATIO, SEED, LIST, FOLDS }; /* their rows */
+static const char *const names[] = { "train", "val", "test" };
 enum { LARGEST = 1000 };           /* number of splits */
 
 /* A record that was put aside; of error records nothing is split. */
@@ -45,9 +46,10 @@ struct work {
     struct rn_split_member *member; /* all but the error records; group: the label, or RN_NIL */
     struct rn_texts ids, parts;
     size_t kept_count, kept_room, members, member_room, nowhere;
-    bool keeps;         /* what folders say is kept: nothing else was asked for */
+    bool keeps;          /* what folders say is kept: nothing else was asked for */
     size_t from_folders; /* samples whose split is their folder's */
-    size_t none;        /* samples that have none from there */
+    size_t none;         /* samples that have none from there */
+    size_t in[3];        /* of each split, from folders */
 };
 
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
@@ -130,6 +132,8 @@ static int read_all(struct work *w, struct rn_err *err)
             bool has = from_folders && record.split.data;
             w->from_folders += has && !record.error.data;
             w->none += !has && !record.error.data;
+            for (size_t i = 0; i < 3; i++)
+                w->in[i] += has && !record.error.data && rn_text_is(record.split, names[i]);
             if (keep(w, &record, map, &bytes, err))
                 rc = -1;
         }
@@ -143,7 +147,6 @@ static int read_all(struct work *w, struct rn_err *err)
 
 static int draw(struct work *w, struct rn_err *err)
 {
-    static const char *const names[] = { "train", "val", "test" };
     size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0;
     unsigned share[3];
     for (size_t j = 0; j < parts; j++) {
@@ -195,8 +198,11 @@ static int decide(struct work *w, const struct rn_args *args, struct rn_err *err
     bool asked = args->given & (1 << RATIO | 1 << LIST | 1 << FOLDS);
     w->keeps = w->from_folders && !asked;
     if (w->keeps && w->none)
-        return rn_fail(err, RN_EXIT_DATA, "%zu samples have the split of their folders (train, val, test) and %zu have none: split these "
-                                          "alone, or draw all anew with --ratio", w->from_folders, w->none);
+        return rn_fail(err, RN_EXIT_DATA, "%zu samples have the split of their folders (train, val, test) and %zu have none: split "
+                                          "these alone, or draw all anew with --ratio", w->from_folders, w->none);
+    for (size_t i = 0; i < 3 && w->keeps && !args->quiet; i++)
+        if (!w->in[i])
+            rn_note("no sample is in %s: there was no such folder (--ratio draws a split anew)", names[i]);
     if (w->from_folders && asked && !args->quiet)
         rn_note("the split of the folders (train, val, test) is given up for %s",
                 args->given & 1 << LIST ? "the lists'" : "a drawn one");
@@ -241,8 +247,8 @@ const struct rn_tool rn_tool = {
              "totals are floor(n*A/100), floor(n*B/100) and the rest; each class gets of them what its size asks for, rounded down "
              "or up. Samples without a label are a class of their own here. Which samples go where depends on the seed and on the "
              "ids alone, not on the order of the input. Samples that had a split get a new one; error records pass through.\n\n"
-             "A split that rn-list took from folders (train/, val/, test/) is kept, unless --ratio, --folds or --list asks for another, "
-             "which a line on standard error then says; where only some samples have one, that is an error (exit 3).\n\n"
+             "A split that rn-list took from folders (train/, val/, test/) is kept, unless --ratio, --folds or --list asks for "
+             "another, which a line on standard error then says; where only some samples have one, that is an error (exit 3).\n\n"
              "With --list (given once a file, for any names of splits) the splits are read from published lists: lines such as "
              "'paper70.jpg 2', where classes are numbered from 1 in the order glass paper cardboard plastic metal trash. A sample "
              "is found by the last part of its id and by its class; one without a label by its name alone. A name that is listed "

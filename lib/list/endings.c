@@ -86,6 +86,27 @@ void rn_list_pass_folder(struct rn_pictures *pictures, const char *name)
     rn_list_pass(pictures, name ? what : "links in a circle");
 }
 
+bool rn_list_is_picture(struct rn_pictures *pictures, const char *path)
+{
+    char folder[32];
+    const char *name = path;
+    for (const char *slash; (slash = strchr(name, '/')); name = slash + 1) {
+        size_t length = (size_t)(slash - name);
+        snprintf(folder, sizeof folder, "%.*s", length < sizeof folder ? (int)length : 0, name);
+        if (rn_list_is_junk(folder)) {
+            rn_list_pass_folder(pictures, folder);
+            return false;
+        }
+    }
+    if (*name != '.' && rn_ending_of(name))
+        return true;
+    if (*name == '.')
+        rn_list_pass(pictures, "hidden");
+    else
+        rn_list_pass_file(pictures, name, true);
+    return false;
+}
+
 static int by_count(const void *a, const void *b)
 {
     const struct rn_passed *x = a, *y = b;

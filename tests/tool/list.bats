@@ -262,6 +262,12 @@ END
 {"id":"d/glass/2.jpg","path":"d/glass/2.jpg"}
 END
     diff want lines
+    # only what a folder's listing would have
+    printf '%s\n' d/glass/1.jpg d/x.txt d/glass/.2.jpg d/@eaDir/1.jpg d/glass/2.jpg d/glass/x.jpg.part >list
+    rn-list --files-from list --live --by-ending 2>err | rn-show --json | grep -c '"path"' | grep -qx 2
+    [ "$(cat err)" = "rn-list: passed over: 1 .part, 1 .txt, 1 @eaDir/, 1 hidden" ]
+    rn-list --files-from list --unlabeled --by-ending -q | rn-show --json | grep -c '"path"' | grep -qx 2
+    fails 2 'files-from' rn-list --by-ending d
     # with classes: labels, and an error record for a folder that is none of them
     printf '%s\n' d/glass/1.jpg d/paper/2.jpg d/glass/3.jpg >list && photos d paper/2.jpg
     rc=0; rn-list --files-from list --live --embed --classes metal,glass -q >out.rn || rc=$?

@@ -146,6 +146,8 @@ END
         diff <(rn-show --tsv d.rn) out
     done
     rn-show --header <(rn-split d.rn) | grep -qx '# made by: rn-list --layout=splits | rn-split'
+    rm -r d/val && rn-list -q d | rn-split 2>err | rn-show --tsv | cut -f 3 | sort -u | paste -sd, | grep -q "test,train"
+    [ "$(cat err)" = "rn-split: no sample is in val: there was no such folder (--ratio draws a split anew)" ]
     # filters between leave it so; a second rn-split of another split does not
     [ "$(rn-pick label=paper d.rn | rn-split | rn-show --tsv | cut -f 3 | sort | uniq -c | awk '{ print $1 $2 }' | paste -sd,)" = 1split,3train,3val ]
     rn-split --folds 2 d.rn 2>err | rn-split 2>err2 | rn-show --tsv | cut -f 3 | sort -u | paste -sd, | grep -q 'test,train,val'

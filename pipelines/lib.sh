@@ -23,7 +23,8 @@
 # there, in [[ -eq ]] or in a subscript. FILE, DIR, FOLDER, RUN, OUT, MODEL, WEIGHTS and the
 # operands (in the array of that name, as many as the usage line wants) are paths that no tool
 # takes for an option or a condition: ./-x, ./lr=0.01. given: the options as they came, under
-# their long names, for pass. how: -q or --progress, for the tools.
+# their long names, for pass. how: -q or --progress, for the tool that shows how far it is; quiet:
+# -q alone, for the others.
 #
 # What takes time is called by run: a tool, or a function that is one pipe of tools:
 #
@@ -52,7 +53,7 @@ else
     PATH=$here:$PATH data=$here/../share/recyclenet
 fi
 declare -A opt=() argument=() letter=()
-operands=() given=() how=() passed=() status=0 scratch='' job='' signal='' interrupted=''
+operands=() given=() how=() quiet=() passed=() status=0 scratch='' job='' signal='' interrupted=''
 
 # ---- words ----
 
@@ -95,6 +96,7 @@ on_signal() {
     signal=$1 interrupted=1
     [ "$job" ] || die_of "$1"
     kill -s "$1" -- "-$job" 2> /dev/null || :
+    kill -s CONT -- "-$job" 2> /dev/null || : # who is stopped would not hear of it
 }
 on_stop() {
     interrupted=1
@@ -115,6 +117,7 @@ attempt() {
     (
         trap : INT TERM HUP QUIT # it waits for its tools
         trap - TSTP
+        trap '' TTIN TTOU # they may write to the terminal; to read from it is an error, not a stop
         "$@"
     ) &
     job=$!
@@ -316,7 +319,7 @@ begin() {
         shift
     done
     shift
-    [ -z "${opt[quiet]}" ] || how+=(-q)
+    [ -z "${opt[quiet]}" ] || how+=(-q) quiet+=(-q)
     [ -z "${opt[progress]}" ] || how+=("--progress=${opt[progress]}")
     [ $# -ge ${#needed[@]} ] || wrong "${needed[$#]} is missing"
     [ $# -le "$most" ] || wrong "'${*:most+1:1}' is one operand too many"

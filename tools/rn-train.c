@@ -261,7 +261,7 @@ static void show(struct work *w, const struct rn_head *segment)
     /* how long validation takes is known after the first */
     rn_progress_show(&w->progress, false, "%s batch %lld/%s loss %.4f Acc@1 %.2f %.1f images/s %s%s left", w->epoch,
                      (long long)head->batch_index, batches, head->loss_sum / (double)head->seen,
-                     100 * (double)head->correct / (double)head->seen, rate, left, w->opts.val && !w->validation ? "+" : "");
+                     100 * (double)head->correct / (double)head->seen, rate, left, w->opts.val && w->validation <= 0 ? "+" : "");
 }
 
 static int write_log(struct work *w, struct rn_err *err)

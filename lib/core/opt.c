@@ -491,6 +491,21 @@ static int wrap(struct rn_buffer *out, struct rn_err *err, size_t at, const char
     return add(out, err, "\n");
 }
 
+/* An option and its argument, padded to `width`. Names that do not fit on a line go on in the next, behind the equals sign. */
+static int help_option(struct rn_buffer *out, struct rn_err *err, const char *text, size_t width)
+{
+    size_t begin = 2, behind = begin + strcspn(text, "=") + 1;
+    for (size_t cut; begin + strlen(text) > WIDTH; text += cut, begin = behind) {
+        for (cut = WIDTH - begin; cut > 0 && text[cut - 1] != '|'; cut--)
+            ;
+        if (!cut)
+            break;
+        if (add(out, err, "%*s%.*s\n", (int)begin, "", (int)cut, text))
+            return -1;
+    }
+    return add(out, err, "%*s%-*s", (int)begin, "", (int)width, text);
+}
+
 static int help_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
 {
     for (size_t i = 0; i < count(options); i++) {
@@ -500,7 +515,7 @@ static int help_rows(const struct rn_opt *options, const void *defaults, struct 
         /* beside its explanation, also where that begins later but needs no second line */
         size_t at = strlen(left) + 4 > MARGIN ? strlen(left) + 4 : MARGIN;
         bool beside = at == MARGIN || at + strlen(options[i].help) + strlen(note) <= WIDTH;
-        if (add(out, err, beside ? "  %-*s" : "  %-*s\n%*s", beside ? (int)at - 2 : 0, left, MARGIN, "") ||
+        if (help_option(out, err, left, beside ? at - 2 : 0) || (!beside && add(out, err, "\n%*s", MARGIN, "")) ||
             wrap(out, err, beside ? at : MARGIN, options[i].help, note))
             return -1;
     }

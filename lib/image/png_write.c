@@ -10,7 +10,8 @@ int rn_image_encode_png(struct rn_buffer *bytes, const struct rn_image *x, struc
     void *file = NULL;
     if (rn_image_start_vips(err))
         return -1;
-    if (x->height > VIPS_MAX_COORD || x->width > VIPS_MAX_COORD || !rn_mul(x->width, 3, &row) || !rn_mul(row, x->height, &size))
+    const size_t most = VIPS_MAX_COORD; /* an int in some versions, a function in others */
+    if (x->height > most || x->width > most || !rn_mul(x->width, 3, &row) || !rn_mul(row, x->height, &size))
         return rn_fail(err, RN_EXIT_DATA, "a picture of %zux%zu is too large for a PNG file", x->height, x->width);
     VipsImage *image = vips_image_new_from_memory(x->pixels, size, (int)x->width, (int)x->height, 3, VIPS_FORMAT_UCHAR);
     VipsImage *rgb = NULL;

@@ -14,8 +14,9 @@ static void network(void **state)
     char path[512];
     snprintf(path, sizeof path, "%s/%s", folder, (const char *)*state);
     ok(rn_device_open(&dev, "cuda", 1, &err), &err);
-    golden_case(dev, path);
+    size_t failures = golden_case(dev, path);
     rn_device_close(dev);
+    assert_int_equal(failures, 0);
 }
 
 static bool wanted(const char *name, int argc, char **argv)

@@ -243,6 +243,9 @@ setup() {
     # its first square is the first photo, as rn-batch has it
     rn-list --unlabeled photos | rn-pick --head 1 | rn-batch --size 20 --resize 20 | rn-show --json --values | jq -c 'select(.ids) | .images.values | flatten | .[:60]' >first
     rn-show --json --values sheet.rn | jq -c 'select(.id) | .image.values | flatten | .[:60]' | cmp - first
+    # a line of words for each row
+    "$TOP/pipelines/contact-sheet" photos labels.png -r affine,mixed.json --rows 3 --size 20 -n 2 --labels
+    [ "$(perl -e 'local $/; $_ = <STDIN>; print join " ", unpack "N2", substr $_, 16, 8' < labels.png)" = "100 105" ]
     rc=0; "$TOP/pipelines/contact-sheet" "$TOP/data/recipes" sheet.png 2>err || rc=$?
     [ $rc = 3 ] && grep -q "no photos" err
 }

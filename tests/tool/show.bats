@@ -1,6 +1,37 @@
 # rn-show: every kind in every form, what scripts read, damage.
 load common
 
+# shape FILE.png: its height and width
+shape() { perl -e 'local $/; open F, "<", shift; $_ = <F>; print join(" ", reverse unpack "N2", substr $_, 16, 8), "\n"' "$1"; }
+
+@test "--sheet: all pictures in rows as one PNG; of batches and images, error records too, with their names" {
+    draw photos 1 && : > photos/broken.jpg
+    rn-list --unlabeled photos > all.rn
+    rn-batch -k --size 20 --resize 20 -b 4 all.rn > batches.rn 2> /dev/null || true
+    rn-show --sheet 3 batches.rn -o sheet.png
+    [ "$(shape sheet.png)" = "60 60" ] # 6 pictures and an empty cell: 3 rows of 3
+    rn-show --sheet 9 batches.rn > wide.png
+    [ "$(shape wide.png)" = "20 140" ]
+    rn-show --sheet 3 --labels batches.rn -o labels.png
+    [ "$(shape labels.png)" = "105 60" ]
+    # the third picture is where it should be
+    rn-show --png 3 batches.rn -o third.png && mkdir s t && cp wide.png s && cp third.png t
+    echo '{"__version__": "1.3.1", "transform": {"__class_fullname__": "Compose", "p": 1.0, "transforms": [], "bbox_params": null,' \
+        '"keypoint_params": null, "additional_targets": {}, "is_check_shapes": true}}' > none.json
+    pixels() { rn-list --unlabeled "$1" | rn-augment -r none.json | rn-show --json --values | jq -c 'select(.image) | .image.values | flatten'; }
+    pixels s > wide && pixels t > third
+    jq -c '. as $x | [range(20) | $x[. * 420 + 120:. * 420 + 180][]]' wide | cmp - third
+    # pictures of several sizes: a cell holds the largest
+    rn-augment -k -r none.json all.rn > images.rn 2> /dev/null || true
+    rn-show --sheet 2 images.rn -o images.png
+    [ "$(shape images.png)" = "$(rn-show --json images.rn | jq -rs 'map(.image.shape // empty) | "\(4 * (map(.[0]) | max)) \(2 * (map(.[1]) | max))"')" ]
+    fails 3 "no picture" rn-show --sheet 2 <(rn-pick --head 0 batches.rn)
+    fails 3 "not decoded yet" rn-show --sheet 2 all.rn
+    fails 2 "one of --table" rn-show --sheet 2 --png 1 batches.rn
+    fails 2 "labels goes with --sheet" rn-show --labels batches.rn
+    fails 4 "No space" rn-show --sheet 2 batches.rn -o /dev/full
+}
+
 weights() {
     stream 'head("weights", ["g"], arch => none(), attention => none(), input => none(), note => dict(a => list(num(1), real(0.1), real(9**9**9), "\xc2"), b => bin("xyz")))' \
         'dict(name => str("conv1.weight"), role => str("parameter"), value => tensor("<f4", [2,1,1,2], pack("f<*", 0.1, -1.5, 1e-7, 16777216)))' \

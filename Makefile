@@ -130,9 +130,12 @@ JOBS     = 1
 ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE) --precision=$(PRECISION)
 row-%: all           ## a row of the published study: row-resnet18-ours ...; data/ablation.tsv names them
 	pipelines/ablation $* $(ABLATION)
+# SSHLOGIN: hosts that see this folder and OUT as they are here.
 table1 table2 table3 table4: table%: all ## its rows, then the table with ours beside the published (table1 .. table4)
-	grep -v '^#' data/ablation.tsv | awk -F'\t' '("," $$2 ",") ~ /,$*,/ { print $$1 }' | parallel --will-cite --line-buffer -j $(JOBS) \
-	    $(SSHLOGIN:%=-S % --wd '$(CURDIR)') --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
+	@$(if $(SSHLOGIN),data/see-folders '$(SSHLOGIN)' '$(CURDIR)' '$(OUT)')
+	grep -v '^#' data/ablation.tsv | awk -F'\t' '("," $$2 ",") ~ /,$*,/ { print $$1 }' | \
+	    PARALLEL_SSH='ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3' \
+	    parallel --will-cite --line-buffer -j $(JOBS) $(SSHLOGIN:%=-S % --retries 3 --wd '$(CURDIR)') --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
 	pipelines/tables $(OUT) $*
 tables: table1 table2 table3 table4 ## all four, and a page of them
 	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4

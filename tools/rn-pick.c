@@ -1,5 +1,5 @@
 /* rn-pick -- only these records.
- * stdin: any stream. stdout: the same kind, one segment for each. */
+ * stdin: any stream. stdout: the same kind, one segment for each. exit: 1 when --embed could not read a file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,9 @@
 #include "tools/tool.h"
 
 struct opts {
-    const char *shard;
+    const char *shard, *fail;
     int64_t head, skip;
-    bool errors;
+    bool errors, embed;
 };
 
 static const struct rn_opt options[] = {
@@ -22,10 +22,13 @@ static const struct rn_opt options[] = {
     { 0, "head", RN_OPT_INT, RN_AT(opts, head), 0, 1e15, "at most N records" },
     { 0, "skip", RN_OPT_INT, RN_AT(opts, skip), 0, 1e15, "without the first N records" },
     { 0, "errors", RN_OPT_FLAG, RN_AT(opts, errors), 0, 0, "only error records" },
+    { 0, "embed", RN_OPT_FLAG, RN_AT(opts, embed), 0, 0, "samples: put the files' bytes into the stream, not their paths" },
+    { 0, "fail", RN_OPT_TEXT, RN_AT(opts, fail), 0, 0, "make error records of them, for this reason", "REASON" },
     RN_OPT_LAST,
 };
 
 enum { ALL = (1u << RN_KINDS) - 1 };
+enum { LARGEST = 1 << 30 }; /* bytes of a file to be embedded: no reader takes a larger record */
 
 struct work {
     const struct opts *opts;
@@ -38,6 +41,8 @@ struct work {
     int64_t held;            /* records so far for which the conditions hold */
     struct rn_reader *reader;
     struct rn_writer *writer;
+    struct rn_buffer bytes;  /* of an embedded file */
+    bool failed;             /* one could not be read */
 };
 
 static int parse_operands(struct work *w, const struct rn_args *args, struct rn_err *err)
@@ -117,16 +122,61 @@ static int flush(struct work *w, struct rn_err *err)
     return w->live ? rn_writer_flush(w->writer, err) : 0;
 }
 
+/* An error record in the place of this one. `reason` is borrowed. */
+static void fail(struct rn_record *record, const char *reason)
+{
+    *record = (struct rn_record){ .kind = record->kind, .id = record->id, .label = record->label, .split = record->split,
+                                  .error = rn_text(reason) };
+}
+
+static int embed(struct work *w, struct rn_record *record, struct rn_err *err)
+{
+    char *path = NULL;
+    if (record->data.data || record->error.data)
+        return 0;
+    if (!(path = strndup(record->path.data, record->path.length)))
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    int rc = rn_file_read(&w->bytes, path, LARGEST, err);
+    free(path);
+    if (rc)
+        return -1;
+    record->from_path = record->path;
+    record->path = (struct rn_text){ 0 };
+    record->data = (struct rn_text){ w->bytes.length ? w->bytes.data : "", w->bytes.length };
+    return 0;
+}
+
+static int emit(struct work *w, struct rn_record *record, struct rn_err *err)
+{
+    struct rn_err reason; /* of this record alone: the others go on */
+    if (w->opts->embed && embed(w, record, &reason)) {
+        w->failed = true;
+        fail(record, reason.text);
+    }
+    if (w->opts->fail && !record->error.data)
+        fail(record, w->opts->fail);
+    return rn_writer_record(w->writer, record, err) || flush(w, err) ? -1 : 0;
+}
+
+static int check_kind(const struct opts *opts, enum rn_kind kind, struct rn_err *err)
+{
+    if (opts->embed && kind != RN_SAMPLES)
+        return rn_fail(err, RN_EXIT_DATA, "--embed: samples have files, %s have not", rn_kind_name(kind));
+    if (opts->fail && (kind == RN_BATCHES || kind == RN_WEIGHTS))
+        return rn_fail(err, RN_EXIT_DATA, "--fail: records of %s have no id to go by", rn_kind_name(kind));
+    return 0;
+}
+
 static int segment(struct work *w, const struct rn_head *in, struct rn_err *err)
 {
     struct rn_head out;
     struct rn_record record;
-    if (rn_conditions_check(&w->conditions, in, err) || rn_head_copy(&out, in, err))
+    if (check_kind(w->opts, in->kind, err) || rn_conditions_check(&w->conditions, in, err) || rn_head_copy(&out, in, err))
         return -1;
     int rc = rn_head_sign(&out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, &out, err) || flush(w, err) ? -1 : 1;
     rn_head_free(&out);
     while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1)
-        if (wanted(w, in, &record) && (rn_writer_record(w->writer, &record, err) || flush(w, err)))
+        if (wanted(w, in, &record) && emit(w, &record, err))
             rc = -1;
     return rc || rn_writer_tail(w->writer, err) || flush(w, err) ? -1 : 0;
 }
@@ -144,7 +194,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         if ((rc = segment(&w, head, err)))
             break;
     if (rc == 0) {
-        rc = rn_writer_close(w.writer, err);
+        rc = rn_writer_close(w.writer, err) ? -1 : w.failed;
         w.writer = NULL;
     }
 out:
@@ -152,6 +202,7 @@ out:
     rn_reader_close(w.reader);
     rn_conditions_free(&w.conditions);
     rn_texts_free(&w.picked);
+    rn_buffer_free(&w.bytes);
     free(w.file);
     return rc;
 }
@@ -169,8 +220,12 @@ const struct rn_tool rn_tool = {
              "not have, or a key that its kind does not have, is an error (exit 3).\n\n"
              "--shard counts all records of the input, whatever the conditions; conditions come next, then --skip, then --head. "
              "Shards 1/N to N/N one after the other have the records of the whole, in order. The input is read to its end "
-             "even when --head has had enough, so that damage is seen.",
+             "even when --head has had enough, so that damage is seen.\n\n"
+             "--embed makes a slice that can be worked on where its files are not: on another host. A file that cannot be read is an "
+             "error record, and makes the exit code 1. --fail REASON is for a slice that nobody could do: every record is counted as "
+             "failed by the tools that follow.",
     .examples = "rn-pick split=train < all.rn | rn-batch --train | rn-train -o run/\n"
                 "rn-pick split=test label=glass label=metal all.rn | rn-show\n"
+                "rn-pick 'role!=momentum' run/last.rn -o small.rn\n"
                 "seq 8 | parallel -k 'rn-pick --shard {}/8 all.rn | rn-augment -p mid' > augmented.rn",
 };

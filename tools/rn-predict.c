@@ -1,6 +1,6 @@
 /* rn-predict -- which class is each photo?
- * stdin: batches (rn-batch without --train). stdout: predictions; with --tsv, --csv or --json a line a photo.
- * exit: 1 when a line was an error record's. */
+ * stdin: batches (rn-batch without --train), or predictions to be shown. stdout: predictions; with --tsv, --csv or --json a line a
+ * photo. exit: 1 when a line was an error record's. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +57,27 @@ static int emit(struct work *w, struct rn_record *record, const float *probs, st
     return rn_verdicts_record(&w->verdicts, w->table, classes, record, err);
 }
 
+/* A prediction that was made before. */
+static int pass(struct work *w, const struct rn_record *record, struct rn_err *err)
+{
+    struct rn_record out = *record;
+    size_t classes = w->model.head->classes.count;
+    if (rn_grow(&w->numbers, &w->room, classes, sizeof *w->numbers, err))
+        return -1;
+    memcpy(w->numbers, record->tensor.data, classes * sizeof *w->numbers);
+    return emit(w, &out, w->numbers, err);
+}
+
+/* Their classes are the model's, in its order: whose numbers they are is known by that alone. */
+static int check_predictions(const struct work *w, const struct rn_head *head, struct rn_err *err)
+{
+    const struct rn_texts *ours = &w->model.head->classes, *theirs = &head->classes;
+    bool same = ours->count == theirs->count;
+    for (size_t i = 0; i < ours->count && same; i++)
+        same = rn_text_equal(ours->item[i], theirs->item[i]);
+    return same ? 0 : rn_fail(err, RN_EXIT_DATA, "predictions of other classes than %s has", w->opts->model);
+}
+
 static int predict(struct work *w, const struct rn_record *record, const struct rn_head *head, const int64_t *map, struct rn_err *err)
 {
     const struct rn_head *model = w->model.head;
@@ -67,6 +88,8 @@ static int predict(struct work *w, const struct rn_record *record, const struct 
         out.label = record->label == RN_NIL ? RN_NIL : map[record->label];
         return emit(w, &out, NULL, err);
     }
+    if (head->kind == RN_PREDICTIONS)
+        return pass(w, record, err);
     if (rn_batch_of(&batch, record, &model->input, head, &w->floats, err) ||
         rn_grow(&w->numbers, &w->room, 2 * batch.n * classes, sizeof *w->numbers, err) ||
         rn_model_eval(&w->model, w->opts->model, w->dev, &batch, w->numbers, err))
@@ -86,6 +109,8 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
     int64_t *map;
     struct rn_head out;
     struct rn_record record;
+    if (head->kind == RN_PREDICTIONS && check_predictions(w, head, err))
+        return -1;
     if (rn_classes_map(&w->model.head->classes, &head->classes, &map, err))
         return -1;
     rn_head_init(&out, RN_PREDICTIONS);
@@ -142,7 +167,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         goto out;
     if (open_output(&w, args->output, err) || rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
-    while ((rc = rn_reader_head(w.reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1)
+    while ((rc = rn_reader_head(w.reader, RN_KIND_BIT(RN_BATCHES) | RN_KIND_BIT(RN_PREDICTIONS), &head, err)) == 1)
         if ((rc = segment(&w, head, err)))
             break;
     rn_progress_end(&w.progress);
@@ -175,7 +200,8 @@ const struct rn_tool rn_tool = {
              "is null without one; with --top the likeliest classes come first and the others are left out. Of an error record "
              "prediction and confidence are null, and \"error\" has the reason; the exit code is 1 then, too. --min-confidence "
              "leaves the numbers as they are.\n\n"
-             "Each batch's lines are written before the next batch is waited for.",
+             "Each batch's lines are written before the next batch is waited for. Predictions that were made before, of the same classes, "
+             "pass through as they are: so a table can be made of them.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
                 "rn-list --unlabeled photos/*.jpg | rn-batch --for run/best.rn -k |\n"

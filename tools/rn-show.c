@@ -11,7 +11,7 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool json, tsv, values, header, where, layers, labels;
+    bool json, tsv, values, header, where, layers, labels, cpu;
     int64_t table, png, sheet, batch;
     const char *npy;
 };
@@ -29,6 +29,7 @@ static const struct rn_opt options[] = {
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
     { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers, parameters, operations and memory" },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 1e6, "with -l: images a batch (the checkpoint's, or 16)", "N" },
+    { 0, "cpu", RN_OPT_FLAG, RN_AT(opts, cpu), 0, 0, "nothing of a stream: which RN_CPU computes here" },
     RN_OPT_LAST,
 };
 
@@ -188,12 +189,33 @@ static int weigh_program(size_t *bytes, struct rn_err *err)
     return 0;
 }
 
+/* What arithmetic there is here: floats are the same between machines where this is. */
+static int show_cpu(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+{
+    struct rn_device *dev;
+    struct rn_out *out;
+    if (args->operands || opts->json || opts->tsv || opts->values || opts->header || opts->where || opts->layers || opts->table > 0 ||
+        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy)
+        return rn_fail(err, RN_EXIT_USAGE, "--cpu stands alone: it looks at the processor, not at a stream");
+    if (rn_cpu_dry(&dev, 1, err))
+        return -1;
+    int rc = rn_out_open(&out, args->output, err);
+    if (rc == 0) {
+        rc = rn_out_printf(out, err, "%s\n", dev->class->variant(dev));
+        rc = rc ? (rn_out_discard(out), rc) : rn_out_commit(out, err);
+    }
+    rn_device_close(dev);
+    return rc;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_, .columns.limit = (size_t)((const struct opts *)options_)->table };
     w.sheet = (struct rn_sheet){ .columns = (size_t)w.opts->sheet, .words = w.opts->labels };
     struct rn_err unused;
     int rc = -1;
+    if (w.opts->cpu)
+        return show_cpu(w.opts, args, err);
     if (check_usage(w.opts, err) || (w.opts->layers && weigh_program(&w.program, err)) || rn_out_open(&w.out, args->output, err) ||
         ((w.opts->npy || w.opts->png || w.opts->sheet) && rn_out_binary(w.out, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
@@ -243,6 +265,8 @@ const struct rn_tool rn_tool = {
              "a sum of its parts: the program; the network's weights, gradients and statistics; activations of a batch; the operators' "
              "scratch memory; what streams need. It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
              "operations and bytes as whole numbers.\n\n"
+             "--cpu prints avx512, avx2 or portable: the code that the processor of this machine runs, or RN_CPU names. Networks give "
+             "the same digits on machines where it is the same.\n\n"
              "--npy writes one .npy file after the other: numpy.load on one open file reads them in turn. Error records have none.\n\n"
              "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the whole "
              "input too.",

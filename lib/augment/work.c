@@ -263,6 +263,7 @@ static int keep_original(struct job *job, const struct rn_canvas *from, const st
     }
     o->record.path = job->record.path;
     o->record.data = job->record.data;
+    o->record.from_path = job->record.from_path;
     return 0;
 }
 

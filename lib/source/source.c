@@ -24,6 +24,6 @@ int rn_source_decode(struct rn_image *image, const struct rn_record *record, con
     if (record->path.data)
         return load_file(image, record->path, how, err);
     if (rn_image_decode(image, record->data, how, err))
-        return rn_fail_at(err, "%s", rn_text_show(record->id, room));
+        return rn_fail_at(err, "%s", rn_text_show(record->from_path.data ? record->from_path : record->id, room));
     return 0;
 }

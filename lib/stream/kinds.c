@@ -17,7 +17,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
 };
 
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {
-    [RN_SAMPLES] = { "id", "label", "split", "path", "data" },
+    [RN_SAMPLES] = { "id", "label", "split", "path", "data", "from_path" },
     [RN_IMAGES] = { "id", "label", "split", "image" },
     [RN_BATCHES] = { "epoch", "index", "ids", "labels", "images" },
     [RN_PREDICTIONS] = { "id", "label", "probs" },

@@ -25,7 +25,7 @@ int rn_record_copy(struct rn_record *to, const struct rn_record *from, struct rn
 {
     *to = *from;
     struct rn_text numbers = { from->tensor.data, tensor_bytes(&from->tensor) };
-    struct rn_text *texts[] = { &to->id, &to->split, &to->error, &to->path, &to->data, &to->extra, &numbers };
+    struct rn_text *texts[] = { &to->id, &to->split, &to->error, &to->path, &to->data, &to->from_path, &to->extra, &numbers };
     size_t length = 1;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         length += texts[i]->length;

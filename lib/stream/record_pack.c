@@ -24,6 +24,10 @@ static void pack_sample(struct rn_pack *pack, const struct rn_record *record, st
 {
     pack_id(pack, record);
     pack_split(pack, record);
+    if (record->from_path.data) {
+        rn_pack_key(pack, "from_path");
+        rn_pack_text(pack, record->from_path);
+    }
     if (record->data.data) {
         rn_pack_key(pack, "data");
         rn_pack_bin_header(pack, record->data.length);
@@ -102,7 +106,9 @@ int rn_record_pack_around(const struct rn_record *record, struct rn_buffer *buff
         rn_pack_key(&pack, "error");
         rn_pack_text(&pack, record->error);
     } else {
-        rn_pack_map(&pack, record->kind == RN_SAMPLES ? pairs - 1 : pairs); /* path or data, not both */
+        if (record->kind == RN_SAMPLES) /* path or data, not both; from_path may be missing */
+            pairs -= record->from_path.data ? 1 : 2;
+        rn_pack_map(&pack, pairs);
         pack_kind(&pack, record, big);
     }
     *hole = buffer->length;

@@ -35,9 +35,11 @@ static bool has_pixels(const struct rn_tensor *tensor)
 
 static int unpack_sample(struct rn_record *record, const struct rn_slot *slots, struct rn_err *err)
 {
-    const struct rn_slot *path = &slots[3], *data = &slots[4];
+    const struct rn_slot *path = &slots[3], *data = &slots[4], *from_path = &slots[5];
     if (!path->value == !data->value)
         return rn_fail(err, RN_EXIT_DATA, "a sample has \"path\" or \"data\"");
+    if (from_path->value && rn_slot_text(from_path, &record->from_path, err))
+        return -1;
     if (path->value)
         return rn_slot_text(path, &record->path, err);
     if (data->value->type != MSGPACK_OBJECT_BIN)

@@ -118,6 +118,7 @@ struct rn_record {
     struct rn_text error;  /* data not NULL: an error record, and only id, label, split are set besides */
     struct rn_text path;   /* samples: a file ... */
     struct rn_text data;   /* ... or the file's own bytes */
+    struct rn_text from_path; /* ... which were this file's: for messages. Its data is NULL when nobody knows */
     struct rn_tensor tensor; /* images `image` u8 or f32 [H,W,3]; batches `images` u8 [N,H,W,3] or f32 [N,3,H,W]; predictions
                                 `probs` f32 [C]; weights `value`; an import may hold any type */
     int64_t epoch, index;  /* batches */

@@ -79,3 +79,11 @@ well_formed() {
         die "<$open[-1]> is not closed\n" if @open;
     ' < "$1"
 }
+
+# below PID NAME: the process of that name that the other began
+below() {
+    local child
+    for child in $(ps -o pid= --ppid "$1"); do
+        if [ "$(ps -o comm= -p "$child")" = "$2" ]; then echo "$child"; else below "$child" "$2"; fi
+    done
+}

@@ -37,7 +37,7 @@ setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/lab/." .; }
     done
     # an empty folder, a model that is not there, a folder that is not there
     mkdir empty
-    rn-pipe-classify empty -m "my run/best.rn" >table
+    rn-pipe-classify empty -m "my run/best.rn" >table || [ $? = 1 ]
     [ "$(wc -l <table)" = 1 ]
     for pipeline in rn-pipe-classify rn-pipe-evaluate; do
         rc=0; $pipeline "my photos" -m none.rn >out 2>err || rc=$?

@@ -145,3 +145,37 @@ END
     exec 8<&- 7>&-
     wait || true
 }
+
+@test "embed: a slice that needs no files, and the same batches of it, with the same words for what is broken" {
+    draw photos 2 && : > photos/glass/empty.jpg && rm photos/metal/metal1.jpg && ln -s nowhere photos/metal/metal1.jpg
+    rn-list photos > all.rn
+    rc=0; rn-pick --embed all.rn -o whole.rn || rc=$?
+    [ $rc = 1 ]
+    rn-batch -q -k --size 32 all.rn > want.rn || true
+    mv photos away
+    rn-batch -q -k --size 32 whole.rn > got.rn || true
+    diff <(rn-show --json --values want.rn | grep -v '"rn":') \
+         <(rn-show --json --values got.rn | grep -v '"rn":')
+    rn-show --json got.rn | grep -F '"error":"photos/glass/empty.jpg: an empty file"'
+    rn-show --json whole.rn | grep -F '"error":"photos/metal/metal1.jpg: No such file or directory"'
+    rn-show --json whole.rn | grep -q '"from_path":"photos/glass/glass1.jpg","data":{"bytes":'
+    # bytes that are there already stay
+    rn-pick --embed whole.rn | rn-show --json | grep -v '"rn":' > again
+    rn-show --json whole.rn | grep -v '"rn":' | diff - again
+    [ "$(rn-show --tsv whole.rn | awk -F '\t' '$1 == "glass/glass1.jpg" { print $4, ($5 > 100) }')" = ' 1' ]
+    fails 3 "^rn-pick: --embed: samples have files, batches have not" rn-pick --embed want.rn
+}
+
+@test "fail: error records, for a reason, of what nobody could do" {
+    six > six.rn
+    rn-pick --fail 'the host is gone' label=glass six.rn | rn-show --json | grep id > out
+    cat > want <<'END'
+{"id":"g1","label":0,"split":"train","error":"the host is gone"}
+{"id":"g2","label":1,"split":"train","error":"the host is gone"}
+END
+    diff want out
+    # an error that is there says more
+    rn-pick --fail 'the host is gone' id=bad six.rn | rn-show --json | grep -F '"error":"cut short"'
+    stream 'head("weights", ["g"], arch => none(), attention => none(), input => none())' 'tail(0)' > w.rn
+    fails 3 "^rn-pick: --fail: records of weights have no id" rn-pick --fail no w.rn
+}

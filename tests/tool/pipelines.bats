@@ -43,9 +43,9 @@ stand_in() {
 
 @test "no line is longer than 100 columns, and nothing is written twice" {
     cd "$PIPELINES"
-    awk 'length > 100 { print FILENAME ": line " FNR ": " length; bad = 1 } END { exit bad }' $(written_with_lib) lib.sh
+    awk 'length > 100 { print FILENAME ": line " FNR ": " length; bad = 1 } END { exit bad }' $(written_with_lib) lib.sh hosts.sh
     # three lines in a row, but for the first that all have in common and the usage texts
-    for name in $(written_with_lib) lib.sh; do
+    for name in $(written_with_lib) lib.sh hosts.sh; do
         sed -e '1,/^\. "\$lib"/{/^/d}' -e '/<<END/,/^END/d' "$name" | sed 's/^ *//' | grep -vE '^(#.*|[})]|fi|done|esac|begin "\$@"|)$' |
             awk -v name="$name" 'NR > 2 { print two "\\n" one "\\n" $0 "\t" name } { two = one; one = $0 }' | sort -u
     done | cut -f 1 | sort | uniq -d > twice
@@ -56,8 +56,8 @@ stand_in() {
 @test "shellcheck has nothing to say" {
     command -v shellcheck > /dev/null || skip "shellcheck is not here"
     cd "$PIPELINES"
-    shellcheck lib.sh $(written_with_lib)
-    cd "$TOP" && shellcheck bootstrap tests/run tests/suite .ci/run
+    shellcheck lib.sh hosts.sh $(written_with_lib)
+    cd "$TOP" && shellcheck bootstrap data/see-folders tests/run tests/suite .ci/run
 }
 
 @test "what stands in arithmetic was checked" {
@@ -68,7 +68,7 @@ stand_in() {
         sed '/^ *#/d' "$name" | grep -oE '(\$|for )\(\([^)]*(\)[^)]+)*\)\)' | grep -oE 'opt\[[a-z-]+\]|[a-z_]+' | sort -u > words || true
         while read -r word; do
             case $word in
-                i | count | rows | recipes | for) ;; # count: of records; rows: an option or that
+                i | count | rows | recipes | shards | for) ;; # shards: hosts.sh's; count: of records; rows: an option or that
                 opt\[*) word=${word#opt[} && grep -qE "^bounded ${word%]} [0-9]+ [0-9]+$" "$name" || { echo "$name: opt[$word"; false; } ;;
                 *) echo "$name: $word"; false ;;
             esac

@@ -395,3 +395,11 @@ END
     for ((i = 0; i < 3000; i++)); do cat i.rn; done | rn-show 2> err | head -n 1
     [ ! -s err ]
 }
+
+@test "--cpu: which arithmetic there is here, without a stream" {
+    [ "$(RN_CPU=portable rn-show --cpu)" = portable ]
+    [[ $(env -u RN_CPU rn-show --cpu) = @(avx512|avx2|portable) ]]
+    fails 2 "RN_CPU=mmx" env RN_CPU=mmx rn-show --cpu
+    fails 2 "--cpu stands alone" rn-show --cpu --json
+    ! rn-show --cpu > /dev/full
+}

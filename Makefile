@@ -85,7 +85,7 @@ $(B)/completions/%: $(B)/%
 	$< --help-completion > $@
 
 # check: everything that must hold, in minutes. check-full: the long runs on real photos besides. check-python: what we write
-# as Python's packages see it (makes a virtual environment). check-cuda: what can be proved of the CUDA device without a GPU;
+# as Python's packages see it, and what PyTorch writes as we do (makes a virtual environment). check-cuda: what can be proved of the CUDA device without a GPU;
 # it needs nvcc, and is a part of check. gpu-verify: the rest, on a machine with a GPU; writes a report (build/gpu-report.md).
 # fuzz: SECONDS=15 for each fuzzer. bench: figures, no verdict.
 check: all

@@ -104,7 +104,7 @@ gpu-verify: all      ## the rest, on a machine with a GPU; writes build/gpu-repo
 	@tests/cuda/gpu-verify $(B)
 fuzz:                ## each fuzzer for SECONDS=15; needs clang
 	@tests/fuzz/run $(SECONDS)
-check-python: all    ## what we write as Python's packages see it; makes a virtual environment
+check-python: all    ## what we write as Python's packages see it, and what they write; makes a virtual environment
 	@tests/python/run $(B)
 asan tsan:           ## the unit tests under a sanitizer
 	@tests/run $(B) '$@/%'

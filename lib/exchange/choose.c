@@ -251,7 +251,8 @@ static int choose_named(struct search *s, const char *key, const bool *all, cons
     size_t length = strlen(key), below = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct rn_text path = s->path.item[i];
-        bool exact = rn_text_is(path, key), leads = path.length > length && !memcmp(path.data, key, length) && path.data[length] == '.';
+        bool exact = rn_text_is(path, key);
+        bool leads = path.length > length && !memcmp(path.data, key, length) && path.data[length] == '.';
         if (exact || (leads && !below))
             *dict = s->found[i].dict;
         if (exact)
@@ -260,7 +261,8 @@ static int choose_named(struct search *s, const char *key, const bool *all, cons
     }
     if (below == 1)
         return 0;
-    snprintf(before, sizeof before, "--key: '%s' is no dictionary of tensors%s", rn_text_show(rn_text(key), shown), s->count ? "; there are " : "");
+    snprintf(before, sizeof before, "--key: '%s' is no dictionary of tensors%s", rn_text_show(rn_text(key), shown),
+             s->count ? "; there are " : "");
     return say(s, all, before, "");
 }
 

@@ -143,7 +143,9 @@ static float float_of_half(uint16_t half)
 static float float_of_e4m3(uint8_t bits)
 {
     int exponent = bits >> 3 & 15, fraction = bits & 7;
-    float value = exponent == 15 && fraction == 7 ? NAN : exponent ? ldexpf((float)(8 + fraction), exponent - 10) : ldexpf((float)fraction, -9);
+    float value = exponent == 15 && fraction == 7 ? NAN
+                  : exponent                       ? ldexpf((float)(8 + fraction), exponent - 10)
+                                                   : ldexpf((float)fraction, -9);
     return bits & 0x80 ? -value : value;
 }
 

@@ -217,7 +217,8 @@ static int add_tensor(struct torch *t, struct rn_text name, const struct rn_pick
     if (what->what == RN_G_ODD_TENSOR)
         return cannot(t, name, call.function->name);
     int metadata = what->what == RN_G_TENSOR_V3 ? 7 : 6;
-    if ((call.count < metadata && (call.count != 4 || metadata == 7)) || call.count > metadata + 1 || call.argument[0]->kind != RN_P_PERSISTENT)
+    if ((call.count < metadata && (call.count != 4 || metadata == 7)) || call.count > metadata + 1 ||
+        call.argument[0]->kind != RN_P_PERSISTENT)
         return bad(t, "a tensor with other arguments than PyTorch's");
     if (parse_storage(t, call.argument[0], &storage) || find_type(t, &call, name, &storage, &view.element) || resolve(t, &storage))
         return -1;

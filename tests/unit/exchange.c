@@ -429,7 +429,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_values), cmocka_unit_test(golden_files), cmocka_unit_test(beside_the_network),
-        cmocka_unit_test(all_kinds), cmocka_unit_test(several_dictionaries), cmocka_unit_test(names_without_wrappers), cmocka_unit_test(halves), cmocka_unit_test(hostile_files),
+        cmocka_unit_test(all_kinds), cmocka_unit_test(several_dictionaries), cmocka_unit_test(names_without_wrappers),
+        cmocka_unit_test(halves), cmocka_unit_test(hostile_files),
         cmocka_unit_test(cut_anywhere), cmocka_unit_test(flip_any_bit), cmocka_unit_test(zip_data_is_checked),
         cmocka_unit_test(crc), cmocka_unit_test(protobuf), cmocka_unit_test(as_network),
     };

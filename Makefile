@@ -170,6 +170,7 @@ install: all         ## PREFIX=/usr/local, DESTDIR=
 	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples" && chmod 644 "$(SHARE)"/examples/*.service
 	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl data/page.html "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
+	install -d "$(SHARE)/recipes/train" && install -m 644 data/recipes/train/*.conf "$(SHARE)/recipes/train"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
 	rm -rf "$(SHARE)" "$(PLUGINS)"

@@ -1,8 +1,10 @@
 /* rn-train -- train a network from a stream of batches.
  * stdin: batches (rn-batch --train). stdout: a table, one row an epoch; DIR/last.rn, DIR/best.rn, DIR/log.tsv.
  * exit: 3 when the stream is not the one that goes on, 5 when training diverged (no checkpoint is touched). */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,13 +14,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "nn/rates.h"
+#include "nn/schedule.h"
 #include "nn/train.h"
 #include "tools/tool.h"
 
 struct opts {
     struct rn_train_options train;
     const char *init, *resume, *val, *device, *precision;
-    int64_t save_every, jobs;
+    int64_t save_every, keep, jobs;
     bool overwrite;
 };
 
@@ -33,10 +37,27 @@ static const struct rn_opt options[] = {
     { 0, "momentum", RN_OPT_REAL, RN_AT(opts, train.momentum), 0, 1, "momentum" },
     { 0, "wd", RN_OPT_REAL, RN_AT(opts, train.wd), 0, 1e6, "weight decay" },
     { 0, "step", RN_OPT_INT, RN_AT(opts, train.step), 0, 1e9, "epochs until lr is divided by 10; 0: never" },
+    { 0, "schedule", RN_OPT_CHOICE, RN_AT(opts, train.schedule), 0, 0, "how lr goes", RN_SCHEDULE_WORDS },
+    { 0, "warmup", RN_OPT_REAL, RN_AT(opts, train.warmup), 0, 1e9, "epochs in which lr rises to its full value", "EPOCHS" },
+    { 0, "optimizer", RN_OPT_CHOICE, RN_AT(opts, train.optimizer), 0, 0, "how weights move", RN_OPTIMIZER_WORDS },
+    { 0, "nesterov", RN_OPT_FLAG, RN_AT(opts, train.nesterov), 0, 0, "Nesterov's momentum" },
+    { 0, "no-decay", RN_OPT_TEXT, RN_AT(opts, train.no_decay), 0, 0, "what has no weight decay: none, bn, bias, bn,bias", "WHAT" },
+    { 0, "lr-head", RN_OPT_REAL, RN_AT(opts, train.lr_head), 1e-9, 1e9, "the last layer's lr, times this" },
+    { 0, "layer-decay", RN_OPT_REAL, RN_AT(opts, train.layer_decay), 1e-9, 1, "lr of each block, as a share of the next one's" },
+    { 0, "freeze", RN_OPT_TEXT, RN_AT(opts, train.freeze), 0, 0, "layers that stay as they are: conv1,bn1,layer1,..", "PATTERN" },
+    { 0, "freeze-norms", RN_OPT_FLAG, RN_AT(opts, train.fix_norms), 0, 0, "their batch norms as in evaluation" },
+    { 0, "clip", RN_OPT_REAL, RN_AT(opts, train.clip), 0, 1e30, "largest norm of the gradients; 0: any", "NORM" },
+    { 0, "accumulate", RN_OPT_INT, RN_AT(opts, train.accumulate), 1, 1e9, "batches an update: their gradients are summed" },
+    { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.9999999, "decay of a moving average of the weights; 0: none", "DECAY" },
     { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
       "none, inv, sqrt, or numbers w1,w2,..", "W" },
     { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
+    { 0, "best", RN_OPT_CHOICE, RN_AT(opts, train.best), 0, 0, "what best.rn is the best of", RN_BEST_WORDS },
+    { 0, "patience", RN_OPT_INT, RN_AT(opts, train.patience), 0, 1e9, "stop after N epochs without a better; 0: never" },
+    { 0, "epochs-only-last", RN_OPT_FLAG, RN_AT(opts, train.only_last), 0, 0, "no best.rn: the last epoch counts" },
+    { 0, "recall", RN_OPT_FLAG, RN_AT(opts, train.recall), 0, 0, "columns in the log: recall of each class" },
+    { 0, "keep", RN_OPT_INT, RN_AT(opts, keep), 0, 1e9, "keep the last N epochs as epoch-0007.rn", "N", RN_OPT_HOW },
     { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches, too", "N", RN_OPT_HOW },
     { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
@@ -45,7 +66,7 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 
-static const char columns[] = "epoch\tlr\ttrain_loss\ttrain_acc1\tval_loss\tval_acc1\timages_per_s\tseconds\n";
+static const char columns[] = "epoch\tlr\ttrain_loss\ttrain_acc1\tval_loss\tval_acc1\timages_per_s\tseconds";
 
 struct work {
     struct opts opts;
@@ -57,7 +78,7 @@ struct work {
     char *last, *best, *log;
     int lock;              /* the folder, open; -1: not ours */
     bool saved;            /* last.rn is there, and this process wrote it */
-    struct rn_buffer rows; /* of log.tsv */
+    struct rn_buffer header, rows; /* of log.tsv */
     struct rn_progress progress;
     double begun;          /* the epoch, seconds */
     double validation;     /* seconds that the last one took; 0: none yet */
@@ -129,6 +150,19 @@ static int prepare_folder(struct work *w, struct rn_err *err)
     return 0;
 }
 
+/* What --keep of the other run left. */
+static int clear_epochs(const struct work *w, struct rn_err *err)
+{
+    DIR *folder = opendir(w->args->output);
+    int rc = folder ? 0 : rn_fail_errno(err, "%s", w->args->output);
+    for (struct dirent *entry; rc == 0 && (entry = readdir(folder));)
+        if (!fnmatch("epoch-[0-9]*.rn", entry->d_name, 0) && unlinkat(dirfd(folder), entry->d_name, 0))
+            rc = rn_fail_errno(err, "%s/%s", w->args->output, entry->d_name);
+    if (folder)
+        closedir(folder);
+    return rc;
+}
+
 /* A fresh run in a folder that holds another: its files go, so that none of them passes for ours. */
 static int clear_folder(const struct work *w, struct rn_err *err)
 {
@@ -137,18 +171,19 @@ static int clear_folder(const struct work *w, struct rn_err *err)
     for (size_t i = 0; i < 3; i++)
         if (unlink(old[i]) && access(old[i], F_OK) == 0)
             return rn_fail_errno(err, "%s", rn_text_show(rn_text(old[i]), shown));
-    return 0;
+    return clear_epochs(w, err);
 }
 
 /* A resumed run has the options of the first; one that is given again must be the same (but for the place of --val). */
 static int take_options(struct work *w, struct rn_err *err)
 {
     char shown[256];
-    struct opts saved = w->opts;
-    struct rn_texts given = { 0 };
-    const struct rn_texts *first = &w->trainer.from.head->options;
+    struct opts saved = w->opts, was = *(const struct opts *)rn_tool.defaults;
+    struct rn_texts given = { 0 }, had = { 0 };
+    const struct rn_texts *first = &w->trainer.from.head->options; /* without those that its rn-train did not have */
     const char *val = w->opts.val;
-    int rc = rn_opt_apply(&rn_tool, &saved, first, err) || rn_opt_list(&rn_tool, &w->opts, true, &given, err) ? -1 : 0;
+    int rc = rn_opt_apply(&rn_tool, &saved, first, err) || rn_opt_apply(&rn_tool, &was, first, err) ||
+             rn_opt_list(&rn_tool, &was, true, &had, err) || rn_opt_list(&rn_tool, &w->opts, true, &given, err) ? -1 : 0;
     for (size_t i = 0; options[i].kind != RN_OPT_END && rc == 0; i++) {
         size_t length = strlen(options[i].name);
         if (!(w->args->given >> i & 1) || (options[i].flags & RN_OPT_HOW) || !strcmp(options[i].name, "val"))
@@ -156,12 +191,13 @@ static int take_options(struct work *w, struct rn_err *err)
         for (size_t k = 0; k < given.count && rc == 0; k++) {
             const char *text = given.item[k].data;
             if (!strncmp(text + 2, options[i].name, length) && (text[length + 2] == '=' || !text[length + 2]) &&
-                rn_texts_find(first, given.item[k]) < 0)
+                rn_texts_find(&had, given.item[k]) < 0)
                 rc = rn_fail(err, RN_EXIT_USAGE, "%s is not what the run that is resumed has: leave the option out",
                              rn_text_show(given.item[k], shown));
         }
     }
     rn_texts_free(&given);
+    rn_texts_free(&had);
     if (rc == 0)
         w->opts = saved;
     w->opts.val = val ? val : w->opts.val;
@@ -193,6 +229,12 @@ static int open_from(struct work *w, struct rn_err *err)
     if (rn_trainer_open(&w->trainer, &w->opts.train, from, w->opts.resume != NULL, err))
         return -1;
     return w->opts.resume ? take_options(w, err) : 0;
+}
+
+static int check_options(const struct work *w, struct rn_err *err)
+{
+    const struct opts *defaults = rn_tool.defaults;
+    return rn_train_check(&w->opts.train, w->opts.val, w->opts.train.best != defaults->train.best, err);
 }
 
 static int open_run(struct work *w, struct rn_err *err)
@@ -250,6 +292,19 @@ static void say_classes(const struct work *w, const struct rn_head *segment)
                 rn_text_show(segment->classes.item[first], shown));
 }
 
+/* The table's first line: at once, but with --recall when the classes are known. */
+static int begin_table(struct work *w, struct rn_err *err)
+{
+    const struct rn_texts *classes = &w->trainer.head.classes;
+    if (rn_buffer_add(&w->header, columns, strlen(columns), err))
+        return -1;
+    for (size_t i = 0; w->opts.train.recall && i < classes->count; i++)
+        if (rn_buffer_add(&w->header, "\trecall_", 8, err) || rn_text_escape(&w->header, classes->item[i], RN_ESCAPE_TSV, err))
+            return -1;
+    return rn_buffer_add(&w->header, "\n", 1, err) || rn_out_write(w->table, w->header.data, w->header.length, err) ||
+           rn_out_flush(w->table, err) ? -1 : 0;
+}
+
 /* After the first segment's head: what --init gave, and a look at --val before an epoch is spent. */
 static int first_segment(struct work *w, const struct rn_head *segment, struct rn_err *err)
 {
@@ -262,6 +317,8 @@ static int first_segment(struct work *w, const struct rn_head *segment, struct r
         return -1;
     if (!w->opts.resume)
         say_classes(w, segment);
+    if (w->opts.train.recall && begin_table(w, err))
+        return -1;
     return w->opts.resume ? 0 : clear_folder(w, err);
 }
 
@@ -291,46 +348,85 @@ static int write_log(struct work *w, struct rn_err *err)
     struct rn_out *out;
     if (rn_out_open(&out, w->log, err))
         return -1;
-    if (rn_out_write(out, columns, strlen(columns), err) || rn_out_write(out, w->rows.data, w->rows.length, err)) {
+    if (rn_out_write(out, w->header.data, w->header.length, err) || rn_out_write(out, w->rows.data, w->rows.length, err)) {
         rn_out_discard(out);
         return -1;
     }
     return rn_out_commit(out, err);
 }
 
+/* Epoch e as a file of its own, and the one that is N older goes. */
+static int keep_epoch(struct work *w, int64_t epoch, struct rn_err *err)
+{
+    char name[64];
+    int rc = 0;
+    for (int old = 0; old < 2 && w->opts.keep && rc == 0; old++) {
+        int64_t which = old ? epoch - w->opts.keep : epoch;
+        snprintf(name, sizeof name, "epoch-%04lld.rn", (long long)which);
+        char *path = which >= 0 ? path_in(w->args->output, name, err) : NULL;
+        if (which >= 0)
+            rc = !path ? -1 : old ? (unlink(path), 0) : rn_trainer_save(&w->trainer, path, err);
+        free(path);
+    }
+    return rc;
+}
+
+/* Recall in percent; nothing where there is no photo. */
+static int add_recalls(struct work *w, struct rn_buffer *row, const struct rn_validation *validation, struct rn_err *err)
+{
+    char text[32];
+    for (size_t i = 0; w->opts.train.recall && i < w->trainer.head.classes.count; i++) {
+        double recall = validation->recall[i];
+        int length = isnan(recall) ? snprintf(text, sizeof text, "\t") : snprintf(text, sizeof text, "\t%.4f", 100 * recall);
+        if (rn_buffer_add(row, text, (size_t)length, err))
+            return -1;
+    }
+    return rn_buffer_add(row, "\n", 1, err);
+}
+
+static int validate(struct work *w, struct rn_validation *validation, struct rn_err *err)
+{
+    double before = rn_seconds();
+    rn_progress_show(&w->progress, true, "%s: validating", w->epoch);
+    if (rn_validate(&w->trainer, w->opts.val, validation, err))
+        return -1;
+    w->validation = rn_seconds() - before;
+    rn_progress_end(&w->progress);
+    if (validation->errors && !w->args->quiet)
+        rn_note("%s: %lld photos could not be read: the validation is without them", w->opts.val, (long long)validation->errors);
+    return 0;
+}
+
 /* The order is a promise: validate, best.rn, the log's row, last.rn; then standard output, whose reader may be gone. */
 static int end_epoch(struct work *w, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
-    struct rn_score score = { 0 };
-    char val[64] = "\t", row[256], shown[256];
+    struct rn_validation validation = { 0 };
+    struct rn_buffer row = { 0 };
+    char val[64] = "\t", text[256], shown[256];
     double lr = rn_trainer_lr(t), loss = t->head.loss_sum / (double)t->head.seen;
     double acc1 = 100 * (double)t->head.correct / (double)t->head.seen;
     int64_t epoch = t->head.epoch;
-    if (w->opts.val) {
-        double before = rn_seconds();
-        rn_progress_show(&w->progress, true, "%s: validating", w->epoch);
-        if (rn_validate(t->net, &t->head.classes, &t->head.input, w->opts.val, &score, err))
-            return -1;
-        w->validation = rn_seconds() - before;
-        snprintf(val, sizeof val, "%.6f\t%.4f", score.loss, score.acc1);
-    }
+    int rc = w->opts.val ? validate(w, &validation, err) : 0;
     rn_progress_end(&w->progress);
-    if (score.errors && !w->args->quiet)
-        rn_note("%s: %lld photos could not be read: the validation is without them", w->opts.val, (long long)score.errors);
-    if (score.empty && epoch == 0 && !w->args->quiet)
-        rn_note("%s: %zu of %zu classes have no photos to validate on, the first is '%s'", w->opts.val, score.empty, t->head.classes.count,
-                rn_text_show(t->head.classes.item[score.first_empty], shown));
-    bool better = w->opts.val && score.acc1 > t->head.best_acc1;
-    if (better)
-        t->head.best_acc1 = score.acc1;
+    if (rc == 0 && w->opts.val)
+        snprintf(val, sizeof val, "%.6f\t%.4f", validation.loss, validation.acc1);
+    if (validation.empty && epoch == 0 && !w->args->quiet)
+        rn_note("%s: %zu of %zu classes have no photos to validate on, the first is '%s'", w->opts.val, validation.empty,
+                t->head.classes.count, rn_text_show(t->head.classes.item[validation.first_empty], shown));
+    bool better = rc == 0 && w->opts.val && rn_schedule_judge(t->options, &t->head, &validation);
     rn_trainer_next_epoch(t);
-    if (better && rn_trainer_save(t, w->best, err))
-        return -1;
-    int length = snprintf(row, sizeof row, "%lld\t%.6g\t%.6f\t%.4f\t%s\t%.2f\t%.1f\n", (long long)epoch, lr, loss, acc1, val, w->rate,
-                          rn_seconds() - w->begun);
-    return rn_buffer_add(&w->rows, row, (size_t)length, err) || write_log(w, err) || save_last(w, err) ||
-           rn_out_write(w->table, row, (size_t)length, err) || rn_out_flush(w->table, err) ? -1 : 0;
+    if (better && !w->opts.train.only_last)
+        rc = rn_trainer_save_best(t, w->best, err);
+    int length = snprintf(text, sizeof text, "%lld\t%.6g\t%.6f\t%.4f\t%s\t%.2f\t%.1f", (long long)epoch, lr, loss, acc1, val,
+                          w->rate, rn_seconds() - w->begun);
+    if (rc || rn_buffer_add(&row, text, (size_t)length, err) || add_recalls(w, &row, &validation, err) ||
+        rn_buffer_add(&w->rows, row.data, row.length, err) || write_log(w, err) || keep_epoch(w, epoch, err) || save_last(w, err) ||
+        rn_out_write(w->table, row.data, row.length, err) || rn_out_flush(w->table, err))
+        rc = -1;
+    rn_validation_free(&validation);
+    rn_buffer_free(&row);
+    return rc;
 }
 
 /* The records of a segment: 0 at its tail, 1 when a signal wants the run to stop, -1. */
@@ -359,7 +455,7 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
         if (stop_signal)
             return 1;
     }
-    if (rc == 0 && rn_trainer_settle(t, err))
+    if (rc == 0 && rn_trainer_finish(t, err))
         return -1;
     w->rate = (double)w->images / fmax(rn_seconds() - w->begun, 1e-9);
     /* The same Ctrl-C may have ended the input early: that is a stop, no damage. */
@@ -377,6 +473,15 @@ static void announce(struct work *w, const struct rn_head *segment)
         rn_note("from epoch %lld on with other photos than before", epoch);
 }
 
+static int stopped(const struct work *w)
+{
+    const struct rn_head *head = &w->trainer.head;
+    if (!w->args->quiet)
+        rn_note("stopped before epoch %lld: %lld epochs without a better one", (long long)head->epoch,
+                (long long)head->state.since_best);
+    return 0;
+}
+
 static int segments(struct work *w, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
@@ -387,6 +492,8 @@ static int segments(struct work *w, struct rn_err *err)
         if (rn_trainer_segment(t, segment, err) || (first && first_segment(w, segment, err)))
             return -1;
         epochs = segment->epochs;
+        if (rn_schedule_stops(t->options, &t->head))
+            return stopped(w);
         announce(w, segment);
         if ((rc = train(w, segment, err)))
             return rc;
@@ -398,6 +505,8 @@ static int segments(struct work *w, struct rn_err *err)
         }
         if (stop_signal)
             return 1;
+        if (rn_schedule_stops(t->options, &t->head))
+            return stopped(w);
     }
     if (stop_signal)
         return 1;
@@ -434,12 +543,13 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "-o DIR is needed: checkpoints and log.tsv go there (see rn-train --help)");
     if (w.opts.init && w.opts.resume)
         return rn_fail(err, RN_EXIT_USAGE, "--init and --resume exclude each other");
-    if (check_val(w.opts.val, err) || rn_train_check(&w.opts.train, err))
+    if (check_val(w.opts.val, err) || rn_class_weights_check(w.opts.train.class_weights, err))
         return -1;
     catch_signals();
-    if (open_from(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
-        rn_device_precision(w.dev, w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||
-        rn_out_open(&w.table, NULL, err) || rn_out_write(w.table, columns, strlen(columns), err) || rn_out_flush(w.table, err) ||
+    if (open_from(&w, err) || check_options(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
+        rn_device_precision(w.dev, w.opts.precision, err) || rn_train_check_device(&w.opts.train, w.dev, err) ||
+        prepare_folder(&w, err) || open_run(&w, err) ||
+        rn_out_open(&w.table, NULL, err) || (!w.opts.train.recall && begin_table(&w, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rn_reader_stop_on(w.reader, &stop_signal);
@@ -458,6 +568,7 @@ out:
     rn_reader_close(w.reader);
     rn_trainer_free(&w.trainer);
     rn_device_close(w.dev);
+    rn_buffer_free(&w.header);
     rn_buffer_free(&w.rows);
     if (w.lock >= 0)
         close(w.lock);
@@ -474,16 +585,33 @@ const struct rn_tool rn_tool = {
     .options = options, .size = sizeof(struct opts),
     .defaults = &(const struct opts){
         .train = { .arch = "resnet18", .attention = "none", .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
-                   .class_weights = "none", .seed = 1234 },
+                   .class_weights = "none", .seed = 1234, .no_decay = "none", .lr_head = 1, .layer_decay = 1, .accumulate = 1 },
         .device = "cpu", .precision = "fp32",
     },
     .run = run, .folder = true,
     .about = "Reads train batches (rn-batch --train), one segment an epoch, and trains with stochastic gradient descent as "
              "PyTorch's: cross entropy, momentum, weight decay on every parameter.\n\n"
+             "What follows is for other recipes than the published one. --schedule: step; cosine, from lr to 0 after the last "
+             "batch; constant; plateau, which divides lr by 10 after --step epochs without a better one by --best. --warmup "
+             "goes with each of them: in its epochs the rate of each batch is a step higher, and the cosine begins after it. "
+             "--optimizer=adamw: as PyTorch's, --momentum is its first beta, 0.999 the second. --lr-head: of the last layer "
+             "(final_fc), which is new where --init had other classes. --layer-decay=X: what comes after the blocks has lr, "
+             "the last block X of it, the one before X of that, and what comes before the blocks the least. --freeze: names of "
+             "layers or parameters with commas between them (rn-show -l lists them), * for any letters; they stay as they are, "
+             "and backward goes no further down than it must. --clip: where the gradients' Euclidean norm is larger, they are "
+             "scaled to it. --accumulate=N: the gradients of N batches are summed for one update (divide lr by N for their "
+             "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
+             "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
+             "reads last.rn but --resume see the average. best.rn is then no checkpoint. The cpu device has all of these, cuda "
+             "no --ema, --clip, --accumulate, --nesterov, --freeze-norms and adamw.\n\n"
+             "--best: what --val says of an epoch to be better: Acc@1, loss, balanced accuracy or macro F1. --patience ends "
+             "the run, exit 0, and with it whoever writes the batches. --epochs-only-last: no epoch is chosen, so that no "
+             "choice flatters: last.rn is what counts. --recall: the log has a column for each class, in percent. --keep=N: "
+             "each epoch is DIR/epoch-0007.rn, too, until N more have come (rn-average makes one network of them).\n\n"
              "--class-weights: inv gives class c the weight n / (classes n_c), where n_c of the n photos are its own; sqrt the root of that.\n\n"
              "After each epoch: validation on --val (plain cross entropy, whatever --class-weights and --label-smoothing say), "
-             "DIR/best.rn when the validation Acc@1 is strictly better than ever before, a row in DIR/log.tsv, DIR/last.rn, the row on "
-             "standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and SIGXCPU finish the step, write last.rn "
+             "DIR/best.rn when the validation Acc@1 (or what --best says) is strictly better than ever before, a row in "
+             "DIR/log.tsv, DIR/last.rn, the row on standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and SIGXCPU finish the step, write last.rn "
              "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
              "a time: a second one ends with exit 4.\n\n"
              RN_ABOUT_GPUS "Batch statistics are then those of each GPU's part, running statistics the first GPU's. --precision=bf16 keeps "

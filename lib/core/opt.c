@@ -234,6 +234,14 @@ static int no_option(const struct option *longs, const char *text, const struct 
     return rn_fail(err, RN_EXIT_USAGE, "%s is not an option here (see %s --help)", text, tool->name);
 }
 
+/* Abbreviations are taken, but for a flag's first words alone: --epochs is not --epochs-only-last, and may be another tool's. A flag
+ * has no value, so that it is the argument itself. */
+static bool cuts_a_word(const struct rn_opt *opt, const char *text)
+{
+    size_t length = strlen(text);
+    return opt->kind == RN_OPT_FLAG && length > 2 && length - 2 < strlen(opt->name) && opt->name[length - 2] == '-';
+}
+
 int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv, struct rn_err *err)
 {
     struct option longs[96] = { { 0 } };
@@ -280,6 +288,8 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
             return RN_OPT_HELP;
         if (opt && opt->letter == 'V')
             return RN_OPT_VERSION;
+        if (opt && c >= 1000 && cuts_a_word(opt, argv[optind - 1]))
+            return no_option(longs, argv[optind - 1], tool, args, err);
         bool shared = opt >= common && opt < common + count(common);
         if (!opt || rn_opt_set(opt, shared ? (void *)args : options, optarg ? optarg : "", err))
             return -1;

@@ -58,6 +58,7 @@ struct rn_norm {
     struct rn_array mean, inv_std; /* of this batch: written forward, read backward */
     double momentum;               /* running = (1 - momentum) running + momentum batch; unbiased variance in running_var */
     double eps;
+    bool fixed; /* evaluation's: the running statistics are those of this batch, and do not move */
 };
 
 /* How the two gated maps are combined: x times channel gate, x times spatial gate. One of the gates absent: the other
@@ -75,9 +76,20 @@ struct rn_loss {
     int64_t correct; /* images whose largest logit (the first of equals) is the label */
 };
 
-/* PyTorch's SGD: g += wd w; v = momentum v + g; w -= lr v. v starts at 0, so that the first v is g. */
+/* PyTorch's SGD: g += wd w; v = momentum v + g; w -= lr v (nesterov: w -= lr (g + momentum v)). v starts at 0, so that the
+ * first v is g. */
 struct rn_sgd {
     double lr, momentum, wd;
+    bool nesterov;
+    double scale; /* of the gradients, before all else; 0: as they are */
+};
+
+/* PyTorch's AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019): w -= lr wd w;
+ * m += (1 - beta1) (g - m); v = beta2 v + (1 - beta2) g^2; w -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps). */
+struct rn_adamw {
+    double lr, beta1, beta2, eps, wd;
+    double scale; /* as in rn_sgd */
+    int64_t step; /* this update's number, from 1 */
 };
 
 /* How products of matrices and convolutions compute: in float32; with inputs rounded to TF32 (10 bits of mantissa), sums in
@@ -211,6 +223,16 @@ struct rn_device_class {
     /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
                        struct rn_err *err);
+
+    /* The same blocks, m and v the moments. NULL: not on this device, as the two that follow. */
+    RN_MUST int (*adamw)(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
+                         struct rn_err *err);
+    /* y += share (x - y), on whole blocks; share 1: y = x. */
+    RN_MUST int (*lerp)(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err);
+    /* *sum: of the squares of a whole block's numbers, added in an order that follows from bytes. */
+    RN_MUST int (*square_sum)(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
+    /* What else is not on every device: rn_norm.fixed, rn_sgd.nesterov and .scale, RN_ADD_DW over steps. */
+    bool fixed_norms, more_sgd, accumulates;
 
     /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
 

@@ -47,12 +47,28 @@ static int add(struct rn_tensors *tensors, struct rn_text name, const struct rn_
     return 0;
 }
 
+/* An average takes the place of what it is the average of, which came before it. */
+static int replace(struct rn_tensors *tensors, const struct rn_record *record, struct rn_err *err)
+{
+    char name[1024], shown[256];
+    snprintf(name, sizeof name, "%.*s", (int)(record->name.length < 1000 ? record->name.length : 1000), record->name.data);
+    const struct rn_named *own = rn_tensors_find(tensors, name);
+    size_t count, had;
+    if (!own || own->tensor.type != record->tensor.type || !rn_tensor_count(&own->tensor, &had) ||
+        !rn_tensor_count(&record->tensor, &count) || count != had)
+        return rn_fail(err, RN_EXIT_DATA, "'%s': an average of no such tensor", rn_text_show(record->name, shown));
+    memcpy((void *)own->tensor.data, record->tensor.data, count * rn_type_size(record->tensor.type));
+    return 0;
+}
+
 int rn_tensors_load(struct rn_tensors *tensors, struct rn_reader *reader, struct rn_err *err)
 {
     struct rn_record record;
     int rc;
     while ((rc = rn_reader_record(reader, &record, err)) == 1)
-        if (record.role != RN_MOMENTUM && add(tensors, record.name, &record.tensor, err))
+        if ((record.role == RN_PARAMETER || record.role == RN_BUFFER) ? add(tensors, record.name, &record.tensor, err)
+            : record.role == RN_EMA                                   ? replace(tensors, &record, err)
+                                                                      : 0)
             return -1;
     return rc ? rc : check_names(tensors, err);
 }

@@ -31,6 +31,26 @@ static struct rn_array param_of(const struct rn_net *net, int i)
     return param_in(net, buffer ? net->buffers : net->weights, i);
 }
 
+static struct rn_array param_as(const struct rn_net *net, int i, enum rn_role role)
+{
+    bool buffer = net->graph->param[i].role == RN_BUFFER;
+    switch (role) {
+    case RN_MOMENTUM:
+        return param_in(net, net->momentum, i);
+    case RN_SECOND_MOMENT:
+        return param_in(net, net->second, i);
+    case RN_GRADIENT:
+        return param_in(net, net->gradients, i);
+    case RN_EMA:
+        return param_in(net, buffer ? net->average_buffers : net->average, i);
+    case RN_PARAMETER:
+    case RN_BUFFER:
+    case RN_ROLES:
+        break;
+    }
+    return param_of(net, i);
+}
+
 static int take(struct rn_net *net, void **block, size_t bytes, struct rn_err *err)
 {
     *block = net->on->alloc(net->dev, bytes ? bytes : 64, err);
@@ -50,6 +70,7 @@ static int place_params(struct rn_net *net, struct rn_err *err)
         sizes[p->role] += net->on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
     }
     net->weight_bytes = sizes[RN_PARAMETER];
+    net->buffer_bytes = sizes[RN_BUFFER];
     if (take(net, &net->weights, net->weight_bytes, err) || take(net, &net->buffers, sizes[RN_BUFFER], err))
         return -1;
     if (net->train && (take(net, &net->momentum, net->weight_bytes, err) || take(net, &net->gradients, net->weight_bytes, err)))
@@ -110,7 +131,8 @@ void rn_net_close(struct rn_net *net)
 {
     if (!net)
         return;
-    void *blocks[] = { net->weights, net->momentum, net->gradients, net->buffers, net->saved, net->arena };
+    void *blocks[] = { net->weights, net->momentum, net->gradients, net->buffers, net->saved, net->arena, net->second, net->average,
+                       net->average_buffers };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         if (blocks[i])
             net->on->free(net->dev, blocks[i]);
@@ -120,6 +142,9 @@ void rn_net_close(struct rn_net *net)
     free(net->offset);
     free(net->written);
     free(net->kept);
+    free(net->run);
+    free(net->frozen);
+    free(net->needs);
     rn_graph_free(net->graph);
     free(net);
 }
@@ -138,8 +163,7 @@ int rn_net_get(struct rn_net *net, size_t i, enum rn_role role, float *value, st
 {
     if (is_folded(net, (int)i))
         return rn_fail(err, RN_EXIT_SYSTEM, "%s has become evaluation's", net->graph->param[i].name);
-    struct rn_array from = role == RN_MOMENTUM ? param_in(net, net->momentum, (int)i) : param_of(net, (int)i);
-    return net->on->download(net->dev, value, from, err);
+    return net->on->download(net->dev, value, param_as(net, (int)i, role), err);
 }
 
 int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *value, struct rn_err *err)
@@ -147,8 +171,7 @@ int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *val
     if (net->folded)
         return rn_fail(err, RN_EXIT_SYSTEM, "%s comes after the first evaluation", net->graph->param[i].name);
     net->stale = true;
-    struct rn_array to = role == RN_MOMENTUM ? param_in(net, net->momentum, (int)i) : param_of(net, (int)i);
-    return net->on->upload(net->dev, to, value, err);
+    return net->on->upload(net->dev, param_as(net, (int)i, role), value, err);
 }
 
 int rn_net_gradient(struct rn_net *net, size_t i, float *value, struct rn_err *err)
@@ -270,7 +293,8 @@ static struct rn_norm norm_of(const struct rn_net *net, size_t i)
     return (struct rn_norm){
         .gamma = param_of(net, node->gamma), .beta = param_of(net, node->beta),
         .running_mean = param_of(net, node->mean), .running_var = param_of(net, node->var),
-        .mean = net->train ? net->saved_mean[i] : none, .inv_std = net->train ? net->saved_inv[i] : none, .momentum = node->momentum, .eps = 1e-5,
+        .mean = net->train ? net->saved_mean[i] : none, .inv_std = net->train ? net->saved_inv[i] : none,
+        .momentum = net->observe > 0 ? net->observe : node->momentum, .eps = 1e-5, .fixed = net->fixed && net->fixed[node->gamma],
     };
 }
 
@@ -317,7 +341,7 @@ static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
     struct rn_array x = value(w, node->x);
     if (!w->train)
         return evaluate_conv(w, (size_t)node->conv, node, folded_bias(w->net, w->layout, i), err);
-    if (rn_norm_check(node, x, err))
+    if (!norm.fixed && rn_norm_check(node, x, err))
         return -1;
     int pool = rn_pooled(w->net->dev, w->net->graph, i);
     if (pool != RN_NONE)
@@ -433,6 +457,23 @@ static unsigned adds(struct rn_net *net, int v, unsigned bit)
     return was ? bit : 0;
 }
 
+/* A norm is used once: its gradients are there only when they are accumulated. */
+static unsigned adds_norm(const struct rn_net *net, const struct rn_walk *w)
+{
+    return w->train && net->accumulate ? RN_ADD_DW : 0;
+}
+
+static bool is_frozen(const struct rn_net *net, int i)
+{
+    return net->frozen && i != RN_NONE && net->frozen[i];
+}
+
+/* Whether a node's backward has something to do for a parameter. */
+static bool wanted(const struct rn_walk *w, size_t i)
+{
+    return !w->train || !w->net->needs || w->net->needs[w->net->graph->node[i].y];
+}
+
 static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
 {
     struct rn_net *net = w->net;
@@ -441,24 +482,27 @@ static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
     struct rn_array dy = grad(w, node->y), dx = grad(w, node->x), x = value(w, node->x), y = value(w, node->y);
     unsigned add = adds(net, node->x, RN_ADD_DX);
     void *gradients = w->train ? net->gradients : NULL;
+    const struct rn_array none = { 0 };
     struct rn_norm norm;
     int pool;
     switch (node->op) {
     case RN_OP_CONV: /* a layer may be used twice */
         add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
+        if (w->train && net->needs && !net->needs[node->x])
+            dx = none;
         if (node->activation != RN_ACT_NONE && on->activation_backward(net->dev, dy, dy, y, node->activation, err))
             return -1;
-        return on->conv2d_backward(net->dev, dx, param_in(net, gradients, node->weight),
-                                   param_in(net, gradients, node->bias), dy, x, param_of(net, node->weight), node->window,
-                                   add, err);
+        return on->conv2d_backward(net->dev, dx, is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight),
+                                   is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias), dy, x,
+                                   param_of(net, node->weight), node->window, add, err);
     case RN_OP_NORM:
         norm = norm_of(net, i);
         pool = rn_pooled(net->dev, net->graph, i);
         if (pool != RN_NONE)
             return on->norm_pool_backward(net->dev, dx, param_in(net, gradients, node->gamma), param_in(net, gradients, node->beta),
                                           grad(w, net->graph->node[pool].y), x, value(w, net->graph->node[pool].y), &norm,
-                                          net->graph->node[pool].window, add & RN_ADD_DW, err);
-        add |= adds(net, node->residual, RN_ADD_RESIDUAL);
+                                          net->graph->node[pool].window, adds_norm(net, w), err);
+        add |= adds(net, node->residual, RN_ADD_RESIDUAL) | adds_norm(net, w);
         return on->batch_norm_backward(net->dev, dx, grad(w, node->residual), param_in(net, gradients, node->gamma),
                                        param_in(net, gradients, node->beta), dy, x, y, &norm,
                                        node->activation == RN_ACT_RELU, add, err);
@@ -516,10 +560,11 @@ int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
 {
     const struct rn_graph *g = w->net->graph;
     size_t done = w->net->weight_bytes;
-    memset(w->net->written, 0, (g->values + g->params) * sizeof *w->net->written);
+    memset(w->net->written, 0, g->values * sizeof *w->net->written);
+    memset(w->net->written + g->values, w->train && w->net->accumulate, g->params * sizeof *w->net->written);
     w->net->written[g->output] = true;
     for (size_t i = g->nodes; i-- > 0;)
-        if ((g->node[i].y > first && backward_node(w, i, err)) ||
+        if ((g->node[i].y > first && wanted(w, i) && backward_node(w, i, err)) ||
             (w->train && w->net->on->reduce && sum_complete(w->net, i, &done, err)))
             return -1;
     return 0;
@@ -533,6 +578,18 @@ static int train(const struct rn_walk *w, const struct rn_device_step *step, flo
         net->on->softmax_loss(net->dev, step->loss, grad(w, output), value(w, output), step->labels, step->options, err))
         return -1;
     return rn_walk_backward(w, 0, err);
+}
+
+int rn_net_observe(struct rn_net *net, const struct rn_batch *batch, double momentum, struct rn_err *err)
+{
+    if (rn_net_load(net, batch, err))
+        return -1;
+    const struct rn_walk w = { net, &net->layout[true], net->loaded, true };
+    net->observe = momentum;
+    net->stale = true;
+    int rc = forward(&w, err);
+    net->observe = 0;
+    return rc;
 }
 
 bool rn_net_ahead(const struct rn_net *net)
@@ -556,7 +613,8 @@ static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *l
     uint64_t smoothing;
     memcpy(&smoothing, &options->smoothing, sizeof smoothing);
     const struct rn_device_step step = {
-        .key = { (uintptr_t)net->arena, w.n, layout->n, (uint64_t)layout->h << 32 | layout->w, smoothing << 1 | !options->class_weights },
+        .key = { (uintptr_t)net->arena, w.n, layout->n << 1 | net->accumulate, (uint64_t)layout->h << 32 | layout->w,
+                 smoothing << 1 | !options->class_weights },
         .loss = loss, .n = w.n, .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
     bool done = false;
     net->stale = true;
@@ -583,12 +641,6 @@ int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t
     if (rn_net_load(net, batch, err) || begin(net, ahead, logits, labels, options, loss, err))
         return -1;
     return ahead ? rn_net_end(net, err) : 0;
-}
-
-int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err)
-{
-    net->stale = true;
-    return net->on->sgd(net->dev, net->weights, net->momentum, net->gradients, net->weight_bytes, sgd, err);
 }
 
 void rn_softmax(float *probs, const float *logits, size_t classes)

@@ -23,7 +23,11 @@ RN_MUST int rn_net_open(struct rn_net **net, struct rn_device *dev, struct rn_te
 void rn_net_close(struct rn_net *net); /* NULL is allowed */
 const struct rn_graph *rn_net_graph(const struct rn_net *net);
 
-/* Parameter i of the graph in host memory, float32 in PyTorch's order; role RN_MOMENTUM: its momentum. */
+/* Room for what a role says of parameters (RN_SECOND_MOMENT, RN_EMA), zeroed; the others have it already. */
+RN_MUST int rn_net_room(struct rn_net *net, enum rn_role role, struct rn_err *err);
+bool rn_net_has(const struct rn_net *net, enum rn_role role);
+/* Parameter i of the graph in host memory, float32 in PyTorch's order. role: its own, or one of those that a network that is
+ * trained has besides, whose room is there (RN_EMA: of buffers too). */
 RN_MUST int rn_net_get(struct rn_net *net, size_t i, enum rn_role role, float *value, struct rn_err *err);
 RN_MUST int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *value, struct rn_err *err);
 /* The gradient of parameter i that the last rn_net_train left. */
@@ -63,6 +67,29 @@ RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct
                          struct rn_err *err);
 RN_MUST int rn_net_end(struct rn_net *net, struct rn_err *err);
 RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
+/* With RN_SECOND_MOMENT's room. */
+RN_MUST int rn_net_update_adamw(struct rn_net *net, struct rn_adamw adamw, struct rn_err *err);
+
+/* What parameter i has of the update's learning rate and weight decay. lr 0: it is frozen: neither its gradient nor what would lead
+ * to it is computed. fixed: its norm (i is the norm's gamma) takes the running statistics for the batch's, and leaves them. */
+struct rn_rate {
+    double lr, wd;
+    bool fixed;
+};
+/* One for each parameter of the graph (those of buffers are not looked at), from now on; without: all 1. */
+RN_MUST int rn_net_rates(struct rn_net *net, const struct rn_rate *rate, struct rn_err *err);
+/* Gradients of the steps that begin from now on are added to what is there. */
+void rn_net_accumulate(struct rn_net *net, bool on);
+/* The Euclidean norm of all gradients that are not frozen. */
+RN_MUST int rn_net_gradient_norm(struct rn_net *net, double *norm, struct rn_err *err);
+
+/* The averages of parameters and buffers (RN_EMA's room is there) move by `share` towards them; 1: they become their copies. */
+RN_MUST int rn_net_average(struct rn_net *net, double share, struct rn_err *err);
+/* Averages and what they are averages of change places. */
+void rn_net_swap(struct rn_net *net);
+
+/* Train mode, forward alone: running statistics move by `momentum` towards those of the batch, whatever the norms' own says. */
+RN_MUST int rn_net_observe(struct rn_net *net, const struct rn_batch *batch, double momentum, struct rn_err *err);
 
 /* Whether a batch of n images of h x w could be trained on: the errors of rn_net_train that follow from sizes. */
 RN_MUST int rn_net_check(const struct rn_net *net, size_t n, size_t h, size_t w, struct rn_err *err);

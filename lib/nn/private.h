@@ -33,6 +33,12 @@ RN_MUST int rn_norm_check(const struct rn_node *node, struct rn_array x, struct 
 /* A MAX_POOL's window on this map: the node's own, or all of it. */
 struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x);
 
+/* A piece of the parameters' block. */
+struct rn_run {
+    size_t at, bytes;
+    double lr, wd;
+};
+
 struct rn_net {
     struct rn_device *dev;
     const struct rn_device_class *on;
@@ -40,7 +46,14 @@ struct rn_net {
     bool train;
     void *weights, *momentum, *gradients; /* the same layout, `weight_bytes` each */
     void *buffers, *saved;                /* running statistics; batch statistics for backward */
-    size_t weight_bytes;
+    size_t weight_bytes, buffer_bytes;
+    void *second, *average, *average_buffers; /* NULL until there is room */
+    struct rn_run *run;                   /* of parameters that are updated alike; NULL: all are */
+    size_t runs;
+    bool *frozen, *fixed;                 /* by parameter; NULL: none */
+    bool *needs;                          /* by value: its gradient leads to a parameter's that is not frozen; NULL: all but 0 */
+    bool accumulate;
+    double observe;                       /* the norms' momentum; 0: their own */
     size_t *offset;                       /* of each parameter in its block */
     struct rn_array *saved_mean, *saved_inv; /* train mode, by node */
     bool folded;                          /* not trained, and evaluated: the weights are evaluation's */

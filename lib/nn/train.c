@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "nn/rates.h"
+#include "nn/schedule.h"
 
 int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options, const char *path, bool resume, struct rn_err *err)
 {
@@ -23,6 +25,38 @@ int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options
     return 0;
 }
 
+static bool counts(const struct rn_train_options *o)
+{
+    return o->optimizer == RN_OPTIMIZER_ADAMW || o->ema > 0 || o->accumulate > 1 || o->patience || o->best != RN_BEST_ACC1 ||
+           o->schedule == RN_SCHEDULE_PLATEAU;
+}
+
+/* The role's room. A resumed run has it from its checkpoint, once there was an update. */
+static int need(struct rn_trainer *t, enum rn_role role, struct rn_err *err)
+{
+    char shown[256];
+    if (t->resumed && t->head.state.updates && !rn_net_has(t->net, role))
+        return rn_fail(err, RN_EXIT_DATA, "%s: the role %s is missing", rn_text_show(rn_text(t->from_path), shown),
+                       rn_role_name(role));
+    return rn_net_room(t->net, role, err);
+}
+
+/* The network is there: what the options make of it. */
+static int ready(struct rn_trainer *t, struct rn_err *err)
+{
+    const struct rn_train_options *o = t->options;
+    struct rn_rate *rate;
+    t->head.has_state = counts(o);
+    if (rn_rates_make(&rate, rn_net_graph(t->net), o, err))
+        return -1;
+    int rc = rate ? rn_net_rates(t->net, rate, err) : 0;
+    free(rate);
+    rn_net_accumulate(t->net, t->head.state.accumulated > 0);
+    if (rc == 0 && o->optimizer == RN_OPTIMIZER_ADAMW)
+        rc = need(t, RN_SECOND_MOMENT, err);
+    return rc || (o->ema > 0 && need(t, RN_EMA, err)) ? -1 : 0;
+}
+
 int rn_trainer_load(struct rn_trainer *t, struct rn_device *dev, struct rn_err *err)
 {
     t->dev = dev;
@@ -32,7 +66,7 @@ int rn_trainer_load(struct rn_trainer *t, struct rn_device *dev, struct rn_err *
         return -1;
     t->net = t->from.net;
     t->from.net = NULL;
-    return rn_head_copy(&t->head, t->from.head, err);
+    return rn_head_copy(&t->head, t->from.head, err) || ready(t, err) ? -1 : 0;
 }
 
 void rn_trainer_free(struct rn_trainer *t)
@@ -96,6 +130,8 @@ static int start(struct rn_trainer *t, const struct rn_head *head, struct rn_err
     for (size_t i = 0; i < rn_net_graph(t->net)->params; i++)
         if (rn_net_start(t->net, i, t->options->seed, err))
             return -1;
+    if (ready(t, err))
+        return -1;
     if (!t->from_path)
         return 0;
     if (rn_weights_take(&t->from, t->from_path, t->net, &t->head.classes, &t->taken, err))
@@ -134,10 +170,10 @@ static bool is_rule(const char *how)
     return !strcmp(how, "none") || !strcmp(how, "inv") || !strcmp(how, "sqrt");
 }
 
-int rn_train_check(const struct rn_train_options *options, struct rn_err *err)
+int rn_class_weights_check(const char *class_weights, struct rn_err *err)
 {
     size_t count;
-    return is_rule(options->class_weights) ? 0 : parse_weights(options->class_weights, NULL, 0, &count, err);
+    return is_rule(class_weights) ? 0 : parse_weights(class_weights, NULL, 0, &count, err);
 }
 
 /* class_counts are the stream's: mapped to our classes. */
@@ -252,7 +288,8 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
     free(t->map);
     t->map = NULL;
     if (rn_input_check(&t->head.input, head, false, err) || same_stream(t, head, err) ||
-        rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) || check_last_batch(t, head, err))
+        rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
+        rn_schedule_check(t->options, head, err) || check_last_batch(t, head, err))
         return -1;
     if (head->epoch != RN_NIL && head->epoch != t->head.epoch)
         return differs(err, "epoch", t->head.epoch, head->epoch);
@@ -276,9 +313,48 @@ static int take_labels(struct rn_trainer *t, const struct rn_record *record, str
     return 0;
 }
 
+/* The factor that makes the gradients' norm --clip, as PyTorch's clip_grad_norm_; 0: they are small enough. */
+static int clip(struct rn_trainer *t, double *scale, struct rn_err *err)
+{
+    double norm;
+    *scale = 0;
+    if (!(t->options->clip > 0))
+        return 0;
+    if (rn_net_gradient_norm(t->net, &norm, err))
+        return -1;
+    if (!isfinite(norm))
+        return rn_fail(err, RN_EXIT_DIVERGED,
+                       "epoch %lld, batch %lld: the gradient's norm is %g: training diverged (a smaller --lr may help)",
+                       (long long)t->head.epoch, (long long)t->head.batch_index - 1, norm);
+    double factor = t->options->clip / (norm + 1e-6);
+    *scale = factor < 1 ? factor : 0;
+    return 0;
+}
+
+static int move(struct rn_trainer *t, struct rn_err *err)
+{
+    const struct rn_train_options *o = t->options;
+    struct rn_training_state *state = &t->head.state;
+    double lr = rn_trainer_lr(t), scale;
+    if (clip(t, &scale, err))
+        return -1;
+    state->updates++;
+    state->accumulated = 0;
+    rn_net_accumulate(t->net, false);
+    int rc = o->optimizer == RN_OPTIMIZER_ADAMW
+        ? rn_net_update_adamw(t->net, (struct rn_adamw){ lr, o->momentum, 0.999, 1e-8, o->wd, scale, state->updates }, err)
+        : rn_net_update(t->net, (struct rn_sgd){ lr, o->momentum, o->wd, o->nesterov, scale }, err);
+    if (rc || !(o->ema > 0))
+        return rc;
+    return rn_net_average(t->net, state->updates == 1 ? 1 : 1 - o->ema, err);
+}
+
 static int update(struct rn_trainer *t, struct rn_err *err)
 {
-    return rn_net_update(t->net, (struct rn_sgd){ rn_trainer_lr(t), t->options->momentum, t->options->wd }, err);
+    if (t->options->accumulate <= 1 || ++t->head.state.accumulated == t->options->accumulate)
+        return move(t, err);
+    rn_net_accumulate(t->net, true);
+    return 0;
 }
 
 /* The oldest step under way. A device that works ahead has updated the weights already: what a loss that is not finite has made
@@ -307,6 +383,13 @@ int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err)
         if (settle_one(t, err))
             return -1;
     return 0;
+}
+
+int rn_trainer_finish(struct rn_trainer *t, struct rn_err *err)
+{
+    if (rn_trainer_settle(t, err))
+        return -1;
+    return t->head.state.accumulated ? move(t, err) : 0;
 }
 
 int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err)
@@ -345,8 +428,9 @@ bool rn_trainer_epoch_done(const struct rn_trainer *t)
 
 double rn_trainer_lr(const struct rn_trainer *t)
 {
-    const struct rn_train_options *o = t->options;
-    return o->step ? o->lr / pow(10, (double)(t->head.epoch / o->step)) : o->lr;
+    const struct rn_head *head = &t->head;
+    return rn_schedule_lr(t->options, (struct rn_place){ head->epoch, head->batch_index ? head->batch_index - 1 : 0,
+                                                         t->segment.batches_per_epoch, t->segment.epochs, head->state.cuts });
 }
 
 void rn_trainer_next_epoch(struct rn_trainer *t)
@@ -362,121 +446,16 @@ int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err)
     return rn_trainer_settle(t, err) ? -1 : rn_weights_save(t->net, &t->head, true, path, err);
 }
 
-/* ---- validation ---- */
-
-/* Adds one batch to the sums in score and to the photos of each class. */
-static int validate_batch(struct rn_net *net, const struct rn_batch *batch, const struct rn_record *record, const int64_t *map,
-                          size_t classes, struct rn_score *score, int64_t *counts, struct rn_err *err)
+int rn_trainer_save_best(struct rn_trainer *t, const char *path, struct rn_err *err)
 {
-    char shown[256];
-    float *logits = rn_calloc(batch->n * classes, sizeof *logits, err);
-    int rc = logits ? rn_net_eval(net, batch, logits, err) : -1;
-    for (size_t i = 0; i < record->count && rc == 0; i++) {
-        const float *z = logits + i * classes;
-        if (record->labels[i] == RN_NIL) {
-            rc = rn_fail(err, RN_EXIT_DATA, "'%s' has no label", rn_text_show(record->ids[i], shown));
-            break;
-        }
-        size_t label = (size_t)map[record->labels[i]], best = 0;
-        double sum = 0;
-        for (size_t k = 0; k < classes; k++)
-            best = z[k] > z[best] ? k : best;
-        for (size_t k = 0; k < classes; k++)
-            sum += exp((double)z[k] - (double)z[best]);
-        score->loss += log(sum) - ((double)z[label] - (double)z[best]);
-        score->acc1 += best == label;
-        score->seen++;
-        counts[label]++;
-    }
-    free(logits);
-    return rc;
-}
-
-/* Fails unless the segment can be validated on; the labels' map is the caller's. */
-static int validation_head(const struct rn_head *head, const struct rn_texts *classes, int64_t **map, struct rn_err *err)
-{
-    if (head->mode != RN_EVAL)
-        return rn_fail(err, RN_EXIT_DATA, "train batches: validation takes those of rn-batch without --train");
-    return rn_classes_map(classes, &head->classes, map, err);
-}
-
-int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err)
-{
-    char *files[] = { (char *)path }, shown[256];
-    struct rn_reader *reader;
-    const struct rn_head *head;
-    int64_t *map = NULL;
-    if (rn_reader_open(&reader, files, 1, err))
+    struct rn_head head = t->head; /* borrows */
+    if (!(t->options->ema > 0))
+        return rn_trainer_save(t, path, err);
+    head.epoch = RN_NIL;
+    if (rn_trainer_settle(t, err))
         return -1;
-    struct rn_record record;
-    int rc;
-    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
-        free(map);
-        map = NULL;
-        if (validation_head(head, &model->classes, &map, err) || rn_input_check(&model->input, head, true, err)) {
-            rc = rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
-            break;
-        }
-        while ((rc = rn_reader_record(reader, &record, err)) == 1 && record.error.data)
-            ;
-        if (rc)
-            break;
-    }
-    if (rc == 0)
-        rc = rn_fail(err, RN_EXIT_DATA, "%s: no photos to validate on", rn_text_show(rn_text(path), shown));
-    free(map);
-    rn_reader_close(reader);
-    return rc < 0 ? -1 : 0;
-}
-
-int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct rn_input *input, const char *path,
-                struct rn_score *score, struct rn_err *err)
-{
-    char *files[] = { (char *)path }, shown[256];
-    struct rn_reader *reader;
-    const struct rn_head *head;
-    struct rn_record record;
-    struct rn_floats floats = { 0 };
-    int64_t *map = NULL, *counts = rn_calloc(classes->count, sizeof *counts, err);
-    *score = (struct rn_score){ 0 };
-    if (!counts || rn_reader_open(&reader, files, 1, err))
-        return free(counts), -1;
-    int rc;
-    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
-        free(map);
-        map = NULL;
-        if ((rc = validation_head(head, classes, &map, err)))
-            break;
-        while ((rc = rn_reader_record(reader, &record, err)) == 1) {
-            struct rn_batch batch;
-            score->errors += record.error.data != NULL;
-            if (!record.error.data && (rn_batch_of(&batch, &record, input, head, &floats, err) ||
-                                       validate_batch(net, &batch, &record, map, classes->count, score, counts, err))) {
-                rc = -1;
-                break;
-            }
-        }
-        if (rc)
-            break;
-    }
-    if (rc == 0 && !score->seen)
-        rc = rn_fail(err, RN_EXIT_DATA, "no photos to validate on");
-    if (rc == 0) {
-        score->loss /= (double)score->seen;
-        score->acc1 *= 100 / (double)score->seen;
-        if (!isfinite(score->loss))
-            rc = rn_fail(err, RN_EXIT_DIVERGED, "the validation loss is %g: training diverged (a smaller --lr may help)",
-                         rn_nan_unsigned(score->loss));
-    }
-    for (size_t i = 0; i < classes->count; i++) {
-        score->first_empty = counts[i] || score->empty ? score->first_empty : i;
-        score->empty += !counts[i];
-    }
-    free(map);
-    free(counts);
-    free(floats.data);
-    rn_reader_close(reader);
-    if (rc && !strstr(err->text, path))
-        rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
+    rn_net_swap(t->net);
+    int rc = rn_weights_save(t->net, &head, false, path, err);
+    rn_net_swap(t->net);
     return rc;
 }

@@ -12,6 +12,22 @@ struct rn_train_options {
     double smoothing;
     uint64_t seed;             /* of the initial weights */
     bool strict;               /* --init must give every tensor */
+    /* What the published recipe does not have (schedule.h, rates.h): */
+    int schedule;              /* enum rn_schedule; with PLATEAU `step` counts epochs without a better one */
+    double warmup;             /* epochs */
+    int optimizer;             /* enum rn_optimizer; ADAMW: betas momentum and 0.999, eps 1e-8 */
+    bool nesterov;
+    const char *no_decay;      /* "none", "bn", "bias", "bn,bias" */
+    double lr_head, layer_decay; /* factors; 1 */
+    const char *freeze;        /* patterns with commas between them; NULL: none */
+    bool fix_norms;            /* of what is frozen */
+    double clip;               /* the largest norm of the gradients; 0: any */
+    int64_t accumulate;        /* batches an update, whose gradients are summed; 1 */
+    double ema;                /* decay of the moving average of the weights; 0: none */
+    int64_t patience;          /* epochs without a better one, then the run stops; 0: never */
+    int best;                  /* enum rn_best */
+    bool only_last;            /* no best is kept */
+    bool recall;               /* the log has each class's */
 };
 
 struct rn_trainer {
@@ -41,8 +57,8 @@ struct rn_trainer {
     unsigned begun_steps, settled_steps;
 };
 
-/* What is wrong with the options whatever the stream will be: exit 2. */
-RN_MUST int rn_train_check(const struct rn_train_options *options, struct rn_err *err);
+/* What is wrong with --class-weights whatever the stream will be: exit 2. */
+RN_MUST int rn_class_weights_check(const char *class_weights, struct rn_err *err);
 /* Opens --init or --resume (path NULL: neither) and reads its head, t->from.head. The zeroed trainer may be freed at any time. */
 RN_MUST int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options, const char *path, bool resume,
                             struct rn_err *err);
@@ -68,21 +84,28 @@ RN_MUST int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err);
 /* At a segment's end, its tail checked, settled: false when there was nothing to train on, at the very end of the run; then the
  * state does not move. */
 bool rn_trainer_epoch_done(const struct rn_trainer *t);
-/* Learning rate of the epoch that runs. */
+/* At a segment's end, before the epoch's: settles, and uses what waits for an update. */
+RN_MUST int rn_trainer_finish(struct rn_trainer *t, struct rn_err *err);
+/* Learning rate after the epoch's last batch so far. */
 double rn_trainer_lr(const struct rn_trainer *t);
 /* Moves the place to the next epoch's first batch and clears the running sums. */
 void rn_trainer_next_epoch(struct rn_trainer *t);
 RN_MUST int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err);
+/* The best: a checkpoint too, or with a moving average a network of that alone. */
+RN_MUST int rn_trainer_save_best(struct rn_trainer *t, const char *path, struct rn_err *err);
 
-/* Validation: plain cross entropy (no weights, no smoothing) and Acc@1 over a file of eval batches. */
-struct rn_score {
-    double loss, acc1; /* acc1 in percent */
+/* Validation: plain cross entropy (no weights, no smoothing) and shares over a file of eval batches, as score/score.h has them. */
+struct rn_validation {
+    double loss, acc1, balanced; /* acc1, balanced accuracy: in percent */
+    double macro_f1;
+    double *recall;              /* one a class; NaN: it has no photos */
     int64_t seen, errors;
     size_t empty, first_empty; /* classes without photos, the index of the first */
 };
+void rn_validation_free(struct rn_validation *validation);
 /* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent. */
 RN_MUST int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err);
-RN_MUST int rn_validate(struct rn_net *net, const struct rn_texts *classes, const struct rn_input *input, const char *path,
-                        struct rn_score *score, struct rn_err *err);
+/* Of the network that is trained, or of its moving average. Free the validation also after a failure. */
+RN_MUST int rn_validate(struct rn_trainer *t, const char *path, struct rn_validation *validation, struct rn_err *err);
 
 #endif

@@ -88,28 +88,69 @@ static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_ten
     return rn_net_set(net, (size_t)i, role, floats->data, err);
 }
 
-/* One record of a model: every tensor must be the network's, once. finite: numbers must be. */
-static int load_record(struct rn_model *model, const struct rn_record *record, bool finite, bool *seen, struct rn_floats *floats,
+/* Roles of checkpoints only. */
+static bool is_state(enum rn_role role)
+{
+    return role == RN_MOMENTUM || role == RN_SECOND_MOMENT || role == RN_GRADIENT;
+}
+
+/* Where an average comes in, and there is nothing to go on with, it takes its parameter's or buffer's place. */
+static enum rn_role role_in(const struct rn_graph *g, int i, enum rn_role role, bool train)
+{
+    return role == RN_EMA && !train ? g->param[i].role : role;
+}
+
+/* One record of a model: every tensor must be the network's, once; for evaluation its numbers finite. seen: by parameter and role. */
+static int load_record(struct rn_model *model, const struct rn_record *record, bool train, bool *seen, struct rn_floats *floats,
                        struct rn_err *err)
 {
     char where[512], name[256], shape[256];
     const struct rn_graph *g = rn_net_graph(model->net);
     int i = find(g, record->name, false);
-    bool momentum = record->role == RN_MOMENTUM;
-    if (i == RN_NONE || (!momentum && g->param[i].role != record->role) || (momentum && g->param[i].role != RN_PARAMETER))
+    enum rn_role role = record->role;
+    bool own = i != RN_NONE && (role == RN_EMA || role == g->param[i].role || (is_state(role) && g->param[i].role == RN_PARAMETER));
+    if (!own)
         return rn_fail(err, RN_EXIT_DATA, "%s: '%s' is not a %s of this network", rn_reader_where(model->reader, where),
-                       rn_text_show(record->name, name), rn_role_name(record->role));
+                       rn_text_show(record->name, name), rn_role_name(role));
     if (!fits(&g->param[i], &record->tensor))
         return rn_fail(err, RN_EXIT_DATA, "%s: '%s' has the wrong shape: %s", rn_reader_where(model->reader, where),
                        g->param[i].name, rn_tensor_describe(&record->tensor, shape));
-    bool *mark = &seen[2 * i + momentum];
+    bool *mark = &seen[(size_t)i * RN_ROLES + role];
     if (*mark)
         return rn_fail(err, RN_EXIT_DATA, "%s: '%s' comes twice", rn_reader_where(model->reader, where), g->param[i].name);
+    if (role == RN_EMA && !seen[(size_t)i * RN_ROLES + g->param[i].role])
+        return rn_fail(err, RN_EXIT_DATA, "%s: the average of '%s' comes before it", rn_reader_where(model->reader, where),
+                       g->param[i].name);
     *mark = true;
-    if (finite && !rn_tensor_finite(&record->tensor))
+    if (!train && !rn_tensor_finite(&record->tensor))
         return rn_fail(err, RN_EXIT_DATA, "%s: '%s' holds NaN or an infinity: the network says nothing",
                        rn_reader_where(model->reader, where), g->param[i].name);
-    return set(model->net, i, record->role, &record->tensor, floats, err);
+    if (train && rn_net_room(model->net, role, err))
+        return -1;
+    return set(model->net, i, role_in(g, i, role, train), &record->tensor, floats, err);
+}
+
+/* A role that some parameter has, all have. */
+static int check_roles(const struct rn_model *model, const char *path, bool train, const bool *seen, struct rn_err *err)
+{
+    static const enum rn_role roles[] = { RN_MOMENTUM, RN_SECOND_MOMENT, RN_GRADIENT, RN_EMA };
+    static const char *const names[] = { "the momentum of", "the second moment of", "the gradient of", "the average of" };
+    char shown[256];
+    const struct rn_graph *g = rn_net_graph(model->net);
+    for (size_t i = 0; i < g->params; i++)
+        if (!seen[i * RN_ROLES + g->param[i].role])
+            return rn_fail(err, RN_EXIT_DATA, "%s: the tensor '%s' is missing", rn_text_show(rn_text(path), shown),
+                           g->param[i].name);
+    for (size_t r = 0; r < sizeof roles / sizeof *roles; r++) {
+        bool needed = train && roles[r] == RN_MOMENTUM && model->head->epoch != RN_NIL;
+        for (size_t i = 0; i < g->params; i++)
+            needed = needed || seen[i * RN_ROLES + roles[r]];
+        for (size_t i = 0; i < g->params; i++)
+            if (needed && !seen[i * RN_ROLES + roles[r]] && (g->param[i].role == RN_PARAMETER || roles[r] == RN_EMA))
+                return rn_fail(err, RN_EXIT_DATA, "%s: %s '%s' is missing", rn_text_show(rn_text(path), shown),
+                               names[r], g->param[i].name);
+    }
+    return 0;
 }
 
 int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err)
@@ -125,16 +166,13 @@ int rn_model_load(struct rn_model *model, const char *path, struct rn_device *de
         err->exit = err->exit == RN_EXIT_USAGE ? RN_EXIT_DATA : err->exit;
         return rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
     }
-    const struct rn_graph *g = rn_net_graph(model->net);
-    bool *seen = rn_calloc(2 * g->params, sizeof *seen, err);
+    bool *seen = rn_calloc(RN_ROLES * rn_net_graph(model->net)->params, sizeof *seen, err);
     int rc = seen ? 1 : -1;
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1)
-        if ((record.role != RN_MOMENTUM || train) && !is_counter(record.name) && load_record(model, &record, !train, seen, &floats, err))
+        if ((!is_state(record.role) || train) && !is_counter(record.name) && load_record(model, &record, train, seen, &floats, err))
             rc = -1;
-    for (size_t i = 0; i < g->params && rc == 0; i++)
-        if (!seen[2 * i] || (train && head->epoch != RN_NIL && g->param[i].role == RN_PARAMETER && !seen[2 * i + 1]))
-            rc = rn_fail(err, RN_EXIT_DATA, "%s: %s '%s' is missing", rn_text_show(rn_text(path), shown),
-                         seen[2 * i] ? "the momentum of" : "the tensor", g->param[i].name);
+    if (rc == 0)
+        rc = check_roles(model, path, train, seen, err);
     rn_reader_shrink(model->reader);
     free(floats.data);
     free(seen);
@@ -209,9 +247,14 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
     int rc = seen ? 1 : -1;
     *taken = (struct rn_taken){ 0 };
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1) {
-        if (record.role == RN_MOMENTUM || is_counter(record.name))
+        if (is_state(record.role) || is_counter(record.name))
             continue;
         int i = find(g, record.name, true);
+        if (record.role == RN_EMA) { /* comes after what it is the average of, and takes its place */
+            if (i != RN_NONE && seen[i] && fits(&g->param[i], &record.tensor))
+                rc = set(net, i, g->param[i].role, &record.tensor, &floats, err) ? -1 : 1;
+            continue;
+        }
         bool last = i != RN_NONE && !strncmp(g->param[i].name, "final_fc.", 9);
         if (i == RN_NONE || !fits(&g->param[i], &record.tensor) || (last && others)) {
             rc = rn_texts_add(&taken->skipped, record.name, err) ? -1 : 1;
@@ -256,7 +299,27 @@ static int save_one(struct rn_net *net, size_t i, enum rn_role role, struct rn_w
     return rc;
 }
 
-int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool momentum, const char *path, struct rn_err *err)
+static int save_role(struct rn_net *net, enum rn_role role, struct rn_writer *writer, struct rn_err *err)
+{
+    const struct rn_graph *g = rn_net_graph(net);
+    for (size_t i = 0; i < g->params; i++)
+        if ((g->param[i].role == RN_PARAMETER || role == RN_EMA) && save_one(net, i, role, writer, err))
+            return -1;
+    return 0;
+}
+
+/* What a checkpoint has besides. */
+static int save_state(struct rn_net *net, const struct rn_head *head, struct rn_writer *writer, struct rn_err *err)
+{
+    const bool wanted[RN_ROLES] = { [RN_MOMENTUM] = true, [RN_SECOND_MOMENT] = rn_net_has(net, RN_SECOND_MOMENT),
+                                    [RN_GRADIENT] = head->state.accumulated > 0, [RN_EMA] = rn_net_has(net, RN_EMA) };
+    for (int role = 0; role < RN_ROLES; role++)
+        if (wanted[role] && save_role(net, (enum rn_role)role, writer, err))
+            return -1;
+    return 0;
+}
+
+int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool checkpoint, const char *path, struct rn_err *err)
 {
     const struct rn_graph *g = rn_net_graph(net);
     struct rn_writer *writer;
@@ -265,9 +328,8 @@ int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool momentu
     int rc = rn_writer_head(writer, head, err);
     for (size_t i = 0; i < g->params && rc == 0; i++)
         rc = save_one(net, i, g->param[i].role, writer, err);
-    for (size_t i = 0; i < g->params && rc == 0 && momentum; i++)
-        if (g->param[i].role == RN_PARAMETER)
-            rc = save_one(net, i, RN_MOMENTUM, writer, err);
+    if (rc == 0 && checkpoint)
+        rc = save_state(net, head, writer, err);
     if (rc == 0 && (rc = rn_writer_tail(writer, err)) == 0)
         return rn_writer_close(writer, err);
     rn_writer_discard(writer);

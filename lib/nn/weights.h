@@ -16,9 +16,9 @@ struct rn_model {
 
 /* Opens the file and reads its head; net stays NULL. */
 RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err);
-/* After rn_model_head: opens the network on dev and loads every tensor (train: momentum too, where the file has it). A
- * tensor that is missing, of another shape or of no such network: exit 3 (an import's num_batches_tracked is passed over); for
- * evaluation also one with NaN or an infinity. */
+/* After rn_model_head: opens the network on dev and loads every tensor (train: momentum and other roles too, where the file has
+ * them; else of a file with averages, role RN_EMA, those). A tensor that is missing, of another shape or of no such network: exit 3
+ * (an import's num_batches_tracked is passed over); for evaluation also one with NaN or an infinity. */
 RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
 void rn_model_close(struct rn_model *model);
 /* After rn_model_load for evaluation: rn_net_eval in little memory. Where the file can be read again, weights are given up (see
@@ -36,16 +36,17 @@ struct rn_taken {
     struct rn_texts fresh;   /* in the network, not in the file: left as they were */
 };
 
-/* After rn_model_head: into net goes whatever of the file fits by name and shape ("fc" and "final_fc" are the same layer).
+/* After rn_model_head: into net goes (of averages and what they are of: the averages) whatever of the file fits
+ * by name and shape ("fc" and "final_fc" are the same layer).
  * classes: the network's; when the file has classes and they are others, or in another order, its last layer does not
  * fit. Exit 3: nothing fits, or what fits holds NaN or an infinity. */
 RN_MUST int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net, const struct rn_texts *classes,
                             struct rn_taken *taken, struct rn_err *err);
 void rn_taken_free(struct rn_taken *taken);
 
-/* Writes one segment: head (kind RN_WEIGHTS), every tensor, and with `momentum` each parameter's momentum; path as in
+/* Writes one segment: head (kind RN_WEIGHTS), every tensor, and in a checkpoint all other roles that there are; path as in
  * rn_writer_open: the file appears whole or not at all. */
-RN_MUST int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool momentum, const char *path, struct rn_err *err);
+RN_MUST int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool checkpoint, const char *path, struct rn_err *err);
 
 /* map[i]: index in `to` of class i of `from`, by name. A name that `to` does not have: exit 3. */
 RN_MUST int rn_classes_map(const struct rn_texts *to, const struct rn_texts *from, int64_t **map, struct rn_err *err);

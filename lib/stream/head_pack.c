@@ -116,6 +116,23 @@ static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
     rn_pack_text(pack, head->cpu);
 }
 
+/* Only where an option needs it: other checkpoints keep their bytes. */
+static void pack_state(struct rn_pack *pack, const struct rn_head *head)
+{
+    const struct rn_training_state *state = &head->state;
+    if (!head->has_state)
+        return;
+    rn_pack_key(pack, "state");
+    rn_pack_map(pack, 6);
+    pack_number(pack, "updates", state->updates);
+    pack_number(pack, "accumulated", state->accumulated);
+    rn_pack_key(pack, "best");
+    state->has_best ? rn_pack_real(pack, state->best) : rn_pack_nil(pack);
+    pack_number(pack, "since_best", state->since_best);
+    pack_number(pack, "plateau", state->plateau);
+    pack_number(pack, "cuts", state->cuts);
+}
+
 static void pack_weights(struct rn_pack *pack, const struct rn_head *head)
 {
     rn_pack_key(pack, "arch");
@@ -125,6 +142,8 @@ static void pack_weights(struct rn_pack *pack, const struct rn_head *head)
     pack_input(pack, head);
     if (head->epoch != RN_NIL)
         pack_checkpoint(pack, head);
+    if (head->epoch != RN_NIL)
+        pack_state(pack, head);
 }
 
 int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn_err *err)
@@ -139,6 +158,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
         for (const char *const *key = known; *key; key++)
             pairs++;
     pairs -= head->kind == RN_BATCHES && !head->has_listing;
+    pairs -= head->kind == RN_WEIGHTS && head->epoch != RN_NIL && !head->has_state;
     rn_pack_map(&pack, pairs);
     rn_pack_key(&pack, "rn");
     rn_pack_key(&pack, rn_kind_name(head->kind));

@@ -185,15 +185,34 @@ static int unpack_trained_on(struct rn_head *head, const struct rn_slot *slot, s
     return 0;
 }
 
+static int unpack_state(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "updates" }, { .key = "accumulated" }, { .key = "best" }, { .key = "since_best" },
+                               { .key = "plateau" }, { .key = "cuts" } };
+    struct rn_training_state *state = &head->state;
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_object_match(slot->value, slots, 6, NULL, NULL, err) || rn_slots_there(slots, 6, err) ||
+        rn_slot_int(&slots[0], 0, INT64_MAX, &state->updates, err) ||
+        rn_slot_int(&slots[1], 0, UINT32_MAX, &state->accumulated, err) ||
+        (!rn_slot_nil(&slots[2]) && rn_slot_real(&slots[2], &state->best, err)) ||
+        rn_slot_int(&slots[3], 0, UINT32_MAX, &state->since_best, err) ||
+        rn_slot_int(&slots[4], 0, UINT32_MAX, &state->plateau, err) || rn_slot_int(&slots[5], 0, UINT32_MAX, &state->cuts, err))
+        return rn_fail_at(err, "state");
+    state->has_best = !rn_slot_nil(&slots[2]);
+    head->has_state = true;
+    return 0;
+}
+
 static int unpack_checkpoint(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
 {
     struct rn_slot best = slot_of(slots, "best_acc1"), partial = slot_of(slots, "partial"), batches = slot_of(slots, "batches"),
-                   options = slot_of(slots, "options");
+                   options = slot_of(slots, "options"), state = slot_of(slots, "state");
     if (number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) ||
         number_or_nil(slots, "batch_index", 0, INT64_MAX, &head->batch_index, err) ||
         (!rn_slot_nil(&best) && rn_slot_real(&best, &head->best_acc1, err)) || unpack_partial(head, &partial, err) ||
         unpack_trained_on(head, &batches, err) || (!rn_slot_nil(&options) && texts(&head->options, &options, err)) ||
-        own_text(&head->cpu, slots, "RN_CPU", err))
+        own_text(&head->cpu, slots, "RN_CPU", err) || unpack_state(head, &state, err))
         return -1;
     if (!rn_slot_nil(&best) && !(head->best_acc1 >= 0 && head->best_acc1 <= 100))
         return rn_fail(err, RN_EXIT_DATA, "\"best_acc1\" is not a percentage");

@@ -13,7 +13,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
                      "class_counts", "listing", "history" },
     [RN_PREDICTIONS] = { "rn", "version", "classes", "history" },
     [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "epoch", "batch_index", "best_acc1", "partial",
-                     "batches", "options", "RN_CPU", "history" },
+                     "batches", "options", "RN_CPU", "state", "history" },
 };
 
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {
@@ -34,7 +34,9 @@ const char *rn_kind_name(enum rn_kind kind)
 
 const char *rn_role_name(enum rn_role role)
 {
-    static const char *const names[RN_ROLES] = { [RN_PARAMETER] = "parameter", [RN_BUFFER] = "buffer", [RN_MOMENTUM] = "momentum" };
+    static const char *const names[RN_ROLES] = { [RN_PARAMETER] = "parameter", [RN_BUFFER] = "buffer", [RN_MOMENTUM] = "momentum",
+                                                 [RN_SECOND_MOMENT] = "second_moment",
+                                                 [RN_GRADIENT] = "gradient", [RN_EMA] = "ema" };
     return names[role];
 }
 

@@ -50,6 +50,17 @@ enum rn_mode { RN_EVAL, RN_TRAIN };
 
 enum { RN_NIL = -1 }; /* a label or a number that is nil or absent */
 
+/* What a training run counts besides its place. Zeroed at its start, but for best. */
+struct rn_training_state {
+    int64_t updates;     /* of the weights */
+    int64_t accumulated; /* batches in the gradient that no update has used yet */
+    double best;         /* of what --best names, where has_best */
+    bool has_best;
+    int64_t since_best;  /* whole epochs */
+    int64_t plateau;     /* whole epochs since the best or the last cut of the learning rate */
+    int64_t cuts;        /* of the learning rate */
+};
+
 /* Owns everything in it (texts included). Zeroed is valid and freeable; use rn_head_init for a head to be written. */
 struct rn_head {
     enum rn_kind kind;
@@ -87,6 +98,8 @@ struct rn_head {
     struct rn_history batches_history;
     struct rn_texts options; /* of the training: "--lr=0.0002" */
     struct rn_text cpu;      /* RN_CPU; nil: unknown */
+    bool has_state;          /* what only some options need: */
+    struct rn_training_state state;
 };
 void rn_head_init(struct rn_head *head, enum rn_kind kind);
 void rn_head_free(struct rn_head *head);
@@ -105,7 +118,9 @@ void rn_history_free(struct rn_history *history);
 
 /* ---- records ---- */
 
-enum rn_role { RN_PARAMETER, RN_BUFFER, RN_MOMENTUM, RN_ROLES };
+/* RN_EMA: the moving average of a parameter or buffer, which comes after all of those. RN_GRADIENT: of batches that no update has
+ * used yet. */
+enum rn_role { RN_PARAMETER, RN_BUFFER, RN_MOMENTUM, RN_SECOND_MOMENT, RN_GRADIENT, RN_EMA, RN_ROLES };
 const char *rn_role_name(enum rn_role role);
 
 /* One record of any kind. What does not belong to its kind is zero. Everything is borrowed: from the reader, until

@@ -94,7 +94,9 @@ pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' 
 @test "help fits a screen; man pages are well-formed and built" {
     for tool in $(tools); do
         "$tool" -h > help
-        [ "$(sed '/^examples:/,$d' help | wc -l)" -le 26 ] && [ "$(wc -l < help)" -le 31 ] || { echo "$tool"; false; }
+        screen=26 # of rn-train, which has every option of a recipe, two
+        [ "$tool" != rn-train ] || screen=52
+        [ "$(sed '/^examples:/,$d' help | wc -l)" -le $screen ] && [ "$(wc -l < help)" -le $((screen + 5)) ] || { echo "$tool"; false; }
         ! grep -E '.{81}' help || { echo "$tool"; false; }
         cmp help <("$tool" --help)
         cmp "$BUILD/man/$tool.1" <("$tool" --help-man)

@@ -185,3 +185,48 @@ END
     rc=0; train photos -o strict -q --size 32 -b 5 -e 1 > out 2> err || rc=$?
     [ $rc = 3 ] && grep -q 'broken.jpg' err
 }
+
+@test "--recipe: its options, but for those of the command line; the run remembers it" {
+    printf '%s\n' '# ours' '' 'rn-batch --epochs=2' 'rn-train --lr=0.0025 --schedule=cosine --warmup=1 --ema=0.9 --lr-head=10' > ours.conf
+    train photos -o fine --size 32 -b 4 --recipe ./ours.conf -q > /dev/null
+    cmp ours.conf fine/recipe.conf
+    options() { rn-show --header --json fine/last.rn | jq -r '.options[]' | grep -xE -- "$1"; }
+    options --lr=0.0025 && options --schedule=cosine && options --warmup=1 && options --ema=0.9 && options --lr-head=10
+    [ "$(cut -f 1 fine/log.tsv | paste -sd' ')" = "epoch 0 1" ]
+    # again, longer; without it, and with another
+    train photos -o fine --size 32 -b 4 --recipe ./ours.conf -e 3 -q > /dev/null
+    [ "$(cut -f 1 fine/log.tsv | paste -sd' ')" = "epoch 0 1 2" ]
+    sed s/0.9/0.8/ ours.conf > other.conf
+    before=$(cksum fine/last.rn)
+    fails 2 'train: --recipe: fine holds a run of another recipe' train photos -o fine --size 32 -b 4 -e 3 --recipe ./other.conf
+    fails 2 'train: --recipe: fine holds a run of another recipe: none' train photos -o fine --size 32 -b 4 -e 3 --lr 0.0025
+    fails 2 'train: --recipe: run holds a run of another recipe' again -e 2 --recipe ./ours.conf
+    [ "$(cksum fine/last.rn)" = "$before" ]
+    # the command line wins; a last epoch that is the one that counts
+    echo 'rn-train --epochs-only-last' >> ours.conf
+    train photos -o last --size 32 -b 4 --recipe ./ours.conf --lr 0.01 -e 2 > said
+    rn-show --header --json last/last.rn | jq -e '.options | index("--lr=0.01")'
+    grep -qx 'the network: last/last.rn' said
+    [ ! -e last/best.rn ]
+}
+
+@test "a recipe that is none: exit 3 or 4, and what is wrong with it" {
+    bad() { printf '%s\n' "$1" > bad.conf; fails "$2" "$3" train photos -o none --recipe ./bad.conf; }
+    bad 'lr 3' 3 "bad.conf: a line begins with 'lr'"
+    bad 'rn-train lr=3' 3 "bad.conf: 'lr=3' is no option of the form"
+    bad 'rn-train --lr 3' 3 "bad.conf: '3' is no option"
+    bad 'rn-train --resume=x' 3 "bad.conf: --resume is not for a recipe"
+    bad 'rn-batch --epochs=many' 2 "--epochs: 'many' is not a whole number"
+    fails 4 "coarse-tune.conf: there is no such recipe" train photos -o none --recipe coarse-tune
+    [ ! -e none/last.rn ]
+}
+
+@test "the recipes that are installed say what their tools take" {
+    for recipe in "$TOP"/data/recipes/train/*.conf; do
+        while read -r tool words; do
+            for word in $words; do
+                [[ $tool != rn-* ]] || "$tool" --help | grep -qE -- "(^|, | )${word%%=*}([= ]|\$)" || { echo "$recipe: $tool $word"; return 1; }
+            done
+        done < "$recipe"
+    done
+}

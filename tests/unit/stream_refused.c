@@ -256,6 +256,9 @@ static void heads(void **state)
         { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'best_acc1': 101}", "not a percentage" },
         { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'partial': {'correct': 1}}", "partial: " },
         { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'batches': {'seed': 1}}", "batches: " },
+        { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': 1}}", "state: " },
+        { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': -1, 'accumulated': 0, 'best': nil, "
+              "'since_best': 0, 'plateau': 0, 'cuts': 0}}", "state: \"updates\"" },
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char text[1000];

@@ -96,10 +96,23 @@ static void apply_task(void *context, size_t task, int thread)
     v->on->apply(v, task * v->chunk, task * v->chunk + rows_of(v, task));
 }
 
+static void take_running(const struct rn_norm *norm, size_t c)
+{
+    const float *mean = norm->running_mean.data, *var = norm->running_var.data;
+    for (size_t i = 0; i < c; i++) {
+        ((float *)norm->mean.data)[i] = mean[i];
+        ((float *)norm->inv_std.data)[i] = (float)(1 / sqrt((double)var[i] + norm->eps));
+    }
+}
+
 int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err)
 {
     struct norm v = over(cpu, x);
     size_t c = v.c, sums;
+    if (norm->fixed) {
+        take_running(norm, c);
+        return 0;
+    }
     if (!rn_mul(2 * v.chunks + 2, c, &sums) || rn_cpu_scratch(cpu, c, 2 * sums, err))
         return -1;
     double *mean = (double *)(void *)cpu->shared, *var = mean + c, count = (double)v.rows, m = norm->momentum;
@@ -165,8 +178,8 @@ void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *
 {
     for (size_t i = 0; i < c; i++) {
         double inv_std = (double)((const float *)norm->inv_std.data)[i], dot = s->dot[i] * inv_std, k = (double)s->scale[i] / (double)s->rows;
-        s->slope[i] = (float)(k * inv_std * dot);
-        s->offset[i] = (float)(k * s->sum[i]);
+        s->slope[i] = norm->fixed ? 0 : (float)(k * inv_std * dot);
+        s->offset[i] = norm->fixed ? 0 : (float)(k * s->sum[i]);
         s->dgamma[i] = (float)((add ? (double)s->dgamma[i] : 0) + dot);
         s->dbeta[i] = (float)((add ? (double)s->dbeta[i] : 0) + s->sum[i]);
     }

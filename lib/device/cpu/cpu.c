@@ -106,4 +106,10 @@ const struct rn_device_class rn_device_cpu = {
     .gate_backward = rn_cpu_gate_backward,
     .softmax_loss = rn_cpu_softmax_loss,
     .sgd = rn_cpu_sgd,
+    .adamw = rn_cpu_adamw,
+    .lerp = rn_cpu_lerp,
+    .square_sum = rn_cpu_square_sum,
+    .fixed_norms = true,
+    .more_sgd = true,
+    .accumulates = true,
 };

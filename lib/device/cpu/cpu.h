@@ -160,5 +160,9 @@ int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_a
                         struct rn_err *err);
 int rn_cpu_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
                struct rn_err *err);
+int rn_cpu_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
+                 struct rn_err *err);
+int rn_cpu_lerp(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err);
+int rn_cpu_square_sum(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
 
 #endif

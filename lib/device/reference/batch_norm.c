@@ -25,14 +25,19 @@ static void forward_channel(void *context, size_t c, int thread)
         for (size_t i = 0; i < x.h * x.w; i++)
             var += pow(*rn_reference_at(x, n, c, 0, i) - mean, 2);
     var /= count;
+    if (norm->fixed) {
+        mean = *rn_reference_of(norm->running_mean, c);
+        var = *rn_reference_of(norm->running_var, c);
+    }
     double inv_std = 1 / sqrt(var + norm->eps), gamma = *rn_reference_of(norm->gamma, c),
            beta = *rn_reference_of(norm->beta, c);
     double *running_mean = rn_reference_of(norm->running_mean, c),
            *running_var = rn_reference_of(norm->running_var, c);
     *rn_reference_of(norm->mean, c) = mean;
     *rn_reference_of(norm->inv_std, c) = inv_std;
-    *running_mean = (1 - norm->momentum) * *running_mean + norm->momentum * mean;
-    *running_var = (1 - norm->momentum) * *running_var + norm->momentum * var * count / (count - 1);
+    double momentum = norm->fixed ? 0 : norm->momentum;
+    *running_mean = (1 - momentum) * *running_mean + momentum * mean;
+    *running_var = (1 - momentum) * *running_var + momentum * var * count / (count - 1);
     for (size_t n = 0; n < x.n; n++)
         for (size_t i = 0; i < x.h * x.w; i++) {
             double y = gamma * (*rn_reference_at(x, n, c, 0, i) - mean) * inv_std + beta;
@@ -77,7 +82,7 @@ static void backward_channel(void *context, size_t c, int thread)
         for (size_t i = 0; i < x.h * x.w; i++) {
             double d = before_relu(v, n, c, i), normal = (*rn_reference_at(x, n, c, 0, i) - mean) * inv_std;
             double *dx = rn_reference_at(v->dx, n, c, 0, i);
-            *dx = (v->add_dx ? *dx : 0) + gamma * inv_std * (d - sum / count - normal * dot / count);
+            *dx = (v->add_dx ? *dx : 0) + gamma * inv_std * (v->norm->fixed ? d : d - sum / count - normal * dot / count);
             if (v->dresidual.data)
                 *rn_reference_at(v->dresidual, n, c, 0, i) += d;
         }

@@ -72,4 +72,10 @@ const struct rn_device_class rn_device_reference = {
     .gate_backward = rn_reference_gate_backward,
     .softmax_loss = rn_reference_softmax_loss,
     .sgd = rn_reference_sgd,
+    .adamw = rn_reference_adamw,
+    .lerp = rn_reference_lerp,
+    .square_sum = rn_reference_square_sum,
+    .fixed_norms = true,
+    .more_sgd = true,
+    .accumulates = true,
 };

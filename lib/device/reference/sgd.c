@@ -1,4 +1,4 @@
-/* sgd.c -- PyTorch's SGD: no dampening, no Nesterov. */
+/* sgd.c -- PyTorch's SGD: no dampening. */
 #include "device/reference/reference.h"
 
 int rn_reference_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
@@ -9,9 +9,9 @@ int rn_reference_sgd(struct rn_device *dev, void *w, void *v, const void *g, siz
     double *weight = w, *velocity = v;
     const double *gradient = g;
     for (size_t i = 0; i < bytes / sizeof *weight; i++) {
-        double step = gradient[i] + options.wd * weight[i];
+        double step = (options.scale > 0 ? options.scale : 1) * gradient[i] + options.wd * weight[i];
         velocity[i] = options.momentum * velocity[i] + step;
-        weight[i] -= options.lr * velocity[i];
+        weight[i] -= options.lr * (options.nesterov ? step + options.momentum * velocity[i] : velocity[i]);
     }
     return 0;
 }

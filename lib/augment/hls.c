@@ -12,7 +12,8 @@ static inline uint8_t nearest(float v)
 
 enum { GROUP = 8 }; /* pixels that OpenCV's AVX2 code has in a register */
 
-/* RN_LANES pixels, in place: r, g, b become h, l, s. Behind the first `grouped` 2 - high - low is computed from the left. */
+/* RN_LANES pixels, in place: r, g, b become h, l, s. Behind the first `grouped` 2 - high - low is computed from the left,
+ * and a whole turn is added to a negative hue by itself. */
 RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z, int32_t grouped)
 {
     for (int32_t i = 0; i < RN_LANES; i++) {
@@ -24,7 +25,8 @@ RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restric
         bool grey = !(d > FLT_EPSILON);
         float rest = i < grouped ? 2 - sum : 2 - high - low, range = l < 0.5f ? sum : rest, s = d / (grey ? 1 : range),
               scale = 60.0f / (grey ? 1 : d);
-        float by_green = fmaf(b - r, scale, 120), by_blue = fmaf(r - g, scale, 240), by_red = (g - b) * scale;
+        float by_green = fmaf(b - r, scale, 120), by_blue = fmaf(r - g, scale, 240);
+        float by_red = i < grouped ? fmaf(g - b, scale, g < b ? 360 : 0) : (g - b) * scale;
         float h = high == r ? by_red : high == g ? by_green : by_blue;
         h = h < 0 ? h + 360.0f : h;
         x[i] = nearest(grey ? 0 : h * 0.5f);

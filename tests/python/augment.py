@@ -381,7 +381,8 @@ def noises(folder):
 
 
 def main():
-    folder, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    folder, count = ".", int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    os.chdir(sys.argv[1])  # ids, and so what is drawn, do not depend on where it lies
     classes = sys.argv[3:] or sorted(OPTIONS)
     tally = collections.defaultdict(lambda: {"pictures": 0, "equal": 0, "excused": 0, "wrong": []})
     for first in range(0, count, BATCH):

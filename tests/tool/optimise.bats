@@ -172,6 +172,14 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     [ "$(rn-pick role=parameter a.rn | values)" = "$(rn-pick role=parameter b.rn | values)" ]
 }
 
+@test "--ema: before the first update the average is what the network began with" {
+    head -c $(($(stat -Lc %s whole.rn) / 5)) whole.rn | rn-train "${USUAL[@]}" --ema 0.9 --accumulate 99 --save-every 1 -o run >table 2>err || true
+    at run 0:1
+    rn-show --header --json run/last.rn | jq -e '.state.updates == 0 and .state.accumulated == 1'
+    of() { rn-pick name=conv1.weight role="$1" run/last.rn | rn-show --json | jq -c 'select(.name) | .value'; }
+    [ "$(of ema)" = "$(of parameter)" ]
+}
+
 @test "an average without its parts, and parts without their average, are damage" {
     run_of run --ema 0.9 --optimizer adamw
     rn-pick role!=second_moment run/last.rn >cut.rn

@@ -179,6 +179,10 @@ void rn_arena_free(struct rn_arena *arena);
 /* A copy of a record of samples, images or predictions that borrows from bytes (empty at first) instead of the reader. */
 RN_MUST int rn_record_copy(struct rn_record *to, const struct rn_record *from, struct rn_buffer *bytes, struct rn_err *err);
 
+/* The packed value of a key that we do not know, borrowed from the record; nil (data NULL) where it is absent or nil. Equal
+ * values are equal bytes. */
+struct rn_text rn_record_field(const struct rn_record *record, const char *key);
+
 /* ---- joining ---- */
 
 /* For tools that join all segments into one: adds head's classes to `classes` (union, in order of appearance) and

@@ -11,6 +11,7 @@ writers() {
 rn-list photos
 rn-list --embed photos
 rn-split all.rn
+rn-near all.rn
 rn-pick all.rn
 rn-show all.rn
 rn-show --json train.rn
@@ -146,7 +147,7 @@ hidden() { find "$1" -name '.*.tmp'; }
 @test "files that are not there, and folders as files" {
     mkdir folder
     for bad in none.rn folder; do
-        for command in "rn-list $bad/none" "rn-split $bad" "rn-pick $bad" "rn-pick --shard 1/2 $bad" "rn-show $bad" "rn-batch $bad" \
+        for command in "rn-list $bad/none" "rn-split $bad" "rn-near $bad" "rn-pick $bad" "rn-pick --shard 1/2 $bad" "rn-show $bad" "rn-batch $bad" \
                 "rn-batch all.rn $bad" "rn-batch --for $bad all.rn" "rn-batch --train --resume $bad all.rn" "rn-predict -m $bad val.rn" \
                 "rn-predict -j 1 -m model/last.rn $bad" "rn-predict -j 1 -m model/last.rn --tsv $bad" "rn-score $bad" \
                 "rn-score --compare $bad test.rn" "rn-train -j 1 -o run $bad" "rn-train -j 1 -o run --init $bad train.rn" \
@@ -169,6 +170,7 @@ hidden() { find "$1" -name '.*.tmp'; }
 readers() {
     cat <<'END'
 samples rn-split
+samples,images rn-near
 samples,images rn-batch --size 32
 samples,images rn-batch --train --size 32
 batches rn-predict -j 1 -m model/last.rn
@@ -287,6 +289,11 @@ rn-split --folds 0x3 all.rn
 rn-split --folds 5 -r 70/13/17 all.rn
 rn-split --list train all.rn
 rn-split --list =all.rn all.rn
+rn-split --group= all.rn
+rn-split --group path all.rn
+rn-near --distance 17 all.rn
+rn-near --distance -1 all.rn
+rn-near -j 0 all.rn
 rn-pick --shard 0/3 all.rn
 rn-pick --shard 4/3 all.rn
 rn-pick --shard 1 all.rn

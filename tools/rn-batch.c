@@ -11,7 +11,8 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool train, keep_going, no_exif;
+    bool train, keep_going, no_exif, whole;
+    int views;
     int64_t batch, epochs, size, resize, jobs;
     const char *from, *resume, *model;
     uint64_t seed, max_pixels;
@@ -27,6 +28,9 @@ static const struct rn_opt options[] = {
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, seed), 0, 0, "with --train: of order, crops and flips", NULL, 0 },
     { 0, "size", RN_OPT_INT, RN_AT(opts, size), 1, 16384, "height and width of the pictures", NULL, 0 },
     { 0, "resize", RN_OPT_INT, RN_AT(opts, resize), 1, 65536, "scale the shorter side to that before cropping [size * 256 / 224]", NULL, 0 },
+    { 0, "whole", RN_OPT_FLAG, RN_AT(opts, whole), 0, 0, "without --train: the whole frame, scaled, of any height and width" },
+    { 0, "views", RN_OPT_CHOICE, RN_AT(opts, views), 0, 0, "without --train: what is seen of a photo, for rn-predict to average",
+      "one|flip|dihedral|five|scales" },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "threads that decode [the cores]", NULL, RN_OPT_HOW },
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "a photo that fails becomes an error record", NULL, 0 },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header", NULL, 0 },
@@ -54,6 +58,10 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
     for (size_t i = 0; i < sizeof training / sizeof *training; i++)
         if (!opts->train && given(args, training[i]))
             return rn_fail(err, RN_EXIT_USAGE, "--%s needs --train", training[i]);
+    if (opts->train && (opts->whole || opts->views))
+        return rn_fail(err, RN_EXIT_USAGE, "--%s does not go with --train", opts->whole ? "whole" : "views");
+    if (opts->whole && opts->views == RN_VIEWS_FIVE)
+        return rn_fail(err, RN_EXIT_USAGE, "--views five are crops: --whole does not go with them");
     if (opts->resume && (opts->from || opts->model))
         return rn_fail(err, RN_EXIT_USAGE, "--resume and --%s exclude each other", opts->from ? "from" : "for");
     return 0;
@@ -143,6 +151,11 @@ static int make_plan(struct rn_batch_plan *plan, struct opts *opts, const struct
     plan->seed = opts->seed;
     plan->jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
     plan->keep_going = opts->keep_going;
+    plan->whole = opts->whole;
+    plan->views = (enum rn_views)opts->views;
+    if (plan->views == RN_VIEWS_FIVE && plan->input.resize < plan->input.size)
+        return rn_fail(err, RN_EXIT_USAGE, "--views five: crops of %lld do not lie in photos scaled to %lld", (long long)plan->input.size,
+                       (long long)plan->input.resize);
     plan->decode = (struct rn_decode){ .max_pixels = opts->max_pixels, .exif = !opts->no_exif };
     return 0;
 }
@@ -193,6 +206,10 @@ const struct rn_tool rn_tool = {
     .about = "Reads samples and images, joins all segments into one set, and writes batches of 8-bit RGB pictures.\n\n"
              "Without --train: one pass, each photo scaled so that its shorter side is --resize and cropped to --size in the "
              "middle, each batch written as soon as its photos have arrived.\n\n"
+             "--whole cuts nothing off: the shorter side becomes --resize, and a batch ends before a photo of another shape. "
+             "--views makes several pictures of each photo, whose mean rn-predict takes: flip (as it is, and mirrored), "
+             "dihedral (turned by quarters, each also mirrored: 8), five (the corners and the middle), scales (at 6/7, 1 and "
+             "8/7 of --size and --resize). --batch still counts photos, and each view of them is a batch of its own.\n\n"
              "With --train: the whole input is read first (pixels and embedded files go to a temporary file in $TMPDIR); then an "
              "epoch after the other, each in its own random order, with random crops and flips. All of that follows from the seed, "
              "the ids and the epoch, never from -j or the order of the input.\n\n"

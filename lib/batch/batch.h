@@ -10,12 +10,20 @@
 #include "image/image.h"
 #include "stream/stream.h"
 
+/* What evaluation sees of a photo: once; and mirrored; in all eight turns and mirrorings; the corners and the middle; at 6/7 and 8/7
+ * of the size, too. */
+enum rn_views { RN_VIEWS_ONE, RN_VIEWS_FLIP, RN_VIEWS_DIHEDRAL, RN_VIEWS_FIVE, RN_VIEWS_SCALES };
+enum { RN_VIEWS_MAX = 8 };
+size_t rn_views_count(enum rn_views views);
+
 struct rn_batch_plan {
     struct rn_input input;
     int64_t batch;             /* photos in a batch */
     int64_t epochs;            /* train: how many; and where to begin: */
     int64_t epoch, index;
     uint64_t seed;
+    bool whole;                /* eval: nothing is cut off: a batch ends before a photo of another size */
+    enum rn_views views;       /* eval: so many records of the same photos stand for a batch, one after the other */
     int jobs;                  /* threads that decode */
     bool keep_going;           /* a photo that fails becomes an error record; otherwise it is the error */
     struct rn_decode decode;

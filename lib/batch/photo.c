@@ -40,10 +40,12 @@ struct rn_photo *rn_photo_copy(const struct rn_record *record, const int64_t *ma
 static int prepare(struct rn_photo *photo, const struct rn_image *image, const struct rn_photo_work *work, struct rn_err *err)
 {
     size_t size = (size_t)work->plan->input.size;
+    if (work->mode == RN_EVAL)
+        return rn_views_make(photo, image, work->plan, err);
     if (!(photo->pixels = rn_alloc_aligned(size * size, 3, err)))
         return -1;
-    if (work->mode == RN_EVAL)
-        return rn_image_eval(photo->pixels, image, size, (size_t)work->plan->input.resize, err);
+    photo->views = 1;
+    photo->view[0] = (struct rn_seen_size){ size, size };
     struct rn_rng rng = rn_rng(work->plan->seed, RN_FOR_CROP, photo->entry->who, photo->epoch);
     return rn_image_train(photo->pixels, image, size, &rng, err);
 }

@@ -17,7 +17,9 @@ struct rn_photo {
     struct rn_record record; /* borrows from bytes and arena */
     struct rn_buffer bytes;
     struct rn_arena *arena;
-    uint8_t *pixels;         /* (size, size, 3) */
+    uint8_t *pixels;         /* all views, one behind the other */
+    struct rn_seen_size { size_t height, width; } view[RN_VIEWS_MAX];
+    size_t views;
     enum rn_photo_state state;
     struct rn_err err;
     uint32_t epoch;
@@ -38,6 +40,10 @@ struct rn_photo_work {
 };
 /* The work of a line: photo's pixels, or state and err. */
 void rn_photo_work(void *context, void *photo);
+
+/* ---- views.c: what evaluation sees of a photo ---- */
+
+RN_MUST int rn_views_make(struct rn_photo *photo, const struct rn_image *x, const struct rn_batch_plan *plan, struct rn_err *err);
 
 /* ---- joined.c: the input's segments as one ---- */
 
@@ -63,8 +69,9 @@ struct rn_assembly {
     uint64_t done, all;     /* of all segments, for the progress */
     struct rn_texts ids;    /* of its photos */
     int64_t *labels;
-    uint8_t *images;
-    size_t labels_room, images_room;
+    uint8_t *images[RN_VIEWS_MAX];
+    struct rn_seen_size view[RN_VIEWS_MAX]; /* of the batch that is being filled */
+    size_t labels_room, images_room[RN_VIEWS_MAX];
 };
 RN_MUST int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan,
                              enum rn_mode mode, struct rn_err *err);

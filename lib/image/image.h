@@ -59,6 +59,9 @@ RN_MUST int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_bo
  * (size, size, 3). */
 RN_MUST int rn_image_eval(uint8_t *y, const struct rn_image *x, size_t size, size_t resize, struct rn_err *err);
 
+/* (height, width) of a picture of x's shape whose shorter side is `resize`, as torchvision's Resize has it. */
+void rn_image_scaled(size_t *height, size_t *width, const struct rn_image *x, size_t resize);
+
 /* torchvision's RandomResizedCrop(size), scale 0.08 to 1, ratio 3/4 to 4/3, ten tries, then the central crop; and
  * RandomHorizontalFlip. rng is consumed; y is (size, size, 3). */
 RN_MUST int rn_image_train(uint8_t *y, const struct rn_image *x, size_t size, struct rn_rng *rng, struct rn_err *err);

@@ -20,11 +20,18 @@ static void centre(size_t length, size_t size, size_t *from, size_t *at, size_t 
     *n = length < size ? length : size;
 }
 
-int rn_image_eval(uint8_t *y, const struct rn_image *x, size_t size, size_t resize, struct rn_err *err)
+void rn_image_scaled(size_t *height, size_t *width, const struct rn_image *x, size_t resize)
 {
     size_t shorter = x->width <= x->height ? x->width : x->height, longer = x->width <= x->height ? x->height : x->width;
-    size_t scaled = (size_t)((double)resize * (double)longer / (double)shorter), top, left;
-    size_t height = x->width <= x->height ? scaled : resize, width = x->width <= x->height ? resize : scaled;
+    size_t scaled = (size_t)((double)resize * (double)longer / (double)shorter);
+    *height = x->width <= x->height ? scaled : resize;
+    *width = x->width <= x->height ? resize : scaled;
+}
+
+int rn_image_eval(uint8_t *y, const struct rn_image *x, size_t size, size_t resize, struct rn_err *err)
+{
+    size_t height, width, top, left;
+    rn_image_scaled(&height, &width, x, resize);
     struct rn_box window, all = { 0, 0, x->height, x->width };
     centre(height, size, &window.top, &top, &window.height);
     centre(width, size, &window.left, &left, &window.width);

@@ -64,13 +64,24 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
     pack_number(pack, "epochs", head->epochs);
     pack_number(pack, "batches_per_epoch", head->batches_per_epoch);
     rn_pack_key(pack, "class_counts");
-    if (!head->class_counts) {
+    if (head->class_counts)
+        rn_pack_array(pack, head->classes.count);
+    else
         rn_pack_nil(pack);
-        return;
-    }
-    rn_pack_array(pack, head->classes.count);
-    for (size_t i = 0; i < head->classes.count; i++)
+    for (size_t i = 0; head->class_counts && i < head->classes.count; i++)
         rn_pack_int(pack, head->class_counts[i]);
+    if (head->views != RN_NIL)
+        pack_number(pack, "views", head->views);
+    if (head->any_size) {
+        rn_pack_key(pack, "any_size");
+        rn_pack_bool(pack, true);
+    }
+}
+
+/* Keys that are written only where they say something. */
+static size_t left_out(const struct rn_head *head)
+{
+    return head->kind == RN_BATCHES ? (size_t)(head->views == RN_NIL) + !head->any_size : 0;
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -124,6 +135,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     else
         for (const char *const *key = known; *key; key++)
             pairs++;
+    pairs -= left_out(head);
     rn_pack_map(&pack, pairs);
     rn_pack_key(&pack, "rn");
     rn_pack_key(&pack, rn_kind_name(head->kind));

@@ -69,6 +69,8 @@ struct rn_head {
     bool has_seed;
     uint64_t seed;
     int64_t *class_counts; /* one a class; NULL: nil */
+    int64_t views;         /* so many pictures of each id, in as many records; RN_NIL: one */
+    bool any_size;         /* pictures may have any height and width, one in a record */
 
     /* weights: arch and attention are nil in an import without a network */
     struct rn_text arch, attention; /* NUL-terminated */

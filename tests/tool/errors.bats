@@ -311,6 +311,11 @@ rn-batch -b 65537 all.rn
 rn-batch --size 1e3 all.rn
 rn-batch --size= all.rn
 rn-batch --seed 5 all.rn
+rn-batch --views all all.rn
+rn-batch --views flip --train all.rn
+rn-batch --whole --train all.rn
+rn-batch --whole --views five all.rn
+rn-batch --size 32 --resize 31 --views five all.rn
 rn-batch --max-pixels 1T all.rn
 rn-batch --progress sometimes all.rn
 rn-predict val.rn
@@ -322,6 +327,7 @@ rn-score --min x test.rn
 rn-score --min nan test.rn
 rn-score --min 100.5 test.rn
 rn-score --json --tsv test.rn
+rn-score --mean test.rn
 rn-train --init model/last.rn --resume model/last.rn train.rn
 rn-train -a resnet19 train.rn
 rn-train -t theirs train.rn

@@ -59,7 +59,8 @@ static int write_record(struct rn_assembly *assembly, const struct rn_record *re
 
 static int finish_batch(struct rn_assembly *assembly, struct rn_err *err)
 {
-    size_t count = assembly->ids.count, views = rn_views_count(assembly->head.mode == RN_EVAL ? assembly->plan->views : RN_VIEWS_ONE);
+    size_t count = assembly->ids.count;
+    size_t views = rn_views_count(assembly->head.mode == RN_EVAL ? assembly->plan->views : RN_VIEWS_ONE);
     for (size_t v = 0; v < views; v++) {
         const struct rn_record record = {
             .kind = RN_BATCHES, .epoch = assembly->head.epoch, .index = assembly->index, .count = count,

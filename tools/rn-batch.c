@@ -16,7 +16,7 @@ struct opts {
     int views, flip, balance;
     int64_t batch, epochs, resize, jobs;
     const char *from, *resume, *model, *size, *augment, *probability;
-    double crop_scale[2], crop_ratio[2], erase;
+    double crop_scale[2], crop_ratio[2], erase, mixup, cutmix;
     uint64_t seed, max_pixels;
 };
 
@@ -41,6 +41,8 @@ static const struct rn_opt options[] = {
       "h|v|hv|none" },
     { 0, "rot90", RN_OPT_FLAG, RN_AT(opts, rot90), 0, 0, "with --train: turn crops by 0, 90, 180 or 270 degrees" },
     { 0, "erase", RN_OPT_REAL, RN_AT(opts, erase), 0, 1, "with --train: chance of a grey rectangle in a crop", "P" },
+    { 0, "mixup", RN_OPT_REAL, RN_AT(opts, mixup), 0, 100, "with --train: blend photos of a batch; A of the Beta distribution", "A" },
+    { 0, "cutmix", RN_OPT_REAL, RN_AT(opts, cutmix), 0, 100, "with --train: paste a part of one photo into another; A as there", "A" },
     { 0, "balance", RN_OPT_CHOICE, RN_AT(opts, balance), 0, 0, "with --train: how often classes are seen: as they are, alike, by their roots",
       "none|class|sqrt" },
     { 0, "whole", RN_OPT_FLAG, RN_AT(opts, whole), 0, 0, "without --train: the whole frame, scaled, of any height and width" },
@@ -72,7 +74,7 @@ static int64_t usual_resize(int64_t size)
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
     static const char *const training[] = { "epochs", "from", "resume", "seed", "augment", "probability", "crop-scale",
-                                            "crop-ratio", "flip", "rot90", "erase", "balance" };
+                                            "crop-ratio", "flip", "rot90", "erase", "mixup", "cutmix", "balance" };
     for (size_t i = 0; i < sizeof training / sizeof *training; i++)
         if (!opts->train && given(args, training[i]))
             return rn_fail(err, RN_EXIT_USAGE, "--%s needs --train", training[i]);
@@ -274,6 +276,8 @@ static int plan_training(struct rn_batch_plan *plan, const struct opts *opts, st
     for (int c = 0; c < 3; c++)
         plan->training.fill[c] = (uint8_t)lround(fmin(fmax(plan->input.mean[c] * 255, 0), 255));
     plan->balance = (enum rn_balance)opts->balance;
+    plan->mixup = opts->mixup;
+    plan->cutmix = opts->cutmix;
     if (!opts->augment)
         return 0;
     if (rn_recipe_named(&held->recipe, opts->augment, opts->probability, err))
@@ -376,7 +380,10 @@ const struct rn_tool rn_tool = {
              "0 to 9, then of 224, which is the network's size. --balance class lets an epoch, which stays as long as it is, "
              "take all classes equally often, sqrt in proportion to the roots of their numbers: photos of small classes come "
              "again, each time with another crop, and of large ones others in each epoch. --erase puts a rectangle of the mean "
-             "colour over 2 to 33 % of a crop, as torchvision's RandomErasing.\n\n"
+             "colour over 2 to 33 % of a crop, as torchvision's RandomErasing. "
+             "--mixup and --cutmix mix each photo of a batch with the one before it, as torchvision does; with both, a batch is "
+             "mixed by one of them. The stream then has the classes' shares in each picture, and version 2, so that programs "
+             "that do not know of them refuse it.\n\n"
              "With --resume, options that the checkpoint decides may be left out: all that its batches were made with is taken "
              "from its history, and something else is an error; --epochs may be another than the checkpoint's.",
     .examples = "rn-pick split=val all.rn | rn-batch -o val.rn\n"

@@ -17,6 +17,7 @@ int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, con
     head->epoch = 0;
     if (mode == RN_EVAL && plan->views != RN_VIEWS_ONE)
         head->views = (int64_t)rn_views_count(plan->views);
+    head->soft = mode == RN_TRAIN && (plan->mixup > 0 || plan->cutmix > 0);
     head->any_size = mode == RN_EVAL && (plan->whole || plan->views == RN_VIEWS_SCALES);
     if (rn_grow(&assembly->labels, &assembly->labels_room, 1, sizeof *assembly->labels, err))
         return -1;
@@ -30,6 +31,8 @@ void rn_assembly_free(struct rn_assembly *assembly)
     free(assembly->labels);
     for (size_t v = 0; v < RN_VIEWS_MAX; v++)
         free(assembly->images[v]);
+    free(assembly->mixed);
+    free(assembly->targets);
 }
 
 int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *joined, struct rn_err *err)
@@ -61,12 +64,19 @@ static int finish_batch(struct rn_assembly *assembly, struct rn_err *err)
 {
     size_t count = assembly->ids.count;
     size_t views = rn_views_count(assembly->head.mode == RN_EVAL ? assembly->plan->views : RN_VIEWS_ONE);
+    bool soft = count && assembly->head.soft;
+    if (soft && rn_assembly_mix(assembly, err))
+        return -1;
     for (size_t v = 0; v < views; v++) {
-        const struct rn_record record = {
+        struct rn_record record = {
             .kind = RN_BATCHES, .epoch = assembly->head.epoch, .index = assembly->index, .count = count,
             .ids = assembly->ids.item, .labels = assembly->labels,
             .tensor = { RN_U8, 4, { count, assembly->view[v].height, assembly->view[v].width, 3 }, assembly->images[v] },
         };
+        if (soft) {
+            record.tensor.data = assembly->mixed;
+            record.targets = (struct rn_tensor){ RN_F32, 2, { count, assembly->head.classes.count }, assembly->targets };
+        }
         if (count && write_record(assembly, &record, err))
             return -1;
         assembly->index++;

@@ -39,6 +39,7 @@ struct rn_batch_plan {
     enum rn_balance balance;
     const struct rn_growth *growth;  /* train: (growths), the last one's size is the input's; NULL: all have that */
     size_t growths;
+    double mixup, cutmix;      /* train: each batch is mixed with itself, by one of the two; 0: not by that */
     bool whole;                /* eval: nothing is cut off: a batch ends before a photo of another size */
     enum rn_views views;       /* eval: so many records of the same photos stand for a batch, one after the other */
     int jobs;                  /* threads that decode */

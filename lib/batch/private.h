@@ -92,6 +92,9 @@ struct rn_assembly {
     uint8_t *images[RN_VIEWS_MAX];
     struct rn_seen_size view[RN_VIEWS_MAX]; /* of the batch that is being filled */
     size_t labels_room, images_room[RN_VIEWS_MAX];
+    uint8_t *mixed;         /* train, with mixup or cutmix: what becomes of images[0]; and the classes' shares in each */
+    float *targets;
+    size_t mixed_room, targets_room;
 };
 RN_MUST int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan,
                              enum rn_mode mode, struct rn_err *err);
@@ -102,6 +105,11 @@ RN_MUST int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_jo
 RN_MUST int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err);
 /* What is left of the last batch, and the tail. */
 RN_MUST int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err);
+
+/* ---- mix.c: photos of a batch mixed with each other ---- */
+
+/* Fills mixed and targets, and makes labels the heavier ones. Exit 3: a photo without a label. */
+RN_MUST int rn_assembly_mix(struct rn_assembly *assembly, struct rn_err *err);
 
 /* ---- spool.c: all records in a temporary file, and an epoch's order ---- */
 

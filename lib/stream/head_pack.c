@@ -140,7 +140,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     rn_pack_key(&pack, "rn");
     rn_pack_key(&pack, rn_kind_name(head->kind));
     rn_pack_key(&pack, "version");
-    rn_pack_int(&pack, 1);
+    rn_pack_int(&pack, head->kind == RN_BATCHES && head->soft ? 2 : 1);
     rn_pack_key(&pack, "classes");
     pack_texts(&pack, &head->classes);
     if (head->kind == RN_BATCHES)

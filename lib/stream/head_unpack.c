@@ -243,7 +243,8 @@ static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_
     if (rn_object_match(object, slots, count, &head->extra, &head->extras, err) || rn_slots_there(slots, 3, err) ||
         rn_slot_int(&slots[1], 0, INT64_MAX, &version, err))
         return -1;
-    if (version != 1)
+    head->soft = head->kind == RN_BATCHES && version == 2;
+    if (version != 1 && !head->soft)
         return rn_fail(err, RN_EXIT_DATA, "version %lld of the format is not known here", (long long)version);
     if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err))
         return -1;

@@ -19,7 +19,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {
     [RN_SAMPLES] = { "id", "label", "split", "path", "data" },
     [RN_IMAGES] = { "id", "label", "split", "image" },
-    [RN_BATCHES] = { "epoch", "index", "ids", "labels", "images" },
+    [RN_BATCHES] = { "epoch", "index", "ids", "labels", "targets", "images" },
     [RN_PREDICTIONS] = { "id", "label", "probs" },
     [RN_WEIGHTS] = { "name", "role", "value" },
 };

@@ -48,6 +48,11 @@ static void pack_batch(struct rn_pack *pack, const struct rn_record *record, str
     rn_pack_array(pack, record->count);
     for (size_t i = 0; i < record->count; i++)
         rn_pack_int_or_nil(pack, record->labels[i]);
+    if (record->targets.data) {
+        rn_pack_key(pack, "targets");
+        rn_numpy_pack(pack, &record->targets, big);
+        rn_pack_raw(pack, big->data, big->length);
+    }
     rn_pack_key(pack, "images");
     rn_numpy_pack(pack, &record->tensor, big);
 }
@@ -102,7 +107,9 @@ int rn_record_pack_around(const struct rn_record *record, struct rn_buffer *buff
         rn_pack_key(&pack, "error");
         rn_pack_text(&pack, record->error);
     } else {
-        rn_pack_map(&pack, record->kind == RN_SAMPLES ? pairs - 1 : pairs); /* path or data, not both */
+        pairs -= record->kind == RN_SAMPLES; /* path or data, not both */
+        pairs -= record->kind == RN_BATCHES && !record->targets.data;
+        rn_pack_map(&pack, pairs);
         pack_kind(&pack, record, big);
     }
     *hole = buffer->length;

@@ -70,6 +70,7 @@ struct rn_head {
     uint64_t seed;
     int64_t *class_counts; /* one a class; NULL: nil */
     int64_t views;         /* so many pictures of each id, in as many records; RN_NIL: one */
+    bool soft;             /* records have targets */
     bool any_size;         /* pictures may have any height and width, one in a record */
 
     /* weights: arch and attention are nil in an import without a network */
@@ -118,6 +119,7 @@ struct rn_record {
                                 `probs` f32 [C]; weights `value`; an import may hold any type */
     int64_t epoch, index;  /* batches */
     size_t count;          /* batches: N */
+    struct rn_tensor targets; /* batches of a soft head: f32 [N,C], shares of the classes, each row of sum 1; else data NULL */
     const struct rn_text *ids;
     const int64_t *labels;
     struct rn_text name;   /* weights */

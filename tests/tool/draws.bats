@@ -25,7 +25,9 @@ kinds() {
 --balance class
 --balance sqrt
 --size 12:0,20:1
---augment affine -p 0.7 --crop-scale 0.5,1 --flip hv --rot90 --erase 0.3 --balance class --size 12:0,16:2
+--mixup 0.4
+--cutmix 1
+--augment affine -p 0.7 --crop-scale 0.5,1 --flip hv --rot90 --erase 0.3 --balance class --size 12:0,16:2 --mixup 0.2 --cutmix 1
 END
 }
 
@@ -80,7 +82,8 @@ photos_of() {
 }
 
 @test "a run that is broken off anywhere goes on with all of these, and ends with the same bytes" {
-    options=(--augment affine -p 0.7 --crop-scale 0.5,1 --flip hv --rot90 --erase 0.3 --balance class --size 32:0,40:2)
+    options=(--augment affine -p 0.7 --crop-scale 0.5,1 --flip hv --rot90 --erase 0.3 --balance class --size 32:0,40:2 --mixup 0.2
+        --cutmix 1)
     batches "${options[@]}" -o whole.rn
     rn-train -j 1 --lr 0.001 -o base whole.rn > /dev/null
     for part in 2 4 6; do
@@ -177,6 +180,56 @@ END
         $n > 8 && $n < 32 && $most > 10 && $most < 0.45 * 256 or die "$n $most"'
 }
 
+# mixed FILE PLAIN: every picture of the mixed stream is made of two of the plain one by its targets; says how
+mixed() {
+    rn-show --json --values "$1" | jq -c 'select(.ids) | [.labels, .targets.values, .images.values]' > soft
+    rn-show --json --values "$2" | jq -c 'select(.ids) | [.labels, [], .images.values]' > hard
+    perl -e 'use strict; my $classes = 6; open my $s, "soft"; open my $h, "hard"; my %seen;
+        while (my $x = <$s>) {
+            my ($l, $t, $p) = map { [split /,/] } $x =~ /\[([^][]*)\]/g; my ($hl, undef, $q) = map { [split /,/] } <$h> =~ /\[([^][]*)\]/g;
+            my $n = @$hl; my $one = @$q / $n;
+            for my $i (0 .. $n - 1) {
+                my $j = ($i - 1) % $n; my @t = @$t[$i * $classes .. ($i + 1) * $classes - 1]; my ($a, $b) = @$hl[$i, $j];
+                my $sum = 0; $sum += $_ for @t; abs($sum - 1) < 1e-5 or die "sum $sum";
+                for my $k (0 .. $classes - 1) { $t[$k] == 0 || $k == $a || $k == $b or die "a class that is not there" }
+                next if $a == $b;
+                my $share = $t[$a]; $l->[$i] == ($share >= 0.5 ? $a : $b) or die "label";
+                my ($blend, $paste, $pasted) = (1, 1, 0);
+                for my $k (0 .. $one - 1) {
+                    my ($y, $u, $v) = ($p->[$i * $one + $k], $q->[$i * $one + $k], $q->[$j * $one + $k]);
+                    $blend = 0 if abs($y - $share * $u - (1 - $share) * $v) > 0.51;
+                    $paste = 0 if $y != $u && $y != $v; $pasted++ if $y != $u }
+                $paste = 0 if $pasted / $one > 1 - $share + 1e-6;
+                $blend || $paste or die "neither"; $seen{$blend ? "blend" : "paste"}++ if $blend != $paste } }
+        print join(" ", sort keys %seen), "\n"'
+}
+
+@test "--mixup, --cutmix: pictures are mixed as their targets say, in a stream of version 2" {
+    batches --size 12 -o plain.rn
+    batches --size 12 --mixup 0.8 -o soft.rn
+    mixed soft.rn plain.rn | grep -x blend
+    batches --size 12 --cutmix 1 -o soft.rn
+    mixed soft.rn plain.rn | grep -x paste
+    batches --size 12 --cutmix 1 --mixup 0.8 -o soft.rn
+    mixed soft.rn plain.rn | grep -x 'blend paste'
+    rn-show --json soft.rn | head -n 1 | jq .version | grep -x 2
+    rn-show --json plain.rn | head -n 1 | jq .version | grep -x 1
+    rn-pick index!=0 soft.rn | rn-show --json | grep '"ids"' | jq -c '.targets.shape' | grep -q '^\[4,6\]$'
+    rn-show soft.rn | head -n 1 | grep 'soft targets'
+    # mixed with itself alone, a photo stays what it is
+    rn-batch --train -b 1 --size 12 --mixup 1 samples.rn -o one.rn
+    rn-batch --train -b 1 --size 12 samples.rn -o alone.rn
+    cmp <(rn-show --json one.rn | jq -c 'select(.ids) | .images') <(rn-show --json alone.rn | jq -c 'select(.ids) | .images')
+    # ... and teaches what it taught
+    for kind in "" "--mixup 1"; do
+        rn-batch --train -b 1 --size 40 $kind samples.rn | rn-train -j 1 --lr 1e-4 --overwrite -o run > /dev/null
+        cut -f 1-4 run/log.tsv > "log$kind"
+    done
+    cmp log "log--mixup 1"
+    cp -L photos/glass/glass1.jpg x.jpg && echo x.jpg | rn-list --unlabeled --files-from - -o nobody.rn
+    fails 3 "'x.jpg' has no label: it cannot be mixed" rn-batch --train --size 12 --mixup 1 nobody.rn -o out.rn
+}
+
 @test "nonsense is refused" {
     while IFS='|' read -r pattern options; do
         fails 2 "$pattern" rn-batch $options samples.rn -o out.rn
@@ -198,6 +251,10 @@ crop-ratio|--train --crop-ratio 0,1
 flip|--train --flip vh
 erase|--train --erase 1.5
 balance|--train --balance even
+mixup|--train --mixup -1
+cutmix|--train --cutmix x
+--mixup needs --train|--mixup 0.2
+--cutmix needs --train|--cutmix 1
 --size|--train --size 24:1
 --size|--train --size 24:0,32
 --size|--train --size 24:0,32:0

@@ -1,4 +1,4 @@
-# RecycleNet: a dataflow pipeline of small tools. `make`, `make check`, `make demo`, `make bench`, `make install`.
+# RecycleNet: a dataflow pipeline of small tools. `make help` lists the targets.
 # Elsewhere: B=DIR for the build, PREFIX= and DESTDIR= for the installation, EXTRA= for more compiler flags.
 # Libraries are reached through pkg-config when something is built, never when this file is read.
 CC      ?= cc
@@ -9,16 +9,17 @@ NVCC    ?= nvcc
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
 RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
-PACKAGES := vips libxxhash libjpeg jansson
+PACKAGES := vips libxxhash libjpeg libpng libtiff-4 zlib jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
+MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/gen/options.o
 TABLES  := $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 
-PIPELINES := $(filter-out demo examples,$(patsubst pipelines/%,%,$(wildcard pipelines/*)))
+PIPELINES := $(filter-out demo examples %.sh,$(patsubst pipelines/%,%,$(wildcard pipelines/*)))
 PAGES   := $(wildcard doc/*.[57] man/*.[57])
 BENCH   := $(filter-out $(B)/bench/bench,$(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c)))
 
@@ -34,36 +35,39 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; echo -Wl,--as-needed $$(pkg-config --libs $(PACKAGES) $$m) > $(B)/packages.libs
 
 # The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/augment/transform/X.c rn_augment_X,
-# lib/device/X/ rn_device_X.
-$(TABLES): $(B)/gen/%.c: $(wildcard lib/nn/attention/*.c lib/augment/transform/*.c lib/device/*) lib/gen-table
-	@mkdir -p $(@D)
-	lib/gen-table $* > $@
+# lib/device/X/ rn_device_X; gen/options.c has the options of all tools/rn-X.c, to tell whose one is. Tables and archive follow files
+# that come and go, on other branches too: the lists are made each time, and are new when they differ.
+IF_CHANGED = mkdir -p $(@D) && $(1) > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(TABLES) $(B)/gen/options.c: $(B)/gen/%.c: FORCE
+	@$(call IF_CHANGED,lib/gen-table $*)
+$(B)/objects: FORCE
+	@$(call IF_CHANGED,printf '%s\n' $(OBJ))
 
 $(B)/%.o: %.c $(B)/packages.cflags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) $(call PKG,cflags) -MMD -MP -c $< -o $@
 $(B)/gen/%.o: $(B)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(RNFLAGS) -MMD -MP -c $< -o $@
-$(B)/librn.a: $(OBJ)
+$(B)/librn.a: $(OBJ) $(B)/objects
 	@rm -f $@
-	ar rcs $@ $^
-$(B)/rn-%: $(B)/tools/rn-%.o $(B)/tools/main.o $(B)/tools/progress.o $(B)/librn.a $(B)/packages.libs
+	ar rcs $@ $(OBJ)
+$(B)/rn-%: $(B)/tools/rn-%.o $(MAIN) $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
-$(B)/tests/%: $(B)/tests/unit/%.o $(B)/librn.a $(B)/packages.libs
+$(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/case.o $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) $$(pkg-config --libs cmocka) -lm -ldl
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/bench/bench.a $(B)/librn.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
-$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(B)/tools/main.o $(B)/tools/progress.o
+$(B)/bench/bench.a: $(B)/tests/bench/bench.o $(MAIN)
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
 # A fuzzer needs the rooms that read foreign bytes, not the libraries of the others (tests/fuzz/run builds it with clang).
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librn-fuzz.a $(B)/packages.libs
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm
-$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% nn/graph.o nn/arch/% nn/attention/%),$(OBJ)) $(B)/gen/attention.o
+	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% image/% nn/graph.o nn/arch/% nn/attention/%),$(OBJ)) $(B)/gen/attention.o
 	@rm -f $@
 	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
@@ -84,27 +88,33 @@ $(B)/completions/%: $(B)/%
 	@mkdir -p $(@D)
 	$< --help-completion > $@
 
-# check: everything that must hold, in minutes. check-full: the long runs on real photos besides. check-python: what we write
-# as Python's packages see it (makes a virtual environment). check-cuda: what can be proved of the CUDA device without a GPU;
-# it needs nvcc, and is a part of check. gpu-verify: the rest, on a machine with a GPU; writes a report (build/gpu-report.md).
-# fuzz: SECONDS=15 for each fuzzer. bench: figures, no verdict.
-check: all
+# A line behind ## is what `make help` says of a target.
+help:                ## this list
+	@sed -nE 's/^([a-z0-9%-]+)[a-z0-9 %-]*:.*[^#]## (.*)/\1\t\2/p' Makefile | while IFS='	' read -r name text; do printf '  make %-18s %s\n' "$$name" "$$text"; done
+check: all           ## everything that must hold, in minutes
 	@tests/run $(B)
-check-full: all
+test: all            ## some suites: T='unit/net tool/list.bats', with % for any end; CASE=PATTERN: some of their cases
+	@test -n '$(T)' || { echo "make test: which suites? T=unit/net, T=tool/list.bats, T=asan/%" >&2; exit 2; }
+	@CASE='$(CASE)' tests/run $(B) $(T)
+check-full: all      ## check, and the long runs on real photos
 	@RN_FULL=1 tests/run $(B)
-check-cuda: all
+check-cuda: all      ## what can be proved of the CUDA device without a GPU, whole (check has a part of it); needs nvcc
 	@RN_FULL=1 tests/run $(B) 'cuda/%'
-gpu-verify: all
+gpu-verify: all      ## the rest, on a machine with a GPU; writes build/gpu-report.md
 	@tests/cuda/gpu-verify $(B)
-fuzz:
+fuzz:                ## each fuzzer for SECONDS=15; needs clang
 	@tests/fuzz/run $(SECONDS)
-check-python: all
+check-python: all    ## what we write as Python's packages see it; makes a virtual environment
 	@tests/python/run $(B)
-demo: all
+asan tsan:           ## the unit tests under a sanitizer
+	@tests/run $(B) '$@/%'
+demo: all            ## the whole line on drawn pictures
 	@pipelines/demo
-bench: all $(BENCH)
+bench: all $(BENCH)  ## figures, no verdict
 	@BUILD=$(abspath $(B)) tests/bench/run
 	@for b in memory augment; do echo; BUILD=$(abspath $(B)) $(B)/bench/$$b || exit; done
+compile_commands.json: ## for clangd: needs bear
+	bear -- $(MAKE) -B B=build/clangd all
 
 # The published study: make row-resnet18-ours, make table1 .. table4, make tables; data/ablation.tsv names the rows.
 TRASHNET = trashnet
@@ -118,25 +128,24 @@ DEVICE   = cpu
 PRECISION = fp32
 JOBS     = 1
 ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE) --precision=$(PRECISION)
-row-%: all
+row-%: all           ## a row of the published study: row-resnet18-ours ...; data/ablation.tsv names them
 	pipelines/ablation $* $(ABLATION)
-table1 table2 table3 table4: table%: all
+table1 table2 table3 table4: table%: all ## its rows, then the table with ours beside the published (table1 .. table4)
 	grep -v '^#' data/ablation.tsv | awk -F'\t' '("," $$2 ",") ~ /,$*,/ { print $$1 }' | parallel --will-cite --line-buffer -j $(JOBS) \
 	    $(SSHLOGIN:%=-S % --wd '$(CURDIR)') --halt soon,fail=1 -q pipelines/ablation {} $(ABLATION)
 	pipelines/tables $(OUT) $*
-tables: table1 table2 table3 table4
+tables: table1 table2 table3 table4 ## all four, and a page of them
 	pipelines/tables --html $(OUT)/tables.html $(OUT) 1 2 3 4
 
-# Does cost grow as it should? LONG=1 for a wider range.
-bench-scale: all $(B)/bench/step
+bench-scale: all $(B)/bench/step ## does cost grow as it should? LONG=1 for a wider range
 	@BUILD=$(abspath $(B)) tests/bench/scale
 
 # Ours beside PyTorch, ONNX Runtime and OpenVINO; tests/bench/peers/run says what ROUNDS, ONLY, TRASHNET, ALONE, PEERS are for.
-bench-peers: all $(B)/bench/step
+bench-peers: all $(B)/bench/step ## ours beside PyTorch, ONNX Runtime and OpenVINO
 	@BUILD=$(abspath $(B)) tests/bench/peers/run
 
 # What tests/bench/augment.c is compared with; from then on `make bench` runs both.
-bench-python: bench-environment
+bench-python: bench-environment ## rn-augment beside Albumentations
 	@BUILD=$(abspath $(B)) $(B)/bench/augment
 bench-environment: $(B)/bench/augment
 	test -x $(B)/python/bin/python || python3 -m venv $(B)/python
@@ -147,7 +156,7 @@ MAN  = $(DESTDIR)$(PREFIX)/share/man
 PLUGINS = $(DESTDIR)$(PREFIX)/lib/recyclenet
 SHARE = $(DESTDIR)$(PREFIX)/share/recyclenet
 COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-install: all
+install: all         ## PREFIX=/usr/local, DESTDIR=
 	install -d "$(BIN)" "$(MAN)/man1" "$(MAN)/man5" "$(MAN)/man7" "$(COMP)"
 	if [ -e $(B)/rn-cuda.so ]; then install -d "$(PLUGINS)" && install -m 755 $(B)/rn-cuda.so "$(PLUGINS)"; fi
 	set -e; for t in $(TOOLS); do install -m 755 $(B)/$$t "$(BIN)/$$t"; done
@@ -155,8 +164,8 @@ install: all
 	    install -m 644 $(B)/man/$$t.1 "$(MAN)/man1/$$t.1"; \
 	    install -m 644 $(B)/completions/$$t "$(COMP)/$$t"; done
 	set -e; for p in $(PIPELINES); do install -m 755 pipelines/$$p "$(BIN)/rn-pipe-$$p"; done
-	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples"
-	install -d "$(SHARE)/split" && install -m 644 data/ablation.tsv data/classes data/page.pl "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
+	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples" && chmod 644 "$(SHARE)"/examples/*.service
+	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl data/page.html "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
@@ -167,7 +176,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all cuda check check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: FORCE help all cuda check test asan tsan check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

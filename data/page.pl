@@ -1,11 +1,14 @@
-# page.pl -- pages of pipelines/report and pipelines/tables: self-contained HTML, no scripts, light and dark, for small screens too.
+# page.pl -- pages of pipelines/report, tables and heatmaps: self-contained HTML, no scripts, light and dark, for small screens too.
 #   perl page.pl report TITLE FOLDER    FOLDER: log.tsv, score.json, score.svg, worst.tsv, commands.txt, maps/index.tsv (what there is)
 #   perl page.pl tables                 standard input: lines "table N title", then TSV rows of pipelines/tables
+#   perl page.pl heatmaps INDEX.tsv     of rn-heatmap; the pictures stay files, relative to the page
 # The page goes to standard output.
 use strict;
 use warnings;
 binmode STDOUT;
 binmode STDIN;
+
+my ($here) = $0 =~ m{^(.*)/} ? $1 : '.';
 
 sub slurp { my ($path) = @_; open(my $file, '<:raw', $path) or return ''; local $/; my $all = <$file>; defined $all ? $all : '' }
 sub esc {
@@ -20,30 +23,13 @@ sub base64 { my $text = pack 'u', $_[0]; $text =~ s/^.//mg; $text =~ s/\n//g; $t
 sub table_of { my ($path) = @_; my ($head, @rows) = map { [split /\t/, $_, -1] } split /\n/, slurp($path);
                return map { my $row = $_; +{ map { $head->[$_] => $row->[$_] } 0 .. $#$head } } @rows }
 
+# The template, data/page.html, filled: {{title}} and {{body}}, which are HTML.
 sub page {
     my ($title, $body) = @_;
-    print <<"END";
-<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>
-<meta name="color-scheme" content="light dark"/><title>$title</title><link rel="icon" href="data:,"/>
-<style>
-:root{--ink:#1b1f24;--muted:#57606a;--paper:#fff;--card:#f6f8fa;--line:#d0d7de;--a:#1f6feb;--b:#d4622a}
-\@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--muted:#9aa4ae;--paper:#0d1117;--card:#161b22;--line:#30363d;--a:#388bfd;--b:#e8793f}}
-body{margin:0 auto;padding:1rem;max-width:78rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif}
-h1{font-size:1.5rem;margin:.5rem 0;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2rem 0 .5rem}.muted,figcaption,th{color:var(--muted)}
-.big{font-size:2.2rem;font-weight:600;line-height:1.2}.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr))}
-figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem;overflow-wrap:anywhere}
-figure svg,figure img,.score{display:block;width:100%;height:auto}.score{max-width:600px}figcaption{font-size:.875rem}
-pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
-.wide{overflow-x:auto}table{border-collapse:collapse}td,th{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-td:first-child,th:first-child,td:nth-child(6),th:nth-child(6){text-align:left}td:first-child{position:sticky;left:0;background:var(--paper)}
-.i{width:min(12rem,35vw)}
-\@media(max-width:40rem){td:first-child{white-space:normal;min-width:7rem}}svg text{font-size:12px;fill:var(--muted)}
-.a{stroke:var(--a);fill:none;stroke-width:2}.b{stroke:var(--b);fill:none;stroke-width:2}.fa{fill:var(--a)}.fb{fill:var(--b)}.g{stroke:var(--line);fill:none}
-</style></head><body>
-<h1>$title</h1>
-$body</body></html>
-END
+    my $page = slurp("$here/page.html") or die "$here/page.html: cannot be read: $!\n";
+    my %fill = (title => $title, body => $body);
+    $page =~ s/\{\{(title|body)\}\}/$fill{$1}/g;
+    print $page;
 }
 
 # ---- learning curves ----
@@ -162,6 +148,28 @@ sub tables {
     page('RecycleNet: the published tables, and ours', $body);
 }
 
+# ---- heat maps ----
+
+# A cell of a TSV file as it was; a path as the address in a link.
+sub raw { my ($text) = @_; my %back = (t => "\t", n => "\n", r => "\r"); $text =~ s/\\(.)/$back{$1} \/\/ $1/ge; return $text }
+sub url { my ($path) = @_; $path =~ s{([^A-Za-z0-9._~/-])}{sprintf '%%%02X', ord $1}ge; return $path }
+
+sub heatmaps {
+    my ($index) = @_;
+    my ($body, $left, $drawn) = ('', '', 0);
+    for my $photo (table_of($index)) {
+        my ($id, $verdict, $picture) = map { raw($_ // '') } @{$photo}{qw(id prediction picture)};
+        if ($picture eq '') { $left .= '<li>' . esc("$id: $verdict") . "</li>\n"; next }
+        $drawn++;
+        $body .= sprintf qq(<figure><a href="%s"><img src="%s" alt="%s" loading="lazy"/></a><figcaption>%s</figcaption></figure>\n),
+            url($picture), url($picture), esc("$id: $verdict"), esc($id);
+    }
+    $body = qq(<div class="grid maps">\n$body</div>\n<p>$drawn ) . ($drawn == 1 ? 'photo' : 'photos') . "</p>\n";
+    $body .= "<h2>Not drawn</h2>\n<ul>$left</ul>\n" if $left;
+    page('Heat maps', $body);
+}
+
 my $what = shift @ARGV || '';
-if ($what eq 'report' && @ARGV == 2) { report(@ARGV) } elsif ($what eq 'tables') { tables() } else { die "usage: perl page.pl report TITLE FOLDER | tables\n" }
+if ($what eq 'report' && @ARGV == 2) { report(@ARGV) } elsif ($what eq 'tables') { tables() } elsif ($what eq 'heatmaps' && @ARGV == 1) { heatmaps(@ARGV) }
+else { die "usage: perl page.pl report TITLE FOLDER | tables | heatmaps INDEX.tsv\n" }
 close STDOUT or die "cannot write: $!\n";

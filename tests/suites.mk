@@ -20,7 +20,7 @@ endif
 
 suites := $(unit:%=unit/%) layers $(cuda) $(tool) $(unit:%=asan/%) $(threaded:%=tsan/%)
 # what takes longest begins first, so that nothing long is left over for the end
-first := $(cuda_first) tsan/device tool/resume.bats unit/net asan/net asan/inspect
+first := $(cuda_first) tsan/device tool/resume.bats tool/pipe-train.bats tool/pipelines.bats unit/net asan/net asan/inspect
 wanted := $(filter $(or $(ONLY),%),$(first) $(filter-out $(first),$(suites)))
 all: $(wanted)
 prepare: $(if $(filter-out layers asan/% tsan/%,$(wanted)),built) $(foreach s,asan tsan,$(if $(filter $s/%,$(wanted)),$s))
@@ -28,7 +28,7 @@ prepare: $(if $(filter cuda/%,$(wanted)),$(cuda_built))
 
 layers:                      ; $(SUITE) tests/layers
 $(unit:%=unit/%):     unit/%:; $(SUITE) $(B)/tests/$*
-$(tool):                     ; $(SUITE) bats --tap tests/$@
+$(tool):                     ; $(SUITE) bats --tap $(if $(CASE),-f '$(CASE)') tests/$@
 # No fake stack, which GCC's AddressSanitizer uses by default from version 13 on: GCC (12 and 14, at least) copies structs there
 # with stores that are aligned as they would be on the real stack, and AVX-512's then fault (GCC's bug 110027 is of that kind).
 $(unit:%=asan/%):     asan/%:; $(SUITE) env RN_SANITIZED=1 ASAN_OPTIONS=detect_stack_use_after_return=0 build/asan/tests/$*

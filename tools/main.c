@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/opt.h"
@@ -23,6 +24,21 @@ void rn_note(const char *format, ...)
         fprintf(stderr, "%s: %.*s\n", rn_tool.name, (int)line.length, line.data ? line.data : "");
     rn_buffer_free(&line);
     free(text);
+}
+
+/* An option that this tool does not have may be another's. */
+static void say_whose(const struct rn_args *args, struct rn_err *err)
+{
+    size_t length = strcspn(args->unknown + 2, "=");
+    char whose[128] = "";
+    for (const struct rn_option_of *row = rn_options; row->name; row++) {
+        size_t at = strlen(whose);
+        if (strlen(row->name) == length && !strncmp(row->name, args->unknown + 2, length))
+            snprintf(whose + at, sizeof whose - at, "%s%s's", at ? ", " : "", row->tool);
+    }
+    if (*whose)
+        (void)rn_fail(err, RN_EXIT_USAGE, "%s is not an option here: --%.*s is %s (see %s --help)", args->unknown, (int)length,
+                      args->unknown + 2, whose, rn_tool.name);
 }
 
 static int document(enum rn_opt_result what, struct rn_err *err)
@@ -50,12 +66,14 @@ static void fill_descriptors(void)
 int main(int argc, char **argv)
 {
     struct rn_err err = { 0 };
-    struct rn_args args;
+    struct rn_args args = { 0 };
     fill_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is an error like a full disk */
     signal(SIGPIPE, SIG_DFL); /* who started us may ignore it; a reader that is gone still ends us quietly */
     void *options = calloc(1, rn_tool.size + 1);
     int what = options ? rn_opt_parse(&rn_tool, options, &args, argc, argv, &err) : rn_fail(&err, RN_EXIT_SYSTEM, "out of memory");
+    if (what < 0 && options && args.unknown)
+        say_whose(&args, &err);
     int rc = what < 0 ? -1 : what == RN_OPT_RUN ? rn_tool.run(options, &args, &err) : document((enum rn_opt_result)what, &err);
     if (rc < 0)
         rn_note("%s", err.text);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,13 @@ struct rn_progress rn_progress_begin(const struct rn_args *args)
     return (struct rn_progress){ .on = wanted && !args->quiet, .begun = rn_seconds() };
 }
 
+/* Characters that fit in a line; 0: no terminal. The last place is left free: to write there would begin a new line. */
+static size_t room(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 0;
+}
+
 void rn_progress_show(struct rn_progress *progress, bool now, const char *format, ...)
 {
     char text[256];
@@ -30,7 +38,11 @@ void rn_progress_show(struct rn_progress *progress, bool now, const char *format
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    size_t width = strlen(text);
+    size_t width = strlen(text), most = room();
+    if (most && width > most)
+        text[width = most] = '\0';
+    if (most && progress->width > most) /* the window was made narrower */
+        progress->width = most;
     fprintf(stderr, "\r%s%*s", text, (int)(progress->width > width ? progress->width - width : 0), "");
     progress->width = width;
     progress->shown = time;

@@ -14,7 +14,7 @@
 struct opts {
     bool train, keep_going, no_exif, whole, rot90;
     int views, flip, balance;
-    int64_t batch, epochs, resize, jobs;
+    int64_t batch, wait, epochs, resize, jobs;
     const char *from, *resume, *model, *size, *augment, *probability;
     double crop_scale[2], crop_ratio[2], erase, mixup, cutmix;
     uint64_t seed, max_pixels;
@@ -23,6 +23,7 @@ struct opts {
 static const struct rn_opt options[] = {
     { 0, "train", RN_OPT_FLAG, RN_AT(opts, train), 0, 0, "random crops and flips in random order (else scaled, centred)", NULL, 0 },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 65536, "photos in a batch", NULL, 0 },
+    { 0, "wait", RN_OPT_INT, RN_AT(opts, wait), 0, 86400000, "write a batch after MS milliseconds, though it is not full", "MS", RN_OPT_HOW },
     { 0, "epochs", RN_OPT_INT, RN_AT(opts, epochs), 1, 1e9, "with --train: how often the set is gone through", NULL, 0 },
     { 0, "from", RN_OPT_TEXT, RN_AT(opts, from), 0, 0, "with --train: begin at this place", "EPOCH:INDEX", RN_OPT_HOW },
     { 0, "resume", RN_OPT_TEXT, RN_AT(opts, resume), 0, 0, "with --train: seed, batch, epochs, size and place of this checkpoint", "FILE", RN_OPT_HOW },
@@ -51,12 +52,12 @@ static const struct rn_opt options[] = {
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "threads that decode [the cores]", NULL, RN_OPT_HOW },
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "a photo that fails becomes an error record", NULL, 0 },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header", NULL, 0 },
-    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF orientation says", NULL, 0 },
+    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says", NULL, 0 },
     RN_OPT_LAST,
 };
 enum { FLIP_H, FLIP_V, FLIP_HV, FLIP_NONE }; /* words of --flip */
-static const struct opts defaults = { .batch = 16, .epochs = 1, .size = "224", .resize = -1, .jobs = -1, .seed = 1234, .max_pixels = 100000000,
-                                      .crop_scale = { 0.08, 1 }, .crop_ratio = { 3. / 4, 4. / 3 } };
+static const struct opts defaults = { .batch = 16, .wait = -1, .epochs = 1, .size = "224", .resize = -1, .jobs = -1, .seed = 1234,
+                                      .max_pixels = 178956970, .crop_scale = { 0.08, 1 }, .crop_ratio = { 3. / 4, 4. / 3 } };
 
 static bool given(const struct rn_args *args, const char *name)
 {
@@ -84,6 +85,8 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "--views five are crops: --whole does not go with them");
     if (opts->probability && !opts->augment && !opts->resume)
         return rn_fail(err, RN_EXIT_USAGE, "--probability is of a recipe: it needs --augment");
+    if (opts->train && opts->wait >= 0)
+        return rn_fail(err, RN_EXIT_USAGE, "--wait does not go with --train");
     if (opts->resume && (opts->from || opts->model))
         return rn_fail(err, RN_EXIT_USAGE, "--resume and --%s exclude each other", opts->from ? "from" : "for");
     return 0;
@@ -307,6 +310,8 @@ static int make_plan(struct rn_batch_plan *plan, struct opts *opts, const struct
                        (long long)plan->index, (long long)opts->epochs);
     opts->resize = plan->input.resize == usual_resize(plan->input.size) ? defaults.resize : plan->input.resize;
     plan->batch = opts->batch;
+    plan->live = opts->wait >= 0;
+    plan->wait = opts->wait;
     plan->epochs = opts->epochs;
     plan->seed = opts->seed;
     plan->jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
@@ -367,7 +372,8 @@ const struct rn_tool rn_tool = {
     .size = sizeof(struct opts), .defaults = &defaults, .run = run,
     .about = "Reads samples and images, joins all segments into one set, and writes batches of 8-bit RGB pictures.\n\n"
              "Without --train: one pass, each photo scaled so that its shorter side is --resize and cropped to --size in the "
-             "middle, each batch written as soon as its photos have arrived.\n\n"
+             "middle, each batch written as soon as its photos have arrived; with --wait also when its first photo has waited for "
+             "so long, with the photos that there are (0: with those that are ready).\n\n"
              "--whole cuts nothing off: the shorter side becomes --resize, and a batch ends before a photo of another shape. "
              "--views makes several pictures of each photo, whose mean rn-predict takes: flip (as it is, and mirrored), "
              "dihedral (turned by quarters, each also mirrored: 8), five (the corners and the middle), scales (at 6/7, 1 and "

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "draw/panel.h"
 #include "nn/viewer.h"
@@ -38,7 +39,7 @@ struct work {
     struct rn_reader *reader;
     struct rn_out *index;
     struct rn_seen seen; /* the pictures that were written */
-    struct rn_buffer path;
+    struct rn_buffer path, png;
     struct rn_progress progress;
 };
 
@@ -78,6 +79,7 @@ static void describe(const struct work *w, const struct rn_viewer *v, size_t i, 
     panel->map.low = gradcam ? 0 : panel->map.low;
 }
 
+/* 1, and *err says why: no file can have this name. */
 static int draw(struct work *w, size_t i, struct rn_text id, struct rn_text label_name, int64_t label, struct rn_err *err)
 {
     struct words words[2];
@@ -94,9 +96,13 @@ static int draw(struct work *w, size_t i, struct rn_text id, struct rn_text labe
         if (k)
             describe(w, &w->viewer[k - 1], i, label, &words[k - 1], &panel[k]);
     }
-    int rc = rn_draw_panels(&canvas, panel, w->viewers + 1, err) || rn_image_save_png(w->path.data, &canvas, err) ? -1 : 0;
+    w->png.length = 0;
+    int rc = rn_draw_panels(&canvas, panel, w->viewers + 1, err) || rn_image_encode_png(&w->png, &canvas, err) ? -1 : 0;
     rn_image_free(&canvas);
-    return rc;
+    if (rc)
+        return -1;
+    rc = rn_file_put(w->folder, w->path.data + strlen(w->folder) + 1, w->png.data, w->png.length, true, err);
+    return rc && err->exit == RN_EXIT_DATA ? 1 : rc;
 }
 
 static int text(struct work *w, struct rn_text text, const char *after, struct rn_err *err)
@@ -134,8 +140,10 @@ static int heat(struct work *w, const struct rn_record *record, const struct rn_
     for (size_t i = 0; i < record->count; i++) {
         int64_t label = record->labels[i];
         struct rn_text name = label == RN_NIL ? nil : classes[label];
-        if (place(w, record->ids[i], err) || draw(w, i, record->ids[i], name, label, err) || row(w, i, record->ids[i], name, nil, err))
+        int rc = place(w, record->ids[i], err) ? -1 : draw(w, i, record->ids[i], name, label, err);
+        if (rc < 0 || row(w, i, record->ids[i], name, rc ? rn_text(err->text) : nil, err))
             return -1;
+        w->errors += rc > 0;
         w->photos++;
         rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->photos, (double)w->photos / (rn_seconds() - w->progress.begun));
     }
@@ -158,7 +166,12 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
 /* After the first head: what is refused before leaves nothing behind. */
 static int begin_index(struct work *w, struct rn_err *err)
 {
-    if (rn_file_mkdir(w->folder, err) || rn_file_below(&w->path, w->folder, RN_TEXT("index"), ".tsv", err) || rn_out_open(&w->index, w->path.data, err))
+    struct stat status;
+    if (rn_file_mkdir(w->folder, err) || rn_file_below(&w->path, w->folder, RN_TEXT("index"), ".tsv", err))
+        return -1;
+    if (lstat(w->path.data, &status) == 0 && S_ISLNK(status.st_mode))
+        return rn_fail(err, RN_EXIT_DATA, "%s: a link: nothing is written through it", w->path.data);
+    if (rn_out_open(&w->index, w->path.data, err))
         return -1;
     return rn_out_printf(w->index, err, "id\tlabel\tprediction\tconfidence\t%spicture\n", w->viewers > 1 ? "prediction2\tconfidence2\t" : "");
 }
@@ -207,6 +220,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_device_close(w.dev);
     rn_seen_free(&w.seen);
     rn_buffer_free(&w.path);
+    rn_buffer_free(&w.png);
     return rc ? rc : w.errors ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
@@ -215,13 +229,15 @@ const struct rn_tool rn_tool = {
     .options = options, .size = sizeof(struct opts), .run = run, .folder = true,
     .defaults = &(const struct opts){ .device = "cpu", .kind = RN_VIEW_GRADCAM, .alpha = 0.6 },
     .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in grey a "
-             "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's colours; then DIR/index.tsv: "
-             "id, label, prediction, confidence (twice with --side-by-side), picture.\n\n"
+             "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's "
+             "colours; then DIR/index.tsv: id, label, prediction, confidence (twice with --side-by-side), picture.\n\n"
              "Kinds: gradcam, what speaks for a class (Grad-CAM of the map after the last block); feature, the mean of a "
              "layer's absolute activations; attention, what an attention module lets through: its spatial gate, or where there is "
              "none the share of the activations that is left by its channel gate.\n\n"
              "--layer takes a layer's name (rn-show -l) or its beginning: layer3, layer4.1, att.\n\n"
-             "An id that leads out of DIR is refused. Error records are passed over; the exit code is then 1.",
+             "An id that leads out of DIR is refused, and nothing is written through links in DIR. A photo whose picture's name "
+             "is too long, or has a link or a file where its folder should be, has an error in the index. Error records are "
+             "passed over; the exit code is then 1.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-heatmap -m run/best.rn -o maps\n"
                 "rn-batch --for ours.rn all.rn | rn-heatmap -m ours.rn --side-by-side plain.rn --kind feature -o maps",
 };

@@ -35,30 +35,13 @@ struct work {
     struct rn_writer *writer;
 };
 
-static int split_names(struct rn_texts *classes, const char *names, struct rn_err *err)
-{
-    char shown[256];
-    for (const char *at = names;; at++) {
-        struct rn_text name = { at, strcspn(at, ",") };
-        if (!name.length)
-            return rn_fail(err, RN_EXIT_USAGE, "--classes: an empty name");
-        if (rn_texts_find(classes, name) >= 0)
-            return rn_fail(err, RN_EXIT_USAGE, "--classes: '%s' is there twice", rn_text_show(name, shown));
-        if (rn_texts_add(classes, name, err))
-            return -1;
-        at += name.length;
-        if (!*at)
-            return 0;
-    }
-}
-
 static int check_usage(struct work *w, const struct rn_args *args, struct rn_err *err)
 {
     if (args->operands > 1)
         return rn_fail(err, RN_EXIT_USAGE, "one file at a time");
     if (w->opts->attention && !w->opts->arch)
         return rn_fail(err, RN_EXIT_USAGE, "--attention goes with --arch");
-    return w->opts->classes ? split_names(&w->head.classes, w->opts->classes, err) : 0;
+    return w->opts->classes ? rn_texts_split(&w->head.classes, w->opts->classes, "--classes", err) : 0;
 }
 
 /* A file whose attention would be left out is another network than the one that is asked for. */

@@ -1,9 +1,11 @@
-/* rn-list -- which pictures are there, and of which class?
- * operands: folders. stdout: samples.
- * exit: 3 for a picture outside any class folder, a folder that --classes does not have, a repeated id. */
-#include <errno.h>
+/* rn-list -- which pictures are there, of which class, of which split?
+ * operands: folders and files. stdout: samples.
+ * exit: 1 for a folder without pictures, and for error records; 3 for a picture outside any class folder, a folder that --classes
+ * does not have, a repeated id. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "list/list.h"
 #include "stream/seen.h"
@@ -11,20 +13,43 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool unlabeled, zero, embed;
+    bool unlabeled, zero, embed, live, by_ending;
     const char *classes, *files_from;
+    int layout; /* enum rn_layout */
 };
 
 static const struct rn_opt options[] = {
     { 0, "unlabeled", RN_OPT_FLAG, RN_AT(opts, unlabeled), 0, 0, "without classes: pictures may lie anywhere" },
     { 0, "classes", RN_OPT_TEXT, RN_AT(opts, classes), 0, 0, "the classes in this order, not in byte order", "NAME,NAME,..." },
+    { 0, "layout", RN_OPT_CHOICE, RN_AT(opts, layout), 0, 0, "flat: the first folder is the class; splits: it is train, val or test", "auto|flat|splits" },
     { 0, "files-from", RN_OPT_TEXT, RN_AT(opts, files_from), 0, 0, "list these files, one a line (-: standard input)", "FILE", RN_OPT_HOW },
     { '0', "null", RN_OPT_FLAG, RN_AT(opts, zero), 0, 0, "with --files-from: names end with a NUL byte, not a line's end", NULL, RN_OPT_HOW },
+    { 0, "by-ending", RN_OPT_FLAG, RN_AT(opts, by_ending), 0, 0, "with --files-from: pass over what is not named as a picture, as in folders" },
+    { 0, "live", RN_OPT_FLAG, RN_AT(opts, live), 0, 0, "with --files-from: each name is a sample at once, as often as it comes" },
     { 0, "embed", RN_OPT_FLAG, RN_AT(opts, embed), 0, 0, "put the files' bytes into the stream, not their paths" },
     RN_OPT_LAST,
 };
 
-enum { LARGEST = 1 << 30 }; /* bytes of a file to be embedded: no reader takes a larger record */
+enum {
+    LARGEST = 1 << 30, /* bytes of a file to be embedded: no reader takes a larger record */
+    TOLD = 8,          /* unread folders and paths that are named on standard error */
+};
+
+struct work {
+    struct opts opts; /* layout: what it turned out to be */
+    const struct rn_args *args;
+    struct rn_pictures pictures;
+    struct rn_pictures others; /* --files-from: counts what is passed over */
+    struct rn_head head;
+    struct rn_writer *writer;
+    struct rn_buffer bytes;
+    struct rn_progress progress;
+    int64_t *label;      /* of each picture; -1: none */
+    size_t failed;       /* error records */
+    size_t unread;       /* of them of folders and paths that could not be looked into */
+    struct rn_seen seen; /* --live: the ids */
+    bool bare;           /* a folder had no picture */
+};
 
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
@@ -32,71 +57,143 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "folders or --files-from, not both");
     if (!opts->files_from && !args->operands)
         return rn_fail(err, RN_EXIT_USAGE, "which folder? (see rn-list --help)");
-    if (opts->zero && !opts->files_from)
-        return rn_fail(err, RN_EXIT_USAGE, "-0 goes with --files-from");
+    if (!opts->files_from && (opts->zero || opts->live || opts->by_ending))
+        return rn_fail(err, RN_EXIT_USAGE, "%s goes with --files-from", opts->zero ? "-0" : opts->live ? "--live" : "--by-ending");
+    if (opts->files_from && opts->layout)
+        return rn_fail(err, RN_EXIT_USAGE, "--layout is of folders: it does not go with --files-from");
     if (opts->classes && opts->unlabeled)
         return rn_fail(err, RN_EXIT_USAGE, "--classes or --unlabeled, not both");
     return 0;
 }
 
-static int find(struct rn_pictures *pictures, const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+/* ---- finding ---- */
+
+/* What was passed over, and that nothing was found, in a line. */
+static int tell(struct rn_pictures *pictures, const char *bare, struct rn_err *err)
 {
-    for (size_t i = 0; i < args->operands; i++)
-        if (rn_list_folder(pictures, args->operand[i], args->operands > 1, err))
-            return -1;
-    if (!opts->files_from)
-        return 0;
-    char room[256];
-    bool standard = !strcmp(opts->files_from, "-");
-    const char *name = standard ? "standard input" : opts->files_from;
-    FILE *list = standard ? stdin : fopen(opts->files_from, "re");
-    if (!list)
-        return rn_fail_errno(err, "%s", rn_text_show(rn_text(name), room));
-    int rc = rn_list_named(pictures, list, opts->zero ? '\0' : '\n', name, err);
-    if (!standard)
-        fclose(list);
+    struct rn_buffer passed = { 0 };
+    int rc = rn_list_passed(pictures, &passed, err) || rn_buffer_add(&passed, "", 1, err) ? -1 : 0;
+    bool any = rc == 0 && passed.data[0];
+    if (any && bare)
+        rn_note("%s: no picture in it; passed over: %s", bare, passed.data);
+    else if (rc == 0 && (any || bare))
+        rn_note(bare ? "%s: no picture in it" : "passed over: %s", bare ? bare : passed.data);
+    rn_buffer_free(&passed);
     return rc;
 }
 
-/* "a,b,c" into a list without empty or repeated names. */
-static int split_names(struct rn_texts *classes, const char *names, struct rn_err *err)
+/* Class folders without pictures, in a line. */
+static void tell_empty(const struct work *w)
 {
-    char room[256];
-    for (const char *at = names;; at++) {
-        struct rn_text name = { at, strcspn(at, ",") };
-        if (!name.length)
-            return rn_fail(err, RN_EXIT_USAGE, "--classes: an empty name");
-        if (rn_texts_find(classes, name) >= 0)
-            return rn_fail(err, RN_EXIT_USAGE, "--classes: '%s' is there twice", rn_text_show(name, room));
-        if (rn_texts_add(classes, name, err))
-            return -1;
-        at += name.length;
-        if (!*at)
-            return 0;
-    }
+    enum { NAMED = 8 };
+    const struct rn_texts *empty = &w->pictures.empty;
+    char names[NAMED * 260] = "", room[256];
+    size_t at = 0;
+    for (size_t i = 0; i < empty->count && i < NAMED; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", rn_text_show(empty->item[i], room));
+    if (empty->count > NAMED)
+        rn_note("no picture in %s and %zu more folders", names, empty->count - NAMED);
+    else if (empty->count)
+        rn_note("no picture in %s", names);
 }
 
-static int label_of(const struct rn_head *head, const struct rn_picture *picture, int64_t *label, struct rn_err *err)
+/* An operand: the pictures below a folder, or a file. */
+static int find_one(struct work *w, const char *operand, struct rn_err *err)
+{
+    struct stat status;
+    size_t before = w->pictures.count;
+    enum rn_layout layout = w->opts.unlabeled && !w->opts.layout ? RN_LAYOUT_FLAT : (enum rn_layout)w->opts.layout;
+    bool wanted = layout == RN_LAYOUT_SPLITS;
+    if (stat(operand, &status) == 0 && !S_ISDIR(status.st_mode))
+        return rn_list_file(&w->pictures, operand, false, err);
+    if (rn_list_folder(&w->pictures, operand, w->args->operands > 1, &layout, err))
+        return -1;
+    if (layout == RN_LAYOUT_SPLITS && !wanted && !w->args->quiet)
+        rn_note("%s: train, val and test are taken as the split, the folders in them as classes (--layout flat: not)", operand);
+    return before < w->pictures.count ? layout : RN_LAYOUT_AUTO;
+}
+
+static int find(struct work *w, struct rn_err *err)
+{
+    const char *bare = NULL;
+    size_t bares = 0;
+    bool splits = false;
+    for (size_t i = 0; i < w->args->operands; i++) {
+        size_t before = w->pictures.count;
+        int rc = find_one(w, w->args->operand[i], err);
+        if (rc < 0)
+            return -1;
+        splits = splits || rc == RN_LAYOUT_SPLITS;
+        if (w->pictures.count > before)
+            continue;
+        if (bares++ && !w->args->quiet)
+            rn_note("%s: no picture in it", bare);
+        bare = w->args->operand[i];
+    }
+    w->opts.layout = splits ? RN_LAYOUT_SPLITS : w->opts.layout;
+    w->bare = bares > 0;
+    if (w->args->quiet)
+        return 0;
+    if (!w->opts.unlabeled)
+        tell_empty(w);
+    return tell(&w->pictures, bare, err);
+}
+
+/* The list's names, to the end of it; live: each is written at once. */
+static int read_list(struct work *w, int (*each)(struct work *w, const char *path, struct rn_err *err), struct rn_err *err)
+{
+    char room[256], *line = NULL;
+    size_t capacity = 0;
+    bool standard = !strcmp(w->opts.files_from, "-");
+    const char *name = standard ? "standard input" : w->opts.files_from;
+    FILE *list = standard ? stdin : fopen(w->opts.files_from, "re");
+    rn_text_show(rn_text(name), room);
+    if (!list)
+        return rn_fail_errno(err, "%s", room);
+    int rc;
+    while ((rc = rn_list_next(list, w->opts.zero ? '\0' : '\n', &line, &capacity, err)) == 1)
+        if ((!w->opts.by_ending || rn_list_is_picture(&w->others, line)) && (rc = each(w, line, err)))
+            break;
+    free(line);
+    if (!standard)
+        fclose(list);
+    return rc ? rn_fail_at(err, "%s", room) : w->args->quiet ? 0 : tell(&w->others, NULL, err);
+}
+
+static int find_file(struct work *w, const char *path, struct rn_err *err)
+{
+    return rn_list_file(&w->pictures, path, false, err);
+}
+
+/* ---- writing ---- */
+
+static int label_of(const struct work *w, size_t i, int64_t *label, struct rn_err *err)
 {
     char room[256], path[256];
+    const struct rn_picture *picture = &w->pictures.item[i];
     struct rn_text name = rn_picture_class(picture);
+    *label = w->opts.unlabeled || w->label[i] < 0 ? RN_NIL : w->label[i];
+    if (w->opts.unlabeled || w->label[i] >= 0 || picture->unread)
+        return 0;
     rn_text_show(rn_text(picture->path), path);
+    if (!name.data && picture->split)
+        return rn_fail(err, RN_EXIT_DATA, "%s: a picture in a split's folder, but in no class's folder there (--unlabeled lists "
+                                          "pictures without classes)", path);
     if (!name.data)
         return rn_fail(err, RN_EXIT_DATA, "%s: a picture in no class's folder (--unlabeled lists pictures without classes)", path);
-    *label = rn_texts_find(&head->classes, name);
-    return *label >= 0 ? 0 : rn_fail(err, RN_EXIT_DATA, "%s: its folder '%s' is not among --classes", path, rn_text_show(name, room));
+    return rn_fail(err, RN_EXIT_DATA, "%s: its folder '%s' is not among --classes", path, rn_text_show(name, room));
 }
 
-static int check(const struct rn_pictures *pictures, const struct rn_head *head, bool labelled, struct rn_err *err)
+static int check(const struct work *w, struct rn_err *err)
 {
     char room[256];
     struct rn_seen seen = { 0 };
     int rc = 0;
-    for (size_t i = 0; i < pictures->count && rc == 0; i++) {
+    for (size_t i = 0; i < w->pictures.count && rc == 0; i++) {
         int64_t label;
-        struct rn_text id = rn_picture_id(&pictures->item[i]);
+        struct rn_text id = rn_picture_id(&w->pictures.item[i]);
         int fresh = rn_seen_add(&seen, rn_hash64(id), err);
-        if (fresh < 0 || (labelled && label_of(head, &pictures->item[i], &label, err)))
+        if (fresh < 0 || label_of(w, i, &label, err))
             rc = -1;
         else if (!fresh)
             rc = rn_fail(err, RN_EXIT_DATA, "%s: it is listed twice", rn_text_show(id, room));
@@ -105,73 +202,157 @@ static int check(const struct rn_pictures *pictures, const struct rn_head *head,
     return rc;
 }
 
-static int emit(struct rn_writer *writer, const struct rn_head *head, const struct rn_picture *picture, const struct opts *opts,
-                struct rn_buffer *bytes, struct rn_err *err)
+static int emit(struct work *w, const struct rn_picture *picture, struct rn_record *record, struct rn_err *err)
 {
-    struct rn_record record = { .kind = RN_SAMPLES, .id = rn_picture_id(picture), .label = RN_NIL };
-    if (!opts->unlabeled && label_of(head, picture, &record.label, err))
-        return -1;
-    if (opts->embed) {
-        if (rn_file_read(bytes, picture->path, LARGEST, err))
+    record->kind = RN_SAMPLES;
+    record->split = rn_text(picture->split);
+    if (picture->error) {
+        record->error = rn_text(picture->error);
+        w->failed++;
+        if (picture->unread && !w->args->quiet && w->unread++ < TOLD)
+            rn_note("%s", picture->error);
+    } else if (w->opts.embed) {
+        if (rn_file_read(&w->bytes, picture->path, LARGEST, err))
             return -1;
-        record.data = (struct rn_text){ bytes->data, bytes->length };
+        record->data = (struct rn_text){ w->bytes.data, w->bytes.length };
     } else {
-        record.path = rn_text(picture->path);
+        record->path = rn_text(picture->path);
     }
-    return rn_writer_record(writer, &record, err);
+    return rn_writer_record(w->writer, record, err);
+}
+
+static int write_all(struct work *w, struct rn_err *err)
+{
+    if (rn_head_sign(&w->head, &rn_tool, &w->opts, NULL, err) || rn_writer_head(w->writer, &w->head, err))
+        return -1;
+    for (size_t i = 0; i < w->pictures.count; i++) {
+        struct rn_record record = { .id = rn_picture_id(&w->pictures.item[i]) };
+        if (label_of(w, i, &record.label, err) || emit(w, &w->pictures.item[i], &record, err))
+            return -1;
+        rn_progress_show(&w->progress, false, "%zu of %zu pictures", i + 1, w->pictures.count);
+    }
+    return 0;
+}
+
+static int list_all(struct work *w, struct rn_err *err)
+{
+    if (w->opts.files_from ? read_list(w, find_file, err) : find(w, err))
+        return -1;
+    if (!w->opts.unlabeled && !w->opts.classes && rn_list_classes(&w->pictures, &w->head.classes, err))
+        return -1;
+    if (!(w->label = rn_calloc(w->pictures.count, sizeof *w->label, err)) ||
+        rn_list_labels(&w->pictures, &w->head.classes, w->label, err))
+        return -1;
+    return check(w, err) || write_all(w, err) ? -1 : 0;
+}
+
+/* ---- live ---- */
+
+/* A name that has come before gets the number of its place among all names: "new.jpg#17". */
+static int live_id(struct work *w, struct rn_buffer *id, const char *path, struct rn_err *err)
+{
+    char number[32] = "";
+    for (size_t place = w->seen.count + 1;; place++) {
+        id->length = 0;
+        if (rn_buffer_add(id, path, strlen(path), err) || rn_buffer_add(id, number, strlen(number), err))
+            return -1;
+        int fresh = rn_seen_add(&w->seen, rn_hash64((struct rn_text){ id->data, id->length }), err);
+        if (fresh)
+            return fresh < 0 ? -1 : 0;
+        snprintf(number, sizeof number, "#%zu", place);
+    }
+}
+
+static int live_record(struct work *w, struct rn_buffer *id, struct rn_err *err)
+{
+    struct rn_err why;
+    struct rn_picture *picture = &w->pictures.item[0];
+    struct rn_record record = { .label = RN_NIL };
+    if (live_id(w, id, picture->path, err))
+        return -1;
+    record.id = (struct rn_text){ id->data, id->length };
+    if (rn_list_labels(&w->pictures, &w->head.classes, w->label, err))
+        return -1;
+    bool read = picture->error || !w->opts.embed || rn_file_read(&w->bytes, picture->path, LARGEST, &why) == 0;
+    bool known = picture->error || !read || label_of(w, 0, &record.label, &why) == 0;
+    if ((!read || !known) && !(picture->error = strdup(why.text)))
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    return emit(w, picture, &record, err) || rn_writer_flush(w->writer, err) ? -1 : 0;
+}
+
+static int live_file(struct work *w, const char *path, struct rn_err *err)
+{
+    struct rn_buffer id = { 0 };
+    int rc = rn_list_file(&w->pictures, path, true, err) || live_record(w, &id, err) ? -1 : 0;
+    rn_buffer_free(&id);
+    rn_pictures_free(&w->pictures);
+    return rc;
+}
+
+static int list_live(struct work *w, struct rn_err *err)
+{
+    w->opts.unlabeled = !w->opts.classes;
+    if (!(w->label = rn_calloc(1, sizeof *w->label, err)) || rn_head_sign(&w->head, &rn_tool, &w->opts, NULL, err) ||
+        rn_writer_head(w->writer, &w->head, err) || rn_writer_flush(w->writer, err))
+        return -1;
+    return read_list(w, live_file, err);
 }
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    const struct opts *opts = options_;
-    struct rn_pictures pictures = { 0 };
-    struct rn_head head;
-    struct rn_writer *writer = NULL;
-    struct rn_buffer bytes = { 0 };
-    struct rn_progress progress = rn_progress_begin(args);
-    rn_head_init(&head, RN_SAMPLES);
-    int rc = -1;
-    if (check_usage(opts, args, err) || (opts->classes && split_names(&head.classes, opts->classes, err)) ||
-        rn_writer_open(&writer, args->output, err) || find(&pictures, opts, args, err))
-        goto out;
-    if (!opts->unlabeled && !opts->classes && rn_list_classes(&pictures, &head.classes, err))
-        goto out;
-    if (check(&pictures, &head, !opts->unlabeled, err) || rn_head_sign(&head, &rn_tool, opts, NULL, err) ||
-        rn_writer_head(writer, &head, err))
-        goto out;
-    for (size_t i = 0; i < pictures.count; i++) {
-        if (emit(writer, &head, &pictures.item[i], opts, &bytes, err))
-            goto out;
-        rn_progress_show(&progress, false, "%zu of %zu pictures", i + 1, pictures.count);
+    struct work w = { .opts = *(const struct opts *)options_, .args = args, .progress = rn_progress_begin(args) };
+    rn_head_init(&w.head, RN_SAMPLES);
+    int rc = check_usage(&w.opts, args, err) ||
+             (w.opts.classes && rn_texts_split(&w.head.classes, w.opts.classes, "--classes", err)) ||
+             rn_writer_open(&w.writer, args->output, err) || (w.opts.live ? list_live(&w, err) : list_all(&w, err)) ? -1 : 0;
+    rn_progress_end(&w.progress);
+    if (rc == 0 && (rc = rn_writer_tail(w.writer, err)) == 0) {
+        rc = rn_writer_close(w.writer, err);
+        w.writer = NULL;
     }
-    rn_progress_end(&progress);
-    if ((rc = rn_writer_tail(writer, err)) == 0) {
-        rc = rn_writer_close(writer, err);
-        writer = NULL;
-    }
-out:
-    rn_writer_discard(writer);
-    rn_pictures_free(&pictures);
-    rn_head_free(&head);
-    rn_buffer_free(&bytes);
-    return rc;
+    if (rc == 0 && w.failed && !args->quiet)
+        rn_note("error records made: %zu", w.failed);
+    rn_writer_discard(w.writer);
+    rn_pictures_free(&w.pictures);
+    rn_pictures_free(&w.others);
+    rn_head_free(&w.head);
+    rn_buffer_free(&w.bytes);
+    rn_seen_free(&w.seen);
+    free(w.label);
+    return rc ? -1 : w.failed || w.bare ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
 const struct rn_tool rn_tool = {
-    .name = "rn-list", .operands = "FOLDER...", .summary = "list the pictures below folders as samples",
+    .name = "rn-list", .operands = "FOLDER|FILE...", .summary = "list pictures, in folders or by name, as samples",
     .options = options, .size = sizeof(struct opts), .run = run,
     .about = "Writes one sample for each picture below the folders, in byte order of the path below the folder: regular files, and "
-             "links to such, named .jpg .jpeg .png .webp .tif .tiff or .gif in any case. Names that begin with a dot are passed "
-             "over; links to folders are followed, but not in circles. A link that leads nowhere is listed, so that whoever opens "
-             "it reports it. Without any picture the stream has no records; that is not an error.\n\n"
+             "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif "
+             ".tiff), GIF, HEIF (.heic .heif .hif .avif), BMP or .ppm .pgm .pnm. Names that begin with a dot are passed over, and "
+             "the folders @eaDir, #recycle, $RECYCLE.BIN, System Volume Information and their like; links to folders are "
+             "followed, but not in circles. A link that leads nowhere is listed, so that whoever opens it reports it.\n\n"
+             "A file that has the ending of a camera's raw format, or of another one that is not read here, becomes an error "
+             "record that says what to do; a folder or path that cannot be looked into becomes one that says why, and the rest is "
+             "listed: exit 1. What else is passed over is counted by its ending, in a line on standard error; a class folder in "
+             "which nothing was found is named. A folder without any picture: exit 1.\n\n"
              "The class of a picture is the name of the first folder below the listed one, however deep the picture lies; the "
              "classes are those that have pictures, in byte order, or what --classes says. A picture that lies in no class's "
              "folder, or in one that --classes does not have, is an error (exit 3).\n\n"
-             "The id is the path below the folder; with several folders, or --files-from, it is the path as given. A repeated id "
-             "is an error (exit 3).\n\n"
-             "--files-from takes the files in the list's order, whatever their names end in; the class is the name of the folder "
-             "that the file lies in. A file that is not there is an error (exit 4); empty lines are passed over.",
+             "Where all first folders are called train, training, val, valid, validation, test or testing, and have folders in "
+             "them, the first folder is the sample's split (train, val or test) and the second its class; a line says so. "
+             "--layout says which of the two it is. With --unlabeled, splits are taken only when --layout=splits asks for "
+             "them.\n\n"
+             "The id is the path below the folder; with several operands, of files, or with --files-from, it is the path as "
+             "given. A repeated id is an error (exit 3).\n\n"
+             "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is "
+             "the name of the folder that the file lies in. A file that is not there is an error (exit 4); empty lines are passed "
+             "over. With --by-ending only names that would be listed in a folder are taken.\n\n"
+             "With --live each name's record is written before the next name is waited for. There are no labels, unless --classes "
+             "says which. A file that is not there becomes an error record. A name may come again: its id is then the "
+             "name, # and the number of its place among the names that have come.",
     .examples = "rn-list trashnet/ | rn-split > all.rn\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
-                "find photos -newer last -name '*.jpg' -print0 | rn-list --unlabeled --files-from - -0 > new.rn",
+                "rn-list --unlabeled IMG_1.jpg holiday/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --json\n"
+                "find photos -newer last -name '*.jpg' -print0 | rn-list --unlabeled --files-from - -0 > new.rn\n"
+                "inotifywait -qm -e close_write --format %w%f in/ | rn-list --files-from - --live |\n"
+                "    rn-batch --for run/best.rn -k --wait 0 | rn-predict -m run/best.rn --tsv",
 };

@@ -19,7 +19,7 @@ static const struct rn_opt options[] = {
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "threads [the cores]", NULL, RN_OPT_HOW },
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "photos that cannot be read are counted, and near no other" },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header" },
-    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF orientation says" },
+    { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says" },
     RN_OPT_LAST,
 };
 
@@ -185,7 +185,7 @@ const struct rn_tool rn_tool = {
     .name = "rn-near", .operands = "[FILE...]",
     .summary = "find photos that are the same or nearly so, and labels that contradict each other",
     .options = options, .size = sizeof(struct opts), .run = run,
-    .defaults = &(const struct opts){ .distance = RN_NEAR_DISTANCE, .jobs = -1, .max_pixels = 100000000 },
+    .defaults = &(const struct opts){ .distance = RN_NEAR_DISTANCE, .jobs = -1, .max_pixels = 178956970 },
     .about = "Reads samples and images and writes a table, a line for each photo that is near another: the number of its set, "
              "id, label and split; its nearest photo, how that one has to be turned, in how many bits of 63 their perceptual "
              "hashes differ and how well 16 x 16 pixels of theirs correlate (0.95 at the least); and what is wrong with the "

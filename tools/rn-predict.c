@@ -1,23 +1,28 @@
 /* rn-predict -- which class is each photo?
- * stdin: batches (rn-batch without --train). stdout: predictions, or with --tsv a table.
- * exit: 1 when --tsv met an error record. */
+ * stdin: batches (rn-batch without --train). stdout: predictions; with --tsv, --csv or --json a line a photo.
+ * exit: 1 when a line was an error record's. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/weights.h"
 #include "score/means.h"
+#include "show/show.h"
 #include "tools/tool.h"
 
 struct opts {
     const char *model, *device, *precision;
-    bool tsv;
+    bool tsv, csv, json;
+    double least;
     int64_t top, jobs;
 };
 
 static const struct rn_opt options[] = {
     { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model), 0, 0, "weights of the network (run/best.rn)", "FILE" },
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write a table: id, label, prediction, confidence, each class", NULL, RN_OPT_HOW },
-    { 0, "top", RN_OPT_INT, RN_AT(opts, top), 0, 65536, "with --tsv: the K likeliest classes instead of all", "K", RN_OPT_HOW },
+    { 0, "csv", RN_OPT_FLAG, RN_AT(opts, csv), 0, 0, "the same table, with commas (RFC 4180)", NULL, RN_OPT_HOW },
+    { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "an object a line: id, label, prediction, confidence, probabilities", NULL, RN_OPT_HOW },
+    { 0, "top", RN_OPT_INT, RN_AT(opts, top), 0, 65536, "with these: the K likeliest classes instead of all", "K", RN_OPT_HOW },
+    { 0, "min-confidence", RN_OPT_REAL, RN_AT(opts, least), 0, 1, "with these: less likely than P is the prediction 'unsure'", "P", RN_OPT_HOW },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
     { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32, bf16: GPUs", .choice = rn_precision_name },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
@@ -31,6 +36,7 @@ struct work {
     struct rn_reader *reader;
     struct rn_writer *writer; /* one of the two */
     struct rn_out *table;
+    struct rn_verdicts verdicts;
     struct rn_floats floats;
     float *numbers; /* logits, then probabilities, of one batch */
     size_t room;
@@ -42,84 +48,17 @@ struct work {
     size_t seen;
 };
 
-static int header(const struct work *w, struct rn_err *err)
-{
-    const struct rn_texts *classes = &w->model.head->classes;
-    if (rn_out_printf(w->table, err, "id\tlabel\tprediction\tconfidence"))
-        return -1;
-    for (size_t k = 0; k < (size_t)w->opts->top; k++)
-        if (rn_out_printf(w->table, err, "\ttop%zu\tprob%zu", k + 1, k + 1))
-            return -1;
-    for (size_t i = 0; i < classes->count && !w->opts->top; i++)
-        if (rn_out_printf(w->table, err, "\t") || rn_out_escaped(w->table, classes->item[i], RN_ESCAPE_TSV, err))
-            return -1;
-    return rn_out_printf(w->table, err, "\n");
-}
-
-/* The class that is the k-th likeliest; of equals the first comes first. */
-static size_t ranked(const float *probs, size_t classes, size_t k)
-{
-    for (size_t i = 0; i < classes; i++) {
-        size_t before = 0;
-        for (size_t j = 0; j < classes; j++)
-            before += probs[j] > probs[i] || (probs[j] == probs[i] && j < i);
-        if (before == k)
-            return i;
-    }
-    return 0; /* NaN has no rank */
-}
-
-static int cell(const struct work *w, struct rn_text name, float value, struct rn_err *err)
-{
-    if (name.data && (rn_out_printf(w->table, err, "\t") || rn_out_escaped(w->table, name, RN_ESCAPE_TSV, err)))
-        return -1;
-    return rn_out_printf(w->table, err, "\t%.9g", (double)value);
-}
-
-static int row(const struct work *w, const struct rn_record *record, const float *probs, struct rn_err *err)
-{
-    const struct rn_texts *classes = &w->model.head->classes;
-    size_t pairs = (size_t)w->opts->top, columns = pairs ? 2 * pairs : classes->count;
-    struct rn_text label = record->label == RN_NIL ? RN_TEXT("") : classes->item[record->label];
-    if (rn_out_escaped(w->table, record->id, RN_ESCAPE_TSV, err) || rn_out_printf(w->table, err, "\t") ||
-        rn_out_escaped(w->table, label, RN_ESCAPE_TSV, err))
-        return -1;
-    if (record->error.data) {
-        if (rn_out_printf(w->table, err, "\terror: ") || rn_out_escaped(w->table, record->error, RN_ESCAPE_TSV, err))
-            return -1;
-        for (size_t i = 0; i <= columns; i++)
-            if (rn_out_write(w->table, "\t", 1, err))
-                return -1;
-        return rn_out_write(w->table, "\n", 1, err);
-    }
-    size_t best = ranked(probs, classes->count, 0);
-    if (cell(w, classes->item[best], probs[best], err))
-        return -1;
-    for (size_t k = 0; k < pairs && k < classes->count; k++) {
-        size_t i = ranked(probs, classes->count, k);
-        if (cell(w, classes->item[i], probs[i], err))
-            return -1;
-    }
-    for (size_t k = classes->count; k < pairs; k++)
-        if (rn_out_printf(w->table, err, "\t\t"))
-            return -1;
-    for (size_t i = 0; i < classes->count && !pairs; i++)
-        if (cell(w, (struct rn_text){ 0 }, probs[i], err))
-            return -1;
-    return rn_out_write(w->table, "\n", 1, err);
-}
-
 static int emit(struct work *w, struct rn_record *record, const float *probs, struct rn_err *err)
 {
+    const struct rn_texts *classes = &w->model.head->classes;
     record->kind = RN_PREDICTIONS;
     w->seen++;
-    if (w->table) {
-        w->errors = w->errors || record->error.data;
-        return row(w, record, probs, err);
-    }
     if (!record->error.data)
-        record->tensor = (struct rn_tensor){ RN_F32, 1, { w->model.head->classes.count }, probs };
-    return rn_writer_record(w->writer, record, err);
+        record->tensor = (struct rn_tensor){ RN_F32, 1, { classes->count }, probs };
+    if (!w->table)
+        return rn_writer_record(w->writer, record, err);
+    w->errors = w->errors || record->error.data;
+    return rn_verdicts_record(&w->verdicts, w->table, classes, record, err);
 }
 
 /* One of the views of a photo, which is emitted when the last has come, as the mean of them. */
@@ -208,23 +147,43 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
     return rc;
 }
 
+static int check_usage(const struct opts *opts, struct rn_err *err)
+{
+    int forms = opts->tsv + opts->csv + opts->json;
+    if (!opts->model)
+        return rn_fail(err, RN_EXIT_USAGE, "-m MODEL is needed (see rn-predict --help)");
+    if (forms > 1)
+        return rn_fail(err, RN_EXIT_USAGE, "one of --tsv, --csv and --json");
+    if (!forms && (opts->top || opts->least > 0))
+        return rn_fail(err, RN_EXIT_USAGE, "--%s goes with --tsv, --csv or --json", opts->top ? "top" : "min-confidence");
+    return 0;
+}
+
+/* The table or the stream. A table's first line is there before the first photo is. */
+static int open_output(struct work *w, const char *path, struct rn_err *err)
+{
+    const struct opts *opts = w->opts;
+    if (!opts->tsv && !opts->csv && !opts->json)
+        return rn_writer_open(&w->writer, path, err);
+    w->verdicts.form = opts->json ? RN_VERDICTS_JSON : opts->csv ? RN_VERDICTS_CSV : RN_VERDICTS_TSV;
+    w->verdicts.top = (size_t)opts->top;
+    w->verdicts.least = opts->least;
+    return rn_out_open(&w->table, path, err) || rn_verdicts_head(&w->verdicts, w->table, &w->model.head->classes, err) ? -1 : 0;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     const struct opts *opts = options_;
     struct work w = { .opts = opts, .progress = rn_progress_begin(args) };
     const struct rn_head *head;
-    if (!opts->model)
-        return rn_fail(err, RN_EXIT_USAGE, "-m MODEL is needed (see rn-predict --help)");
-    if (opts->top && !opts->tsv)
-        return rn_fail(err, RN_EXIT_USAGE, "--top goes with --tsv");
+    if (check_usage(opts, err))
+        return -1;
     int rc = -1;
     if (rn_device_open(&w.dev, opts->device, (int)opts->jobs, err) ||
         rn_device_precision(w.dev, opts->precision, err) || rn_model_head(&w.model, opts->model, err) ||
         rn_model_load(&w.model, opts->model, w.dev, false, err))
         goto out;
-    if (opts->tsv ? rn_out_open(&w.table, args->output, err) || header(&w, err) : rn_writer_open(&w.writer, args->output, err))
-        goto out;
-    if (rn_reader_open(&w.reader, args->operand, args->operands, err))
+    if (open_output(&w, args->output, err) || rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     while ((rc = rn_reader_head(w.reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1)
         if ((rc = segment(&w, head, err)))
@@ -241,6 +200,7 @@ out:
     rn_reader_close(w.reader);
     rn_model_close(&w.model);
     rn_device_close(w.dev);
+    rn_verdicts_free(&w.verdicts);
     free(w.floats.data);
     free(w.numbers);
     free(w.view);
@@ -257,7 +217,14 @@ const struct rn_tool rn_tool = {
              "Of a photo of which the batches have several views (rn-batch --views) the mean of their probabilities is written, "
              "once.\n\n"
              RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32.\n\n"
-             "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.",
+             "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"
+             "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label "
+             "is null without one; with --top the likeliest classes come first and the others are left out. Of an error record "
+             "prediction and confidence are null, and \"error\" has the reason; the exit code is 1 then, too. --min-confidence "
+             "leaves the numbers as they are.\n\n"
+             "Each batch's lines are written before the next batch is waited for.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-predict -m run/best.rn | rn-score\n"
-                "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv",
+                "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
+                "rn-list --unlabeled photos/*.jpg | rn-batch --for run/best.rn -k |\n"
+                "    rn-predict -m run/best.rn --json --top 3 --min-confidence 0.6",
 };

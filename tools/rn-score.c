@@ -1,6 +1,7 @@
 /* rn-score -- how good are these predictions?
  * stdin: predictions, all segments as one. stdout: text, JSON or TSV; a picture with --plot.
  * exit: 1 when below --min, or when an error record was met. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "score/means.h"
@@ -9,9 +10,9 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool json, tsv, mean;
+    bool json, tsv, mean, pool;
     const char *compare, *plot;
-    double min;
+    double min, published[2];
 };
 
 static const struct rn_opt options[] = {
@@ -23,6 +24,9 @@ static const struct rn_opt options[] = {
     { 0, "plot", RN_OPT_TEXT, RN_AT(opts, plot), 0, 0, "draw confusions, reliability, each class's precision and recall",
       "FILE.svg", RN_OPT_HOW },
     { 'm', "min", RN_OPT_REAL, RN_AT(opts, min), 0, 100, "exit 1 below this Acc@1, in percent" },
+    { 0, "pool", RN_OPT_FLAG, RN_AT(opts, pool), 0, 0, "each FILE is a run of its own: all their predictions count", NULL, RN_OPT_HOW },
+    { 0, "published", RN_OPT_REALS, RN_AT(opts, published), 0, 1e12, "compare with an Acc@1 in percent that others had on N photos",
+      "ACC,N", RN_OPT_HOW, .count = 2 },
     RN_OPT_LAST,
 };
 
@@ -152,8 +156,12 @@ static int read_both(struct reading *first, struct reading *second, struct rn_co
     char room[256];
     first->classes = second->classes = classes;
     first->keep_answers = second->keep_answers = opts->compare != NULL;
-    if (opts->mean ? read_ensemble(first, args, err) : read_stream(first, args->operand, args->operands, err))
+    if (opts->mean && read_ensemble(first, args, err))
         return -1;
+    /* an id is one photo in each run */
+    for (size_t i = 0; !opts->mean && i < (opts->pool ? args->operands : 1); i++)
+        if (read_stream(first, args->operand + i, opts->pool ? 1 : args->operands, err))
+            return -1;
     if (first->tally.n + first->errors == 0)
         return rn_fail(err, RN_EXIT_DATA, "%s: there are no predictions to score",
                        args->operands ? rn_text_show(rn_text(args->operand[0]), room) : "standard input");
@@ -210,6 +218,13 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "--plot and -o name the same file");
     if (opts->mean && args->operands < 2)
         return rn_fail(err, RN_EXIT_USAGE, "--mean: an ensemble is two files of predictions, or more");
+    if (opts->mean && opts->pool)
+        return rn_fail(err, RN_EXIT_USAGE, "--mean and --pool exclude each other");
+    if (opts->pool && (!args->operands || opts->compare))
+        return rn_fail(err, RN_EXIT_USAGE, opts->compare ? "--pool and --compare exclude each other" : "--pool: FILE... is missing");
+    if (opts->published[0] > 100 || opts->published[1] != floor(opts->published[1]) || (opts->published[0] > 0 && opts->published[1] < 1))
+        return rn_fail(err, RN_EXIT_USAGE, "--published: %g,%g is not a percentage and a number of photos", opts->published[0],
+                       opts->published[1]);
     if (both_from_stdin(opts, args))
         return rn_fail(err, RN_EXIT_USAGE, "--compare -: standard input is read already");
     return 0;
@@ -226,8 +241,10 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return -1;
     int rc = read_both(&first, &second, &comparison, opts, args, &classes, err);
     if (rc == 0 && (rc = rn_score(&score, &first.tally, err)) == 0) {
-        const struct rn_report report = { &score, &first.tally, &classes, first.errors,
-                                          opts->compare ? &comparison : NULL };
+        struct rn_published published = { .acc1 = opts->published[0], .n = (uint64_t)opts->published[1] };
+        const struct rn_report report = { &score, &first.tally, &classes, first.errors, opts->compare ? &comparison : NULL,
+                                          published.n ? &published : NULL };
+        rn_score_published(&published, &score);
         rc = write_report(&report, opts, args, err);
         if (rc == 0 && (first.errors || second.errors || !(score.acc1 >= opts->min)))
             rc = RN_EXIT_NO;
@@ -257,6 +274,9 @@ const struct rn_tool rn_tool = {
              "probabilities, matched by id; a photo that one of them could not read counts as an error record.\n\n"
              "--compare adds McNemar's exact test on the predictions of both streams, matched by id: b are right here "
              "only, c there only, p is the chance of a difference at least that large if neither were better.\n\n"
+             "--pool takes each file as a run of its own, so that an id may come once in each: networks of several seeds on the same "
+             "photos. --published adds the difference to an accuracy that others have published, and p of the two-sided z-test of "
+             "two proportions.\n\n"
              "--plot writes an SVG besides: the confusion matrix, the reliability diagram (how often it was right, by how sure it "
              "was), precision and recall of each class. It is light or dark as the viewer prefers.\n\n"
              "A prediction without a label is an error. The exit status is 1 when there were error records, in either "

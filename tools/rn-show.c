@@ -11,8 +11,8 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool json, tsv, values, header, where, layers;
-    int64_t table, png, batch;
+    bool json, tsv, values, header, where, layers, labels;
+    int64_t table, png, sheet, batch;
     const char *npy;
 };
 
@@ -24,6 +24,8 @@ static const struct rn_opt options[] = {
     { 0, "header", RN_OPT_FLAG, RN_AT(opts, header), 0, 0, "only the heads" },
     { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, probs, value)", "KEY" },
     { 0, "png", RN_OPT_INT, RN_AT(opts, png), 1, 1e15, "picture N as a PNG file, from 1, of images or batches", "N" },
+    { 0, "sheet", RN_OPT_INT, RN_AT(opts, sheet), 1, 1e6, "all pictures as one PNG file, N in a row", "N" },
+    { 0, "labels", RN_OPT_FLAG, RN_AT(opts, labels), 0, 0, "with --sheet: the ids below the pictures" },
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
     { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers, parameters, operations and memory" },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 1e6, "with -l: images a batch (the checkpoint's, or 16)", "N" },
@@ -38,6 +40,7 @@ struct work {
     struct rn_out *out;
     struct rn_table table;
     struct rn_columns columns;
+    struct rn_sheet sheet;
     int64_t pictures; /* --png: that came by */
     size_t program;   /* -l: bytes of a tool that has the device open */
     struct rn_buffer line; /* of JSON */
@@ -48,12 +51,14 @@ static int check_usage(const struct opts *opts, struct rn_err *err)
 {
     bool known = false;
     int forms = opts->json + (opts->tsv && !opts->layers) + opts->where + opts->layers + (opts->npy != NULL) + (opts->table > 0) +
-                (opts->png > 0);
+                (opts->png > 0) + (opts->sheet > 0);
     if (forms > 1 || (opts->header && forms && !opts->json))
-        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --where and -l; --header with --json, "
+        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --sheet, --where and -l; --header with --json, "
                                            "-l with --tsv");
     if (opts->batch && !opts->layers)
         return rn_fail(err, RN_EXIT_USAGE, "--batch goes with -l");
+    if (opts->labels && !opts->sheet)
+        return rn_fail(err, RN_EXIT_USAGE, "--labels goes with --sheet");
     if (opts->values && !opts->json)
         return rn_fail(err, RN_EXIT_USAGE, "--values goes with --json");
     for (int kind = 0; kind < RN_KINDS && opts->npy; kind++) {
@@ -77,7 +82,7 @@ static int show_head(struct work *w, const struct rn_head *head, struct rn_err *
     w->classes = head->classes.count;
     if (w->opts->json)
         return write_line(w, rn_head_json(head, &w->line, err), err);
-    if (w->opts->layers || w->opts->png)
+    if (w->opts->layers || w->opts->png || w->opts->sheet)
         return 0;
     if (w->opts->table)
         return rn_columns_head(&w->columns, w->out, head, err);
@@ -107,10 +112,12 @@ static int show_record(struct work *w, const struct rn_head *head, const struct 
         return 0;
     if (w->opts->png)
         return picture(w, head, record, err);
+    if (w->opts->sheet)
+        return rn_sheet_record(&w->sheet, head, record, err);
     if (w->opts->table)
         return rn_columns_record(&w->columns, w->out, head, record, err);
     if (w->opts->json)
-        return write_line(w, rn_record_json(record, w->opts->values, &w->line, err), err);
+        return write_line(w, rn_record_json(record, &head->classes, w->opts->values, &w->line, err), err);
     if (w->opts->tsv)
         return rn_table_record(w->out, head, record, err);
     if (w->opts->npy)
@@ -127,7 +134,7 @@ static int show_tail(struct work *w, const struct rn_head *head, struct rn_err *
         return rn_out_printf(w->out, err, "%lld:%lld\n", (long long)head->epoch, (long long)head->batch_index);
     if (w->opts->layers)
         return rn_show_layers(w->out, head, w->classes, &(struct rn_show_layers){ w->opts->tsv, (size_t)w->opts->batch, w->program }, err);
-    if (w->opts->header || w->opts->tsv || w->opts->npy || w->opts->png)
+    if (w->opts->header || w->opts->tsv || w->opts->npy || w->opts->png || w->opts->sheet)
         return 0;
     if (w->opts->table)
         return rn_columns_tail(&w->columns, w->out, records, xxh3, hashed, err);
@@ -184,15 +191,18 @@ static int weigh_program(size_t *bytes, struct rn_err *err)
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_, .columns.limit = (size_t)((const struct opts *)options_)->table };
+    w.sheet = (struct rn_sheet){ .columns = (size_t)w.opts->sheet, .words = w.opts->labels };
     struct rn_err unused;
     int rc = -1;
     if (check_usage(w.opts, err) || (w.opts->layers && weigh_program(&w.program, err)) || rn_out_open(&w.out, args->output, err) ||
-        ((w.opts->npy || w.opts->png) && rn_out_binary(w.out, err)) ||
+        ((w.opts->npy || w.opts->png || w.opts->sheet) && rn_out_binary(w.out, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rc = show(&w, is_live(args), err);
     if (rc == 0 && w.pictures < w.opts->png)
         rc = rn_fail(err, RN_EXIT_DATA, "there is no picture %lld: the stream has %lld", (long long)w.opts->png, (long long)w.pictures);
+    if (rc == 0 && w.opts->sheet)
+        rc = rn_sheet_write(&w.sheet, w.out, err);
     if (rc == 0) {
         rc = rn_out_commit(w.out, err);
         w.out = NULL;
@@ -204,6 +214,7 @@ out:
     rn_reader_close(w.reader);
     rn_table_free(&w.table);
     rn_columns_free(&w.columns);
+    rn_sheet_free(&w.sheet);
     rn_buffer_free(&w.line);
     return rc;
 }
@@ -214,15 +225,18 @@ const struct rn_tool rn_tool = {
     .about = "Without options: for people. Lines that begin with '# ' say what head and tail say; the others are the records, their "
              "parts separated by tabs: id, label, split and content; a batch's EPOCH:INDEX, tensor and first ids; a prediction's id, "
              "label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not there.\n\n"
-             "--json: the keys of the stream, unknown ones too. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with "
-             "--values also \"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte "
-             "of an id or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it. Numbers have as few "
-             "digits as read back the same. JSON has no NaN and no infinity: they are null, and so are min, max and mean of a tensor with a NaN.\n\n"
+             "--json: the keys of the stream, unknown ones too; predictions have \"prediction\" and \"confidence\" "
+             "besides. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with --values also "
+             "\"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte of an id "
+             "or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it; controls and changes of direction are "
+             "\\uXXXX, too. Numbers have as few digits as read back the same. JSON has no NaN and no infinity: they are "
+             "null, and so are min, max and mean of a tensor with a NaN.\n\n"
              "--tsv: a header line, again where the columns change; tab, newline, carriage return and backslash are \\t \\n \\r "
              "\\\\; an empty cell is what is not there. Predictions look as from rn-predict --tsv. Ids and labels of a batch are "
              "joined by commas.\n\n"
              "--table N: the first N records in columns; what follows is read and counted. --png N: an image, or one of the "
-             "pictures in batches, which are counted through; an error record counts as one.\n\n"
+             "pictures in batches, which are counted through; an error record counts as one. --sheet N: all of them, each in the "
+             "middle of a cell as large as the largest needs; an error record is an empty cell.\n\n"
              "-l: of each layer what it does, the output and the weights as [channels,height,width] and the like, how many numbers are "
              "trained, millions of floating point operations (a multiply-add is two; what is not a convolution or linear layer counts "
              "nothing) and KiB of the output, for one image. Then the peak memory of rn-train (with --val) and rn-predict on the CPU, as "

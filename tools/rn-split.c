@@ -36,6 +36,7 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 enum { RATIO, SEED, LIST, FOLDS, GROUP, GROUP_NEAR, KEEP_GOING, JOBS }; /* their rows */
+static const char *const names[] = { "train", "val", "test" };
 enum { LARGEST = 1000 };           /* number of splits */
 
 /* A record that was put aside; of error records nothing is split. */
@@ -61,6 +62,10 @@ struct work {
     struct rn_sets sets;            /* of members that stay together */
     bool *copy;                     /* members that are augmented copies of others */
     struct rn_prints prints;        /* --group-near: of the members */
+    bool keeps;          /* what folders say is kept: nothing else was asked for */
+    size_t from_folders; /* samples whose split is their folder's */
+    size_t none;         /* samples that have none from there */
+    size_t in[3];        /* of each split, from folders */
 };
 
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
@@ -108,6 +113,20 @@ static int keep_field(struct work *w, const struct rn_record *record, struct rn_
     return rn_texts_add(&w->fields, field.data ? field : RN_TEXT(""), err);
 }
 
+/* Whether the splits of a segment are those of its folders, and not an earlier rn-split's: the history says it. */
+static bool is_from_folders(const struct rn_head *head)
+{
+    bool from_folders = false;
+    for (size_t i = 0; i < head->history.count; i++) {
+        const struct rn_step *step = &head->history.step[i];
+        if (rn_text_is(step->tool, "rn-list"))
+            from_folders = rn_texts_find(&step->args, RN_TEXT("--layout=splits")) >= 0;
+        else if (rn_text_is(step->tool, "rn-split"))
+            from_folders = false;
+    }
+    return from_folders;
+}
+
 static int keep(struct work *w, struct rn_record *record, const int64_t *map, struct rn_buffer *bytes, struct rn_err *err)
 {
     struct kept kept = { .is_error = record->error.data != NULL };
@@ -138,11 +157,18 @@ static int read_all(struct work *w, struct rn_err *err)
     int64_t *map = NULL;
     int rc;
     while ((rc = rn_reader_head(w->reader, RN_KIND_BIT(RN_SAMPLES), &head, err)) == 1) {
+        bool from_folders = is_from_folders(head);
         if (rn_head_join(&w->head, head, &map, err))
             rc = -1;
-        while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1)
+        while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1) {
+            bool has = from_folders && record.split.data;
+            w->from_folders += has && !record.error.data;
+            w->none += !has && !record.error.data;
+            for (size_t i = 0; i < 3; i++)
+                w->in[i] += has && !record.error.data && rn_text_is(record.split, names[i]);
             if (keep(w, &record, map, &bytes, err))
                 rc = -1;
+        }
         if (rc < 0)
             break;
     }
@@ -234,7 +260,6 @@ static int look_up(struct work *w, struct rn_err *err)
 
 static int draw(struct work *w, struct rn_err *err)
 {
-    static const char *const names[] = { "train", "val", "test" };
     size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0, photos = 0;
     unsigned share[3];
     for (size_t i = 0; i < w->members; i++)
@@ -273,7 +298,7 @@ static int write_all(struct work *w, struct rn_err *err)
             rc = -1;
             break;
         }
-        if (!w->kept[i].is_error)
+        if (!w->kept[i].is_error && !w->keeps)
             record.split = w->kept[i].part;
         rc = rn_writer_record(w->writer, &record, err);
     }
@@ -282,10 +307,27 @@ static int write_all(struct work *w, struct rn_err *err)
     return rc ? -1 : rn_writer_tail(w->writer, err);
 }
 
+/* The split of folders is kept unless another was asked for; --seed alone asks for none. */
+static int decide(struct work *w, const struct rn_args *args, struct rn_err *err)
+{
+    bool asked = args->given & (1 << RATIO | 1 << LIST | 1 << FOLDS | 1 << GROUP | 1 << GROUP_NEAR);
+    w->keeps = w->from_folders && !asked;
+    if (w->keeps && w->none)
+        return rn_fail(err, RN_EXIT_DATA, "%zu samples have the split of their folders (train, val, test) and %zu have none: split "
+                                          "these alone, or draw all anew with --ratio", w->from_folders, w->none);
+    for (size_t i = 0; i < 3 && w->keeps && !args->quiet; i++)
+        if (!w->in[i])
+            rn_note("no sample is in %s: there was no such folder (--ratio draws a split anew)", names[i]);
+    if (w->from_folders && asked && !args->quiet)
+        rn_note("the split of the folders (train, val, test) is given up for %s",
+                args->given & 1 << LIST ? "the lists'" : "a drawn one");
+    return 0;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_ };
-    const struct rn_decode decode = { .max_pixels = 100000000, .exif = true };
+    const struct rn_decode decode = { .max_pixels = 178956970, .exif = true };
     rn_head_init(&w.head, RN_SAMPLES);
     int rc = -1;
     if (check_usage(w.opts, args, err) || rn_writer_open(&w.writer, args->output, err) || read_lists(&w, err) ||
@@ -294,7 +336,9 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_reader_unique(w.reader);
     if (w.opts->group_near && rn_prints_begin(&w.prints, jobs_of(w.opts), &decode, w.opts->keep_going, err))
         goto out;
-    if (read_all(&w, err) || join(&w, err) || (w.opts->list.count ? look_up(&w, err) : draw(&w, err)) || write_all(&w, err))
+    if (read_all(&w, err) || decide(&w, args, err) || (!w.keeps && join(&w, err)))
+        goto out;
+    if ((w.opts->list.count ? look_up(&w, err) : !w.keeps && draw(&w, err)) || write_all(&w, err))
         goto out;
     rc = rn_writer_close(w.writer, err);
     w.writer = NULL;
@@ -327,6 +371,8 @@ const struct rn_tool rn_tool = {
              "totals are floor(n*A/100), floor(n*B/100) and the rest; each class gets of them what its size asks for, rounded down "
              "or up. Samples without a label are a class of their own here. Which samples go where depends on the seed and on the "
              "ids alone, not on the order of the input. Samples that had a split get a new one; error records pass through.\n\n"
+             "A split that rn-list took from folders (train/, val/, test/) is kept, unless --ratio, --folds or --list asks for "
+             "another, which a line on standard error then says; where only some samples have one, that is an error (exit 3).\n\n"
              "With --list (given once a file, for any names of splits) the splits are read from published lists: lines such as "
              "'paper70.jpg 2', where classes are numbered from 1 in the order glass paper cardboard plastic metal trash. A sample "
              "is found by the last part of its id and by its class; one without a label by its name alone. A name that is listed "

@@ -1,11 +1,14 @@
 /* rn-train -- train a network from a stream of batches.
  * stdin: batches (rn-batch --train). stdout: a table, one row an epoch; DIR/last.rn, DIR/best.rn, DIR/log.tsv.
  * exit: 3 when the stream is not the one that goes on, 5 when training diverged (no checkpoint is touched). */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "nn/train.h"
@@ -51,12 +54,15 @@ struct work {
     struct rn_reader *reader;
     struct rn_out *table;
     char *last, *best, *log;
+    int lock;              /* the folder, open; -1: not ours */
     bool saved;            /* last.rn is there, and this process wrote it */
     struct rn_buffer rows; /* of log.tsv */
     struct rn_progress progress;
     double begun;          /* the epoch, seconds */
+    double validation;     /* seconds that the last one took; 0: none yet */
     int64_t images;        /* of this epoch, trained on by this process */
     double rate;           /* of them a second, without validation */
+    char epoch[64];        /* "epoch 3 of 0-99", numbered as in log.tsv */
 };
 
 static atomic_int stop_signal, save_signal;
@@ -69,12 +75,15 @@ static void on_signal(int number)
         stop_signal = number;
 }
 
-/* No SA_RESTART: a signal ends a wait for input. SA_RESETHAND: a second one kills at once. */
+/* No SA_RESTART: a signal ends a wait for input. SA_RESETHAND: a second one kills at once. nohup stays in force. */
 static void catch_signals(void)
 {
-    struct sigaction stop = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND }, save = { .sa_handler = on_signal };
+    struct sigaction stop = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND }, save = { .sa_handler = on_signal }, old;
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGXCPU, &stop, NULL);
+    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &stop, NULL);
     sigaction(SIGUSR1, &save, NULL);
 }
 
@@ -96,11 +105,21 @@ static char *path_in(const char *folder, const char *name, struct rn_err *err)
     return path;
 }
 
+/* One training in a folder: until this process ends. A file system that has no locks is passed over. */
+static int lock_folder(struct work *w, struct rn_err *err)
+{
+    char shown[256];
+    w->lock = open(w->args->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (w->lock >= 0 && flock(w->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s: another rn-train is at work in this folder", rn_text_show(rn_text(w->args->output), shown));
+    return 0;
+}
+
 static int prepare_folder(struct work *w, struct rn_err *err)
 {
     char shown[256];
     const char *folder = w->args->output;
-    if (rn_file_mkdir(folder, err) || !(w->last = path_in(folder, "last.rn", err)) || !(w->best = path_in(folder, "best.rn", err)) ||
+    if (rn_file_mkdir(folder, err) || lock_folder(w, err) || !(w->last = path_in(folder, "last.rn", err)) || !(w->best = path_in(folder, "best.rn", err)) ||
         !(w->log = path_in(folder, "log.tsv", err)))
         return -1;
     if (!w->opts.resume && !w->opts.overwrite && access(w->last, F_OK) == 0)
@@ -227,20 +246,22 @@ static int first_segment(struct work *w, struct rn_err *err)
 static void show(struct work *w, const struct rn_head *segment)
 {
     const struct rn_head *head = &w->trainer.head;
-    char left[32] = "?", batches[32] = "?", epochs[32] = "?";
+    char left[32] = "?", batches[32] = "?";
     double rate = (double)w->images / (rn_seconds() - w->begun);
     if (segment->batches_per_epoch != RN_NIL) {
         snprintf(batches, sizeof batches, "%lld", (long long)segment->batches_per_epoch);
         double photos = (double)(segment->batches_per_epoch - head->batch_index) * (double)segment->batch;
+        double epochs = 1;
         if (segment->epochs != RN_NIL) {
-            snprintf(epochs, sizeof epochs, "%lld", (long long)segment->epochs);
-            photos += (double)(segment->epochs - head->epoch - 1) * (double)segment->batches_per_epoch * (double)segment->batch;
+            epochs = (double)(segment->epochs - head->epoch);
+            photos += (epochs - 1) * (double)segment->batches_per_epoch * (double)segment->batch;
         }
-        rn_progress_time(photos / rate, left);
+        rn_progress_time(photos / rate + epochs * w->validation, left);
     }
-    rn_progress_show(&w->progress, false, "epoch %lld/%s batch %lld/%s loss %.4f Acc@1 %.2f %.1f images/s %s left",
-                     (long long)head->epoch + 1, epochs, (long long)head->batch_index, batches, head->loss_sum / (double)head->seen,
-                     100 * (double)head->correct / (double)head->seen, rate, left);
+    /* how long validation takes is known after the first */
+    rn_progress_show(&w->progress, false, "%s batch %lld/%s loss %.4f Acc@1 %.2f %.1f images/s %s%s left", w->epoch,
+                     (long long)head->batch_index, batches, head->loss_sum / (double)head->seen,
+                     100 * (double)head->correct / (double)head->seen, rate, left, w->opts.val && w->validation <= 0 ? "+" : "");
 }
 
 static int write_log(struct work *w, struct rn_err *err)
@@ -255,7 +276,7 @@ static int write_log(struct work *w, struct rn_err *err)
     return rn_out_commit(out, err);
 }
 
-/* The order is a promise: validate, best.rn, the log's row, last.rn. */
+/* The order is a promise: validate, best.rn, the log's row, last.rn; then standard output, whose reader may be gone. */
 static int end_epoch(struct work *w, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
@@ -265,9 +286,11 @@ static int end_epoch(struct work *w, struct rn_err *err)
     double acc1 = 100 * (double)t->head.correct / (double)t->head.seen;
     int64_t epoch = t->head.epoch;
     if (w->opts.val) {
-        rn_progress_show(&w->progress, true, "epoch %lld: validating", (long long)epoch + 1);
+        double before = rn_seconds();
+        rn_progress_show(&w->progress, true, "%s: validating", w->epoch);
         if (rn_validate(t->net, &t->head.classes, &t->head.input, w->opts.val, &score, err))
             return -1;
+        w->validation = rn_seconds() - before;
         snprintf(val, sizeof val, "%.6f\t%.4f", score.loss, score.acc1);
     }
     rn_progress_end(&w->progress);
@@ -281,10 +304,8 @@ static int end_epoch(struct work *w, struct rn_err *err)
         return -1;
     int length = snprintf(row, sizeof row, "%lld\t%.6g\t%.6f\t%.4f\t%s\t%.2f\t%.1f\n", (long long)epoch, lr, loss, acc1, val, w->rate,
                           rn_seconds() - w->begun);
-    if (rn_buffer_add(&w->rows, row, (size_t)length, err) || write_log(w, err) ||
-        rn_out_write(w->table, row, (size_t)length, err) || rn_out_flush(w->table, err))
-        return -1;
-    return save_last(w, err);
+    return rn_buffer_add(&w->rows, row, (size_t)length, err) || write_log(w, err) || save_last(w, err) ||
+           rn_out_write(w->table, row, (size_t)length, err) || rn_out_flush(w->table, err) ? -1 : 0;
 }
 
 /* The records of a segment: 0 at its tail, 1 when a signal wants the run to stop, -1. */
@@ -320,6 +341,17 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
     return stop_signal && rc ? 1 : rc;
 }
 
+/* What is to be said of a segment before its batches. */
+static void announce(struct work *w, const struct rn_head *segment)
+{
+    long long epoch = w->trainer.head.epoch;
+    int length = snprintf(w->epoch, sizeof w->epoch, "epoch %lld", epoch);
+    if (segment->epochs != RN_NIL)
+        snprintf(w->epoch + length, sizeof w->epoch - (size_t)length, " of 0-%lld", (long long)segment->epochs - 1);
+    if (w->trainer.other_photos)
+        rn_note("from epoch %lld on with other photos than before", epoch);
+}
+
 static int segments(struct work *w, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
@@ -330,6 +362,7 @@ static int segments(struct work *w, struct rn_err *err)
         if (rn_trainer_segment(t, segment, err) || (first && first_segment(w, err)))
             return -1;
         epochs = segment->epochs;
+        announce(w, segment);
         if ((rc = train(w, segment, err)))
             return rc;
         if (rn_trainer_epoch_done(t)) {
@@ -359,7 +392,7 @@ static void say_where(const struct work *w, struct rn_err *err)
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    struct work w = { .opts = *(const struct opts *)options_, .args = args, .progress = rn_progress_begin(args) };
+    struct work w = { .opts = *(const struct opts *)options_, .args = args, .lock = -1, .progress = rn_progress_begin(args) };
     int rc = -1;
     if (!args->output)
         return rn_fail(err, RN_EXIT_USAGE, "-o DIR is needed: checkpoints and log.tsv go there (see rn-train --help)");
@@ -388,6 +421,8 @@ out:
     rn_trainer_free(&w.trainer);
     rn_device_close(w.dev);
     rn_buffer_free(&w.rows);
+    if (w.lock >= 0)
+        close(w.lock);
     free(w.last);
     free(w.best);
     free(w.log);
@@ -409,13 +444,15 @@ const struct rn_tool rn_tool = {
              "PyTorch's: cross entropy, momentum, weight decay on every parameter.\n\n"
              "--class-weights: inv gives class c the weight n / (classes n_c), where n_c of the n photos are its own; sqrt the root of that.\n\n"
              "After each epoch: validation on --val (plain cross entropy, whatever --class-weights and --label-smoothing say), "
-             "DIR/best.rn when the validation Acc@1 is strictly better than ever before, a row in DIR/log.tsv and on standard output, "
-             "DIR/last.rn. Each file is replaced as a whole. SIGINT and SIGTERM finish the step, write last.rn and end the program "
-             "(a second one ends it at once); SIGUSR1 writes last.rn and goes on.\n\n"
+             "DIR/best.rn when the validation Acc@1 is strictly better than ever before, a row in DIR/log.tsv, DIR/last.rn, the row on "
+             "standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and SIGXCPU finish the step, write last.rn "
+             "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
+             "a time: a second one ends with exit 4.\n\n"
              RN_ABOUT_GPUS "Batch statistics are then those of each GPU's part, running statistics the first GPU's. --precision=bf16 keeps "
              "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser.\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
-             "first run and need not be given again. A batch that is not the next one is refused.",
+             "first run and need not be given again. A batch that is not the next one is refused, and so are "
+             "other photos in the middle of an epoch; where an epoch begins with others, a line says so.",
     .examples = "rn-pick split=train all.rn | rn-batch --train --epochs 100 | rn-train -t ours --val val.rn -o run\n"
                 "rn-pick split=train all.rn | rn-batch --train --resume run/last.rn |\n"
                 "    rn-train --resume run/last.rn -o run",

@@ -12,6 +12,12 @@
     "-d cuda:0,1 computes on these NVIDIA GPUs, each with its part of a batch (--jobs means nothing to them); exit 4 says what is " \
     "missing, which may be the build's plug-in, driver 580 or later, a library, or a GPU. "
 
+/* The options of all tools, by build/gen/options.c; the last has no name. */
+struct rn_option_of {
+    const char *name, *tool;
+};
+extern const struct rn_option_of rn_options[];
+
 extern const struct rn_tool rn_tool; /* each tools/rn-X.c defines it */
 
 /* "tool: text" and a newline on standard error: warnings and notes. Errors are returned instead. */

@@ -52,9 +52,22 @@ struct rn_drawn {
     size_t count;
 };
 
-/* Rows of options as Albumentations names them. A PAIR that is given as one number x is the pair -x,x; with one of these
- * flags it is 0,x or 1,x or 3,x. */
-enum { RN_FROM_0 = 256, RN_FROM_1 = 512, RN_FROM_3 = 1024 };
+/* Rows of options as Albumentations names and reads them. A PAIR may be given as one number x. */
+enum {
+    RN_FROM_0 = 1 << 8,   /* x is 0,x (or x,0 below zero), not -x,x */
+    RN_FROM_1 = 1 << 9,   /* 1,x */
+    RN_FROM_3 = 1 << 10,  /* 3,x */
+    RN_SAME = 1 << 11,    /* x,x; of REALS: one number is meant for all */
+    RN_ABOUT_1 = 1 << 12, /* 1 - x, but no less than 0, and 1 + x */
+    RN_ORDERED = 1 << 13, /* a PAIR that may not fall; others, from which a real number is drawn, are put in order */
+    RN_FIRST = 1 << 14,   /* REALS that may be fewer: the others are 0 (OpenCV's scalar) */
+    RN_FEWER = 1 << 15,   /* REALS that may be fewer: the others are -1 */
+    RN_NULL = 1 << 16,    /* null: as if it were not there */
+    RN_WHOLE = 1 << 17,   /* REALS or PAIR of whole numbers only */
+    RN_DOWN_UP = 1 << 20, /* two REALS: {"downscale": x, "upscale": y}, or one number */
+    RN_NONE = 1 << 19,    /* null: the number -1 */
+    RN_XY = 1 << 18,      /* four REALS: {"x": PAIR, "y": PAIR}, a PAIR for both, or one number; a direction that is not there is 1 (RN_FROM_0: 0) */
+};
 
 struct rn_augment {
     const char *class_name;
@@ -62,14 +75,17 @@ struct rn_augment {
     size_t size;                  /* of the struct of options */
     const void *defaults;
     double p;                     /* chance, where a file does not say */
-    const char *neutral;          /* "key=value key=value": keys that may be there, with the only value that there is; or NULL */
+    const char *neutral;          /* "key=value key=*": keys that may be there, with the only value that there is, or any; or NULL */
     const struct rn_drawn *drawn; /* NULL: draws nothing */
     bool bytes_only;              /* does not take pictures of floats */
     bool to_floats;               /* gives pictures of floats */
+    bool last;                    /* nothing may follow it */
     /* Options that do not fit together: exit 2, naming the option. NULL: every table row is enough. */
     int (*check)(const void *options, struct rn_err *err);
     /* Fills value (RN_DRAWS numbers) for such a picture; how many it drew. */
     size_t (*draw)(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng);
+    /* The least height and width that it takes, whatever it draws. NULL: any. */
+    void (*least)(size_t least[2], const void *options);
     /* Exit 3: the picture is too small. */
     int (*apply)(struct rn_canvas *x, const void *options, const double *value, size_t count, struct rn_err *err);
 };
@@ -83,6 +99,7 @@ struct rn_recipe {
     struct rn_text name;  /* in ids: a shipped recipe's, or its file's without .json; owned, NUL-terminated */
     struct rn_node *root; /* owned */
     bool floats;          /* gives pictures of floats: a Normalize is in it */
+    bool tensors;         /* a ToTensorV2 is at its end, which changes nothing here */
 };
 /* Reads Albumentations' own serialisation (A.save). The chance of each transform that is not a weight in OneOf or SomeOf
  * becomes p, unless p is negative. Errors: exit 4 for a file that cannot be read; exit 2 for an unknown transform or
@@ -90,6 +107,11 @@ struct rn_recipe {
 RN_MUST int rn_recipe_load(struct rn_recipe *recipe, const char *path, double p, struct rn_err *err);
 RN_MUST int rn_recipe_parse(struct rn_recipe *recipe, struct rn_text json, double p, struct rn_err *err);
 void rn_recipe_free(struct rn_recipe *recipe);
+/* The transform that may want the most of a photo, its height and width; NULL: it takes any. Behind a transform that may change the
+ * size nothing is known. */
+const struct rn_augment *rn_recipe_least(const struct rn_recipe *recipe, size_t least[2]);
+/* Leaves out a Normalize at the end, and what follows it. Whether there was one. */
+bool rn_recipe_until_normalize(struct rn_recipe *recipe);
 /* The file of a shipped recipe: recipes/NAME.json in the first of these folders that has it: ../data and ../share/recyclenet
  * relative to the program's own file. Exit 2: there is no such recipe (the message names those that there are). */
 RN_MUST int rn_recipe_find(struct rn_buffer *path, const char *name, struct rn_err *err);

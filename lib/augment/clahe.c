@@ -94,6 +94,7 @@ int rn_clahe(uint8_t *plane, size_t height, size_t width, double clip, size_t ac
     size_t area = grid.tile_width * grid.tile_height;
     double limit = floor(clip * (double)area / 256);
     uint32_t histogram[256], most = (uint32_t)(limit < 1 ? 1 : limit > 4e9 ? 4e9 : limit);
+    bool limited = clip > 0;
     uint8_t *tables = rn_calloc(across * down, 256, err);
     struct between *columns = tables ? rn_calloc(width, sizeof *columns, err) : NULL;
     if (!columns) {
@@ -103,7 +104,8 @@ int rn_clahe(uint8_t *plane, size_t height, size_t width, double clip, size_t ac
     for (size_t i = 0; i < down; i++)
         for (size_t j = 0; j < across; j++) {
             count_tile(histogram, plane, height, width, i * grid.tile_height, j * grid.tile_width, &grid);
-            limit_counts(histogram, most);
+            if (limited)
+                limit_counts(histogram, most);
             make_table(tables + (i * across + j) * 256, histogram, area);
         }
     for (size_t j = 0; j < width; j++)

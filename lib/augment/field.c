@@ -118,6 +118,7 @@ struct moves {
     const double *dx, *dy;
     size_t rows, columns;
     double down, across; /* cells a pixel */
+    float scale;         /* of coordinates */
 };
 
 /* Cell and weight of the next one, for pixel i of a row or column; both ends are clamped. */
@@ -129,20 +130,13 @@ static size_t cell(size_t i, double scale, size_t cells, double *weight)
     return k;
 }
 
-/* Maps are float32, and an overlarge displacement stays far outside. */
-static int32_t fixed(double v)
-{
-    float s = (float)v * 32;
-    return s > 1e9f ? 1000000000 : s < -1e9f ? -1000000000 : (int32_t)lrintf(s);
-}
-
 static void fine_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
 {
     const struct moves *f = context;
     for (size_t i = 0; i < n; i++) {
         size_t x = first + i;
-        sx[i] = fixed((double)x + f->dx[y * f->columns + x]);
-        sy[i] = fixed((double)y + f->dy[y * f->columns + x]);
+        sx[i] = rn_warp_fixed((float)((double)x + f->dx[y * f->columns + x]), f->scale);
+        sy[i] = rn_warp_fixed((float)((double)y + f->dy[y * f->columns + x]), f->scale);
     }
 }
 
@@ -158,18 +152,20 @@ static void coarse_row(const void *context, size_t y, size_t first, size_t n, in
     size_t top = cell(y, f->down, f->rows, &down) * f->columns, below = f->rows > 1 ? f->columns : 0, right = f->columns > 1;
     for (size_t i = 0; i < n; i++) {
         size_t x = first + i, at = top + cell(x, f->across, f->columns, &across);
-        sx[i] = fixed((double)x + between(f->dx + at, below, right, down, across));
-        sy[i] = fixed((double)y + between(f->dy + at, below, right, down, across));
+        sx[i] = rn_warp_fixed((float)((double)x + between(f->dx + at, below, right, down, across)), f->scale);
+        sy[i] = rn_warp_fixed((float)((double)y + between(f->dy + at, below, right, down, across)), f->scale);
     }
 }
 
-int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, struct rn_err *err)
+int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, const struct rn_sampling *how,
+                struct rn_err *err)
 {
-    struct moves f = { dx, dy, rows, columns, (double)rows / (double)x->height, (double)columns / (double)x->width };
+    struct moves f = { dx, dy, rows, columns, (double)rows / (double)x->height, (double)columns / (double)x->width,
+                       how->interpolation == RN_NEAREST ? 1 : 32 };
     rn_warp_row *row = rows == x->height && columns == x->width ? fine_row : coarse_row;
     double most = 0;
     for (size_t i = 0; i < rows * columns; i++)
         most = fmax(most, fmax(fabs(dx[i]), fabs(dy[i])));
     /* a remap in steps of 1/32 pixel, half to even, moves nothing by that much */
-    return most <= 1.0 / 64 ? 0 : rn_warp(x, row, &f, err);
+    return most <= 1.0 / 64 ? 0 : rn_warp(x, how, x->height, x->width, row, &f, err);
 }

@@ -1,5 +1,6 @@
 /* hls.c -- RGB and HLS in 8 bits, as OpenCV converts them: through float32, rounded half to even. */
 #include <float.h>
+#include <math.h>
 
 #include "augment/private.h"
 
@@ -9,18 +10,20 @@ static inline uint8_t nearest(float v)
     return (uint8_t)(int32_t)(v + 12582912.0f - 12582912.0f);
 }
 
-/* RN_LANES pixels, in place: r, g, b become h, l, s. */
-RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z)
+enum { GROUP = 8 }; /* pixels that OpenCV's AVX2 code has in a register */
+
+/* RN_LANES pixels, in place: r, g, b become h, l, s. Behind the first `grouped` 2 - high - low is computed from the left. */
+RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z, int32_t grouped)
 {
-    for (size_t i = 0; i < RN_LANES; i++) {
+    for (int32_t i = 0; i < RN_LANES; i++) {
         float r = (float)x[i] * (1.0f / 255.0f), g = (float)y[i] * (1.0f / 255.0f), b = (float)z[i] * (1.0f / 255.0f);
         float high = r > g ? r : g, low = r < g ? r : g;
         high = high > b ? high : b;
         low = low < b ? low : b;
         float d = high - low, sum = high + low, l = sum * 0.5f;
         bool grey = !(d > FLT_EPSILON);
-        float range = l < 0.5f ? sum : 2 - high - low, s = d / (grey ? 1 : range), scale = 60.0f / (grey ? 1 : d);
-        float by_green = (b - r) * scale + 120.0f, by_blue = (r - g) * scale + 240.0f, by_red = (g - b) * scale;
+        float rest = i < grouped ? 2 - sum : 2 - high - low, range = l < 0.5f ? sum : rest, s = d / (grey ? 1 : range), scale = 60.0f / (grey ? 1 : d);
+        float by_green = fmaf(b - r, scale, 120), by_blue = fmaf(r - g, scale, 240), by_red = (g - b) * scale;
         float h = high == r ? by_red : high == g ? by_green : by_blue;
         h = h < 0 ? h + 360.0f : h;
         x[i] = nearest(grey ? 0 : h * 0.5f);
@@ -28,7 +31,7 @@ RN_PLAIN to_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restric
         z[i] = nearest(grey ? 0 : s * 255.0f);
     }
 }
-RN_WIDE(to_hls, (uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z), (x, y, z))
+RN_WIDE(to_hls, (uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z, int32_t grouped), (x, y, z, grouped))
 
 RN_PLAIN from_hls_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restrict z)
 {
@@ -57,7 +60,7 @@ void rn_rgb_to_hls(uint8_t *y, const uint8_t *x, size_t n)
     for (size_t i = 0; i < n; i += RN_LANES) {
         size_t count = n - i < RN_LANES ? n - i : RN_LANES;
         rn_planes_split(r, g, b, x + 3 * i, count);
-        to_hls(r, g, b);
+        to_hls(r, g, b, (int32_t)(count / GROUP * GROUP));
         rn_planes_join(y + 3 * i, r, g, b, count);
     }
 }

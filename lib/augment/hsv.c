@@ -1,4 +1,6 @@
 /* hsv.c -- RGB and HSV in 8 bits, as OpenCV converts them. */
+#include <math.h>
+
 #include "augment/private.h"
 
 enum { GROUP = 32 }; /* pixels that OpenCV's AVX2 code truncates together */
@@ -38,7 +40,7 @@ RN_PLAIN from_hsv_plain(uint8_t *restrict x, uint8_t *restrict y, uint8_t *restr
         int32_t k = (int32_t)h;
         float f = h - (float)k;
         k = k >= 6 ? k - 6 : k;
-        float p = v * (1 - s), q = v * (1 - s * f), t = v * (1 - s * (1 - f));
+        float p = v * (1 - s), q = v * fmaf(-s, f, 1), t = v * fmaf(-s, 1 - f, 1);
         /* of the four values one, times 1, and the others times 0: compilers make no vectors of a chain of conditions */
         float s0 = (float)(k == 0), s1 = (float)(k == 1), s2 = (float)(k == 2), s3 = (float)(k == 3), s4 = (float)(k == 4), s5 = (float)(k == 5);
         float r = v * (s0 + s5) + q * s1 + p * (s2 + s3) + t * s4;

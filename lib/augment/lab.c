@@ -1,21 +1,28 @@
-/* lab.c -- RGB and CIE L*a*b* in 8 bits (sRGB, D65): forward in OpenCV's integers, back by the definition. */
+/* lab.c -- RGB and CIE L*a*b* in 8 bits (sRGB, D65), in the integers of OpenCV. */
 #include <math.h>
 
 #include "augment/private.h"
 #include "core/mem.h"
 
-enum { LINEAR = 2040, ROOTS = 2200, GUESSES = 4096 };
+enum {
+    LINEAR = 2040, ROOTS = 2200, LEVELS = 4096,
+    ONE = 1 << 14,           /* f, X, Y, Z of 1 on the way back */
+    LOWEST = -8145,          /* smallest f(X) or f(Z) */
+    CUBES = ONE * 9 / 4,     /* how many there are */
+};
 
 struct rn_lab {
-    int32_t linear[256];       /* 2040 times linear light */
-    int32_t forward[9];        /* 4096 times rows of RGB to XYZ over white */
-    int32_t root[ROOTS];       /* 32768 times f(i / 2040) */
-    float back[9];             /* XYZ over white to linear RGB */
-    float bound[257];          /* linear light at which level i begins */
-    uint8_t guess[GUESSES + 1]; /* the level at i / 4096, or one less */
+    int32_t linear[256];   /* 2040 times linear light */
+    int32_t forward[9];    /* 4096 times rows of RGB to XYZ over white */
+    int32_t root[ROOTS];   /* 32768 times f(i / 2040) */
+    int32_t light[256][2]; /* Y and f(Y) of each L */
+    int32_t cube[CUBES];   /* X, or Z, of f = LOWEST + i */
+    int32_t back[9];       /* 4096 times XYZ over white to linear RGB */
+    uint8_t level[LEVELS]; /* of linear light i / 4096 */
 };
 
 static const double to_xyz[9] = { .412453, .357580, .180423, .212671, .715160, .072169, .019334, .119193, .950227 };
+static const double to_rgb[9] = { 3.240479, -1.53715, -.498535, -.969256, 1.875991, .041556, .055648, -.204043, 1.057311 };
 static const double white[3] = { .950456, 1, 1.088754 };
 
 static double decode(double v)
@@ -23,47 +30,48 @@ static double decode(double v)
     return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
 }
 
-static void invert(double inverse[9], const double m[9])
+/* In float32, as there: two of the entries are ties, or not. */
+static int32_t root(int i)
 {
-    double d = 0;
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) {
-            const double *a = m + (j + 1) % 3 * 3, *b = m + (j + 2) % 3 * 3;
-            inverse[3 * i + j] = a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3];
-        }
-    for (int j = 0; j < 3; j++)
-        d += m[j] * inverse[3 * j];
-    for (int i = 0; i < 9; i++)
-        inverse[i] /= d;
+    double t = (double)i / LINEAR;
+    return (int32_t)lrintf(32768 * ((float)(t < 216.0 / 24389 ? t * 841 / 108 + 16.0 / 116 : cbrt(t))));
+}
+
+static void make_light(int32_t light[2], int level)
+{
+    float f = level <= 20 ? (float)ONE * (16.0f / 116.0f + (float)(level * 5) / (float)(3 * 17 * 29))
+                          : (float)(level * 100 * ONE) / (float)(255 * 116) + (float)(16 * ONE) / 116.0f;
+    float y = level <= 20 ? (float)(level * ONE * 180) / (float)(17 * 29 * 29 * 29) : f * f * f / ((float)ONE * (float)ONE);
+    light[0] = (int32_t)lrintf(y);
+    light[1] = (int32_t)lrintf(f);
+}
+
+static int32_t cube(int64_t f)
+{
+    return (int32_t)(f <= 3390 ? f * 108 / 841 - ONE * 16 / 116 * 108 / 841 : f * f / ONE * f / ONE);
 }
 
 struct rn_lab *rn_lab_new(struct rn_err *err)
 {
     struct rn_lab *lab = rn_calloc(1, sizeof *lab, err);
-    double scaled[9], back[9];
     if (!lab)
         return NULL;
     for (int i = 0; i < 9; i++) {
-        scaled[i] = to_xyz[i] / white[i / 3];
-        lab->forward[i] = (int32_t)lrint(4096 * scaled[i]);
+        lab->forward[i] = (int32_t)lrint(4096 * to_xyz[i] / white[i / 3]);
+        lab->back[i] = (int32_t)lrint(4096 * to_rgb[i] * white[i % 3]);
     }
-    invert(back, scaled);
-    for (int i = 0; i < 9; i++)
-        lab->back[i] = (float)back[i];
-    for (int i = 0; i < 256; i++)
+    for (int i = 0; i < 256; i++) {
         lab->linear[i] = (int32_t)lrint(LINEAR * decode(i / 255.0));
-    for (int i = 0; i < ROOTS; i++) {
-        double t = (double)i / LINEAR;
-        lab->root[i] = (int32_t)lrint(32768 * (t < 0.008856 ? 7.787 * t + 16.0 / 116 : cbrt(t)));
+        make_light(lab->light[i], i);
     }
-    lab->bound[0] = -1;
-    lab->bound[256] = 2;
-    for (int i = 1; i < 256; i++)
-        lab->bound[i] = (float)decode((i - 0.5) / 255);
-    for (int i = 0, level = 0; i <= GUESSES; i++) {
-        while ((float)i / GUESSES >= lab->bound[level + 1])
-            level++;
-        lab->guess[i] = (uint8_t)level;
+    for (int i = 0; i < ROOTS; i++)
+        lab->root[i] = root(i);
+    for (int i = 0; i < CUBES; i++)
+        lab->cube[i] = cube(i + LOWEST);
+    for (int level = 0, i = 0; level < 256; level++) {
+        double end = level < 255 ? LEVELS * decode((level + 0.5) / 255) : LEVELS;
+        for (; i < end; i++)
+            lab->level[i] = (uint8_t)level;
     }
     return lab;
 }
@@ -82,39 +90,20 @@ void rn_rgb_to_lab(const struct rn_lab *lab, uint8_t *y, const uint8_t *x, size_
     }
 }
 
-enum { CHUNK = 64 };
-
-static inline float cube(float t)
+static inline int32_t clip_level(int32_t v)
 {
-    return t > 0.20689655f ? t * t * t : (t - 16.0f / 116) * (1 / 7.787f);
+    return v < 0 ? 0 : v > LEVELS - 1 ? LEVELS - 1 : v;
 }
-
-/* Linear light 0 .. 1 of n pixels, in three planes. */
-RN_PLAIN to_linear_plain(float *light, const uint8_t *x, size_t n, const float back[9])
-{
-    for (size_t i = 0; i < n; i++) {
-        float l = (float)x[3 * i] * (100.0f / 255), fy = (l + 16) * (1.0f / 116);
-        float fx = fy + ((float)x[3 * i + 1] - 128) * 0.002f, fz = fy - ((float)x[3 * i + 2] - 128) * 0.005f;
-        float vx = cube(fx), vy = cube(fy), vz = cube(fz);
-        for (int c = 0; c < 3; c++) {
-            float v = back[3 * c] * vx + back[3 * c + 1] * vy + back[3 * c + 2] * vz;
-            light[c * CHUNK + i] = v < 0 ? 0 : v > 1 ? 1 : v;
-        }
-    }
-}
-RN_WIDE(to_linear, (float *light, const uint8_t *x, size_t n, const float back[9]), (light, x, n, back))
 
 void rn_lab_to_rgb(const struct rn_lab *lab, uint8_t *y, const uint8_t *x, size_t n)
 {
-    float light[3 * CHUNK];
-    for (size_t first = 0; first < n; first += CHUNK) {
-        size_t count = n - first < CHUNK ? n - first : CHUNK;
-        to_linear(light, x + 3 * first, count, lab->back);
-        for (size_t i = 0; i < count; i++)
-            for (size_t c = 0; c < 3; c++) {
-                float v = light[c * CHUNK + i];
-                unsigned level = lab->guess[(unsigned)(v * GUESSES)];
-                y[3 * (first + i) + c] = (uint8_t)(level + (v >= lab->bound[level + 1]));
-            }
+    const int32_t *k = lab->back;
+    for (size_t i = 0; i < n; i++) {
+        int32_t vy = lab->light[x[3 * i]][0], f = lab->light[x[3 * i]][1];
+        int32_t a = ((5 * x[3 * i + 1] * 53687 + (1 << 7)) >> 13) - 128 * ONE / 500;
+        int32_t b = ((x[3 * i + 2] * 41943 + (1 << 4)) >> 9) - 128 * ONE / 200 + 1;
+        int32_t vx = lab->cube[f + a - LOWEST], vz = lab->cube[f - b - LOWEST];
+        for (int c = 0; c < 3; c++)
+            y[3 * i + c] = lab->level[clip_level((k[3 * c] * vx + k[3 * c + 1] * vy + k[3 * c + 2] * vz + (1 << 13)) >> 14)];
     }
 }

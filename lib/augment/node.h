@@ -4,7 +4,7 @@
 
 #include "augment/augment.h"
 
-enum rn_node_kind { RN_LEAF, RN_COMPOSE, RN_ONE_OF, RN_SEQUENTIAL, RN_SOME_OF };
+enum rn_node_kind { RN_LEAF, RN_COMPOSE, RN_ONE_OF, RN_SEQUENTIAL, RN_SOME_OF, RN_ONE_OR_OTHER, RN_REPLAY_COMPOSE };
 
 struct rn_node {
     enum rn_node_kind kind;

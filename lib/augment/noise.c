@@ -131,16 +131,37 @@ static void fill(uint8_t *y, const uint8_t *x, size_t n, const struct floors *f,
     }
 }
 
-static void fill_floats(float *y, const float *x, size_t n, uint64_t seed, double mean, double sigma)
+/* One value for the three samples of a pixel. */
+static void fill_pixels(uint8_t *y, const uint8_t *x, size_t pixels, const struct floors *f, const uint32_t key[2])
 {
+    uint32_t word[4 * BLOCKS];
+    uint16_t bits[SAMPLES];
+    int16_t value[3 * SAMPLES];
+    for (size_t first = 0; first < pixels; first += SAMPLES) {
+        size_t count = pixels - first < SAMPLES ? pixels - first : SAMPLES;
+        rn_noise_words(word, key, (uint32_t)(first / 8));
+        memcpy(bits, word, sizeof word);
+        for (size_t i = 0; i < SAMPLES; i++) {
+            int16_t v = f->cell[bits[i] >> 4];
+            value[3 * i] = value[3 * i + 1] = value[3 * i + 2] = v == MIXED ? decide(f, key, first + i, bits[i]) : v;
+        }
+        add(y + 3 * first, x + 3 * first, value, 3 * count);
+    }
+}
+
+static void fill_floats(float *y, const float *x, size_t n, uint64_t seed, double mean, double sigma, bool per_channel)
+{
+    double noise = 0;
     struct rn_rng rng = rn_rng(seed, RN_FOR_AUGMENT, 0, 0);
     for (size_t i = 0; i < n; i++) {
-        float v = x[i] + (float)(mean + sigma * rn_rng_normal(&rng));
+        if (per_channel || i % 3 == 0)
+            noise = mean + sigma * rn_rng_normal(&rng);
+        float v = x[i] + (float)noise;
         y[i] = v < 0 ? 0 : v > 1 ? 1 : v;
     }
 }
 
-int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, struct rn_err *err)
+int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, bool per_channel, struct rn_err *err)
 {
     const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
     struct floors floors;
@@ -149,10 +170,13 @@ int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, stru
     if (!y)
         return -1;
     if (x->type == RN_F32) {
-        fill_floats(y, x->pixels, n, seed, mean, sigma);
+        fill_floats(y, x->pixels, n, seed, mean, sigma, per_channel);
     } else {
         make_floors(&floors, mean, sigma > 1e-9 ? sigma : 1e-9);
-        fill(y, x->pixels, n, &floors, key);
+        if (per_channel)
+            fill(y, x->pixels, n, &floors, key);
+        else
+            fill_pixels(y, x->pixels, n / 3, &floors, key);
     }
     rn_canvas_turn(x, x->type, x->height, x->width);
     return 0;

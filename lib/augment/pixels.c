@@ -165,12 +165,28 @@ int rn_turn(struct rn_canvas *x, bool transposed, bool across, bool down, struct
 
 /* ---- brightness and contrast ---- */
 
-int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, struct rn_err *err)
+double rn_mean(const struct rn_canvas *x)
+{
+    size_t n = x->height * x->width * 3;
+    const uint8_t *bytes = x->pixels;
+    const float *floats = x->pixels;
+    uint64_t whole = 0;
+    double sum = 0;
+    for (size_t i = 0; x->type == RN_U8 && i < n; i++)
+        whole += bytes[i];
+    for (size_t i = 0; x->type != RN_U8 && i < n; i++)
+        sum += (double)floats[i];
+    return (x->type == RN_U8 ? (double)whole : sum) / (double)n;
+}
+
+int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, bool by_max, struct rn_err *err)
 {
     uint8_t table[3][256];
+    double largest = by_max || beta == 0 ? 1 : alpha * rn_mean(x);
     if (x->type == RN_F32)
-        return rn_linear_floats(x, (const double[]){ alpha, alpha, alpha }, (const double[]){ beta, beta, beta }, true, err);
-    rn_linear_table(table[0], alpha, beta * 255);
+        return rn_linear_floats(x, (const double[]){ alpha, alpha, alpha },
+                                (const double[]){ beta * largest, beta * largest, beta * largest }, true, err);
+    rn_linear_table(table[0], alpha, by_max ? beta * 255 : beta * largest);
     memcpy(table[1], table[0], sizeof table[0]);
     memcpy(table[2], table[0], sizeof table[0]);
     return rn_lookup(x, table, err);
@@ -178,15 +194,15 @@ int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, struc
 
 /* ---- sides of kernels ---- */
 
-int rn_check_sides(const double limit[2], struct rn_err *err)
+int rn_check_sides(const double limit[2], bool odd_low, bool odd_high, struct rn_err *err)
 {
     for (int i = 0; i < 2; i++)
-        if (fmod(limit[i], 2) != 1)
+        if ((i ? odd_high : odd_low) && fmod(limit[i], 2) != 1)
             return rn_fail(err, RN_EXIT_USAGE, "blur_limit: %g is not odd", limit[i]);
     return 0;
 }
 
 double rn_draw_side(struct rn_rng *rng, const double limit[2])
 {
-    return limit[0] + 2 * rn_draw_int(rng, 0, (limit[1] - limit[0]) / 2);
+    return limit[0] + 2 * rn_draw_int(rng, 0, floor((limit[1] - limit[0]) / 2));
 }

@@ -8,21 +8,23 @@
 enum {
     RN_SLACK = 256,     /* bytes behind each room that may be read and written */
     RN_KERNEL_MAX = 99, /* largest side of a filter's kernel */
+    RN_CORRELATED = 11, /* of rn_correlate's: OpenCV sums larger ones by Fourier transform */
 };
 
-/* RN_WIDE(name, parameters, arguments): defines name, which runs the always-inlined name_plain compiled for AVX2 where the
- * processor has that. Integers, and floats that are never contracted: wider instructions change nothing but the time. (No
- * target_clones: its resolvers run before a sanitizer's runtime is ready.) */
+/* RN_WIDE(name, parameters, arguments): defines name, which runs the always-inlined name_plain compiled for AVX2 and FMA where
+ * the processor has these. Integers, and floats that are contracted only where fmaf says so, which a processor without the
+ * instruction computes in software: wider instructions change nothing but the time. (No target_clones: its resolvers run
+ * before a sanitizer's runtime is ready.) */
 #define RN_PLAIN static inline __attribute__((always_inline)) void
 #if defined(__x86_64__)
 #define RN_WIDE(name, parameters, arguments)                                                                                    \
-    __attribute__((target("avx2"))) static void name##_avx2 parameters                                                          \
+    __attribute__((target("avx2,fma"))) static void name##_avx2 parameters                                                          \
     {                                                                                                                           \
         name##_plain arguments;                                                                                                 \
     }                                                                                                                           \
     static void name parameters                                                                                                 \
     {                                                                                                                           \
-        if (__builtin_cpu_supports("avx2"))                                                                                     \
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                                                    \
             name##_avx2 arguments;                                                                                              \
         else                                                                                                                    \
             name##_plain arguments;                                                                                             \
@@ -49,8 +51,10 @@ void rn_linear_table(uint8_t table[256], double alpha, double beta);
 /* v * alpha + beta in float32, clipped to [0, 1] where `clip`, for pictures of floats. */
 RN_MUST int rn_linear_floats(struct rn_canvas *x, const double alpha[3], const double beta[3], bool clip, struct rn_err *err);
 
-/* alpha v + beta times the largest value. */
-RN_MUST int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, struct rn_err *err);
+/* alpha v + beta times the largest value, or times the mean of what is brightened (of bytes: of alpha v before it is rounded). */
+RN_MUST int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, bool by_max, struct rn_err *err);
+/* Of all samples. */
+double rn_mean(const struct rn_canvas *x);
 
 struct rn_frame {
     size_t top, left, height, width;
@@ -62,16 +66,74 @@ RN_MUST int rn_crop_frame(struct rn_frame *frame, const struct rn_canvas *x, siz
 /* The eight ways to turn a picture: first transposed, then flipped left-right, then top-bottom. */
 RN_MUST int rn_turn(struct rn_canvas *x, bool transpose, bool across, bool down, struct rn_err *err);
 
-/* OpenCV's bilinear resize, without antialiasing, of a part of x. */
-RN_MUST int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_err *err);
+/* OpenCV's resize of a part of x. */
+RN_MUST int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err);
 
-/* ---- warps: warp.c. Bilinear, borders REFLECT_101 ---- */
+/* The whole picture, resized. Exit 3: to nothing, or to too much. */
+RN_MUST int rn_rescale(struct rn_canvas *x, double height, double width, int64_t interpolation, struct rn_err *err);
+/* The same with steps in the source that do not follow from the sizes. */
+struct rn_steps {
+    double down, across;
+};
+RN_MUST int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
+                         struct rn_err *err);
+/* Its parts: nearest, cubic, Lanczos, and area where no side grows; means of `down` x `across` pixels. */
+RN_MUST int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
+                            struct rn_err *err);
+RN_MUST int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across, struct rn_err *err);
 
-/* Source coordinates of n pixels of row y from column `first` on, in 1/32 pixel. */
+/* ---- between pixels and beyond the edges, numbered as by OpenCV: sample.c ---- */
+
+enum rn_border { RN_CONSTANT, RN_REPLICATE, RN_REFLECT, RN_WRAP, RN_REFLECT_101 };
+enum rn_interpolation { RN_NEAREST, RN_LINEAR, RN_CUBIC, RN_AREA, RN_LANCZOS };
+struct rn_sampling {
+    int64_t interpolation, border;
+    double value[3]; /* of a constant border */
+};
+#define RN_INTERPOLATION(field)                                                                                                 \
+    { 0, "interpolation", RN_OPT_INT, field, 0, 4, "0 nearest, 1 bilinear, 2 cubic, 3 area, 4 Lanczos", NULL }
+/* Rows of options; names: of border and value. */
+#define RN_SAMPLING(type, field, border_name, value_name)                                                                       \
+    RN_INTERPOLATION(offsetof(struct type, field.interpolation)),                                                               \
+    { 0, border_name, RN_OPT_INT, offsetof(struct type, field.border), 0, 4,                                                    \
+      "0 constant, 1 replicate, 2 reflect, 3 wrap, 4 reflect without the edge", NULL },                                         \
+    { 0, value_name, RN_OPT_REALS, offsetof(struct type, field.value), -1e9, 1e9, "of a constant border", NULL, RN_FIRST | RN_NULL, NULL, 3 }
+
+/* Which of n pixels lies at i; -1: none, a constant. */
+long rn_border_at(long i, long n, int border);
+/* A constant's bytes, half to even. */
+void rn_constant(uint8_t constant[3], const double value[3]);
+/* Weights of the 2, 4 or 8 taps about a place that is x behind a pixel. */
+void rn_tap_weights(float *weight, int64_t interpolation, float x);
+
+/* Weights at each 1/32 pixel of `size` x `size` taps, of which the first lies `before` in front: [fy * 32 + fx][size * size]. */
+struct rn_taps {
+    int size, before, border;
+    uint8_t constant[3];
+    float value[3];
+    float *real;
+    int16_t *fixed; /* in 1/32768 */
+};
+RN_MUST struct rn_taps *rn_taps_new(const struct rn_sampling *how, struct rn_err *err);
+void rn_taps_free(struct rn_taps *taps);
+
+/* ---- warps: warp.c ---- */
+
+/* Source coordinates of n pixels of row y from column `first` on, in 1/32 pixel; for RN_NEAREST in pixels. */
 typedef void rn_warp_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy);
-RN_MUST int rn_warp(struct rn_canvas *x, rn_warp_row *row, const void *context, struct rn_err *err);
+/* The result has height x width pixels. */
+RN_MUST int rn_warp(struct rn_canvas *x, const struct rn_sampling *how, size_t height, size_t width, rn_warp_row *row, const void *context,
+                    struct rn_err *err);
+/* The coordinate for a row that comes from a float32 map; scale: 32, for RN_NEAREST 1. What does not fit is the smallest number. */
+static inline int32_t rn_warp_fixed(float v, float scale)
+{
+    v *= scale;
+    double d = v >= -2147483648.0f && v < 2147483648.0f ? (double)v : -2147483648.0;
+    return (int32_t)(d + 6755399441055744.0 - 6755399441055744.0); /* half to even */
+}
 /* m: the forward 2x3 matrix, row by row; OpenCV's warpAffine with its 1/1024 pixel steps. */
-RN_MUST int rn_warp_affine(struct rn_canvas *x, const double m[6], struct rn_err *err);
+RN_MUST int rn_warp_affine(struct rn_canvas *x, const double m[6], const struct rn_sampling *how, size_t height, size_t width,
+                           struct rn_err *err);
 /* The matrix that turns by angle (degrees, counter-clockwise) and scales about the middle (W/2 - 0.5, H/2 - 0.5). */
 void rn_rotation(double m[6], const struct rn_canvas *x, double angle, double scale);
 
@@ -84,10 +146,19 @@ RN_MUST void *rn_padded(struct rn_canvas *x, size_t margin, bool replicate, size
 RN_MUST int rn_box_blur(struct rn_canvas *x, size_t k, struct rn_err *err);
 /* Separable: kernel weights of sum 2^shift, k of them, both ways; half-up. */
 RN_MUST int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int shift, struct rn_err *err);
-/* Means over the pixels of a k x k mask (0 or 1), half to even. */
+/* Sums of k x k pixels times weights, kernel not turned, half to even; k at most RN_CORRELATED. */
+RN_MUST int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_err *err);
+/* Means over the pixels of a k x k mask (0 or 1), half to even; up to RN_CORRELATED with OpenCV's float sums. */
 RN_MUST int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err);
 /* k odd; borders repeat the edge. */
 RN_MUST int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err);
+
+/* ---- holes.c ---- */
+
+/* Rectangles of one colour; each hole: x1, y1 and x2, y2, which lie just behind it. Exit 3: one does not lie in the picture. */
+RN_MUST int rn_holes_fill(struct rn_canvas *x, const double *hole, size_t holes, const double colour[3], struct rn_err *err);
+/* OpenCV's grey of n pixels. */
+void rn_grey(uint8_t *y, const uint8_t *x, size_t n);
 
 /* ---- lines and polygons: line.c ---- */
 
@@ -121,9 +192,9 @@ RN_MUST int rn_clahe(uint8_t *plane, size_t height, size_t width, double clip, s
 
 /* ---- noise and fields: noise.c, field.c ---- */
 
-/* y = clip(x + floor(noise)), noise of the given mean and deviation, independent for each sample: a function of seed and
- * the sample's number. */
-RN_MUST int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, struct rn_err *err);
+/* y = clip(x + floor(noise)), noise of the given mean and deviation, independent for each sample, or one for the
+ * three of a pixel: a function of seed and the sample's number. */
+RN_MUST int rn_noise(struct rn_canvas *x, uint64_t seed, double mean, double sigma, bool per_channel, struct rn_err *err);
 /* rn_philox of the counters first, first + 1 ..: all their first words, then all second ones ...; 4 RN_NOISE_BLOCKS in all. */
 enum { RN_NOISE_BLOCKS = 16 };
 void rn_noise_words(uint32_t *word, const uint32_t key[2], uint32_t first);
@@ -140,12 +211,13 @@ struct rn_field {
 RN_MUST int rn_field_random(struct rn_field *field, size_t height, size_t width, double alpha, double sigma, struct rn_rng *rng,
                             struct rn_err *err);
 /* Moves each pixel by (dx, dy), (rows, columns) of them, interpolated where that is coarser than the picture. */
-RN_MUST int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, struct rn_err *err);
+RN_MUST int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, const struct rn_sampling *how,
+                        struct rn_err *err);
 
 /* Uniform whole numbers low..high, both included; also where high < low: then low. */
 double rn_draw_int(struct rn_rng *rng, double low, double high);
-/* Odd sides of a filter's square, low, low + 2 .. high: exit 2 for others; one of them. */
-RN_MUST int rn_check_sides(const double limit[2], struct rn_err *err);
+/* Sides of a filter's square, low, low + 2 .. high: exit 2 where one that must be is not odd; one of them. */
+RN_MUST int rn_check_sides(const double limit[2], bool odd_low, bool odd_high, struct rn_err *err);
 double rn_draw_side(struct rn_rng *rng, const double limit[2]);
 
 #endif

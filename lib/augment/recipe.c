@@ -1,4 +1,5 @@
 /* recipe.c -- Albumentations' own serialisation (A.save) as a tree. Whatever is in the file is either understood or refused. */
+#include <ctype.h>
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,10 +21,13 @@ static const struct {
     double p; /* where a file does not say */
     const char *keys;
 } combinators[] = {
-    [RN_COMPOSE] = { "Compose", 1, "bbox_params=null keypoint_params=null additional_targets={} is_check_shapes=true is_check_shapes=false" },
+    /* boxes, points and further targets are none of ours: the picture is the same with them */
+    [RN_COMPOSE] = { "Compose", 1, "bbox_params=* keypoint_params=* additional_targets=* is_check_shapes=*" },
     [RN_ONE_OF] = { "OneOf", 0.5, "" },
     [RN_SEQUENTIAL] = { "Sequential", 0.5, "" },
     [RN_SOME_OF] = { "SomeOf", 1, "" },
+    [RN_ONE_OR_OTHER] = { "OneOrOther", 0.5, "" },
+    [RN_REPLAY_COMPOSE] = { "ReplayCompose", 1, "bbox_params=* keypoint_params=* additional_targets=* is_check_shapes=* save_key=*" },
 };
 enum { COMBINATORS = sizeof combinators / sizeof *combinators };
 
@@ -70,22 +74,28 @@ static void append_number(char *room, size_t size, const json_t *value)
         append(room, size, "%s", rn_text_number(v, digits));
 }
 
+/* Numbers of a list, and of lists in it, as "1,2,3". Whether there was nothing else. */
+static bool append_numbers(char *room, size_t size, const json_t *value)
+{
+    if (json_is_number(value)) {
+        append(room, size, "%s", room[0] ? "," : "");
+        append_number(room, size, value);
+        return true;
+    }
+    bool numbers = json_is_array(value) && json_array_size(value) > 0;
+    for (size_t i = 0; numbers && i < json_array_size(value); i++)
+        numbers = append_numbers(room, size, json_array_get(value, i));
+    return numbers;
+}
+
 /* A value as options are written: "0.5", "-0.2,0.2"; anything else as JSON, which no option accepts. */
 static void as_text(char *room, size_t size, const json_t *value)
 {
-    size_t n = json_array_size(value);
-    bool numbers = json_is_array(value) && n > 0;
     room[0] = '\0';
-    for (size_t i = 0; i < n; i++)
-        numbers = numbers && json_is_number(json_array_get(value, i));
-    if (json_is_number(value)) {
-        append_number(room, size, value);
-    } else if (numbers) {
-        for (size_t i = 0; i < n; i++) {
-            append(room, size, "%s", i ? "," : "");
-            append_number(room, size, json_array_get(value, i));
-        }
-    } else if (json_is_string(value)) {
+    if (append_numbers(room, size, value))
+        return;
+    room[0] = '\0';
+    if (json_is_string(value)) {
         char shown[256];
         append(room, size, "%s", rn_text_show(rn_text(json_string_value(value)), shown));
     } else {
@@ -95,23 +105,133 @@ static void as_text(char *room, size_t size, const json_t *value)
     }
 }
 
-/* A single number where there should be a pair. */
-static void complete_pair(char *room, size_t size, const struct rn_opt *opt, const json_t *value)
+static void put_in_order(double pair[2])
 {
-    const char *low = opt->flags & RN_FROM_0 ? "0" : opt->flags & RN_FROM_1 ? "1" : opt->flags & RN_FROM_3 ? "3" : NULL;
-    if (!json_is_number(value) || !low || opt->kind != RN_OPT_PAIR)
-        return;
-    char *x = strdup(room);
-    if (x)
-        snprintf(room, size, "%s,%s", low, x);
-    free(x);
+    double low = fmin(pair[0], pair[1]);
+    pair[1] = fmax(pair[0], pair[1]);
+    pair[0] = low;
+}
+
+/* One number where there should be a pair. */
+static void complete_pair(double pair[2], double x, unsigned flags)
+{
+    pair[0] = flags & RN_FROM_0 ? 0 : flags & RN_FROM_1 ? 1 : flags & RN_FROM_3 ? 3 : flags & RN_SAME ? x
+            : flags & RN_ABOUT_1 ? fmax(1 - x, 0) : -x;
+    pair[1] = flags & RN_ABOUT_1 ? 1 + x : x;
+    put_in_order(pair);
+}
+
+static void write_numbers(char *room, size_t size, const double *number, size_t n)
+{
+    char digits[32];
+    room[0] = '\0';
+    for (size_t i = 0; i < n; i++)
+        if (is_whole(number[i]))
+            append(room, size, "%s%.0f", i ? "," : "", number[i]);
+        else
+            append(room, size, "%s%s", i ? "," : "", rn_text_number(number[i], digits));
+}
+
+/* Numbers of "1,2,3"; 0 when it is something else. */
+static size_t read_numbers(double *number, size_t most, const char *text)
+{
+    size_t n = 0;
+    for (char *end; n < most; text = end + 1) {
+        number[n++] = strtod(text, &end);
+        if (end == text || (*end && *end != ','))
+            return 0;
+        if (!*end)
+            return n;
+    }
+    return 0;
+}
+
+enum { NUMBERS = 32 };
+
+/* {"x": 1, "y": [0, 2]}, [0, 2] or 1 as four numbers. */
+static int both_ways(char *room, size_t size, const json_t *value, unsigned flags)
+{
+    double all[4], absent = flags & RN_FROM_0 ? 0 : 1;
+    char part[256];
+    for (int i = 0; i < 2; i++) {
+        const json_t *one = json_is_object(value) ? json_object_get(value, i ? "y" : "x") : value;
+        as_text(part, sizeof part, one);
+        size_t n = one ? read_numbers(all + 2 * i, 2, part) : 0;
+        if (one && n == 0)
+            return -1;
+        all[2 * i] = one ? all[2 * i] : absent;
+        all[2 * i + 1] = n == 2 ? all[2 * i + 1] : all[2 * i];
+    }
+    if (json_is_object(value) && json_object_size(value) != (size_t)!!json_object_get(value, "x") + (size_t)!!json_object_get(value, "y"))
+        return -1;
+    write_numbers(room, size, all, 4);
+    return 0;
+}
+
+/* {"downscale": 0, "upscale": 1} as two numbers. */
+static int down_and_up(char *room, size_t size, const json_t *value)
+{
+    static const char *const key[2] = { "downscale", "upscale" };
+    double number[2];
+    for (int i = 0; i < 2; i++) {
+        const json_t *one = json_object_get(value, key[i]);
+        if (!json_is_integer(one))
+            return -1;
+        number[i] = (double)json_integer_value(one);
+    }
+    write_numbers(room, size, number, 2);
+    return json_object_size(value) == 2 ? 0 : -1;
+}
+
+/* The text of a value as the row's flags read it. */
+static int complete(char *room, size_t size, const struct rn_opt *opt, const json_t *value, struct rn_err *err)
+{
+    double number[NUMBERS] = { 0 };
+    size_t n = read_numbers(number, NUMBERS, room);
+    if (opt->flags & RN_XY)
+        return both_ways(room, size, value, opt->flags) ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor a pair, nor x and y of these", opt->name, room) : 0;
+    if (opt->flags & RN_DOWN_UP && json_is_object(value))
+        return down_and_up(room, size, value) ? rn_fail(err, RN_EXIT_USAGE, "%s: %s is neither a number, nor downscale and upscale", opt->name, room) : 0;
+    for (size_t i = 0; i < n && opt->flags & RN_WHOLE; i++)
+        if (!is_whole(number[i]))
+            return rn_fail(err, RN_EXIT_USAGE, "%s: %s is not whole", opt->name, room);
+    if (opt->kind == RN_OPT_PAIR && json_is_number(value)) {
+        complete_pair(number, number[0], opt->flags);
+        n = 2;
+    } else if (opt->kind == RN_OPT_PAIR && n == 2 && !(opt->flags & RN_ORDERED)) {
+        put_in_order(number);
+    } else if (opt->kind == RN_OPT_REALS && n > 0 && n < opt->count && opt->flags & (RN_FIRST | RN_FEWER | RN_SAME)) {
+        if (opt->flags & RN_SAME && n > 1)
+            return 0;
+        for (; n < opt->count; n++)
+            number[n] = opt->flags & RN_SAME ? number[0] : opt->flags & RN_FIRST ? 0 : -1;
+    } else {
+        return 0;
+    }
+    write_numbers(room, size, number, n);
+    return 0;
+}
+
+static int get_flag(bool *flag, const char *key, const json_t *value, struct rn_err *err)
+{
+    *flag = json_is_true(value);
+    return json_is_boolean(value) ? 0 : rn_fail(err, RN_EXIT_USAGE, "%s: neither true nor false", key);
 }
 
 static int set_option(void *options, const struct rn_opt *opt, const json_t *value, struct rn_err *err)
 {
-    char text[1024];
+    char text[1024], shown[256];
+    if (json_is_null(value) && opt->flags & RN_NULL)
+        return 0;
+    if (json_is_null(value) && opt->flags & RN_NONE)
+        return *(int64_t *)((char *)options + opt->offset) = -1, 0;
+    if (opt->kind == RN_OPT_FLAG)
+        return get_flag((bool *)((char *)options + opt->offset), opt->name, value, err);
+    if (json_is_string(value) && opt->kind != RN_OPT_CHOICE)
+        return rn_fail(err, RN_EXIT_USAGE, "%s: \"%s\" is a text, not a number", opt->name, rn_text_show(rn_text(json_string_value(value)), shown));
     as_text(text, sizeof text, value);
-    complete_pair(text, sizeof text, opt, value);
+    if (complete(text, sizeof text, opt, value, err))
+        return -1;
     if (rn_opt_set(opt, options, text, err) == 0)
         return 0;
     if (!strncmp(err->text, "--", 2)) /* here it is a key, not an option */
@@ -128,7 +248,7 @@ static int check_neutral(const char *neutral, const char *key, const json_t *val
     for (const char *at = neutral; at && *at;) {
         size_t pair = strcspn(at, " ");
         if (!strncmp(at, key, length) && at[length] == '=') {
-            if (pair - length - 1 == strlen(text) && !memcmp(at + length + 1, text, strlen(text)))
+            if (at[length + 1] == '*' || (pair - length - 1 == strlen(text) && !memcmp(at + length + 1, text, strlen(text))))
                 return 1;
             snprintf(only, sizeof only, "%.*s", (int)(pair - length - 1), at + length + 1);
         }
@@ -143,25 +263,65 @@ static int get_chance(double *p, const char *key, const json_t *value, struct rn
     return json_is_number(value) && *p >= 0 && *p <= 1 ? 0 : rn_fail(err, RN_EXIT_USAGE, "%s: not a number from 0 to 1", key);
 }
 
-static int get_flag(bool *flag, const char *key, const json_t *value, struct rn_err *err)
+/* ---- names ---- */
+
+/* Letters to put in, take out, or exchange between two names, of which one may be in other case. */
+static size_t distance(const char *a, const char *b)
 {
-    *flag = json_is_true(value);
-    return json_is_boolean(value) ? 0 : rn_fail(err, RN_EXIT_USAGE, "%s: neither true nor false", key);
+    size_t row[64], n = strlen(b);
+    if (n >= 64)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t cost = corner + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+            corner = row[j];
+            row[j] = cost < row[j] + 1 ? cost : row[j] + 1;
+            row[j] = row[j] < row[j - 1] + 1 ? row[j] : row[j - 1] + 1;
+        }
+    }
+    return row[n];
+}
+
+/* Keeps the nearer of two candidates; names that differ in more than a third of their letters are none. */
+static void consider(const char **near, const char *candidate, const char *name)
+{
+    size_t d = distance(name, candidate);
+    if (d <= strlen(candidate) / 3 && (!*near || d < distance(name, *near)))
+        *near = candidate;
+}
+
+/* "unknown X NAME; did you mean NEAR? There are NAMES" */
+static int unknown(const char *what, const char *name, const char *near, const char *names, struct rn_err *err)
+{
+    char shown[256];
+    rn_text_show(rn_text(name), shown);
+    return near ? rn_fail(err, RN_EXIT_USAGE, "unknown %s %s; did you mean %s? There are %s", what, shown, near, names)
+                : rn_fail(err, RN_EXIT_USAGE, "unknown %s %s; there are %s", what, shown, names);
 }
 
 /* ---- leaves ---- */
 
 static int unknown_key(const struct rn_augment *t, const char *key, struct rn_err *err)
 {
-    char names[512] = "p, always_apply", shown[256];
-    for (const struct rn_opt *opt = t->options; opt && opt->kind != RN_OPT_END; opt++)
+    char names[512] = "p, always_apply", neutral[16][32];
+    const char *near = NULL;
+    size_t n = 0;
+    for (const struct rn_opt *opt = t->options; opt && opt->kind != RN_OPT_END; opt++) {
         append(names, sizeof names, ", %s", opt->name);
-    for (const char *at = t->neutral; at && *at;) {
+        consider(&near, opt->name, key);
+    }
+    for (const char *at = t->neutral; at && *at && n < 16; n++) {
         size_t pair = strcspn(at, " ");
-        append(names, sizeof names, ", %.*s", (int)strcspn(at, "="), at);
+        snprintf(neutral[n], sizeof neutral[n], "%.*s", (int)strcspn(at, "="), at);
+        append(names, sizeof names, ", %s", neutral[n]);
+        consider(&near, neutral[n], key);
         at += pair + (at[pair] == ' ');
     }
-    return rn_fail(err, RN_EXIT_USAGE, "unknown parameter %s; there are %s", rn_text_show(rn_text(key), shown), names);
+    return unknown("parameter", key, near, names, err);
 }
 
 static int set_key(struct rn_node *node, const char *key, const json_t *value, struct rn_err *err)
@@ -256,12 +416,17 @@ static int parse_combinator(struct rn_node *node, const json_t *json, int depth,
 
 static int unknown_class(const char *name, struct rn_err *err)
 {
-    char names[700] = "", shown[256];
-    for (size_t i = 0; rn_augment_table[i]; i++)
+    char names[1400] = "";
+    const char *near = NULL;
+    for (size_t i = 0; rn_augment_table[i]; i++) {
         append(names, sizeof names, "%s%s", i ? ", " : "", rn_augment_table[i]->class_name);
-    for (int i = RN_COMPOSE; i < COMBINATORS; i++)
+        consider(&near, rn_augment_table[i]->class_name, name);
+    }
+    for (int i = RN_COMPOSE; i < COMBINATORS; i++) {
         append(names, sizeof names, ", %s", combinators[i].class_name);
-    return rn_fail(err, RN_EXIT_USAGE, "unknown transform %s; there are %s", rn_text_show(rn_text(name), shown), names);
+        consider(&near, combinators[i].class_name, name);
+    }
+    return unknown("transform", name, near, names, err);
 }
 
 /* Of a long name, albumentations.augmentations.transforms.Blur, the last word counts. */
@@ -313,16 +478,104 @@ static bool gives_floats(const struct rn_node *node)
     return floats;
 }
 
+/* What is behind the last of a chain of combinators that run all of their children. */
+static struct rn_node *last_leaf(struct rn_node *node)
+{
+    while (node->kind == RN_COMPOSE || node->kind == RN_REPLAY_COMPOSE || node->kind == RN_SEQUENTIAL) {
+        if (!node->children)
+            return NULL;
+        node = &node->child[node->children - 1];
+    }
+    return node->kind == RN_LEAF ? node : NULL;
+}
+
+static const struct rn_node *find_last(const struct rn_node *node)
+{
+    const struct rn_node *found = node->transform && node->transform->last ? node : NULL;
+    for (size_t i = 0; i < node->children && !found; i++)
+        found = find_last(&node->child[i]);
+    return found;
+}
+
+static int check_last(struct rn_recipe *recipe, struct rn_err *err)
+{
+    const struct rn_node *last = find_last(recipe->root);
+    recipe->tensors = last != NULL;
+    if (last && last != last_leaf(recipe->root))
+        return rn_fail(err, RN_EXIT_USAGE, "%s: it must be the last transform", last->transform->class_name);
+    return 0;
+}
+
+/* The first transforms of a chain; all that may be chosen. */
+static void find_least(const struct rn_node *node, size_t least[2], const struct rn_augment **who)
+{
+    bool chain = node->kind == RN_COMPOSE || node->kind == RN_REPLAY_COMPOSE || node->kind == RN_SEQUENTIAL;
+    size_t size[2] = { 0, 0 };
+    for (size_t i = 0; i < node->children && !(chain && *who); i++)
+        find_least(&node->child[i], least, who);
+    if (node->kind != RN_LEAF || !node->transform->least)
+        return;
+    node->transform->least(size, node->options);
+    if (size[0] > least[0] || size[1] > least[1])
+        *who = node->transform;
+    least[0] = size[0] > least[0] ? size[0] : least[0];
+    least[1] = size[1] > least[1] ? size[1] : least[1];
+}
+
+const struct rn_augment *rn_recipe_least(const struct rn_recipe *recipe, size_t least[2])
+{
+    const struct rn_augment *who = NULL;
+    least[0] = least[1] = 0;
+    find_least(recipe->root, least, &who);
+    return who;
+}
+
+bool rn_recipe_until_normalize(struct rn_recipe *recipe)
+{
+    bool found = false;
+    struct rn_node *node = recipe->root, *end;
+    while (node->kind != RN_LEAF && node->children && node->child[node->children - 1].kind != RN_LEAF && last_leaf(node))
+        node = &node->child[node->children - 1];
+    if (node->kind != RN_COMPOSE && node->kind != RN_REPLAY_COMPOSE && node->kind != RN_SEQUENTIAL)
+        return false;
+    size_t keep = node->children;
+    for (; keep > 0 && (end = &node->child[keep - 1])->kind == RN_LEAF && !found; keep--) {
+        found = end->transform->to_floats;
+        if (!found && !end->transform->last && strcmp(end->transform->class_name, "NoOp"))
+            return false;
+    }
+    for (; found && node->children > keep; node->children--)
+        rn_node_clear(&node->child[node->children - 1]);
+    recipe->floats = gives_floats(recipe->root);
+    recipe->tensors = recipe->tensors && !found;
+    return found;
+}
+
+/* Versions whose transforms ours are. */
+static int check_version(const json_t *version, struct rn_err *err)
+{
+    char shown[256];
+    const char *text = json_string_value(version);
+    if (!version || (text && !strncmp(text, "1.", 2) && text[2] >= '0' && text[2] <= '3' && (text[3] == '.' || !text[3])))
+        return 0;
+    return rn_fail(err, RN_EXIT_USAGE, "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read (rn-recipes(7) says what became of names)",
+                   text ? rn_text_show(rn_text(text), shown) : "of no version");
+}
+
 static int parse_document(struct rn_recipe *recipe, const json_t *document, double p, struct rn_err *err)
 {
-    const json_t *version = json_object_get(document, "__version__"), *transform = json_object_get(document, "transform");
-    char shown[256];
+    const json_t *transform = json_object_get(document, "transform");
+    const char *key;
+    json_t *value;
     if (!json_is_object(transform))
         return rn_fail(err, RN_EXIT_USAGE, "not a pipeline that Albumentations saved: no \"transform\"");
-    if (version && (!json_is_string(version) || strncmp(json_string_value(version), "1.", 2)))
-        return rn_fail(err, RN_EXIT_USAGE, "written by Albumentations %s, whose transforms are others: only versions 1.x are read",
-                       json_is_string(version) ? rn_text_show(rn_text(json_string_value(version)), shown) : "of no version");
-    if (!(recipe->root = rn_calloc(1, sizeof *recipe->root, err)) || parse_node(recipe->root, transform, 0, 0, 0, err))
+    if (check_version(json_object_get(document, "__version__"), err))
+        return -1;
+    json_object_foreach((json_t *)document, key, value)
+        if (strcmp(key, "__version__") && strcmp(key, "transform"))
+            return unknown("key", key, NULL, "__version__, transform", err);
+    if (!(recipe->root = rn_calloc(1, sizeof *recipe->root, err)) || parse_node(recipe->root, transform, 0, 0, 0, err) ||
+        check_last(recipe, err))
         return -1;
     if (p >= 0)
         set_chances(recipe->root, p);
@@ -335,7 +588,8 @@ int rn_recipe_parse(struct rn_recipe *recipe, struct rn_text json, double p, str
     json_error_t where;
     char shown[256];
     *recipe = (struct rn_recipe){ 0 };
-    json_t *document = json_loadb(json.data ? json.data : "", json.length, JSON_REJECT_DUPLICATES, &where);
+    size_t mark = json.length >= 3 && !memcmp(json.data, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte order mark */
+    json_t *document = json_loadb(json.data ? json.data + mark : "", json.length - mark, JSON_REJECT_DUPLICATES, &where);
     if (!document)
         return rn_fail(err, RN_EXIT_USAGE, "line %d: not JSON: %s", where.line, rn_text_show(rn_text(where.text), shown));
     int rc = parse_document(recipe, document, p, err);

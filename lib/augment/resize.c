@@ -1,4 +1,5 @@
-/* resize.c -- OpenCV's bilinear resize (INTER_LINEAR): pixel centres, no antialiasing; 11-bit weights for bytes. */
+/* resize.c -- OpenCV's resize. Bilinear (INTER_LINEAR): pixel centres, no antialiasing; 11-bit weights for bytes. The others are in
+ * resize_other.c; area is bilinear with weights of its own where the picture grows. */
 #include <math.h>
 #include <string.h>
 
@@ -21,17 +22,35 @@ static int32_t fixed(float weight)
     return (int32_t)lrintf(weight * 2048);
 }
 
-static void make_taps(struct tap *tap, size_t to, size_t from, bool clamp_weights)
+/* Where area's pixel i lies, as OpenCV has it: mostly on one pixel, and a part of the next one where it ends there. */
+static float area_place(long *first, size_t i, double scale)
 {
-    double scale = (double)from / (double)to;
+    *first = (long)floor((double)i * scale);
+    float f = (float)((double)(i + 1) - (double)(*first + 1) / scale);
+    return f <= 0 ? 0 : f - floorf(f);
+}
+
+static void make_taps(struct tap *tap, size_t to, size_t from, double scale, bool clamp_weights, bool area)
+{
     for (size_t i = 0; i < to; i++) {
         float s = (float)(((double)i + 0.5) * scale - 0.5), floor = floorf(s), f = s - floor;
         long first = (long)floor, last = (long)from - 1;
+        if (area)
+            f = area_place(&first, i, scale);
         if (clamp_weights && (first < 0 || first >= last))
             f = 0;
         tap[i] = (struct tap){ { (int32_t)(first < 0 ? 0 : first > last ? last : first),
                                  (int32_t)(first + 1 < 0 ? 0 : first + 1 > last ? last : first + 1) },
                                { fixed(1 - f), fixed(f) }, f };
+    }
+}
+
+/* Floats, which OpenCV's builds for x86 leave to IPP: places in double, a + (b - a) f in one rounding. */
+static void make_exact_taps(struct tap *tap, size_t to, size_t from, double scale)
+{
+    for (size_t i = 0; i < to; i++) {
+        double s = fmin(fmax(((double)i + 0.5) * scale - 0.5, 0), (double)from - 1), whole = floor(s);
+        tap[i] = (struct tap){ { (int32_t)whole, (int32_t)fmin(whole + 1, (double)from - 1) }, { 0, 0 }, (float)(s - whole) };
     }
 }
 
@@ -68,17 +87,42 @@ RN_PLAIN down_plain(uint8_t *restrict y, const int32_t *restrict a, const int32_
 }
 RN_WIDE(down, (uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n), (y, a, b, w0, w1, n))
 
-static void across_floats(float *y, const float *x, const struct tap *tap, size_t width)
+RN_PLAIN across_floats_plain(float *restrict y, const float *restrict x, const struct tap *tap, size_t width)
+{
+    for (size_t j = 0; j < width; j++)
+        for (int c = 0; c < 3; c++) {
+            float a = x[tap[j].at[0] * 3 + c], b = x[tap[j].at[1] * 3 + c];
+            y[3 * j + c] = fmaf(b - a, tap[j].weight, a);
+        }
+}
+RN_WIDE(across_floats, (float *restrict y, const float *restrict x, const struct tap *tap, size_t width), (y, x, tap, width))
+
+/* Area's, which OpenCV computes itself. */
+static void across_products(float *y, const float *x, const struct tap *tap, size_t width)
 {
     for (size_t j = 0; j < width; j++)
         for (int c = 0; c < 3; c++)
             y[3 * j + c] = x[tap[j].at[0] * 3 + c] * (1 - tap[j].weight) + x[tap[j].at[1] * 3 + c] * tap[j].weight;
 }
 
+static void down_products(float *y, const float *a, const float *b, float w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] * (1 - w) + b[i] * w;
+}
+
+RN_PLAIN down_floats_plain(float *restrict y, const float *restrict a, const float *restrict b, float w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = fmaf(b[i] - a[i], w, a[i]);
+}
+RN_WIDE(down_floats, (float *restrict y, const float *restrict a, const float *restrict b, float w, size_t n), (y, a, b, w, n))
+
 /* The two rows that are needed, each computed once: rows come in order. */
 struct rows {
     int32_t index[2];
     void *row[2];
+    bool area;
 };
 
 static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_frame part, const struct tap *columns, const struct tap *tap,
@@ -97,59 +141,77 @@ static void scale_rows(struct rows *rows, const struct rn_canvas *x, struct rn_f
         size_t at = ((part.top + (size_t)tap->at[k]) * x->width + part.left) * 3;
         if (x->type == RN_U8)
             across(rows->row[k], (const uint8_t *)x->pixels + at, columns, width, part.width);
+        else if (rows->area)
+            across_products(rows->row[k], (const float *)x->pixels + at, columns, width);
         else
             across_floats(rows->row[k], (const float *)x->pixels + at, columns, width);
         rows->index[k] = tap->at[k];
     }
 }
 
-static void mean_of_four(uint8_t *y, const uint8_t *x, size_t stride, size_t width)
+static int linear(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, const struct rn_steps *steps, bool area, struct rn_err *err)
 {
-    for (size_t j = 0; j < width; j++)
-        for (size_t c = 0; c < 3; c++) {
-            const uint8_t *p = x + 6 * j + c;
-            y[3 * j + c] = (uint8_t)((p[0] + p[3] + p[stride] + p[stride + 3] + 2) >> 2);
-        }
-}
-
-static int halve(struct rn_canvas *x, struct rn_frame part, struct rn_err *err)
-{
-    size_t height = part.height / 2, width = part.width / 2, stride = x->width * 3;
-    uint8_t *y = rn_canvas_next(x, RN_U8, height, width, err);
-    if (!y)
-        return -1;
-    for (size_t i = 0; i < height; i++)
-        mean_of_four(y + i * width * 3, (const uint8_t *)x->pixels + (part.top + 2 * i) * stride + part.left * 3, stride, width);
-    rn_canvas_turn(x, RN_U8, height, width);
-    return 0;
-}
-
-int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_err *err)
-{
-    if (part.height == height && part.width == width)
-        return rn_crop(x, part, err);
-    if (x->type == RN_U8 && part.height == 2 * height && part.width == 2 * width)
-        return halve(x, part, err);
     bool bytes = x->type == RN_U8;
     char *y = rn_canvas_next(x, x->type, height, width, err);
     char *scratch = y ? rn_canvas_scratch(x, (height + width) * sizeof(struct tap) + 2 * (width * 3 + 4) * sizeof(int32_t), err) : NULL;
     if (!scratch)
         return -1;
     struct tap *columns = (struct tap *)scratch, *tap = columns + width;
-    struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width + 4 } };
-    make_taps(columns, width, part.width, true);
-    make_taps(tap, height, part.height, false);
+    struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width + 4 }, area };
+    if (bytes || area) {
+        make_taps(columns, width, part.width, steps->across, true, area);
+        make_taps(tap, height, part.height, steps->down, false, area);
+    } else {
+        make_exact_taps(columns, width, part.width, steps->across);
+        make_exact_taps(tap, height, part.height, steps->down);
+    }
     for (size_t i = 0; i < height; i++) {
         scale_rows(&rows, x, part, columns, &tap[i], width);
-        float w = tap[i].weight;
-        if (bytes) {
+        if (bytes)
             down((uint8_t *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].fixed[0], tap[i].fixed[1], width * 3);
-            continue;
-        }
-        const float *a = rows.row[0], *b = rows.row[1];
-        for (size_t j = 0; j < width * 3; j++)
-            ((float *)y)[i * width * 3 + j] = a[j] * (1 - w) + b[j] * w;
+        else if (area)
+            down_products((float *)(void *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].weight, width * 3);
+        else
+            down_floats((float *)(void *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].weight, width * 3);
     }
     rn_canvas_turn(x, x->type, height, width);
     return 0;
+}
+
+static bool is_whole(double step, double *nearest)
+{
+    *nearest = rint(step);
+    return fabs(step - *nearest) < 2.220446049250313e-16;
+}
+
+int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation, struct rn_err *err)
+{
+    double down, across;
+    bool whole = is_whole(steps.down, &down) & is_whole(steps.across, &across), shrinks = steps.down >= 1 && steps.across >= 1;
+    if (part.height > x->height || part.width > x->width)
+        return rn_crop(x, part, err);
+    if (interpolation == RN_LINEAR && whole && down == 2 && across == 2)
+        interpolation = RN_AREA;
+    if (interpolation == RN_AREA && shrinks && whole)
+        return rn_resize_means(x, part, height, width, (size_t)down, (size_t)across, err);
+    if (interpolation == RN_LINEAR || (interpolation == RN_AREA && !shrinks))
+        return linear(x, part, height, width, &steps, interpolation == RN_AREA, err);
+    return rn_resize_other(x, part, height, width, steps, interpolation, err);
+}
+
+int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err)
+{
+    struct rn_steps steps = { 1 / ((double)height / (double)part.height), 1 / ((double)width / (double)part.width) };
+    if (part.height == height && part.width == width)
+        return rn_crop(x, part, err);
+    return rn_resize_by(x, part, height, width, steps, interpolation, err);
+}
+
+int rn_rescale(struct rn_canvas *x, double height, double width, int64_t interpolation, struct rn_err *err)
+{
+    if (!(height >= 1 && width >= 1))
+        return rn_fail(err, RN_EXIT_DATA, "nothing is left of the picture of %zu x %zu (width x height)", x->width, x->height);
+    if (height > 1 << 20 || width > 1 << 20)
+        return rn_fail(err, RN_EXIT_DATA, "a picture of %g x %g is too large", width, height);
+    return rn_resize(x, (struct rn_frame){ 0, 0, x->height, x->width }, (size_t)height, (size_t)width, interpolation, err);
 }

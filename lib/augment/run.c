@@ -122,8 +122,11 @@ static int run_node(struct run *run, const struct rn_node *node, bool forced)
         return 0;
     }
     struct rn_rng rng = rng_of(run, node);
-    if (!(rn_rng_unit(&rng) < node->p) && !forced)
-        return node->kind == RN_COMPOSE ? run_always(run, node) : 0;
+    bool lucky = rn_rng_unit(&rng) < node->p;
+    if (node->kind == RN_ONE_OR_OTHER)
+        return run_node(run, &node->child[lucky ? 0 : node->children - 1], true);
+    if (!lucky && !forced)
+        return node->kind == RN_COMPOSE || node->kind == RN_REPLAY_COMPOSE ? run_always(run, node) : 0;
     if (node->kind == RN_ONE_OF)
         return run_node(run, &node->child[choose(node, NULL, &rng)], true);
     if (node->kind == RN_SOME_OF)

@@ -6,7 +6,7 @@
 /* One part of a path that stays where it is, and is seen by rn-list. */
 static bool is_plain(struct rn_text part)
 {
-    return part.length > 0 && part.length < 200 && part.data[0] != '.' && !memchr(part.data, '\0', part.length);
+    return part.length > 0 && part.length < 256 && part.data[0] != '.' && !memchr(part.data, '\0', part.length);
 }
 
 /* The rest of text behind its first `/`; data NULL: there is none. */

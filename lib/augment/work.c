@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 #include "core/mem.h"
@@ -13,7 +14,7 @@
 #include "stream/pack.h"
 #include "stream/seen.h"
 
-enum { OUTPUTS = 12, QUALITY = 95 };
+enum { OUTPUTS = 12 };
 
 struct output {
     struct rn_record record; /* borrows from the job's and from here */
@@ -21,6 +22,8 @@ struct output {
     void *pixels;            /* owned */
     struct rn_buffer extra;
     bool failed;             /* an error record that was made here */
+    bool there;              /* the file was there already */
+    bool nameless;           /* no file can have its name: an error record in any case */
 };
 
 struct job {
@@ -29,6 +32,7 @@ struct job {
     struct rn_buffer bytes;
     struct rn_buffer stem;   /* with a folder: rn_augment_stem */
     bool first, last;        /* of the photo's jobs */
+    bool checked;            /* the first of all photos that are augmented, where the plan wants that */
     size_t begin, end;       /* of all outputs of the photo */
     struct output output[OUTPUTS + 1];
     size_t outputs;
@@ -40,7 +44,7 @@ struct job {
 struct easel {
     struct rn_canvas canvas;
     struct rn_trace trace;
-    struct rn_buffer jpeg;
+    struct rn_buffer file, there; /* what is written, and what lies there */
     struct easel *next;
 };
 
@@ -97,7 +101,8 @@ static void free_easels(struct work *work)
         work->idle = easel->next;
         rn_canvas_free(&easel->canvas);
         rn_trace_free(&easel->trace);
-        rn_buffer_free(&easel->jpeg);
+        rn_buffer_free(&easel->file);
+        rn_buffer_free(&easel->there);
         free(easel);
     }
 }
@@ -173,42 +178,44 @@ static int set_pixels(struct output *o, const struct rn_canvas *x, struct rn_err
     return 0;
 }
 
-/* The folders of a path are made when a file cannot be written without them. */
-static int put_file(const char *path, const struct rn_buffer *bytes, struct rn_err *err)
+/* A run that was killed goes on, and what depends on a file's time is not made again. */
+static bool is_there(const char *path, struct easel *easel)
 {
-    if (rn_file_put(path, bytes->data, bytes->length, err) == 0)
-        return 0;
-    char *folder = strdup(path);
-    if (!folder)
-        return out_of_memory(err);
-    *strrchr(folder, '/') = '\0';
-    int rc = rn_file_mkdir(folder, err) || rn_file_put(path, bytes->data, bytes->length, err) ? -1 : 0;
-    free(folder);
-    return rc;
+    struct rn_err ignored;
+    struct stat stat;
+    easel->there.length = 0;
+    return lstat(path, &stat) == 0 && S_ISREG(stat.st_mode) && (uint64_t)stat.st_size == easel->file.length &&
+           rn_file_read(&easel->there, path, easel->file.length, &ignored) == 0 &&
+           easel->there.length == easel->file.length && !memcmp(easel->there.data, easel->file.data, easel->file.length);
 }
 
-static int write_picture(struct output *o, const struct job *job, const char *folder, struct rn_text recipe, uint64_t copy,
+static int write_picture(struct output *o, const struct job *job, const struct rn_augment_plan *plan, struct rn_text recipe, uint64_t copy,
                          struct easel *easel, struct rn_err *err)
 {
     const struct rn_canvas *x = &easel->canvas;
     const struct rn_image image = { (uint8_t *)x->pixels, x->height, x->width };
     if (x->type != RN_U8)
         return rn_fail(err, RN_EXIT_DATA, "a picture of floats, normalised already: files are written of 8-bit pixels");
-    easel->jpeg.length = 0;
-    if (asprintf(&o->path, "%s/%.*s-%s-%llu.jpg", folder, (int)job->stem.length, job->stem.data, recipe.data, (unsigned long long)copy) < 0) {
+    easel->file.length = 0;
+    if (asprintf(&o->path, "%s/%.*s-%s-%llu.%s", plan->folder, (int)job->stem.length, job->stem.data, recipe.data, (unsigned long long)copy,
+                 plan->quality ? "jpg" : "png") < 0) {
         o->path = NULL;
         return out_of_memory(err);
     }
-    if (rn_image_encode_jpeg(&easel->jpeg, &image, QUALITY, err) || put_file(o->path, &easel->jpeg, err))
+    if (plan->quality ? rn_image_encode_jpeg(&easel->file, &image, plan->quality, err) : rn_image_encode_png(&easel->file, &image, err))
         return -1;
-    o->record.path = rn_text(o->path);
-    return 0;
+    o->there = is_there(o->path, easel);
+    int rc = o->there ? 0 : rn_file_put(plan->folder, o->path + strlen(plan->folder) + 1, easel->file.data, easel->file.length, false, err);
+    o->nameless = rc && err->exit == RN_EXIT_DATA;
+    if (rc == 0)
+        o->record.path = rn_text(o->path);
+    return rc;
 }
 
 /* Into an error record when that is wanted and the fault is the photo's. */
 static int failed(struct output *o, struct rn_err *err, const struct rn_augment_plan *plan)
 {
-    if (!plan->keep_going || (err->exit == RN_EXIT_SYSTEM && o->id))
+    if (!(plan->keep_going || o->nameless) || (err->exit == RN_EXIT_SYSTEM && o->id))
         return -1; /* a full disk is no photo's fault; a photo that cannot be read is its own */
     if (!(o->error = strdup(err->text)))
         return out_of_memory(err);
@@ -229,7 +236,7 @@ static int make_output(struct job *job, size_t index, const struct rn_canvas *fr
         return -1;
     int rc = rn_recipe_run(recipe, &easel->canvas, plan->seed, 0, rn_hash64(job->record.id), copy, plan->explain ? &easel->trace : NULL, err);
     if (rc == 0)
-        rc = plan->folder ? write_picture(o, job, plan->folder, recipe->name, copy, easel, err) : set_pixels(o, &easel->canvas, err);
+        rc = plan->folder ? write_picture(o, job, plan, recipe->name, copy, easel, err) : set_pixels(o, &easel->canvas, err);
     if (rc) {
         rn_fail_at(err, "%s", rn_text_show(o->record.id, room));
         return failed(o, err, plan);
@@ -266,6 +273,20 @@ static int make_outputs(struct job *job, const struct rn_canvas *from, const str
     return 0;
 }
 
+/* What a recipe may draw for this photo it will draw for another one of its size. */
+static int check_size(const struct rn_canvas *x, struct rn_text id, const struct rn_augment_plan *plan, struct rn_err *err)
+{
+    char room[256];
+    size_t least[2];
+    for (size_t i = 0; i < plan->recipes; i++) {
+        const struct rn_augment *t = rn_recipe_least(&plan->recipe[i], least);
+        if (t && (x->height < least[0] || x->width < least[1]))
+            return rn_fail(err, RN_EXIT_DATA, "%s: a photo of %zu x %zu (width x height), and %s in the recipe %s takes %zu x %zu and more: say which recipes (-r affine,distort), or -k",
+                           rn_text_show(id, room), x->width, x->height, t->class_name, plan->recipe[i].name.data, least[1], least[0]);
+    }
+    return 0;
+}
+
 static int run_job(struct job *job, const struct rn_augment_plan *plan, struct easel *easel, struct rn_err *err)
 {
     const struct rn_record *record = &job->record;
@@ -282,7 +303,7 @@ static int run_job(struct job *job, const struct rn_augment_plan *plan, struct e
         rn_canvas_set(&from, record->tensor.type, record->tensor.data, record->tensor.shape[0], record->tensor.shape[1]);
     else
         rn_canvas_set(&from, RN_U8, image.pixels, image.height, image.width);
-    int rc = make_outputs(job, &from, plan, easel, err);
+    int rc = job->checked && check_size(&from, job->record.id, plan, err) ? -1 : make_outputs(job, &from, plan, easel, err);
     rn_image_free(&image);
     return rc;
 }
@@ -307,6 +328,9 @@ struct feed {
     struct rn_reader *reader;
     struct rn_line *line;
     struct rn_seen stems; /* hashes of the files' stems */
+    bool with_ending;     /* this photo's stem has its file's ending: another one's is the same without */
+    bool begun;           /* a photo was submitted */
+    uint64_t other_splits;
     atomic_int stop;      /* the writer has failed: the reader must not wait for bytes */
     struct rn_err err;
     int rc;
@@ -338,7 +362,28 @@ static int submit_head(struct feed *feed, const struct rn_head *in)
     return submit(feed, job);
 }
 
-/* Two photos must not be written to one file. What is wrong stays in the job's err: it is this photo's. */
+/* ".png" of "a/b.png". */
+static struct rn_text ending(struct rn_text id)
+{
+    for (size_t i = id.length; i > 1 && id.data[i - 1] != '/'; i--)
+        if (id.data[i - 1] == '.' && id.data[i - 2] != '/')
+            return (struct rn_text){ id.data + i - 1, id.length - i + 1 };
+    return (struct rn_text){ "", 0 };
+}
+
+static int seen(struct feed *feed, const struct rn_buffer *stem)
+{
+    return rn_seen_add(&feed->stems, rn_hash64((struct rn_text){ stem->data, stem->length }), &feed->err);
+}
+
+static int add_ending(struct feed *feed, struct job *job)
+{
+    struct rn_text end = ending(job->record.id);
+    return rn_buffer_add(&job->stem, end.data, end.length, &feed->err);
+}
+
+/* Two photos must not be written to one file: x.png beside x.jpg keeps its ending in the name. What is wrong stays in the job's err: it is
+ * this photo's. */
 static int set_stem(struct feed *feed, struct job *job, const struct rn_head *head)
 {
     const struct rn_record *record = &job->record;
@@ -346,10 +391,13 @@ static int set_stem(struct feed *feed, struct job *job, const struct rn_head *he
     struct rn_text class_name = record->label == RN_NIL ? (struct rn_text){ 0 } : head->classes.item[record->label];
     if (!feed->plan->folder || record->error.data || rn_augment_stem(&job->stem, record->id, class_name, &job->err))
         return 0;
-    struct rn_text stem = { job->stem.data, job->stem.length };
-    int rc = job->first ? rn_seen_add(&feed->stems, rn_hash64(stem), &feed->err) : 1;
-    if (rc == 0)
-        rn_fail(&job->err, RN_EXIT_DATA, "%s: another photo is written to %.*s already", rn_text_show(record->id, room), (int)stem.length, stem.data);
+    int rc = job->first ? seen(feed, &job->stem) : 1;
+    if (job->first)
+        feed->with_ending = rc == 0;
+    if (rc < 0 || (feed->with_ending && add_ending(feed, job)))
+        return -1;
+    if (rc == 0 && (rc = seen(feed, &job->stem)) == 0)
+        rn_fail(&job->err, RN_EXIT_DATA, "%s: another photo is written to %.*s already", rn_text_show(record->id, room), (int)job->stem.length, job->stem.data);
     return rc < 0 ? -1 : 0;
 }
 
@@ -373,14 +421,31 @@ static struct job *make_job(struct feed *feed, const struct rn_record *record, c
     return job;
 }
 
+static bool is_other_split(const struct rn_augment_plan *plan, const struct rn_record *record)
+{
+    return plan->split && record->split.data && !record->error.data && rn_texts_find(plan->split, record->split) < 0;
+}
+
+/* A photo of another split: nothing is made of it. */
+static int submit_original(struct feed *feed, const struct rn_record *record, const struct rn_head *head)
+{
+    feed->other_splits++;
+    return feed->plan->keep ? submit(feed, make_job(feed, record, head, 0, 0, &(const struct rn_err){ 0 })) : 0;
+}
+
 static int submit_photo(struct feed *feed, const struct rn_record *record, const struct rn_head *head)
 {
     size_t all = feed->plan->recipes * (size_t)feed->plan->copies, step = record->error.data ? all : OUTPUTS;
     struct rn_err known = { 0 };
+    if (is_other_split(feed->plan, record))
+        return submit_original(feed, record, head);
     for (size_t begin = 0; begin < all; begin += step) {
         struct job *job = make_job(feed, record, head, begin, all, &known);
-        if (job)
+        if (job) {
             known = job->err;
+            job->checked = feed->plan->check_first && !feed->begun && !record->error.data;
+            feed->begun = feed->begun || !record->error.data;
+        }
         if (submit(feed, job))
             return -1;
     }
@@ -411,7 +476,7 @@ struct sink {
     struct rn_writer *writer;
     const struct rn_augment_plan *plan;
     bool open;
-    uint64_t photos, failed;
+    uint64_t photos, failed, there;
 };
 
 static int begin_segment(struct sink *sink, const struct rn_head *head, struct rn_err *err)
@@ -430,6 +495,7 @@ static int take(struct sink *sink, const struct job *job, struct rn_err *err)
         return *err = job->err, -1;
     for (size_t i = 0; i < job->outputs; i++) {
         sink->failed += job->output[i].failed;
+        sink->there += job->output[i].there;
         if (rn_writer_record(sink->writer, &job->output[i].record, err))
             return -1;
     }
@@ -472,7 +538,7 @@ static int run(struct feed *feed, struct sink *sink, struct work *w, struct rn_e
     return sink->open ? rn_writer_tail(sink->writer, err) : 0;
 }
 
-int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan, uint64_t *failed_records,
+int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan, struct rn_augment_done *done,
                    struct rn_err *err)
 {
     struct feed feed = { .plan = plan, .reader = reader };
@@ -482,7 +548,7 @@ int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const str
     rn_reader_stop_on(reader, &feed.stop);
     int rc = run(&feed, &sink, &w, err);
     rn_reader_stop_on(reader, NULL);
-    *failed_records = sink.failed;
+    *done = (struct rn_augment_done){ sink.failed, feed.other_splits, sink.there };
     rn_seen_free(&feed.stems);
     free_easels(&w);
     return rc;

@@ -19,7 +19,12 @@ struct rn_augment_plan {
     bool keep;                  /* originals, too: decoded, or (with folder) as they are */
     bool keep_going;            /* what fails becomes an error record; otherwise it is the error */
     bool explain;               /* a key "augment" in each record: an array of {"transform": class, drawn parameters ...} */
-    const char *folder;         /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written, quality 95 */
+    const char *folder;         /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written; what is there with the same bytes
+                                   stays; one whose name no file can have (rn_file_put) becomes an error record in any case */
+    int quality;                /* of JPEG; 0: PNG, name-recipe-copy.png */
+    const struct rn_texts *split; /* photos of these splits, and of none, are augmented; the others are left out, or kept as they
+                                     are. NULL: all */
+    bool check_first;           /* the first photo must be as large as every recipe may want it: else exit 3, or a note */
     struct rn_decode decode;
     const struct rn_tool *tool; /* for the history */
     const void *options;
@@ -27,9 +32,13 @@ struct rn_augment_plan {
     void *progress_context;
 };
 
-/* Reads to the end of the stream. *failed: the error records it made. Sets the reader to refuse repeated ids. */
-RN_MUST int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan, uint64_t *failed,
-                           struct rn_err *err);
+/* How many: error records that were made, photos of other splits, files that were there already. */
+struct rn_augment_done {
+    uint64_t failed, other_splits, there;
+};
+/* Reads to the end of the stream. Sets the reader to refuse repeated ids. */
+RN_MUST int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan,
+                           struct rn_augment_done *done, struct rn_err *err);
 
 /* The file, below a folder, that a photo is written to, less its end "-recipe-copy.jpg": class/name, or name where there is no
  * class (nil). The name is the id without ending, and without the class in front of it; of an id that is not a path below the

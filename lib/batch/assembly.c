@@ -146,9 +146,14 @@ int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, 
     return ++assembly->members == assembly->plan->batch ? finish_batch(assembly, err) : 0;
 }
 
+int rn_assembly_send(struct rn_assembly *assembly, struct rn_err *err)
+{
+    return assembly->members ? finish_batch(assembly, err) : 0;
+}
+
 int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err)
 {
-    if ((assembly->members && finish_batch(assembly, err)) || open_segment(assembly, err) || rn_writer_tail(assembly->writer, err))
+    if (rn_assembly_send(assembly, err) || open_segment(assembly, err) || rn_writer_tail(assembly->writer, err))
         return -1;
     assembly->open = false;
     return rn_writer_flush(assembly->writer, err);

@@ -2,7 +2,7 @@
  *
  * All segments of the input, samples and images, are one set: the union of their classes in order of appearance, and
  * each step of their histories once, in order of appearance. Unknown head keys are not passed on. A batch's index covers
- * a fixed part of the order: what became an error record is missing from its batch and stands, as a record, before it; a
+ * a fixed part of the order (but live): what became an error record is missing from its batch and stands, as a record, before it; a
  * batch of which nothing is left is left out. The bytes do not depend on the number of threads. */
 #ifndef RN_BATCH_BATCH_H
 #define RN_BATCH_BATCH_H
@@ -42,6 +42,8 @@ struct rn_batch_plan {
     double mixup, cutmix;      /* train: each batch is mixed with itself, by one of the two; 0: not by that */
     bool whole;                /* eval: nothing is cut off: a batch ends before a photo of another size */
     enum rn_views views;       /* eval: so many records of the same photos stand for a batch, one after the other */
+    bool live;                 /* eval: a batch is written `wait` milliseconds after its first photo has come, however few have */
+    int64_t wait;
     int jobs;                  /* threads that decode */
     bool keep_going;           /* a photo that fails becomes an error record; otherwise it is the error */
     struct rn_decode decode;

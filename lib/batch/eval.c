@@ -9,6 +9,7 @@ struct feed {
     struct rn_line *line;
     struct rn_joined joined;
     atomic_int stop; /* the writer has failed: the reader must not wait for bytes */
+    struct timespec begun; /* when the first photo of the batch came */
     struct rn_err err;
     int rc;
 };
@@ -71,15 +72,46 @@ static int take_news(struct rn_assembly *assembly, const struct rn_joined *news,
     return rn_assembly_inherit(assembly, news, err);
 }
 
+static void stop(struct feed *feed)
+{
+    feed->stop = 1;
+    rn_line_stop(feed->line);
+}
+
+static struct timespec after(struct timespec time, int64_t milliseconds)
+{
+    time.tv_sec += milliseconds / 1000;
+    time.tv_nsec += milliseconds % 1000 * 1000000;
+    if (time.tv_nsec >= 1000000000)
+        return (struct timespec){ time.tv_sec + 1, time.tv_nsec - 1000000000 };
+    return time;
+}
+
+/* The next photo, or NULL at the end. A batch that has begun is sent when its time is over. */
+static struct rn_photo *next_photo(struct rn_assembly *assembly, struct feed *feed, int *rc, struct rn_err *err)
+{
+    struct timespec deadline = after(feed->begun, assembly->plan->wait);
+    bool late = false;
+    if (!assembly->plan->live || !assembly->members || *rc)
+        return rn_line_next(feed->line);
+    struct rn_photo *photo = rn_line_next_until(feed->line, &deadline, &late);
+    if (!late)
+        return photo;
+    *rc = rn_assembly_send(assembly, err);
+    if (*rc)
+        stop(feed);
+    return rn_line_next(feed->line);
+}
+
 static int take_all(struct rn_assembly *assembly, struct feed *feed, struct rn_err *err)
 {
     struct rn_photo *photo;
     int rc = 0;
-    while ((photo = rn_line_next(feed->line))) {
-        if (rc == 0 && (rc = photo->news ? take_news(assembly, photo->news, err) : rn_assembly_add(assembly, photo, err))) {
-            feed->stop = 1;
-            rn_line_stop(feed->line);
-        }
+    while ((photo = next_photo(assembly, feed, &rc, err))) {
+        if (!assembly->members)
+            clock_gettime(CLOCK_MONOTONIC, &feed->begun);
+        if (rc == 0 && (rc = photo->news ? take_news(assembly, photo->news, err) : rn_assembly_add(assembly, photo, err)))
+            stop(feed);
         rn_photo_free(photo);
     }
     return rc;

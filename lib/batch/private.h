@@ -103,6 +103,8 @@ void rn_assembly_free(struct rn_assembly *assembly);
 RN_MUST int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *joined, struct rn_err *err);
 /* The next photo in order; the head is written before the first. */
 RN_MUST int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err);
+/* What there is of the batch, though it is not full. */
+RN_MUST int rn_assembly_send(struct rn_assembly *assembly, struct rn_err *err);
 /* What is left of the last batch, and the tail. */
 RN_MUST int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err);
 

@@ -10,6 +10,7 @@ struct training {
     int64_t *counts; /* photos of each class */
     size_t counts_room;
     struct rn_turn *turn; /* of an epoch, where it is balanced; NULL: all entries in their order */
+    uint64_t listing;
 };
 
 static int read_segment(struct training *t, struct rn_reader *reader, const int64_t *map, struct rn_err *err)
@@ -21,7 +22,8 @@ static int read_segment(struct training *t, struct rn_reader *reader, const int6
             record.label = map[record.label];
             t->counts[record.label] += !record.error.data;
         }
-        if (rn_spool_add(&t->spool, &record, err))
+        struct rn_text class_name = record.label == RN_NIL ? (struct rn_text){ 0 } : t->joined.classes.item[record.label];
+        if (rn_listing_add(&t->listing, record.id, class_name, err) || rn_spool_add(&t->spool, &record, err))
             return -1;
     }
     return rc;
@@ -60,6 +62,8 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
     head->seed = plan->seed;
     head->epochs = plan->epochs;
     head->any_size = plan->growths > 1;
+    head->has_listing = true;
+    head->listing = t->listing;
     head->batches_per_epoch = count / plan->batch + (count % plan->batch != 0);
     /* an index one behind the last batch is the place of a run that was stopped just before the epoch's end */
     if (plan->index > head->batches_per_epoch)

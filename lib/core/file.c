@@ -15,6 +15,7 @@ struct rn_out {
     char *path;      /* as given; for messages and the rename */
     char *temporary; /* NULL: written in place */
     bool nameless;   /* the temporary has no name yet */
+    bool terminal;
     struct rn_buffer *memory; /* NULL: a file */
     size_t used;
     char buffer[65536];
@@ -92,13 +93,13 @@ int rn_out_open(struct rn_out **result, const char *path, struct rn_err *err)
         if (fcntl(out->fd, F_GETFD) < 0)
             rn_fail_errno(err, "standard output");
         else
-            return *result = out, 0;
+            return out->terminal = isatty(out->fd), *result = out, 0;
     } else if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         out->fd = S_ISDIR(status.st_mode) ? (errno = EISDIR, -1) : open(path, O_WRONLY | O_CLOEXEC);
         if (out->fd < 0)
             rn_fail_errno(err, "%s", shown(path, room));
         else
-            return *result = out, 0;
+            return out->terminal = isatty(out->fd), *result = out, 0;
     } else if (open_temporary(out, err) == 0) {
         return *result = out, 0;
     }
@@ -185,6 +186,8 @@ int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ..
 int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err)
 {
     struct rn_buffer buffer = { 0 };
+    if (out->terminal && (how == RN_ESCAPE_TSV || how == RN_ESCAPE_CSV))
+        how |= RN_ESCAPE_TERMINAL;
     int rc = rn_text_escape(&buffer, text, how, err) || rn_out_write(out, buffer.data, buffer.length, err) ? -1 : 0;
     rn_buffer_free(&buffer);
     return rc;
@@ -315,28 +318,6 @@ int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn
     return 0;
 }
 
-int rn_file_put(const char *path, const void *bytes, size_t length, struct rn_err *err)
-{
-    char room[256];
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash - path) + 1 : 0;
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%.*s.%.200s.%ld.tmp", folder, path, path + folder, (long)gettid()) < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int rc = fd < 0 ? rn_fail_errno(err, "%s", shown(path, room)) : 0;
-    if (rc == 0 && rn_file_write(fd, bytes, length, err))
-        rc = rn_fail_at(err, "%s", shown(path, room));
-    if (fd >= 0 && close(fd) && rc == 0)
-        rc = rn_fail_errno(err, "%s", shown(path, room));
-    if (rc == 0 && rename(temporary, path))
-        rc = rn_fail_errno(err, "%s", shown(path, room));
-    if (rc && fd >= 0)
-        unlink(temporary);
-    free(temporary);
-    return rc;
-}
-
 int rn_file_mkdir(const char *path, struct rn_err *err)
 {
     char room[256];
@@ -390,11 +371,5 @@ int rn_file_below(struct rn_buffer *path, const char *folder, struct rn_text nam
         return -1;
     if (!name.length || *name.data == '/' || memchr(name.data, '\0', name.length) || !add_parts(path, name, err))
         return err->exit ? -1 : rn_fail(err, RN_EXIT_DATA, "'%s' is no name of a file below %s", rn_text_show(name, room), folder);
-    if (rn_buffer_add(path, suffix, strlen(suffix) + 1, err))
-        return -1;
-    char *slash = strrchr(path->data, '/');
-    *slash = '\0';
-    int rc = rn_file_mkdir(path->data, err);
-    *slash = '/';
-    return rc;
+    return rn_buffer_add(path, suffix, strlen(suffix) + 1, err);
 }

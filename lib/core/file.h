@@ -24,6 +24,7 @@ RN_MUST int rn_out_binary(const struct rn_out *out, struct rn_err *err);
 RN_MUST int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn_err *err);
 RN_MUST int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Tables are for programs; on a terminal nothing in them is obeyed by it (RN_ESCAPE_TERMINAL). */
 RN_MUST int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
 /* Hands what is buffered to the system. */
 RN_MUST int rn_out_flush(struct rn_out *out, struct rn_err *err);
@@ -41,16 +42,17 @@ RN_MUST int rn_file_scratch(struct rn_err *err);
 RN_MUST int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn_err *err);
 RN_MUST int rn_file_write(int fd, const void *bytes, size_t length, struct rn_err *err);
 
-/* Writes a whole file under a temporary name, then renames it: complete or not there, but not flushed to the disk (for
- * many files that can be made again). */
-RN_MUST int rn_file_put(const char *path, const void *bytes, size_t length, struct rn_err *err);
-
 /* Makes the folder and its parents; one that is there is fine. */
 RN_MUST int rn_file_mkdir(const char *path, struct rn_err *err);
 
 /* A path for a name that comes from outside, NUL-terminated in *path: folder/namesuffix, without the name's "." and empty
- * parts. The folders on the way are made. Errors: exit 3 for a name that leads out of the folder, or to no file in it (with
- * "..", absolute, empty, with a NUL). */
+ * parts. Errors: exit 3 for a name that leads out of the folder, or to no file in it (with "..", absolute, empty, with a NUL). */
 RN_MUST int rn_file_below(struct rn_buffer *path, const char *folder, struct rn_text name, const char *suffix, struct rn_err *err);
+
+/* Writes a whole file folder/name, where name is what rn_file_below put behind "folder/"; the folders on the way are made.
+ * Complete or not there; `flush`: on the disk before it has its name. Nothing is written or looked for through a link below the
+ * folder: one in the way is an error, one of the file's name is replaced. Errors: exit 3 for what is this name's own fault: too
+ * long, a link or file where a folder should be, a folder where the file should be; exit 4 for the rest. */
+RN_MUST int rn_file_put(const char *folder, const char *name, const void *bytes, size_t length, bool flush, struct rn_err *err);
 
 #endif

@@ -183,6 +183,57 @@ static int has_argument(const struct rn_opt *opt)
     return opt->kind == RN_OPT_FLAG ? no_argument : opt->flags & RN_OPT_OPTIONAL ? optional_argument : required_argument;
 }
 
+static bool swapped(const char *a, const char *b)
+{
+    size_t i = 0;
+    while (a[i] && a[i] == b[i])
+        i++;
+    return a[i] && a[i + 1] && a[i] == b[i + 1] && a[i + 1] == b[i] && !strcmp(a + i + 2, b + i + 2);
+}
+
+size_t rn_opt_distance(const char *a, const char *b)
+{
+    enum { MOST = 63 };
+    size_t n = strlen(a), m = strlen(b), cost[MOST + 1], i, k;
+    if (n > MOST || m > MOST)
+        return n > m ? n : m;
+    for (k = 0; k <= m; k++)
+        cost[k] = k;
+    for (i = 1; i <= n; i++) {
+        size_t diagonal = cost[0];
+        cost[0] = i;
+        for (k = 1; k <= m; k++) {
+            size_t least = diagonal + (a[i - 1] != b[k - 1]);
+            diagonal = cost[k];
+            least = least < diagonal + 1 ? least : diagonal + 1;
+            cost[k] = least < cost[k - 1] + 1 ? least : cost[k - 1] + 1;
+        }
+    }
+    return cost[m] == 2 && swapped(a, b) ? 1 : cost[m];
+}
+
+/* What is known of an option that is not in the table, "--name" or "--name=value". */
+static int no_option(const struct option *longs, const char *text, const struct rn_tool *tool, struct rn_args *args, struct rn_err *err)
+{
+    char name[64];
+    const char *near = NULL;
+    int length = (int)strcspn(text, "=");
+    size_t best = length < 8 ? 2 : 3; /* of a short word two letters are too many */
+    bool plain = length > 2 && length < (int)sizeof name && !strncmp(text, "--", 2);
+    if (plain) {
+        snprintf(name, sizeof name, "%.*s", length - 2, text + 2);
+        for (; longs->name; longs++)
+            if (rn_opt_distance(name, longs->name) < best) {
+                near = longs->name;
+                best = rn_opt_distance(name, near);
+            }
+    }
+    args->unknown = plain ? text : NULL;
+    if (near)
+        return rn_fail(err, RN_EXIT_USAGE, "%s is not an option here: is --%s meant? (see %s --help)", text, near, tool->name);
+    return rn_fail(err, RN_EXIT_USAGE, "%s is not an option here (see %s --help)", text, tool->name);
+}
+
 int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv, struct rn_err *err)
 {
     struct option longs[96] = { { 0 } };
@@ -213,6 +264,8 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
             const char *what = c == ':' ? "needs a value" : optopt >= 1000 || optopt == MAN ? "takes no value" : "is not an option here";
             char one[3] = { '-', (char)optopt, 0 };
             bool brief = optopt > 0 && optopt < 256;
+            if (!brief && *what == 'i')
+                return no_option(longs, argv[optind - 1], tool, args, err);
             return rn_fail(err, RN_EXIT_USAGE, "%s %s (see %s --help)", brief ? one : argv[optind - 1], what, tool->name);
         }
         for (size_t i = 0; i < all; i++) {
@@ -438,6 +491,21 @@ static int wrap(struct rn_buffer *out, struct rn_err *err, size_t at, const char
     return add(out, err, "\n");
 }
 
+/* An option and its argument, padded to `width`. Names that do not fit on a line go on in the next, behind the equals sign. */
+static int help_option(struct rn_buffer *out, struct rn_err *err, const char *text, size_t width)
+{
+    size_t begin = 2, behind = begin + strcspn(text, "=") + 1;
+    for (size_t cut; begin + strlen(text) > WIDTH; text += cut, begin = behind) {
+        for (cut = WIDTH - begin; cut > 0 && text[cut - 1] != '|'; cut--)
+            ;
+        if (!cut)
+            break;
+        if (add(out, err, "%*s%.*s\n", (int)begin, "", (int)cut, text))
+            return -1;
+    }
+    return add(out, err, "%*s%-*s", (int)begin, "", (int)width, text);
+}
+
 static int help_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
 {
     for (size_t i = 0; i < count(options); i++) {
@@ -447,7 +515,7 @@ static int help_rows(const struct rn_opt *options, const void *defaults, struct 
         /* beside its explanation, also where that begins later but needs no second line */
         size_t at = strlen(left) + 4 > MARGIN ? strlen(left) + 4 : MARGIN;
         bool beside = at == MARGIN || at + strlen(options[i].help) + strlen(note) <= WIDTH;
-        if (add(out, err, beside ? "  %-*s" : "  %-*s\n%*s", beside ? (int)at - 2 : 0, left, MARGIN, "") ||
+        if (help_option(out, err, left, beside ? at - 2 : 0) || (!beside && add(out, err, "\n%*s", MARGIN, "")) ||
             wrap(out, err, beside ? at : MARGIN, options[i].help, note))
             return -1;
     }

@@ -52,6 +52,7 @@ struct rn_args {
     bool quiet;          /* -q */
     int progress;        /* --progress: 0 auto, 1 always, 2 never */
     uint64_t given;      /* bit i: row i of the table was on the command line */
+    const char *unknown; /* after an error: an option, "--name" or "--name=value", that is not here; NULL: it was another error */
 };
 
 struct rn_tool {
@@ -76,6 +77,9 @@ enum rn_opt_result { RN_OPT_RUN = 0, RN_OPT_HELP = 1, RN_OPT_VERSION = 2, RN_OPT
 RN_MUST int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv,
                          struct rn_err *err);
 void rn_opt_free(const struct rn_tool *tool, void *options);
+
+/* The slips between two words: letters that are wrong, missing or too many; two that have changed places are one. */
+size_t rn_opt_distance(const char *a, const char *b);
 
 /* The text of --help, --help-man or --help-completion (bash), appended to out. */
 RN_MUST int rn_opt_document(const struct rn_tool *tool, enum rn_opt_result what, struct rn_buffer *out, struct rn_err *err);

@@ -90,6 +90,81 @@ long rn_texts_find(const struct rn_texts *list, struct rn_text text)
     return -1;
 }
 
+struct place {
+    struct rn_text text;
+    int64_t index;
+};
+
+static int by_text(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    int order = rn_text_compare(x->text, y->text);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* The list's texts in byte order, each with its index; of equal ones the first comes first. Freed with free(). */
+static struct place *sorted(const struct rn_texts *list, struct rn_err *err)
+{
+    struct place *place = rn_calloc(list->count, sizeof *place, err);
+    for (size_t i = 0; place && i < list->count; i++)
+        place[i] = (struct place){ list->item[i], (int64_t)i };
+    if (place)
+        qsort(place, list->count, sizeof *place, by_text);
+    return place;
+}
+
+static int64_t search(const struct place *place, size_t count, struct rn_text text)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (rn_text_compare(place[middle].text, text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && rn_text_equal(place[low].text, text) ? place[low].index : -1;
+}
+
+int rn_texts_index(const struct rn_texts *list, const struct rn_texts *wanted, int64_t *index, struct rn_err *err)
+{
+    struct place *place = NULL;
+    for (size_t i = 0; i < wanted->count; i++) {
+        /* mostly the two lists are the same */
+        if (!place && i < list->count && rn_text_equal(list->item[i], wanted->item[i])) {
+            index[i] = (int64_t)i;
+            continue;
+        }
+        if (!place && !(place = sorted(list, err)))
+            return -1;
+        index[i] = search(place, list->count, wanted->item[i]);
+    }
+    free(place);
+    return 0;
+}
+
+int rn_texts_split(struct rn_texts *list, const char *names, const char *option, struct rn_err *err)
+{
+    char room[256];
+    for (const char *at = names;; at++) {
+        struct rn_text name = { at, strcspn(at, ",") };
+        if (!name.length)
+            return rn_fail(err, RN_EXIT_USAGE, "%s: an empty name", option);
+        if (rn_texts_add(list, name, err))
+            return -1;
+        at += name.length;
+        if (!*at)
+            break;
+    }
+    struct place *place = sorted(list, err);
+    int rc = place ? 0 : -1;
+    for (size_t i = 1; rc == 0 && i < list->count; i++)
+        if (rn_text_equal(place[i - 1].text, place[i].text))
+            rc = rn_fail(err, RN_EXIT_USAGE, "%s: '%s' is there twice", option, rn_text_show(place[i].text, room));
+    free(place);
+    return rc;
+}
+
 static int compare(const void *a, const void *b)
 {
     return rn_text_compare(*(const struct rn_text *)a, *(const struct rn_text *)b);
@@ -119,26 +194,51 @@ static int referred(char room[static 8], const unsigned char *s, size_t length)
     return length == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe ? snprintf(room, 8, "\\xff%02x", s[2] + 0x40) : 0;
 }
 
+/* The number of a character that a display obeys instead of showing it: a C1 control, the end of a line or paragraph, a mark or
+ * change of direction (Unicode Standard Annex 9); else 0. */
+static unsigned obeyed(const unsigned char *s, size_t length)
+{
+    unsigned c = 0;
+    if (length == 2)
+        c = (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+    else if (length == 3)
+        c = (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+    bool is = (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+              (c >= 0x2066 && c <= 0x2069);
+    return is ? c : 0;
+}
+
+static int json(char room[static 8], const unsigned char *s, size_t length, char letter)
+{
+    unsigned c = obeyed(s, length);
+    if (letter || *s == '"')
+        return snprintf(room, 8, "\\%c", letter ? letter : '"');
+    if (!length || *s < 0x20 || *s == 0x7f)
+        return snprintf(room, 8, "\\u%s%02x", length ? "00" : "dc", *s);
+    return c ? snprintf(room, 8, "\\u%04x", c) : 0;
+}
+
 /* The escape of one byte or character of `length` bytes in `room`; its length there, 0: as it is. */
 static int escaped(char room[static 8], const unsigned char *s, size_t length, enum rn_escape how)
 {
     static const char letters[] = "\tt\nn\rr\\\\";
+    enum rn_escape form = how & ~RN_ESCAPE_TERMINAL;
     const char *known = *s && length == 1 ? strchr(letters, *s) : NULL;
-    if (known && (known - letters) % 2)
-        known = NULL;
-    if (how == RN_ESCAPE_TSV)
-        return known ? snprintf(room, 8, "\\%c", known[1]) : 0;
-    if (how == RN_ESCAPE_JSON) {
-        if (known || *s == '"')
-            return snprintf(room, 8, "\\%c", known ? known[1] : '"');
-        if (!length || *s < 0x20 || *s == 0x7f)
-            return snprintf(room, 8, "\\u%s%02x", length ? "00" : "dc", *s);
+    char letter = known && (known - letters) % 2 == 0 ? known[1] : '\0';
+    if (form == RN_ESCAPE_JSON)
+        return json(room, s, length, letter);
+    if (form == RN_ESCAPE_TSV && letter)
+        return snprintf(room, 8, "\\%c", letter);
+    if (form == RN_ESCAPE_CSV && *s == '"')
+        return snprintf(room, 8, "\"\"");
+    if (how == RN_ESCAPE_TSV || how == RN_ESCAPE_CSV)
         return 0;
-    }
-    /* C1 controls are the characters c2 80 .. c2 9f */
-    if (!length || *s < 0x20 || *s == 0x7f || (length == 2 && s[0] == 0xc2 && s[1] < 0xa0))
-        return snprintf(room, 8, "\\x%02x", length == 2 ? s[1] : *s);
-    return how == RN_ESCAPE_XML ? referred(room, s, length) : 0;
+    unsigned c = obeyed(s, length);
+    if (!length || *s < 0x20 || *s == 0x7f || (c && c < 0xa0))
+        return snprintf(room, 8, "\\x%02x", c ? c : *s);
+    if (c)
+        return snprintf(room, 8, "\\u%04x", c);
+    return form == RN_ESCAPE_XML ? referred(room, s, length) : 0;
 }
 
 /* The next character of the text (not empty) as it is shown, at *shown (in room, or in the text itself), *n bytes of it;
@@ -153,10 +253,18 @@ static size_t escape_next(struct rn_text text, enum rn_escape how, char room[sta
     return step;
 }
 
+static bool is_quoted(struct rn_text text, enum rn_escape how)
+{
+    bool quoted = how == RN_ESCAPE_JSON;
+    for (size_t i = 0; (how & ~RN_ESCAPE_TERMINAL) == RN_ESCAPE_CSV && !quoted && i < text.length; i++)
+        quoted = strchr(",\"\r\n", text.data[i]) && text.data[i];
+    return quoted;
+}
+
 int rn_text_escape(struct rn_buffer *out, struct rn_text text, enum rn_escape how, struct rn_err *err)
 {
     char room[8];
-    const char *quote = how == RN_ESCAPE_JSON ? "\"" : "", *shown;
+    const char *quote = is_quoted(text, how) ? "\"" : "", *shown;
     if (rn_buffer_add(out, quote, strlen(quote), err))
         return -1;
     for (size_t n, step; text.length; text.data += step, text.length -= step) {
@@ -195,6 +303,16 @@ const char *rn_text_number(double value, char room[static 32])
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(room, 32, "%.*g", digits, value);
         if (strtod(room, NULL) == value)
+            break;
+    }
+    return room;
+}
+
+const char *rn_text_float(float value, char room[static 32])
+{
+    for (int digits = 6; digits <= 9; digits++) { /* %g drops zeros: six are what any float needs */
+        snprintf(room, 32, "%.*g", digits, (double)value);
+        if (strtof(room, NULL) == value)
             break;
     }
     return room;

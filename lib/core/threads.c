@@ -1,6 +1,7 @@
 /* threads.c -- a pool for loops and a line for jobs in order. */
 #include "core/threads.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -240,8 +241,12 @@ int rn_line_new(struct rn_line **result, int threads, size_t capacity, void (*wo
     struct rn_line *line = rn_calloc(1, sizeof *line, err);
     if (!line)
         return -1;
+    pthread_condattr_t monotonic;
     pthread_mutex_init(&line->lock, NULL);
-    pthread_cond_init(&line->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&line->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     line->capacity = capacity;
     line->work = work;
     line->context = context;
@@ -293,7 +298,14 @@ void rn_line_stop(struct rn_line *line)
 
 void *rn_line_next(struct rn_line *line)
 {
+    bool late;
+    return rn_line_next_until(line, NULL, &late);
+}
+
+void *rn_line_next_until(struct rn_line *line, const struct timespec *deadline, bool *late)
+{
     void *job = NULL;
+    *late = false;
     pthread_mutex_lock(&line->lock);
     for (;;) {
         struct slot *slot = &line->slots[line->taken % line->capacity];
@@ -306,8 +318,14 @@ void *rn_line_next(struct rn_line *line)
         }
         if (line->taken == line->submitted && (line->ended || line->stopped))
             break;
-        pthread_cond_wait(&line->changed, &line->lock);
+        if (*late)
+            break;
+        if (!deadline)
+            pthread_cond_wait(&line->changed, &line->lock);
+        else /* what came in the last moment is taken, too */
+            *late = pthread_cond_timedwait(&line->changed, &line->lock, deadline) == ETIMEDOUT;
     }
+    *late = *late && !job && !(line->taken == line->submitted && (line->ended || line->stopped));
     pthread_mutex_unlock(&line->lock);
     return job;
 }

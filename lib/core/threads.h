@@ -3,7 +3,9 @@
 #define RN_CORE_THREADS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "core/err.h"
 
@@ -35,6 +37,8 @@ void rn_line_end(struct rn_line *line);   /* the submitter has no more jobs */
 void rn_line_stop(struct rn_line *line);  /* the taker wants no more: submit fails, jobs not begun are not worked on */
 /* The oldest job when it is done; NULL at the end. After a stop: what is left inside, worked on or not, to be freed. */
 void *rn_line_next(struct rn_line *line);
+/* The same, but when there is none by `deadline` (of CLOCK_MONOTONIC): NULL and *late. */
+void *rn_line_next_until(struct rn_line *line, const struct timespec *deadline, bool *late);
 void rn_line_free(struct rn_line *line);  /* after rn_line_next gave NULL; joins the threads. NULL is allowed */
 
 #endif

@@ -20,7 +20,7 @@ int rn_image_allocate(struct rn_image *image, size_t height, size_t width, const
     if (!height || !width)
         return rn_fail(err, RN_EXIT_DATA, "a picture without pixels");
     if (!rn_mul(height, width, &pixels) || pixels > how->max_pixels)
-        return rn_fail(err, RN_EXIT_DATA, "%zu x %zu pixels are more than the %llu that are allowed", width, height,
+        return rn_fail(err, RN_EXIT_DATA, "%zu x %zu pixels are more than --max-pixels %llu", width, height,
                        (unsigned long long)how->max_pixels);
     uint8_t *block = rn_alloc_aligned(pixels, 3, err);
     if (!block)
@@ -42,6 +42,30 @@ void rn_image_from_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t width)
         unsigned white = 255u - cmyk[4 * x + 3];
         for (size_t c = 0; c < 3; c++)
             rgb[3 * x + c] = ink(cmyk[4 * x + c], white);
+    }
+}
+
+static uint8_t narrow(const uint8_t *at, const struct rn_samples *samples)
+{
+    uint16_t value;
+    if (!samples->wide)
+        return *at;
+    memcpy(&value, at, sizeof value);
+    return samples->clip ? (uint8_t)(value < 255 ? value : 255) : (uint8_t)(value >> 8);
+}
+
+void rn_image_from_samples(uint8_t *rgb, const uint8_t *row, size_t width, const struct rn_samples *samples)
+{
+    size_t band = samples->wide ? 2 : 1, pixel = samples->bands * band;
+    for (size_t x = 0; x < width; x++, row += pixel, rgb += 3) {
+        uint8_t colour[4] = { 0 };
+        for (size_t c = 0; c < samples->used; c++)
+            colour[c] = narrow(row + c * band, samples);
+        if (samples->used == 4)
+            rn_image_from_cmyk(rgb, colour, 1);
+        else
+            for (size_t c = 0; c < 3; c++)
+                rgb[c] = colour[samples->used == 3 ? c : 0];
     }
 }
 
@@ -76,36 +100,41 @@ int rn_image_turn(struct rn_image *image, int orientation, struct rn_err *err)
     return 0;
 }
 
-static bool starts(struct rn_text bytes, size_t at, const char *with, size_t length)
+static int decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
 {
-    return bytes.length >= at + length && !memcmp(bytes.data + at, with, length);
-}
-
-static enum rn_image_format format_of(struct rn_text bytes)
-{
-    if (starts(bytes, 0, "\xff\xd8\xff", 3))
-        return RN_IMAGE_JPEG;
-    if (starts(bytes, 0, "\x89PNG\r\n\x1a\n", 8))
-        return RN_IMAGE_PNG;
-    if (starts(bytes, 0, "RIFF", 4) && starts(bytes, 8, "WEBP", 4))
-        return RN_IMAGE_WEBP;
-    if (starts(bytes, 0, "GIF87a", 6) || starts(bytes, 0, "GIF89a", 6))
-        return RN_IMAGE_GIF;
-    if (starts(bytes, 0, "II*\0", 4) || starts(bytes, 0, "MM\0*", 4) || starts(bytes, 0, "II+\0", 4) || starts(bytes, 0, "MM\0+", 4))
-        return RN_IMAGE_TIFF;
-    return RN_IMAGE_NONE;
+    const char *name = NULL;
+    switch (rn_image_format_of(bytes, &name)) {
+    case RN_IMAGE_JPEG:
+        return rn_image_decode_jpeg(image, bytes, how, err);
+    case RN_IMAGE_PNG:
+        return rn_image_decode_png(image, bytes, how, err);
+    case RN_IMAGE_WEBP:
+        return rn_image_decode_webp(image, bytes, how, err);
+    case RN_IMAGE_TIFF:
+        return rn_image_decode_tiff(image, bytes, how, err);
+    case RN_IMAGE_GIF:
+        return rn_image_decode_gif(image, bytes, how, err);
+    case RN_IMAGE_HEIC:
+    case RN_IMAGE_AVIF:
+        return rn_image_decode_heif(image, bytes, how, err);
+    case RN_IMAGE_BMP:
+        return rn_image_decode_bmp(image, bytes, how, err);
+    case RN_IMAGE_PNM:
+        return rn_image_decode_pnm(image, bytes, how, err);
+    case RN_IMAGE_OTHER:
+        return rn_fail(err, RN_EXIT_DATA, "%s, which is not read here: convert it to JPEG or PNG", name);
+    case RN_IMAGE_NONE:
+        break;
+    }
+    return rn_fail(err, RN_EXIT_DATA, "not a picture of a kind that is known (JPEG, PNG, WebP, TIFF, GIF, HEIC, AVIF, BMP, PNM)");
 }
 
 int rn_image_decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
 {
     *image = (struct rn_image){ 0 };
-    enum rn_image_format format = format_of(bytes);
     if (!bytes.length)
         return rn_fail(err, RN_EXIT_DATA, "an empty file");
-    if (format == RN_IMAGE_NONE)
-        return rn_fail(err, RN_EXIT_DATA, "not a JPEG, PNG, WebP, TIFF or GIF picture");
-    int rc = format == RN_IMAGE_JPEG ? rn_image_decode_jpeg(image, bytes, how, err)
-                                     : rn_image_decode_vips(image, bytes, format, how, err);
+    int rc = decode(image, bytes, how, err);
     if (rc)
         rn_image_free(image);
     return rc;

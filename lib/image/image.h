@@ -1,5 +1,6 @@
-/* image.h -- photos into pixels: decoding (libvips, only its fuzzed loaders), Pillow's resize, and the two
- * preparations of image classifiers (evaluation and training).
+/* image.h -- photos into pixels: decoding (JPEG and PNG by libjpeg and libpng, GIF, BMP and Netpbm's formats here, of libvips only
+ * the loaders of WebP, TIFF, HEIC and AVIF), Pillow's resize, and the two preparations of image classifiers (evaluation and
+ * training).
  *
  * Pixels are 8-bit RGB, rows from the top, three bytes a pixel, no padding between rows. */
 #ifndef RN_IMAGE_IMAGE_H
@@ -24,13 +25,16 @@ void rn_image_thread_end(void); /* each thread that decoded, before it ends */
 
 struct rn_decode {
     uint64_t max_pixels; /* more, by the header alone, is refused before any pixel is decoded */
-    bool exif;           /* turn the picture as its EXIF orientation says */
+    bool exif;           /* turn the picture as its EXIF orientation says, or XMP's where it has none. HEIC and AVIF are turned
+                          * always, and only as their own transformation says */
 };
 
 /* Decodes a whole file's bytes by their content, whatever its name. To RGB by the rules of Pillow's convert("RGB"): grey is
  * copied to the three channels, alpha is dropped (not blended), a palette is looked up, CMYK as Pillow multiplies it out,
- * 16-bit grey is clipped or shifted as Pillow does; no colour management. Animated: the first frame.
- * Errors: exit 3 and the reason (not an image, truncated, too many pixels, unsupported). */
+ * 16-bit grey is clipped or shifted as Pillow does; no colour management. Animated: the first frame. Damage that concerns no pixel
+ * is passed over (rn(7) says what), other damage refused.
+ * Errors: exit 3 and the reason, in one sentence (not a picture, what is damaged, too many pixels, what is not supported, how to
+ * convert it); exit 4: no memory, a library that does not start. */
 RN_MUST int rn_image_decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 /* The same from a file: a missing file is exit 4. Larger than 1 GiB: exit 3. */
 RN_MUST int rn_image_load(struct rn_image *image, const char *path, const struct rn_decode *how, struct rn_err *err);

@@ -21,6 +21,8 @@ struct job {
     const struct rn_decode *how;
     struct rn_err *err;
     bool refused; /* err is filled already */
+    bool several; /* scans */
+    bool ended;   /* the file ended before the end of the picture was marked */
 };
 
 static _Noreturn void give_up(j_common_ptr jpeg)
@@ -30,13 +32,25 @@ static _Noreturn void give_up(j_common_ptr jpeg)
     longjmp(job->back, 1);
 }
 
-/* A warning means that what follows is made up (grey, or smeared), so it is an error; but for those about the
- * header's details, which change no pixel. */
+/* Warnings after which libjpeg makes pixels up (grey, or smeared), or which say that pixels are misplaced, are errors. The others
+ * concern no pixel: headers' details, and bytes that stand where none is needed. The man page rn(7) lists them. */
 static void on_message(j_common_ptr jpeg, int level)
 {
-    int code = jpeg->err->msg_code;
-    if (level < 0 && code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR)
+    struct job *job = jpeg->client_data;
+    if (level >= 0)
+        return;
+    switch (jpeg->err->msg_code) {
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL: /* Ss, Se, Ah, Al of a scan header, which nothing but a progressive picture uses */
+    case JWRN_EXTRANEOUS_DATA:
+        return;
+    case JWRN_JPEG_EOF: /* whether pixels are missing is seen later: a scan that ends early has a warning of its own */
+        job->ended = true;
+        return;
+    default:
         give_up(jpeg);
+    }
 }
 
 static void on_progress(j_common_ptr jpeg)
@@ -53,13 +67,37 @@ static void on_output(j_common_ptr jpeg)
     (void)jpeg;
 }
 
+static bool begins(jpeg_saved_marker_ptr marker, const char *with, size_t length)
+{
+    return marker->marker == JPEG_APP0 + 1 && marker->data_length >= length && !memcmp(marker->data, with, length);
+}
+
+/* EXIF's, of the first block; where it has none, XMP's, of the last: as with Pillow. */
 static int orientation(const struct jpeg_decompress_struct *jpeg)
 {
-    static const char exif[] = "Exif\0";
-    for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next)
-        if (m->marker == JPEG_APP0 + 1 && m->data_length > sizeof exif && !memcmp(m->data, exif, sizeof exif))
-            return rn_image_exif_orientation(m->data + sizeof exif, m->data_length - sizeof exif);
-    return 1;
+    static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
+    int of_exif = 0, of_xmp = 0;
+    bool seen = false;
+    for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next) {
+        if (begins(m, exif, sizeof exif) && !seen) {
+            of_exif = rn_image_exif_orientation(m->data, m->data_length);
+            seen = true;
+        } else if (begins(m, xmp, sizeof xmp)) {
+            of_xmp = rn_image_xmp_orientation(m->data + sizeof xmp, m->data_length - sizeof xmp);
+        }
+    }
+    return of_exif ? of_exif : of_xmp;
+}
+
+/* Of a picture in several scans the file's end may lack some: then no coefficient is known to its last bit. */
+static bool is_whole(const struct job *job)
+{
+    const struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    for (int c = 0; job->several && c < jpeg->num_components; c++)
+        for (int i = 0; i < DCTSIZE2; i++)
+            if (jpeg->coef_bits ? jpeg->coef_bits[c][i] != 0 : true)
+                return false;
+    return true;
 }
 
 static void read_rgb(struct job *job)
@@ -105,13 +143,15 @@ static int decode(struct job *job, struct rn_text bytes)
     if (rn_image_allocate(job->image, jpeg->image_height, jpeg->image_width, job->how, job->err))
         return job->refused = true, -1;
     int turn = orientation(jpeg);
+    job->several = jpeg->progressive_mode || jpeg->comps_in_scan < jpeg->num_components;
     jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(jpeg);
     if (jpeg->num_components == 4)
         read_cmyk(job);
     else
         read_rgb(job);
-    jpeg_finish_decompress(jpeg);
+    if (job->ended && !is_whole(job))
+        return snprintf(job->reason, sizeof job->reason, "the file ends before its last scan"), -1;
     if (rn_image_turn(job->image, turn, job->err))
         return job->refused = true, -1;
     return 0;
@@ -130,7 +170,18 @@ int rn_image_decode_jpeg(struct rn_image *image, struct rn_text bytes, const str
     if (!setjmp(job.back))
         rc = decode(&job, bytes);
     jpeg_destroy_decompress(&job.jpeg);
-    if (rc && !job.refused)
+    if (!rc || job.refused)
+        return rc;
+    switch (job.errors.msg_code) {
+    case JERR_OUT_OF_MEMORY:
+        return rn_fail(err, RN_EXIT_SYSTEM, "libjpeg: %s", job.reason);
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_BAD_PRECISION:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_NOT_COMPILED:
+        return rn_fail(err, RN_EXIT_DATA, "JPEG of a kind that is not supported: %s: convert it to PNG", job.reason);
+    default:
         return rn_fail(err, RN_EXIT_DATA, "damaged JPEG: %s", job.reason);
-    return rc;
+    }
 }

@@ -1,10 +1,8 @@
-/* vips.c -- PNG, WebP, TIFF and GIF through libvips, to Pillow's convert("RGB").
- *
- * libvips' messages are not passed on: its buffer of them is shared by all threads, so that a photo's message would
- * depend on what another thread met. */
+/* vips.c -- WebP, TIFF, HEIC and AVIF through libvips, to Pillow's convert("RGB"). */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <vips/vips.h>
@@ -15,9 +13,9 @@ enum { ROWS = 32 };
 
 /* Loaded when the first picture comes that needs it: its hundred libraries take longer than a network's first answer. */
 #define FUNCTIONS(X)                                                                                                          \
-    X(vips_init) X(vips_error_clear) X(vips_concurrency_set) X(vips_cache_set_max) X(vips_operation_block_set)                \
-    X(vips_thread_shutdown) X(vips_pngload_buffer) X(vips_webpload_buffer) X(vips_tiffload_buffer) X(vips_gifload_buffer)     \
-    X(vips_region_new) X(vips_region_prepare) X(vips_image_get_orientation) X(g_object_unref) X(g_log_set_default_handler)
+    X(vips_init) X(vips_error_clear) X(vips_error_buffer) X(vips_concurrency_set) X(vips_cache_set_max) X(vips_type_find)     \
+    X(vips_operation_block_set) X(vips_thread_shutdown) X(vips_webpload_buffer) X(vips_tiffload_buffer)                       \
+    X(vips_heifload_buffer) X(vips_region_new) X(vips_region_prepare) X(g_object_unref) X(g_log_set_default_handler)
 #define FIELD(function) __typeof__(&function) function;
 static struct { FUNCTIONS(FIELD) } vips;
 
@@ -47,7 +45,7 @@ static int load(struct rn_err *err)
 
 static void start(void)
 {
-    static const char *const allowed[] = { "VipsForeignLoadPng", "VipsForeignLoadWebp", "VipsForeignLoadTiff", "VipsForeignLoadNsgif" };
+    static const char *const allowed[] = { "VipsForeignLoadWebp", "VipsForeignLoadTiff", "VipsForeignLoadHeif" };
     if (load(&start_err))
         return;
     vips.g_log_set_default_handler(be_silent, NULL);
@@ -78,29 +76,34 @@ void rn_image_thread_end(void)
         vips.vips_thread_shutdown();
 }
 
-static const char *name_of(enum rn_image_format format)
+/* libvips' buffer of messages is shared by all threads: what a photo's message says must not depend on what another thread met,
+ * so that a photo that fails is decoded once more while no other is. */
+static pthread_rwlock_t alone = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
+struct job {
+    struct rn_text bytes;
+    int (*open)(void *, size_t, VipsImage **, ...);
+    const char *name;
+    const struct rn_decode *how;
+    bool refused; /* err is filled already */
+};
+
+static const char *kind_of_samples(VipsBandFormat format)
 {
-    static const char *const names[] = { "", "JPEG", "PNG", "WebP", "TIFF", "GIF" };
-    return names[format];
+    switch (format) {
+    case VIPS_FORMAT_CHAR:
+    case VIPS_FORMAT_SHORT:
+    case VIPS_FORMAT_INT:
+        return "signed samples";
+    case VIPS_FORMAT_UINT:
+        return "samples of 32 bits";
+    default:
+        return "floating-point samples";
+    }
 }
 
-/* Reads the header; pixels come when rows are asked for. */
-static VipsImage *open_image(struct rn_text bytes, enum rn_image_format format)
+static bool has_known_colours(const VipsImage *image)
 {
-    VipsImage *image = NULL;
-    int (*open)(void *, size_t, VipsImage **, ...) = format == RN_IMAGE_PNG    ? vips.vips_pngload_buffer
-                                                     : format == RN_IMAGE_WEBP ? vips.vips_webpload_buffer
-                                                     : format == RN_IMAGE_TIFF ? vips.vips_tiffload_buffer
-                                                                               : vips.vips_gifload_buffer;
-    if (open((void *)bytes.data, bytes.length, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL))
-        return NULL;
-    return image;
-}
-
-static bool is_supported(const VipsImage *image)
-{
-    if (image->BandFmt != VIPS_FORMAT_UCHAR && image->BandFmt != VIPS_FORMAT_USHORT)
-        return false;
     switch (image->Type) {
     case VIPS_INTERPRETATION_B_W:
     case VIPS_INTERPRETATION_GREY16:
@@ -117,55 +120,26 @@ static bool is_supported(const VipsImage *image)
     }
 }
 
-/* What a row of libvips' pixels means. */
-struct layout {
-    size_t bands, used; /* bands of a pixel; those that make its colour: 1, 3, 4 (CMYK) */
-    bool wide;          /* 16 bits a band */
-    bool clip;          /* ... of which Pillow keeps the low byte, 255 at most: its mode I;16. Otherwise the high byte */
-};
-
-static uint8_t narrow(const uint8_t *at, const struct layout *layout)
+static int check_kind(const VipsImage *image, const char *name, struct rn_err *err)
 {
-    uint16_t value;
-    if (!layout->wide)
-        return *at;
-    memcpy(&value, at, sizeof value);
-    return layout->clip ? (uint8_t)(value < 255 ? value : 255) : (uint8_t)(value >> 8);
+    bool is_lab = image->Type == VIPS_INTERPRETATION_LAB || image->Type == VIPS_INTERPRETATION_LABS;
+    if (image->BandFmt != VIPS_FORMAT_UCHAR && image->BandFmt != VIPS_FORMAT_USHORT)
+        return rn_fail(err, RN_EXIT_DATA, "%s with %s, which are not supported: convert it to PNG", name,
+                       kind_of_samples(image->BandFmt));
+    if (!has_known_colours(image))
+        return rn_fail(err, RN_EXIT_DATA, "%s with colours of a kind that is not supported (%s, %d channels): convert it to PNG",
+                       name, is_lab ? "L*a*b*" : "neither grey, RGB nor CMYK", image->Bands);
+    return 0;
 }
 
-static void convert_row(uint8_t *rgb, const uint8_t *row, size_t width, const struct layout *layout)
-{
-    size_t band = layout->wide ? 2 : 1, pixel = layout->bands * band;
-    for (size_t x = 0; x < width; x++, row += pixel, rgb += 3) {
-        uint8_t colour[4] = { 0 };
-        for (size_t c = 0; c < layout->used; c++)
-            colour[c] = narrow(row + c * band, layout);
-        if (layout->used == 4)
-            rn_image_from_cmyk(rgb, colour, 1);
-        else
-            for (size_t c = 0; c < 3; c++)
-                rgb[c] = colour[layout->used == 3 ? c : 0];
-    }
-}
-
-/* Pillow looks a GIF's transparent index up in the palette like any other, and lays the first frame on a ground of that
- * colour, or of colour 0; libvips makes both transparent black. */
-static void fill_row(uint8_t *rgb, const uint8_t *row, size_t y, size_t width, size_t bands, const struct rn_image_outline *gif)
-{
-    bool has_alpha = bands == 2 || bands == 4, beside = y < gif->top || y - gif->top >= gif->height;
-    for (size_t x = 0; x < width; x++)
-        if (beside || x < gif->left || x - gif->left >= gif->width || (has_alpha && !row[x * bands + bands - 1]))
-            memcpy(rgb + 3 * x, gif->fill, 3);
-}
-
-static int convert(struct rn_image *to, VipsImage *from, enum rn_image_format format, const struct rn_image_outline *outline)
+static int convert(struct rn_image *to, VipsImage *from)
 {
     bool grey = from->Bands < 3, wide = from->BandFmt == VIPS_FORMAT_USHORT;
-    const struct layout layout = {
+    const struct rn_samples samples = {
         .bands = (size_t)from->Bands,
         .used = grey ? 1 : from->Type == VIPS_INTERPRETATION_CMYK ? 4 : 3,
         .wide = wide,
-        .clip = wide && grey && !outline->deep_alpha,
+        .clip = wide && grey,
     };
     VipsRegion *region = vips.vips_region_new(from);
     bool good = region;
@@ -175,10 +149,7 @@ static int convert(struct rn_image *to, VipsImage *from, enum rn_image_format fo
         good = vips.vips_region_prepare(region, &rows) == 0;
         for (int y = top; good && y < top + n; y++) {
             const uint8_t *row = region->data + (size_t)(y - region->valid.top) * (size_t)region->bpl; /* rows are whole */
-            uint8_t *rgb = to->pixels + (size_t)y * to->width * 3;
-            convert_row(rgb, row, to->width, &layout);
-            if (format == RN_IMAGE_GIF)
-                fill_row(rgb, row, (size_t)y, to->width, layout.bands, outline);
+            rn_image_from_samples(to->pixels + (size_t)y * to->width * 3, row, to->width, &samples);
         }
     }
     if (region)
@@ -186,30 +157,129 @@ static int convert(struct rn_image *to, VipsImage *from, enum rn_image_format fo
     return good ? 0 : -1;
 }
 
-int rn_image_decode_vips(struct rn_image *image, struct rn_text bytes, enum rn_image_format format,
-                         const struct rn_decode *how, struct rn_err *err)
+static int attempt(struct rn_image *image, struct job *job, struct rn_err *err)
 {
-    struct rn_image_outline outline;
+    VipsImage *from = NULL;
+    int rc = -1;
+    /* reads the header; pixels come when rows are asked for */
+    if (job->open((void *)job->bytes.data, job->bytes.length, &from, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                  VIPS_FAIL_ON_ERROR, NULL))
+        return -1;
+    job->refused = true;
+    if (check_kind(from, job->name, err) == 0 &&
+        rn_image_allocate(image, (size_t)from->Ysize, (size_t)from->Xsize, job->how, err) == 0) {
+        rc = convert(image, from);
+        job->refused = false;
+    }
+    vips.g_object_unref(from);
+    return rc;
+}
+
+/* The first line that speaks of the photo: libheif's loader tries to read beyond the end of any, which leaves a line. What is not
+ * text is left out. */
+static void first_message(char *to, size_t room)
+{
+    const char *from = vips.vips_error_buffer();
+    while (!strncmp(from, "source: ", 8) && strchr(from, '\n'))
+        from = strchr(from, '\n') + 1;
+    size_t n = strcspn(from, "\n");
+    snprintf(to, room, "%.*s", (int)(n < room ? n : room - 1), n ? from : "libvips cannot read it");
+    for (char *c = to; *c; c++)
+        *c = *c < ' ' || *c > '~' ? '?' : *c;
+}
+
+static int decode(struct rn_image *image, struct job *job, struct rn_err *err)
+{
+    char reason[200];
+    pthread_rwlock_rdlock(&alone);
+    int rc = attempt(image, job, err);
+    pthread_rwlock_unlock(&alone);
+    if (rc == 0 || job->refused)
+        return rc;
+    rn_image_free(image);
+    pthread_rwlock_wrlock(&alone);
+    vips.vips_error_clear();
+    rc = attempt(image, job, err);
+    first_message(reason, sizeof reason);
+    vips.vips_error_clear();
+    pthread_rwlock_unlock(&alone);
+    if (rc == 0 || job->refused)
+        return rc;
+    return rn_fail(err, RN_EXIT_DATA, "damaged %s: %s", job->name, reason);
+}
+
+int rn_image_decode_tiff_vips(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
+{
     if (rn_image_start_vips(err))
         return -1;
-    if (!rn_image_outline(&outline, format, bytes))
-        return rn_fail(err, RN_EXIT_DATA, "damaged or truncated %s", name_of(format));
-    int rc = -1;
-    VipsImage *from = open_image(bytes, format);
-    if (!from) {
-        rn_fail(err, RN_EXIT_DATA, "damaged or truncated %s", name_of(format));
-    } else if (!is_supported(from)) {
-        rn_fail(err, RN_EXIT_DATA, "%s with pixels of a kind that is not supported", name_of(format));
-    } else if (rn_image_allocate(image, (size_t)from->Ysize, (size_t)from->Xsize, how, err) == 0) {
-        int turn = outline.orientation ? outline.orientation : vips.vips_image_get_orientation(from);
-        rc = convert(image, from, format, &outline);
-        if (rc)
-            rn_fail(err, RN_EXIT_DATA, "damaged or truncated %s", name_of(format));
-        else if (how->exif)
-            rc = rn_image_turn(image, turn, err);
+    struct job job = { .bytes = bytes, .open = vips.vips_tiffload_buffer, .name = "TIFF", .how = how };
+    return decode(image, &job, err);
+}
+
+bool rn_image_webp_outline(int *orientation, struct rn_text bytes)
+{
+    struct rn_bytes b = { (const uint8_t *)bytes.data, bytes.length };
+    int exif = 0, xmp = 0;
+    if (b.left < 12 || rn_bytes_little(b.at + 4, 4) < 4 || rn_bytes_little(b.at + 4, 4) > b.left - 8)
+        return false;
+    b.left = (size_t)rn_bytes_little(b.at + 4, 4) + 8;
+    for (bool more = rn_bytes_take(&b, 12); more && b.left >= 8;) {
+        size_t length = (size_t)rn_bytes_little(b.at + 4, 4);
+        if (length > b.left - 8)
+            return false;
+        if (!memcmp(b.at, "EXIF", 4))
+            exif = rn_image_exif_orientation(b.at + 8, length);
+        else if (!memcmp(b.at, "XMP ", 4))
+            xmp = rn_image_xmp_orientation(b.at + 8, length);
+        more = rn_bytes_take(&b, 8 + length + (length & 1));
     }
-    if (from)
-        vips.g_object_unref(from);
-    vips.vips_error_clear();
-    return rc;
+    *orientation = exif ? exif : xmp;
+    return true;
+}
+
+int rn_image_decode_webp(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
+{
+    int orientation = 0;
+    if (!rn_image_webp_outline(&orientation, bytes))
+        return rn_fail(err, RN_EXIT_DATA, "damaged WebP: the file is shorter than it says");
+    if (rn_image_start_vips(err))
+        return -1;
+    struct job job = { .bytes = bytes, .open = vips.vips_webpload_buffer, .name = "WebP", .how = how };
+    if (decode(image, &job, err))
+        return -1;
+    return how->exif ? rn_image_turn(image, orientation, err) : 0;
+}
+
+/* Whether libheif, which libvips' loader has loaded, can decode what HEIC or AVIF pictures are made of: it may be linked with the
+ * decoder, or find it as a plug-in, or neither. */
+static bool has_decoder(bool is_avif)
+{
+    enum { HEVC = 1, AV1 = 4 };
+    int (*have)(int);
+    void *library = dlopen("libheif.so.1", RTLD_NOW | RTLD_NOLOAD);
+    void *symbol = library ? dlsym(library, "heif_have_decoder_for_format") : NULL;
+    if (!symbol)
+        return true; /* a libheif by another name: what it says of the picture is passed on */
+    memcpy(&have, &symbol, sizeof have);
+    bool has = have(is_avif ? AV1 : HEVC);
+    dlclose(library);
+    return has;
+}
+
+int rn_image_decode_heif(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
+{
+    const char *unused;
+    bool is_avif = rn_image_format_of(bytes, &unused) == RN_IMAGE_AVIF;
+    const char *name = is_avif ? "AVIF" : "HEIC";
+    if (rn_image_start_vips(err))
+        return -1;
+    struct job job = { .bytes = bytes, .open = vips.vips_heifload_buffer, .name = name, .how = how };
+    bool has_loader = vips.vips_type_find("VipsOperation", "heifload_buffer");
+    if (has_loader && (decode(image, &job, err) == 0))
+        return 0; /* libheif has turned it, as the file says outside of EXIF */
+    if (has_loader && (job.refused || has_decoder(is_avif)))
+        return -1;
+    return rn_fail(err, RN_EXIT_DATA,
+                   "%s, which the libvips here cannot decode: install %s, or convert the photo ('heif-convert PHOTO PHOTO.jpg')",
+                   name, !has_loader ? "libvips with libheif" : is_avif ? "libheif-plugin-dav1d" : "libheif-plugin-libde265");
 }

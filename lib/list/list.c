@@ -5,16 +5,23 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "core/mem.h"
+#include "list/private.h"
 
 /* The folders from the listed one down to the one being read, so that a link up is known for what it is. */
 struct inside {
     const struct inside *outer;
     dev_t device;
     ino_t inode;
+};
+
+/* One listed folder. */
+struct walk {
+    struct rn_pictures *pictures;
+    size_t below;           /* where in a path the part below the listed folder begins */
+    struct rn_texts folder; /* paths of the first and second level, which may be classes */
 };
 
 static const char *shown(const char *path, char room[static 256])
@@ -24,9 +31,12 @@ static const char *shown(const char *path, char room[static 256])
 
 void rn_pictures_free(struct rn_pictures *pictures)
 {
-    for (size_t i = 0; i < pictures->count; i++)
+    for (size_t i = 0; i < pictures->count; i++) {
         free(pictures->item[i].path);
+        free(pictures->item[i].error);
+    }
     free(pictures->item);
+    rn_texts_free(&pictures->empty);
     *pictures = (struct rn_pictures){ 0 };
 }
 
@@ -42,25 +52,21 @@ struct rn_text rn_picture_class(const struct rn_picture *picture)
     return (struct rn_text){ picture->path + picture->class_start, picture->class_length };
 }
 
-/* Takes the path, even on failure. */
+/* Takes path and error, even on failure. */
 static int add(struct rn_pictures *pictures, struct rn_picture picture, struct rn_err *err)
 {
     if (rn_grow(&pictures->item, &pictures->capacity, pictures->count + 1, sizeof *pictures->item, err)) {
         free(picture.path);
+        free(picture.error);
         return -1;
     }
     pictures->item[pictures->count++] = picture;
     return 0;
 }
 
-static bool is_picture_name(const char *name)
+static int out_of_memory(struct rn_err *err)
 {
-    static const char *const endings[] = { ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif" };
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
-        if (!strcasecmp(dot, endings[i]))
-            return true;
-    return false;
+    return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
 }
 
 static char *join(const char *folder, const char *name, struct rn_err *err)
@@ -69,63 +75,138 @@ static char *join(const char *folder, const char *name, struct rn_err *err)
     char *path = NULL;
     const char *slash = length && folder[length - 1] == '/' ? "" : "/";
     if (asprintf(&path, "%s%s%s", folder, slash, name) < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory"), NULL;
+        return out_of_memory(err), NULL;
     return path;
 }
 
-static int read_folder(struct rn_pictures *pictures, const char *path, size_t below, const struct inside *outer,
-                       struct rn_err *err);
+/* ---- what lies in a folder ---- */
 
-/* One entry of a folder: takes the path. */
-static int visit(struct rn_pictures *pictures, char *path, const char *name, size_t below, const struct inside *inside,
-                 struct rn_err *err)
-{
-    struct stat status;
-    bool there = stat(path, &status) == 0;
-    if (!there && lstat(path, &status)) {
-        char room[256];
-        int rc = errno == ENOENT ? 0 : rn_fail_errno(err, "%s", shown(path, room)); /* gone since the folder was read */
-        free(path);
-        return rc;
-    }
-    int rc = 0;
-    if (there && S_ISDIR(status.st_mode)) {
-        const struct inside *at = inside;
-        while (at && (at->device != status.st_dev || at->inode != status.st_ino))
-            at = at->outer;
-        rc = at ? 0 : read_folder(pictures, path, below, inside, err);
-    } else if (is_picture_name(name) && (!there || S_ISREG(status.st_mode))) {
-        const char *slash = strchr(path + below, '/');
-        return add(pictures, (struct rn_picture){ path, below, below, slash ? (size_t)(slash - path) - below : 0 }, err);
-    }
-    free(path);
-    return rc;
-}
-
-static int read_folder(struct rn_pictures *pictures, const char *path, size_t below, const struct inside *outer,
-                       struct rn_err *err)
+/* What could not be looked into, for the reason in errno; takes the path. Gone since its folder was read: nothing. No memory and no
+ * descriptors left are no folder's fault. */
+static int add_unread(struct walk *walk, char *path, struct rn_err *err)
 {
     char room[256];
+    int why = errno;
+    rn_fail_errno(err, "%s", shown(path, room));
+    if (why == ENOENT || why == EMFILE || why == ENFILE || why == ENOMEM) {
+        free(path);
+        return why == ENOENT ? 0 : -1;
+    }
+    const char *slash = strchr(path + walk->below, '/');
+    struct rn_picture picture = { .path = path, .id = walk->below, .class_start = walk->below, .unread = true,
+                                  .class_length = slash ? (size_t)(slash - path) - walk->below : 0, .error = strdup(err->text) };
+    if (!picture.error) {
+        free(path);
+        return out_of_memory(err);
+    }
+    return add(walk->pictures, picture, err);
+}
+
+/* A file whose ending is a picture's; takes the path. */
+static int add_picture(struct walk *walk, char *path, const struct rn_ending *ending, struct rn_err *err)
+{
+    const char *slash = strchr(path + walk->below, '/');
+    struct rn_picture picture = { .path = path, .id = walk->below, .class_start = walk->below,
+                                  .class_length = slash ? (size_t)(slash - path) - walk->below : 0 };
+    if (ending->advice && !(picture.error = rn_ending_error(ending, path, err))) {
+        free(path);
+        return -1;
+    }
+    return add(walk->pictures, picture, err);
+}
+
+static int read_folder(struct walk *walk, char *path, int level, const struct inside *outer, struct rn_err *err);
+
+/* A folder below the listed one; takes the path. */
+static int visit_folder(struct walk *walk, char *path, const char *name, int level, const struct stat *status,
+                        const struct inside *inside, struct rn_err *err)
+{
+    const struct inside *at = inside;
+    while (at && (at->device != status->st_dev || at->inode != status->st_ino))
+        at = at->outer;
+    if (at || rn_list_is_junk(name)) {
+        rn_list_pass_folder(walk->pictures, at ? NULL : name);
+        free(path);
+        return 0;
+    }
+    if (level < 2 && rn_texts_add(&walk->folder, rn_text(path), err)) {
+        free(path);
+        return -1;
+    }
+    return read_folder(walk, path, level + 1, inside, err);
+}
+
+/* One entry of a folder: takes the path. */
+static int visit(struct walk *walk, char *path, const char *name, int level, const struct inside *inside, struct rn_err *err)
+{
     struct stat status;
+    const struct rn_ending *ending = rn_ending_of(name);
+    bool there = stat(path, &status) == 0;
+    if (!there && lstat(path, &status))
+        return add_unread(walk, path, err);
+    if (there && S_ISDIR(status.st_mode))
+        return visit_folder(walk, path, name, level, &status, inside, err);
+    if (ending && (!there || S_ISREG(status.st_mode)))
+        return add_picture(walk, path, ending, err);
+    rn_list_pass_file(walk->pictures, name, !there || S_ISREG(status.st_mode));
+    free(path);
+    return 0;
+}
+
+/* The names in a folder; it is closed before any of them is visited, so that a deep one takes no descriptors. -1 and errno: it
+ * cannot be read. */
+static int read_names(const char *path, struct inside *here, struct rn_texts *names, struct rn_pictures *pictures,
+                      struct rn_err *err)
+{
+    struct stat status = { 0 };
     struct dirent *entry;
-    int rc = 0;
     DIR *folder = opendir(path);
-    if (!folder || fstat(dirfd(folder), &status)) {
-        rc = rn_fail_errno(err, "%s", shown(path, room));
-        goto out;
-    }
-    struct inside here = { outer, status.st_dev, status.st_ino };
+    if (!folder)
+        return -1;
+    int rc = fstat(dirfd(folder), &status);
+    here->device = status.st_dev;
+    here->inode = status.st_ino;
     while (rc == 0 && (errno = 0, entry = readdir(folder))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        char *name = join(path, entry->d_name, err);
-        rc = name ? visit(pictures, name, entry->d_name, below, &here, err) : -1;
+        bool dots = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+        if (entry->d_name[0] != '.')
+            rc = rn_texts_add(names, rn_text(entry->d_name), err) ? (errno = ENOMEM, -1) : 0;
+        else if (!dots)
+            rn_list_pass(pictures, "hidden");
     }
-    if (rc == 0 && errno)
-        rc = rn_fail_errno(err, "%s", shown(path, room));
-out:
-    if (folder)
-        closedir(folder);
+    int why = errno;
+    closedir(folder);
+    errno = why;
+    return rc || why ? -1 : 0;
+}
+
+/* A folder that has an error is not named as an empty one, too. It is the last that was added. */
+static void forget_folder(struct walk *walk, const char *path)
+{
+    size_t count = walk->folder.count;
+    if (count && rn_text_is(walk->folder.item[count - 1], path))
+        free((char *)walk->folder.item[--walk->folder.count].data);
+}
+
+/* Takes the path. What was read before an error is visited. */
+static int read_folder(struct walk *walk, char *path, int level, const struct inside *outer, struct rn_err *err)
+{
+    char room[256];
+    struct inside here = { .outer = outer };
+    struct rn_texts names = { 0 };
+    int rc = 0;
+    if (read_names(path, &here, &names, walk->pictures, err)) {
+        int why = errno;
+        char *copy = level ? strdup(path) : NULL;
+        forget_folder(walk, path);
+        errno = why;
+        rc = copy ? add_unread(walk, copy, err) : rn_fail_errno(err, "%s", shown(path, room));
+    }
+    for (size_t i = 0; i < names.count && rc == 0; i++) {
+        char *name = join(path, names.item[i].data, err);
+        rc = name ? visit(walk, name, names.item[i].data, level, &here, err) : -1;
+    }
+    rn_texts_free(&names);
+    free(path);
     return rc;
 }
 
@@ -134,7 +215,36 @@ static int compare(const void *a, const void *b)
     return strcmp(((const struct rn_picture *)a)->path, ((const struct rn_picture *)b)->path);
 }
 
-int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, struct rn_err *err)
+/* ---- classes, splits ---- */
+
+/* Class folders in which there is no picture: those of the level that the layout has classes on. */
+static int find_empty(struct walk *walk, size_t first, enum rn_layout layout, struct rn_err *err)
+{
+    struct rn_pictures *pictures = walk->pictures;
+    rn_texts_sort(&walk->folder);
+    for (size_t i = 0; i < walk->folder.count; i++) {
+        struct rn_text folder = walk->folder.item[i];
+        bool second = strchr(folder.data + walk->below, '/') != NULL;
+        size_t low = first, high = pictures->count;
+        if (second != (layout == RN_LAYOUT_SPLITS))
+            continue;
+        while (low < high) { /* the first picture that is not before "folder/" */
+            size_t middle = low + (high - low) / 2;
+            int order = strncmp(pictures->item[middle].path, folder.data, folder.length);
+            if (order < 0 || (order == 0 && (unsigned char)pictures->item[middle].path[folder.length] < '/'))
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        const char *path = low < pictures->count ? pictures->item[low].path : "";
+        bool found = !strncmp(path, folder.data, folder.length) && path[folder.length] == '/';
+        if (!found && rn_texts_add(&pictures->empty, folder, err))
+            return -1;
+    }
+    return 0;
+}
+
+int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, enum rn_layout *layout, struct rn_err *err)
 {
     size_t first = pictures->count, length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/')
@@ -142,16 +252,21 @@ int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_
     char *path = strndup(folder, length);
     if (!path)
         return rn_fail_errno(err, "out of memory");
-    int rc = read_folder(pictures, path, length + (path[length - !!length] != '/'), NULL, err);
-    free(path);
-    if (rc)
-        return -1;
-    if (pictures->count > first)
+    struct walk walk = { .pictures = pictures, .below = length + (path[length - !!length] != '/') };
+    int rc = read_folder(&walk, path, 0, NULL, err);
+    if (rc == 0 && pictures->count > first)
         qsort(pictures->item + first, pictures->count - first, sizeof *pictures->item, compare);
+    if (rc == 0 && *layout != RN_LAYOUT_FLAT)
+        rc = rn_list_split(pictures, first, layout, err);
+    if (rc == 0 && pictures->count > first)
+        rc = find_empty(&walk, first, *layout, err);
     for (size_t i = first; i < pictures->count && whole_id; i++)
         pictures->item[i].id = 0;
-    return 0;
+    rn_texts_free(&walk.folder);
+    return rc;
 }
+
+/* ---- files that are named ---- */
 
 /* The parent folder's name: "." and repeated slashes name nothing; ".." could be any folder. */
 static void find_parent(struct rn_picture *picture)
@@ -170,56 +285,80 @@ static void find_parent(struct rn_picture *picture)
     picture->class_length = named ? end - start : 0;
 }
 
-static int name_one(struct rn_pictures *pictures, const char *path, size_t length, struct rn_err *err)
+int rn_list_file(struct rn_pictures *pictures, const char *path, bool forgive, struct rn_err *err)
 {
     char room[256];
     struct stat status;
+    const char *slash = strrchr(path, '/');
+    const struct rn_ending *ending = rn_ending_of(slash ? slash + 1 : path);
     struct rn_picture picture = { .path = NULL };
-    if (memchr(path, '\0', length))
-        return rn_fail(err, RN_EXIT_DATA, "a NUL byte in a name: a list with NUL separators needs -0");
-    if (stat(path, &status))
-        return rn_fail_errno(err, "%s", shown(path, room));
-    if (S_ISDIR(status.st_mode))
-        return errno = EISDIR, rn_fail_errno(err, "%s", shown(path, room));
-    if (!(picture.path = strdup(path)))
-        return rn_fail_errno(err, "out of memory");
+    int rc = stat(path, &status);
+    if (rc == 0 && S_ISDIR(status.st_mode))
+        rc = -1, errno = EISDIR;
+    if (rc && (rn_fail_errno(err, "%s", shown(path, room)), !forgive))
+        return -1;
+    if (!(picture.path = strdup(path)) || (rc && !(picture.error = strdup(err->text)))) {
+        free(picture.path);
+        return out_of_memory(err);
+    }
+    if (!rc && ending && ending->advice && !(picture.error = rn_ending_error(ending, path, err))) {
+        free(picture.path);
+        return -1;
+    }
     find_parent(&picture);
     return add(pictures, picture, err);
 }
 
-int rn_list_named(struct rn_pictures *pictures, FILE *list, int separator, const char *name, struct rn_err *err)
+int rn_list_next(FILE *list, int separator, char **line, size_t *capacity, struct rn_err *err)
 {
-    char *line = NULL, room[256];
-    size_t capacity = 0;
-    int rc = 0;
-    for (ssize_t n; rc == 0 && (errno = 0, n = getdelim(&line, &capacity, separator, list)) >= 0;) {
+    for (ssize_t n; errno = 0, (n = getdelim(line, capacity, separator, list)) >= 0;) {
         size_t length = (size_t)n;
-        if (length && line[length - 1] == (char)separator)
-            line[--length] = '\0';
-        rc = length ? name_one(pictures, line, length, err) : 0;
+        if (length && (*line)[length - 1] == (char)separator)
+            (*line)[--length] = '\0';
+        if (length && memchr(*line, '\0', length))
+            return rn_fail(err, RN_EXIT_DATA, "a NUL byte in a name: a list with NUL separators needs -0");
+        if (length)
+            return 1;
     }
-    if (rc == 0 && errno)
-        rc = rn_fail_errno(err, "cannot read");
-    free(line);
-    return rc ? rn_fail_at(err, "%s", shown(name, room)) : 0;
+    return errno ? rn_fail_errno(err, "cannot read") : 0;
 }
+
+/* ---- classes ---- */
 
 static int by_name(const void *a, const void *b)
 {
     return rn_text_compare(*(const struct rn_text *)a, *(const struct rn_text *)b);
 }
 
-int rn_list_classes(const struct rn_pictures *pictures, struct rn_texts *classes, struct rn_err *err)
+/* Of each picture; nil: none. Freed with free(). */
+static struct rn_text *class_names(const struct rn_pictures *pictures, bool of_unread, struct rn_err *err)
 {
     struct rn_text *name = rn_calloc(pictures->count, sizeof *name, err);
+    for (size_t i = 0; name && i < pictures->count; i++)
+        if (of_unread || !pictures->item[i].unread)
+            name[i] = rn_picture_class(&pictures->item[i]);
+    return name;
+}
+
+int rn_list_classes(const struct rn_pictures *pictures, struct rn_texts *classes, struct rn_err *err)
+{
+    struct rn_text *name = class_names(pictures, false, err);
     int rc = name ? 0 : -1;
-    for (size_t i = 0; i < pictures->count && rc == 0; i++)
-        name[i] = rn_picture_class(&pictures->item[i]);
     if (rc == 0)
         qsort(name, pictures->count, sizeof *name, by_name);
     for (size_t i = 0; i < pictures->count && rc == 0; i++)
         if (name[i].data && (i == 0 || !rn_text_equal(name[i], name[i - 1])))
             rc = rn_texts_add(classes, name[i], err);
+    free(name);
+    return rc;
+}
+
+int rn_list_labels(const struct rn_pictures *pictures, const struct rn_texts *classes, int64_t *label, struct rn_err *err)
+{
+    struct rn_text *name = class_names(pictures, true, err);
+    if (!name)
+        return -1;
+    int rc = rn_texts_index(classes, &(const struct rn_texts){ .item = name, .count = pictures->count }, label, err);
     free(name);
     return rc;
 }

@@ -1,14 +1,17 @@
-/* list.h -- which pictures there are below a folder, or in a list of names, and of which class.
+/* list.h -- which pictures there are below a folder, or in a list of names, of which class, and of which split.
  *
- * A folder's pictures: regular files, and links to such, whose names end in .jpg .jpeg .png .webp .tif .tiff or .gif, in
- * any case, in byte order of the path below the folder. Names that begin with a dot are passed over. Links to folders
- * are followed, but not into a folder that they lie in. A link that leads nowhere counts as a picture: whoever opens
- * it says what is wrong with it, so that no photo is lost in silence. */
+ * A folder's pictures: regular files, and links to such, whose names have a picture's ending (rn_list_endings), in any case,
+ * in byte order of the path below the folder. Names that begin with a dot are passed over, and so are the folders that storage
+ * systems keep to themselves (@eaDir, #recycle, $RECYCLE.BIN, System Volume Information ...). Links to folders are followed,
+ * but not into a folder that they lie in. A link that leads nowhere counts as a picture: whoever opens it says what is wrong
+ * with it. What cannot be a photo here, though its ending is a picture's (a camera's raw file), and a folder that cannot be
+ * read, is in the list with an error; what is passed over is counted: no photo is lost in silence. */
 #ifndef RN_LIST_LIST_H
 #define RN_LIST_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "core/err.h"
@@ -18,27 +21,55 @@ struct rn_picture {
     char *path;                        /* how to open it */
     size_t id;                         /* where in path its id begins */
     size_t class_start, class_length;  /* its class's name in path; length 0: it is in no class's folder */
+    const char *split;                 /* train, val or test; NULL: none */
+    char *error;                       /* why there will be no photo; NULL: nothing is known against it */
+    bool unread;                       /* with an error: no picture, but what could not be looked into */
 };
-/* Owns the paths. Zeroed: empty. */
+
+/* FLAT: the first folder below the listed one is the class. SPLITS: the first is the split, in one of its usual names (train
+ * training, val valid validation, test testing, in any case), the second the class. AUTO: SPLITS where each picture lies below a
+ * folder of such a name and one at least in a folder below that. */
+enum rn_layout { RN_LAYOUT_AUTO, RN_LAYOUT_FLAT, RN_LAYOUT_SPLITS };
+
+/* Owns the paths and errors. Zeroed: empty. */
 struct rn_pictures {
     struct rn_picture *item;
     size_t count, capacity;
+    struct rn_passed {
+        char what[32]; /* ".txt", "hidden", "@eaDir/" */
+        size_t count;
+    } passed[64];
+    size_t kinds;          /* of them */
+    struct rn_texts empty; /* class folders without a picture, as paths */
 };
 void rn_pictures_free(struct rn_pictures *pictures);
 
-/* Appends the pictures below the folder; the class is the first folder's name below it. whole_id: the id is the path, not
- * what of it is below the folder. Errors: exit 4, naming what could not be read. */
-RN_MUST int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, struct rn_err *err);
+/* Appends the pictures below the folder. whole_id: the id is the path, not what of it is below the folder. *layout: in, what is
+ * wanted; out, FLAT or SPLITS. Errors: exit 4, naming the folder, when it cannot be read; exit 3 for SPLITS and a picture below a
+ * folder of another name. */
+RN_MUST int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, enum rn_layout *layout,
+                           struct rn_err *err);
 
-/* Appends the files that a list names, in its order, whatever they are called; the id is the path, the class its parent
- * folder's name. separator: '\n' or '\0'; empty names are passed over. `name` is the list's, for messages. Errors: exit 4
- * for a file that is not there or is a folder. */
-RN_MUST int rn_list_named(struct rn_pictures *pictures, FILE *list, int separator, const char *name, struct rn_err *err);
+/* Appends one file, whatever it is called; the id is the path, the class its parent folder's name. Not there, or a folder: exit 4;
+ * or, with `forgive`, a picture with an error. A camera's raw file has one in any case. */
+RN_MUST int rn_list_file(struct rn_pictures *pictures, const char *path, bool forgive, struct rn_err *err);
+
+/* Whether a path would be listed in a folder, by its name and its folders' names; else it is counted among what is passed over. */
+bool rn_list_is_picture(struct rn_pictures *pictures, const char *path);
+
+/* The next name of a list: 1, and NUL-terminated in *line (of getdelim; freed by the caller), or 0 at the end. separator: '\n' or
+ * '\0'; empty names are passed over. */
+RN_MUST int rn_list_next(FILE *list, int separator, char **line, size_t *capacity, struct rn_err *err);
 
 struct rn_text rn_picture_id(const struct rn_picture *picture);
 struct rn_text rn_picture_class(const struct rn_picture *picture); /* nil: none */
 
 /* Appends the names of the classes that have pictures, in byte order. */
 RN_MUST int rn_list_classes(const struct rn_pictures *pictures, struct rn_texts *classes, struct rn_err *err);
+/* label[i] = index of picture i's class in classes, or -1. */
+RN_MUST int rn_list_labels(const struct rn_pictures *pictures, const struct rn_texts *classes, int64_t *label, struct rn_err *err);
+
+/* "12 .txt, 3 .mp4, 1 hidden": what was passed over, the most frequent first; appended, nothing when there was nothing. */
+RN_MUST int rn_list_passed(struct rn_pictures *pictures, struct rn_buffer *text, struct rn_err *err);
 
 #endif

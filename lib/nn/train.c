@@ -66,17 +66,29 @@ int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err
     return 0;
 }
 
+/* Whether b's classes, as many, are a's, in whatever order. */
+static int same_classes(bool *same, const struct rn_texts *a, const struct rn_texts *b, struct rn_err *err)
+{
+    int64_t *index = rn_calloc(b->count, sizeof *index, err);
+    if (!index || rn_texts_index(a, b, index, err)) {
+        free(index);
+        return -1;
+    }
+    for (size_t i = 0; i < b->count; i++)
+        *same = *same && index[i] >= 0;
+    free(index);
+    return 0;
+}
+
 /* The first segment of a fresh run: its classes and input become the network's; the network starts from scratch, then takes
  * what --init has. Where --init's classes are the same but in another order, its order is kept. */
 static int start(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
     const struct rn_texts *classes = &head->classes;
-    if (t->from.head && t->from.head->classes.count == head->classes.count) {
-        bool same = true;
-        for (size_t i = 0; i < classes->count; i++)
-            same = same && rn_texts_find(&t->from.head->classes, classes->item[i]) >= 0;
-        classes = same ? &t->from.head->classes : classes;
-    }
+    bool same = t->from.head && t->from.head->classes.count == head->classes.count;
+    if (same && same_classes(&same, &t->from.head->classes, classes, err))
+        return -1;
+    classes = same ? &t->from.head->classes : classes;
     if (rn_texts_copy(&t->head.classes, classes, err) ||
         rn_net_open(&t->net, t->dev, t->head.arch, t->head.attention, classes->count, true, err))
         return -1;
@@ -140,6 +152,29 @@ static int differs(struct rn_err *err, const char *what, long long ours, long lo
     return rn_fail(err, RN_EXIT_DATA, "the stream's %s is %lld, this run's is %lld", what, theirs, ours);
 }
 
+static void take_photos(struct rn_trainer *t, const struct rn_head *head)
+{
+    t->head.batches_per_epoch = head->batches_per_epoch;
+    t->head.has_listing = head->has_listing;
+    t->head.listing = head->listing;
+}
+
+/* An epoch ends with the photos that it began with; from one to the next they may change. */
+static int same_photos(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    const struct rn_head *run = &t->head;
+    bool known = head->batches_per_epoch != RN_NIL && run->batches_per_epoch != RN_NIL;
+    t->other_photos = (known && head->batches_per_epoch != run->batches_per_epoch) ||
+                      (head->has_listing && run->has_listing && head->listing != run->listing);
+    if (t->other_photos && (run->batch_index || run->seen))
+        return rn_fail(err, RN_EXIT_DATA, "the photos are not those that epoch %lld was begun with (batches an epoch: %lld then, "
+                       "%lld now): it cannot be ended with them", (long long)run->epoch, (long long)run->batches_per_epoch,
+                       (long long)head->batches_per_epoch);
+    if (known || head->has_listing)
+        take_photos(t, head);
+    return 0;
+}
+
 /* A stream goes on with the run that it began: same seed, same batches. What a foreign writer left out is not checked. */
 static int same_stream(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
@@ -149,6 +184,7 @@ static int same_stream(struct rn_trainer *t, const struct rn_head *head, struct 
         run->batches_seed = head->seed;
         run->batches_batch = head->batch;
         run->batches_epochs = head->epochs;
+        take_photos(t, head);
         return rn_history_copy(&run->batches_history, &head->history, err);
     }
     if (head->has_seed && head->seed != run->batches_seed)
@@ -157,7 +193,7 @@ static int same_stream(struct rn_trainer *t, const struct rn_head *head, struct 
         return differs(err, "batch size", run->batches_batch, head->batch);
     if (head->epochs != RN_NIL) /* a run may be made longer */
         run->batches_epochs = head->epochs;
-    return 0;
+    return same_photos(t, head, err);
 }
 
 int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)

@@ -29,6 +29,7 @@ struct rn_trainer {
     int64_t *map;                        /* its labels to ours */
     int64_t errors;                      /* error records since the last batch */
     bool begun;                          /* a batch of it has come */
+    bool other_photos;                   /* they are not those of the epoch before */
     int64_t *labels;                     /* of one batch; grown as needed */
     size_t label_room;
     float *targets;                      /* of one batch, where the segment is soft: (n, classes) */
@@ -52,7 +53,8 @@ void rn_trainer_free(struct rn_trainer *t);
 RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err *err);
 
 /* A segment's head. The first one of a fresh run decides classes and input and starts the network. Errors: exit 3: not a
- * train stream, not the epoch that is next, another seed, batch size, input, or a class that is unknown. */
+ * train stream, not the epoch that is next, another seed, batch size, input, or a class that is unknown; within an epoch: other
+ * photos. Where an epoch begins with others, t->other_photos is set. */
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
 /* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with

@@ -257,15 +257,15 @@ int rn_classes_map(const struct rn_texts *to, const struct rn_texts *from, int64
     char shown[256];
     if (!(*map = rn_calloc(from->count, sizeof **map, err)))
         return -1;
-    for (size_t i = 0; i < from->count; i++) {
-        (*map)[i] = rn_texts_find(to, from->item[i]);
-        if ((*map)[i] < 0) {
-            free(*map);
-            *map = NULL;
-            return rn_fail(err, RN_EXIT_DATA, "class '%s' of the stream is not one of the model's", rn_text_show(from->item[i], shown));
-        }
+    int rc = rn_texts_index(to, from, *map, err);
+    for (size_t i = 0; i < from->count && rc == 0; i++)
+        if ((*map)[i] < 0)
+            rc = rn_fail(err, RN_EXIT_DATA, "class '%s' of the stream is not one of the model's", rn_text_show(from->item[i], shown));
+    if (rc) {
+        free(*map);
+        *map = NULL;
     }
-    return 0;
+    return rc;
 }
 
 int rn_input_check(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err)

@@ -130,6 +130,12 @@ static int text_comparison(struct rn_out *out, const struct rn_comparison *compa
     return rn_out_printf(out, err, "%-18s %8.4g\n", "McNemar's p", comparison->p);
 }
 
+static int text_published(struct rn_out *out, const struct rn_published *published, struct rn_err *err)
+{
+    return rn_out_printf(out, err, "\n%-18s %8.2f %%   (of %llu)\n%-18s %+8.2f\n%-18s %8.4g\n", "published Acc@1", published->acc1,
+                         (unsigned long long)published->n, "difference", published->difference, "its p", published->p);
+}
+
 int rn_report_text(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
 {
     const struct rn_score *score = report->score;
@@ -151,7 +157,9 @@ int rn_report_text(struct rn_out *out, const struct rn_report *report, struct rn
     }
     if (text_classes(out, report, width, err) || text_confusion(out, report, width, err))
         return -1;
-    return report->comparison ? text_comparison(out, report->comparison, err) : 0;
+    if (report->comparison && text_comparison(out, report->comparison, err))
+        return -1;
+    return report->published ? text_published(out, report->published, err) : 0;
 }
 
 /* ---- JSON ---- */
@@ -186,6 +194,14 @@ static int json_comparison(struct rn_out *out, const struct rn_comparison *compa
         (unsigned long long)comparison->b, (unsigned long long)comparison->c, rn_text_number(comparison->p, p));
 }
 
+static int json_published(struct rn_out *out, const struct rn_published *published, struct rn_err *err)
+{
+    char acc1[32], difference[32], p[32];
+    return rn_out_printf(out, err, ", \"published\": {\"acc1\": %s, \"n\": %llu, \"difference\": %s, \"p\": %s}",
+                         rn_text_number(published->acc1, acc1), (unsigned long long)published->n,
+                         rn_text_number(published->difference, difference), rn_text_number(published->p, p));
+}
+
 int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
 {
     const struct rn_score *score = report->score;
@@ -210,7 +226,8 @@ int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn
             return -1;
     if (rn_out_printf(out, err, "]") || json_reals(out, "acc1_interval", score->acc1_interval, 2, err))
         return -1;
-    if (report->comparison && json_comparison(out, report->comparison, err))
+    if ((report->comparison && json_comparison(out, report->comparison, err)) ||
+        (report->published && json_published(out, report->published, err)))
         return -1;
     return rn_out_printf(out, err, "}\n");
 }
@@ -248,6 +265,15 @@ static int tsv_comparison(struct rn_out *out, const struct rn_comparison *compar
     return tsv_row(out, "compare_p", NULL, NULL, comparison->p, err);
 }
 
+static int tsv_published(struct rn_out *out, const struct rn_published *published, struct rn_err *err)
+{
+    if (tsv_row(out, "published_acc1", NULL, NULL, published->acc1, err) ||
+        tsv_row(out, "published_n", NULL, NULL, (double)published->n, err) ||
+        tsv_row(out, "published_difference", NULL, NULL, published->difference, err))
+        return -1;
+    return tsv_row(out, "published_p", NULL, NULL, published->p, err);
+}
+
 int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
 {
     const struct rn_score *score = report->score;
@@ -276,5 +302,7 @@ int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_
     if (tsv_row(out, "acc1_low", NULL, NULL, score->acc1_interval[0], err) ||
         tsv_row(out, "acc1_high", NULL, NULL, score->acc1_interval[1], err))
         return -1;
-    return comparison ? tsv_comparison(out, comparison, err) : 0;
+    if (comparison && tsv_comparison(out, comparison, err))
+        return -1;
+    return report->published ? tsv_published(out, report->published, err) : 0;
 }

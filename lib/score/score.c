@@ -92,6 +92,14 @@ static void wilson(double interval[2], double right, double n)
     interval[1] = right < n ? 100 * (middle + half) : 100;
 }
 
+void rn_score_published(struct rn_published *published, const struct rn_score *score)
+{
+    double n = (double)score->n, m = (double)published->n, a = score->acc1 / 100, b = published->acc1 / 100;
+    double both = (a * n + b * m) / (n + m), error = n > 0 ? sqrt(both * (1 - both) * (1 / n + 1 / m)) : 0;
+    published->difference = score->acc1 - published->acc1;
+    published->p = error > 0 ? erfc(fabs(a - b) / error / sqrt(2)) : 1;
+}
+
 static double calibration_error(const struct rn_tally *tally)
 {
     double error = 0;

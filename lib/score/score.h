@@ -56,4 +56,14 @@ struct rn_score {
 RN_MUST int rn_score(struct rn_score *score, const struct rn_tally *tally, struct rn_err *err);
 void rn_score_free(struct rn_score *score);
 
+/* An accuracy that somebody else measured, on photos of which nothing else is known. */
+struct rn_published {
+    double acc1;       /* percent */
+    uint64_t n;        /* photos, above 0 */
+    double difference; /* ours less theirs, in percentage points */
+    double p;          /* two-sided z-test of two proportions: how likely is a difference at least that large if there is none? */
+};
+/* Fills difference and p. */
+void rn_score_published(struct rn_published *published, const struct rn_score *score);
+
 #endif

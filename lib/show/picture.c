@@ -65,7 +65,7 @@ static int stored(struct rn_buffer *data, const struct rn_buffer *raw, struct rn
     return rn_buffer_add(data, sum, 4, err);
 }
 
-static int write_png(struct rn_out *out, const uint8_t *pixels, size_t h, size_t w, struct rn_err *err)
+int rn_show_write_png(struct rn_out *out, const uint8_t *pixels, size_t h, size_t w, struct rn_err *err)
 {
     struct rn_buffer head = { 0 }, raw = { 0 }, data = { 0 }, none = { 0 };
     unsigned char sides[8];
@@ -105,23 +105,38 @@ static int denormalise(uint8_t *pixels, size_t count, const struct rn_head *head
     return 0;
 }
 
-int rn_show_png(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, size_t i, struct rn_err *err)
+int rn_show_picture(struct rn_show_picture *picture, const struct rn_head *head, const struct rn_record *record, size_t i, struct rn_err *err)
 {
     const struct rn_tensor *tensor = &record->tensor;
     char shown[256];
+    *picture = (struct rn_show_picture){ 0 };
     if (record->error.data)
         return rn_fail(err, RN_EXIT_DATA, "an error record stands in the picture's place: %s", rn_text_show(record->error, shown));
     if (record->kind == RN_SAMPLES)
-        return rn_fail(err, RN_EXIT_DATA, "samples are not decoded yet: put '| rn-batch' before '| rn-show --png'");
+        return rn_fail(err, RN_EXIT_DATA, "samples are not decoded yet: put '| rn-batch' before '| rn-show'");
     if (record->kind != RN_IMAGES && record->kind != RN_BATCHES)
         return rn_fail(err, RN_EXIT_DATA, "%s have no pictures: images and batches have", rn_kind_name(record->kind));
     bool batch = record->kind == RN_BATCHES, planes = batch && tensor->type != RN_U8;
     const size_t *side = tensor->shape + batch + planes, count = side[0] * side[1], first = batch ? i * count * 3 : 0;
-    if (tensor->type == RN_U8)
-        return write_png(out, (const uint8_t *)tensor->data + first, side[0], side[1], err);
-    uint8_t *pixels = rn_calloc(count, 3, err);
-    int rc = !pixels || denormalise(pixels, count, head, tensor, first, planes ? count : 1, planes ? 1 : 3, err) ||
-             write_png(out, pixels, side[0], side[1], err) ? -1 : 0;
-    free(pixels);
+    *picture = (struct rn_show_picture){ .h = side[0], .w = side[1] };
+    if (tensor->type == RN_U8) {
+        picture->pixels = (const uint8_t *)tensor->data + first;
+        return 0;
+    }
+    picture->pixels = picture->own = rn_calloc(count, 3, err);
+    if (!picture->own || denormalise(picture->own, count, head, tensor, first, planes ? count : 1, planes ? 1 : 3, err)) {
+        free(picture->own);
+        return -1;
+    }
+    return 0;
+}
+
+int rn_show_png(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, size_t i, struct rn_err *err)
+{
+    struct rn_show_picture picture;
+    if (rn_show_picture(&picture, head, record, i, err))
+        return -1;
+    int rc = rn_show_write_png(out, picture.pixels, picture.h, picture.w, err);
+    free(picture.own);
     return rc;
 }

@@ -89,6 +89,18 @@ int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const void *o
     return 0;
 }
 
+/* A sum, so that the order does not matter. */
+int rn_listing_add(uint64_t *listing, struct rn_text id, struct rn_text class_name, struct rn_err *err)
+{
+    struct rn_buffer photo = { 0 };
+    int rc = rn_buffer_add(&photo, id.data, id.length, err) || rn_buffer_add(&photo, "", 1, err) ||
+             rn_buffer_add(&photo, class_name.data, class_name.length, err) ? -1 : 0;
+    if (rc == 0)
+        *listing += rn_hash64((struct rn_text){ photo.data, photo.length });
+    rn_buffer_free(&photo);
+    return rc;
+}
+
 int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_err *err)
 {
     rn_texts_free(&to->classes);
@@ -131,15 +143,16 @@ int rn_classes_join(struct rn_texts *classes, const struct rn_head *head, int64_
     int64_t *joined = rn_calloc(head->classes.count, sizeof *joined, err);
     if (!joined)
         return -1;
-    for (size_t i = 0; i < head->classes.count; i++) {
-        joined[i] = rn_texts_find(classes, head->classes.item[i]);
+    int rc = rn_texts_index(classes, &head->classes, joined, err);
+    for (size_t i = 0; rc == 0 && i < head->classes.count; i++) {
         if (joined[i] >= 0)
             continue;
         joined[i] = (int64_t)classes->count;
-        if (rn_texts_add(classes, head->classes.item[i], err)) {
-            free(joined);
-            return -1;
-        }
+        rc = rn_texts_add(classes, head->classes.item[i], err);
+    }
+    if (rc) {
+        free(joined);
+        return -1;
     }
     free(*map);
     *map = joined;

@@ -52,6 +52,15 @@ static void pack_input(struct rn_pack *pack, const struct rn_head *head)
     pack_reals(pack, "std", head->input.std);
 }
 
+/* Only where it is known: a stream of a writer that has none keeps its bytes. */
+static void pack_listing(struct rn_pack *pack, const struct rn_head *head)
+{
+    if (!head->has_listing)
+        return;
+    rn_pack_key(pack, "listing");
+    rn_pack_uint(pack, head->listing);
+}
+
 static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
 {
     rn_pack_key(pack, "mode");
@@ -64,12 +73,14 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
     pack_number(pack, "epochs", head->epochs);
     pack_number(pack, "batches_per_epoch", head->batches_per_epoch);
     rn_pack_key(pack, "class_counts");
-    if (head->class_counts)
+    if (head->class_counts) {
         rn_pack_array(pack, head->classes.count);
-    else
+        for (size_t i = 0; i < head->classes.count; i++)
+            rn_pack_int(pack, head->class_counts[i]);
+    } else {
         rn_pack_nil(pack);
-    for (size_t i = 0; head->class_counts && i < head->classes.count; i++)
-        rn_pack_int(pack, head->class_counts[i]);
+    }
+    pack_listing(pack, head);
     if (head->views != RN_NIL)
         pack_number(pack, "views", head->views);
     if (head->any_size) {
@@ -81,7 +92,7 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
 /* Keys that are written only where they say something. */
 static size_t left_out(const struct rn_head *head)
 {
-    return head->kind == RN_BATCHES ? (size_t)(head->views == RN_NIL) + !head->any_size : 0;
+    return head->kind == RN_BATCHES ? (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing : 0;
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -98,11 +109,15 @@ static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
     pack_number(pack, "seen", head->seen);
     rn_pack_key(pack, "batches");
     if (head->has_batches) {
-        rn_pack_map(pack, 4);
+        bool counted = head->batches_per_epoch != RN_NIL;
+        rn_pack_map(pack, (size_t)4 + counted + head->has_listing);
         rn_pack_key(pack, "seed");
         rn_pack_uint(pack, head->batches_seed);
         pack_number(pack, "batch", head->batches_batch);
         pack_number(pack, "epochs", head->batches_epochs);
+        if (counted)
+            pack_number(pack, "batches_per_epoch", head->batches_per_epoch);
+        pack_listing(pack, head);
         pack_history(pack, &head->batches_history);
     } else {
         rn_pack_nil(pack);

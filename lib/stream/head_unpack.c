@@ -138,15 +138,21 @@ static int unpack_mode(struct rn_head *head, const struct rn_slot *slot, struct 
     return 0;
 }
 
+static int unpack_listing(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    head->has_listing = !rn_slot_nil(slot);
+    return head->has_listing ? rn_slot_u64(slot, &head->listing, err) : 0;
+}
+
 static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
 {
     struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"), seed = slot_of(slots, "seed"),
-                   counts = slot_of(slots, "class_counts");
+                   counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing");
     if (unpack_mode(head, &mode, err) || unpack_input(head, &input, err) ||
         number_or_nil(slots, "batch", 1, INT32_MAX, &head->batch, err) ||
         number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) ||
         number_or_nil(slots, "epochs", 0, UINT32_MAX, &head->epochs, err) ||
-        number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err))
+        number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) || unpack_listing(head, &listing, err))
         return -1;
     if (number_or_nil(slots, "views", 2, 1024, &head->views, err) || flag_or_nil(slots, "any_size", &head->any_size, err))
         return -1;
@@ -177,11 +183,13 @@ static int unpack_partial(struct rn_head *head, const struct rn_slot *slot, stru
 
 static int unpack_trained_on(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
 {
-    struct rn_slot slots[] = { { .key = "seed" }, { .key = "batch" }, { .key = "epochs" }, { .key = "history" } };
+    struct rn_slot slots[] = { { .key = "seed" }, { .key = "batch" }, { .key = "epochs" }, { .key = "history" },
+                               { .key = "batches_per_epoch" }, { .key = "listing" } };
     if (rn_slot_nil(slot))
         return 0;
-    if (rn_object_match(slot->value, slots, 4, NULL, NULL, err) || rn_slots_there(slots, 4, err) ||
-        rn_slot_u64(&slots[0], &head->batches_seed, err) ||
+    if (rn_object_match(slot->value, slots, 6, NULL, NULL, err) || rn_slots_there(slots, 4, err) ||
+        rn_slot_u64(&slots[0], &head->batches_seed, err) || number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) ||
+        unpack_listing(head, &slots[5], err) ||
         (!rn_slot_nil(&slots[1]) && rn_slot_int(&slots[1], 1, INT32_MAX, &head->batches_batch, err)) ||
         (!rn_slot_nil(&slots[2]) && rn_slot_int(&slots[2], 0, UINT32_MAX, &head->batches_epochs, err)) ||
         unpack_history(&head->batches_history, &slots[3], err))

@@ -8,6 +8,7 @@
 #include "stream/codec.h"
 #include "stream/numpy.h"
 #include "stream/object.h"
+#include "stream/pack.h"
 
 /* The first failure stays in rc, and nothing is appended after it. */
 struct json {
@@ -39,7 +40,7 @@ static void string(struct json *json, struct rn_text value)
         json->rc = rn_text_escape(json->out, value, RN_ESCAPE_JSON, json->err);
 }
 
-/* %g drops zeros, so the fewest digits that any number of its width needs are a good start. */
+/* %g drops zeros, so the fewest digits that any number needs are a good start. */
 static void real(struct json *json, double value, bool narrow)
 {
     char room[32];
@@ -47,9 +48,13 @@ static void real(struct json *json, double value, bool narrow)
         print(json, "null");
         return;
     }
-    for (int digits = narrow ? 6 : 15; digits <= 17; digits++) {
+    if (narrow) {
+        print(json, "%s", rn_text_float((float)value, room));
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
         snprintf(room, sizeof room, "%.*g", digits, value);
-        if (narrow ? strtof(room, NULL) == (float)value : strtod(room, NULL) == value)
+        if (strtod(room, NULL) == value)
             break;
     }
     print(json, "%s", room);
@@ -204,7 +209,25 @@ static bool is_text_key(const msgpack_object *name, const char *const *known)
     return false;
 }
 
-static int show(struct rn_buffer *packed, const char *const *known, bool values, struct rn_buffer *out, struct rn_err *err)
+/* The likeliest class by its name, and its probability; not where the stream itself has such a key. */
+static void verdict(struct json *json, const struct rn_record *record, const struct rn_texts *classes)
+{
+    static const char *const ours[] = { "prediction", "confidence", NULL };
+    size_t best = 0;
+    if (rn_pack_extra_count(record->extra, record->extras, ours) != record->extras)
+        return;
+    for (size_t i = 1; i < classes->count; i++)
+        if (rn_tensor_get(&record->tensor, i) > rn_tensor_get(&record->tensor, best))
+            best = i;
+    print(json, ",\"prediction\":");
+    string(json, classes->item[best]);
+    print(json, ",\"confidence\":");
+    element(json, &record->tensor, best);
+}
+
+/* record: of predictions, or NULL. */
+static int show(struct rn_buffer *packed, const char *const *known, bool values, const struct rn_record *record,
+                const struct rn_texts *classes, struct rn_buffer *out, struct rn_err *err)
 {
     struct rn_arena arena = { 0 };
     struct json json = { out, values, err, rn_arena_unpack(&arena, packed->data, packed->length, err) };
@@ -215,6 +238,8 @@ static int show(struct rn_buffer *packed, const char *const *known, bool values,
         key(&json, &top->ptr[i].key);
         value(&json, &top->ptr[i].val, is_text_key(&top->ptr[i].key, known));
     }
+    if (record)
+        verdict(&json, record, classes);
     text(&json, "}", 1);
     rn_arena_clear(&arena);
     return json.rc;
@@ -223,16 +248,19 @@ static int show(struct rn_buffer *packed, const char *const *known, bool values,
 int rn_head_json(const struct rn_head *head, struct rn_buffer *out, struct rn_err *err)
 {
     struct rn_buffer packed = { 0 };
-    int rc = rn_head_pack(head, &packed, err) || show(&packed, rn_head_keys[head->kind], false, out, err) ? -1 : 0;
+    int rc = rn_head_pack(head, &packed, err) || show(&packed, rn_head_keys[head->kind], false, NULL, NULL, out, err) ? -1 : 0;
     rn_buffer_free(&packed);
     return rc;
 }
 
-int rn_record_json(const struct rn_record *record, bool values, struct rn_buffer *out, struct rn_err *err)
+int rn_record_json(const struct rn_record *record, const struct rn_texts *classes, bool values, struct rn_buffer *out,
+                   struct rn_err *err)
 {
     struct rn_buffer packed = { 0 };
     const char *const *known = record->error.data ? rn_error_keys : rn_record_keys[record->kind];
-    int rc = rn_record_pack(record, &packed, err) || show(&packed, known, values, out, err) ? -1 : 0;
+    bool verdicts = record->kind == RN_PREDICTIONS && !record->error.data && classes->count;
+    int rc = rn_record_pack(record, &packed, err) ||
+             show(&packed, known, values, verdicts ? record : NULL, classes, out, err) ? -1 : 0;
     rn_buffer_free(&packed);
     return rc;
 }

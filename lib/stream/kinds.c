@@ -10,7 +10,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
     [RN_SAMPLES] = { "rn", "version", "classes", "history" },
     [RN_IMAGES] = { "rn", "version", "classes", "history" },
     [RN_BATCHES] = { "rn", "version", "classes", "mode", "input", "batch", "epoch", "seed", "epochs", "batches_per_epoch",
-                     "class_counts", "views", "any_size", "history" },
+                     "class_counts", "listing", "views", "any_size", "history" },
     [RN_PREDICTIONS] = { "rn", "version", "classes", "history" },
     [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "epoch", "batch_index", "best_acc1", "partial",
                      "batches", "options", "RN_CPU", "history" },

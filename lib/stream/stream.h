@@ -65,7 +65,11 @@ struct rn_head {
 
     /* batches */
     enum rn_mode mode;
-    int64_t batch, epochs, batches_per_epoch; /* RN_NIL: nil */
+    int64_t batch, epochs; /* RN_NIL: nil */
+    /* ... and, of the stream that was trained on, in checkpoints; RN_NIL, false: not known */
+    int64_t batches_per_epoch;
+    bool has_listing;
+    uint64_t listing; /* which photos, of which classes, in whatever order: see rn_listing_add */
     bool has_seed;
     uint64_t seed;
     int64_t *class_counts; /* one a class; NULL: nil */
@@ -93,6 +97,8 @@ void rn_head_free(struct rn_head *head);
  * of rn-pick), or NULL. */
 RN_MUST int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const void *options,
                          const struct rn_texts *operands, struct rn_err *err);
+/* Adds a photo to the listing (0: none), by its id and its class's name (empty: no label). */
+RN_MUST int rn_listing_add(uint64_t *listing, struct rn_text id, struct rn_text class_name, struct rn_err *err);
 /* Replaces to's classes, history and unknown keys by copies of from's. */
 RN_MUST int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
 /* A copy of the whole head; `to` is zeroed before. */
@@ -201,8 +207,10 @@ RN_MUST int rn_head_join(struct rn_head *to, const struct rn_head *from, int64_t
 
 /* Head and record as one JSON object each, appended: the keys of the stream in canonical order, unknown ones too. Tensors
  * are {"type", "shape", "min", "max", "mean"}, and "values" where asked for; other bytes {"bytes": N}; numbers have as few
- * digits as read back the same; what is not finite is null. */
+ * digits as read back the same; what is not finite is null. A prediction has at its end "prediction", the likeliest of `classes`
+ * (its head's), and "confidence". */
 RN_MUST int rn_head_json(const struct rn_head *head, struct rn_buffer *out, struct rn_err *err);
-RN_MUST int rn_record_json(const struct rn_record *record, bool values, struct rn_buffer *out, struct rn_err *err);
+RN_MUST int rn_record_json(const struct rn_record *record, const struct rn_texts *classes, bool values, struct rn_buffer *out,
+                           struct rn_err *err);
 
 #endif

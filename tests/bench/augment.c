@@ -14,7 +14,7 @@
 #include "image/image.h"
 
 #define PHOTOS "../shared/trashnet/dataset-resized/"
-enum { HEIGHT = 384, WIDTH = 512, ROWS = 64, FILES = 60 };
+enum { HEIGHT = 384, WIDTH = 512, ROWS = 96, FILES = 60 };
 
 static struct row {
     char name[40];
@@ -79,6 +79,22 @@ static void transforms(const struct rn_image *image, const char *only)
     }
 }
 
+/* Filters of other sides than 3. */
+static void filters(const struct rn_image *image)
+{
+    static const struct { const char *name; int side; } cases[] = { { "Blur", 7 }, { "Blur", 31 }, { "MedianBlur", 5 }, { "MedianBlur", 7 }, { "MedianBlur", 21 }, { "GaussianBlur", 7 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rn_recipe recipe;
+        struct rn_err err = { 0 };
+        char text[256], name[40];
+        snprintf(text, sizeof text, "{\"transform\": {\"__class_fullname__\": \"%s\", \"p\": 1, \"blur_limit\": [%d, %d]}}", cases[i].name, cases[i].side, cases[i].side);
+        snprintf(name, sizeof name, "%s-%d", cases[i].name, cases[i].side);
+        must(rn_recipe_parse(&recipe, rn_text(text), -1, &err), &err);
+        measure(name, &recipe, image, 20);
+        rn_recipe_free(&recipe);
+    }
+}
+
 static const char *const shipped[3] = { "basic", "affine", "distort" };
 
 static void load_shipped(struct rn_recipe recipe[3], struct rn_buffer *path)
@@ -111,8 +127,8 @@ static void files(const struct rn_recipe recipe[3], char **photo, size_t n)
             const struct rn_image result = { (uint8_t *)x.pixels, x.height, x.width };
             jpeg.length = 0;
             must(rn_image_encode_jpeg(&jpeg, &result, 95, &err), &err);
-            snprintf(path, sizeof path, "%s/%d.jpg", folder, r);
-            must(rn_file_put(path, jpeg.data, jpeg.length, &err), &err);
+            snprintf(path, sizeof path, "%d.jpg", r);
+            must(rn_file_put(folder, path, jpeg.data, jpeg.length, false, &err), &err);
         }
         rn_image_free(&image);
     }
@@ -198,6 +214,7 @@ int main(int argc, char **argv)
     transforms(&image, argc > 1 ? argv[1] : NULL);
     if (argc > 1)
         return printf("%s %.3f ms\n", rows[0].name, rows[0].ours) < 0;
+    filters(&image);
     for (int i = 0; i < 3; i++)
         measure(shipped[i], &recipe[i], &image, 3000);
     files(recipe, photo, n);

@@ -6,12 +6,12 @@
 #include "stream/stream.h"
 #include "tests/fuzz/fuzz.h"
 
-static void record(const struct rn_record *record, struct rn_buffer *room)
+static void record(const struct rn_record *record, const struct rn_texts *classes, struct rn_buffer *room)
 {
     struct rn_err err = { 0 };
     size_t count;
     room->length = 0;
-    if (rn_record_json(record, rn_tensor_count(&record->tensor, &count) && count < 1000, room, &err) ||
+    if (rn_record_json(record, classes, rn_tensor_count(&record->tensor, &count) && count < 1000, room, &err) ||
         rn_record_pack(record, room, &err))
         abort();
 }
@@ -29,7 +29,7 @@ static void read_all(struct rn_reader *reader)
         if (rn_head_json(head, &room, &err))
             abort();
         while ((rc = rn_reader_record(reader, &one, &err)) == 1)
-            record(&one, &room);
+            record(&one, &head->classes, &room);
         rc = rc == 0 ? 1 : rc;
     }
     if (rc < 0 && (!err.exit || !err.text[0]))

@@ -33,6 +33,19 @@ setup() {
     grep 'the split is drawn' table.err
 }
 
+@test "what is finished with other options, or with other photos, is not taken for this" {
+    make -s -C "$root" row-resnet18-ours "${settings[@]}" > again.txt 2>&1
+    stamp=$(date -r out/resnet18-ours/1234/last.rn +%s%N)
+    for other in SIZE=48 BATCH=5 PRECISION=tf32; do
+        rc=0; make -s -C "$root" row-resnet18-ours "${settings[@]}" $other > again.txt 2> again.err || rc=$?
+        [ $rc != 0 ] && grep -qiE "^train: --${other%=*}: out/.* holds a run with|^train: --${other%=*}: /.* holds a run with" again.err
+    done
+    cp -r photos fewer && rm fewer/glass/glass1.jpg
+    rc=0; make -s -C "$root" row-resnet18-ours "${settings[@]}" TRASHNET="$PWD/fewer" > again.txt 2> again.err || rc=$?
+    [ $rc != 0 ] && grep -q "not the photos of the run in .*: glass/glass1.jpg" again.err
+    [ "$(date -r out/resnet18-ours/1234/last.rn +%s%N)" = "$stamp" ]
+}
+
 @test "a row without weights or photos says which it lacks and how to get them" {
     fails 4 'resnet34:.*resnet34-.*data/fetch-weights resnet34' "$root/pipelines/ablation" resnet34 --trashnet photos --weights weights --out out
     fails 4 'resnet34:.*not in .nowhere..*data/fetch-trashnet' "$root/pipelines/ablation" resnet34 --trashnet nowhere

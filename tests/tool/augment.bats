@@ -19,19 +19,19 @@ setup() {
 
 @test "one output a recipe and copy, with the photo's label and split" {
     rn-list photos | rn-split -r 50/25/25 -o all.rn
-    rn-augment -r affine,mixed.json -n 2 all.rn >out.rn
+    rn-augment --split all -r affine,mixed.json -n 2 all.rn >out.rn
     [ "$(ids all.rn | wc -l)" = 18 ]
     diff <(ids out.rn) <(ids all.rn | awk '{ for (r = 0; r < 2; r++) for (c = 1; c < 3; c++) print $0 "#" (r ? "mixed" : "affine") "." c }')
     diff <(rn-show --json out.rn | jq -c 'select(.id) | [.label, .split]') <(rn-show --json all.rn | jq -c 'select(.id) | [.label, .split]' | sed 'p;p;p')
     # copies differ, and so do seeds; the same command gives the same bytes
     [ "$(records out.rn | jq -c .image | sort -u | wc -l)" -gt 60 ]
-    rn-augment -r affine,mixed.json -n 2 all.rn | cmp - out.rn
-    ! rn-augment -r affine,mixed.json -n 2 -s 5 all.rn | cmp -s - out.rn
+    rn-augment --split all -r affine,mixed.json -n 2 all.rn | cmp - out.rn
+    ! rn-augment --split all -r affine,mixed.json -n 2 -s 5 all.rn | cmp -s - out.rn
     # the first copy is the same whatever else is asked for
-    diff <(rn-augment -r mixed.json all.rn | rn-show --json --values | jq -c 'select(.id)') <(records out.rn | grep '#mixed.1"')
+    diff <(rn-augment --split all -r mixed.json all.rn | rn-show --json --values | jq -c 'select(.id)') <(records out.rn | grep '#mixed.1"')
     # the file's name is in the ids only
     cp mixed.json other.json
-    diff <(rn-augment -r other.json all.rn | rn-show --json --values | jq -c 'select(.id) | .image') <(records out.rn | grep '#mixed.1"' | jq -c .image)
+    diff <(rn-augment --split all -r other.json all.rn | rn-show --json --values | jq -c 'select(.id) | .image') <(records out.rn | grep '#mixed.1"' | jq -c .image)
 }
 
 @test "any -j, any order, any shards: the same records" {
@@ -101,14 +101,39 @@ setup() {
     diff -r out before
 }
 
+@test "--write: a name that is too long, links that were planted: an error record, and nothing elsewhere" {
+    long=$(printf 'x%.0s' {1..250})
+    mkdir -p in/glass in/paper in/metal out elsewhere
+    cp "$FIXTURES/rgb.jpg" in/glass/a.jpg && cp "$FIXTURES/rgb.jpg" "in/glass/$long.jpg"
+    cp "$FIXTURES/rgb.jpg" in/paper/b.jpg && cp "$FIXTURES/rgb.jpg" in/metal/c.jpg
+    # a folder, a file of the final name, and the temporary name that could once be guessed
+    mkdir out/metal && ln -s ../elsewhere out/paper && ln -s ../../elsewhere/final out/metal/c-affine-1.jpg
+    mkdir -p out/glass
+    for pid in $(seq $((BASHPID)) $((BASHPID + 400))); do ln -s ../../elsewhere/planted "out/glass/.a-affine-1.jpg.$pid.tmp"; done
+    rc=0; rn-list in | rn-augment -r affine --write out -o x.rn 2>err || rc=$?
+    [ $rc = 1 ] && [ "$(cat err)" = "rn-augment: error records made: 2" ]
+    rn-show --json x.rn >records
+    grep -qF '"id":"paper/b.jpg#affine.1","label":2,"split":null,"error":"paper/b.jpg#affine.1: out/paper/b-affine-1.jpg: Too many levels' records
+    grep -q '"id":"glass/xxx.*#affine.1".*"error":".*: File name too long"' records
+    [ "$(ls elsewhere)" = "" ] && [ -s out/glass/a-affine-1.jpg ] && [ -s out/metal/c-affine-1.jpg ] && [ ! -L out/metal/c-affine-1.jpg ]
+    [ "$(rn-pick --errors x.rn | ids | wc -l)" = 2 ]
+    # 200 letters were too many once, and need not be
+    mv "in/glass/$long.jpg" "in/glass/${long:0:230}.jpg"
+    rn-list in/glass --unlabeled | rn-augment -r affine --write fresh -o y.rn && [ -s "fresh/${long:0:230}-affine-1.jpg" ]
+}
+
 @test "--write: names that would leave the folder, or meet" {
     mkdir -p twice/glass
     cp "$FIXTURES/rgb.jpg" twice/glass/a.jpg
     cp "$FIXTURES/rgb.png" twice/glass/a.png
+    # a.png beside a.jpg keeps its ending in the name, in all of its copies
+    rn-list twice | rn-augment -r affine -n 30 --write out -o x.rn
+    [ "$(find out -name 'a-affine-*.jpg' | wc -l)" = 30 ] && [ "$(find out -name 'a.png-affine-*.jpg' | wc -l)" = 30 ]
+    [ "$(rn-show --json x.rn | jq -r 'select(.id) | .path' | sort -u | wc -l)" = 60 ]
+    # but not where that name is another photo's
+    cp "$FIXTURES/rgb.png" twice/glass/a.png.jpg
     rc=0; rn-list twice | rn-augment -r affine --write out >x 2>err || rc=$?
-    [ $rc = 3 ] && grep -q "glass/a.png: another photo is written to glass/a already" err
-    rc=0; rn-list twice | rn-augment -r affine -n 30 -k --write out -o x.rn 2>err || rc=$?
-    [ $rc = 1 ] && [ "$(rn-pick --errors x.rn | ids | wc -l)" = 1 ]
+    [ $rc = 3 ] && grep -q "another photo is written to glass/a.png already" err
     stream 'head("samples", ["..", "ok"])' "dict(id => str('x.jpg'), label => num(0), split => none, path => str('$FIXTURES/rgb.jpg'))" \
         "dict(id => str('../../y.jpg'), label => num(1), split => none, path => str('$FIXTURES/rgb.jpg'))" 'tail(2)' >hostile.rn
     mkdir -p deep/er
@@ -164,21 +189,93 @@ setup() {
     rn-augment -r floats.json two.rn >floats.rn
     rn-show --json floats.rn | jq -e -s '[.[] | select(.id) | .image | .type == "<f4" and .max < 3 and .min > -3 and .min < 0] | all and length == 2'
     fails 3 "#floats.1: a picture of floats, normalised already: batches are made of 8-bit pixels" rn-batch -o x.rn floats.rn
-    fails 2 "floats.json: gives floats \(Normalize\): --write makes files of 8-bit pixels" rn-augment -r floats.json --write out two.rn
+    fails 2 "floats.json: gives floats \(Normalize\): --write makes files of 8-bit pixels \(--until-normalize leaves it out\)" rn-augment -r floats.json --write out two.rn
     fails 3 "affine.1: a picture of floats" rn-augment -r affine --write out -o x.rn floats.rn
     [ ! -e out ]
     recipe "$(one Normalize),$(one CLAHE)" >late.json
     fails 3 "CLAHE: takes 8-bit pixels, not floats" rn-augment -r late.json -o x.rn two.rn
 }
 
+@test "pipelines that end in Normalize and ToTensorV2: as they are, or until there" {
+    rn-list photos | rn-pick --head 2 >two.rn
+    recipe "$(one HorizontalFlip),$(one Normalize),$(one ToTensorV2 '"transpose_mask": false'),$(one NoOp)" >late.json
+    fails 2 "late.json: ToTensorV2: it must be the last transform" rn-augment -r late.json two.rn
+    recipe "$(one HorizontalFlip),$(one Normalize),$(one albumentations.pytorch.transforms.ToTensorV2 '"transpose_mask": false')" >torch.json
+    rn-augment -r torch.json two.rn >floats.rn 2>err
+    [ "$(cat err)" = "rn-augment: torch.json: ToTensorV2 changes nothing here: pictures stay height x width x 3" ]
+    rn-show --json floats.rn | jq -e -s '[.[] | select(.id) | .image.type == "<f4"] | all and length == 2'
+    # said once, and the same pixels as without the end
+    rn-augment --until-normalize -r torch.json two.rn >bytes.rn 2>err
+    [ "$(cat err)" = "rn-augment: torch.json: its Normalize is left to who reads the pictures (--until-normalize)" ]
+    recipe "$(one HorizontalFlip)" >flip.json
+    diff <(rn-augment -r flip.json two.rn | rn-show --json --values | jq -c 'select(.id) | .image') <(records bytes.rn | jq -c .image)
+    rn-augment -q --until-normalize -r torch.json --write out two.rn -o written.rn 2>err
+    [ ! -s err ] && [ "$(find out -name '*-torch-1.jpg' | wc -l)" = 2 ]
+    # one in the middle stays
+    recipe "$(one Normalize),$(one RandomBrightness)" >middle.json
+    rn-augment --until-normalize -r middle.json two.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .image.type == "<f4"] | all'
+}
+
+@test "val and test are left alone unless asked, and that is said" {
+    rn-list photos | rn-split -r 50/25/25 -o all.rn
+    n=$(rn-show --json all.rn | jq -s '[.[] | select(.split == "train")] | length')
+    rn-augment -r affine all.rn >out.rn 2>err
+    [ "$(cat err)" = "rn-augment: photos of other splits than train, not augmented: $((18 - n)) (--split all augments them)" ]
+    rn-show --json out.rn | jq -e -s "[.[] | select(.id) | .split == \"train\"] | all and length == $n"
+    # the same as of these alone; with --keep the others pass, in their places
+    diff <(records out.rn) <(rn-pick split=train all.rn | rn-augment -r affine | rn-show --json --values | jq -c 'select(.id)')
+    rn-augment -q --keep -r affine all.rn >kept.rn
+    diff <(ids kept.rn) <(rn-show --json all.rn | jq -r 'select(.id) | .id, (select(.split == "train") | .id + "#affine.1")')
+    rn-augment -q --split val,test -r affine all.rn | rn-show --json | jq -e -s "[.[] | select(.id) | .split != \"train\"] | all and length == $((18 - n))"
+    [ "$(rn-augment --split all -r affine all.rn 2>err | ids | wc -l)" = 18 ] && [ ! -s err ]
+    # where there are no splits there is nothing to say
+    [ "$(rn-list photos | rn-augment -r affine 2>err | ids | wc -l)" = 18 ] && [ ! -s err ]
+}
+
+@test "--write: quality, PNG, and what is there with the same bytes stays" {
+    rn-list photos | rn-pick --head 3 >three.rn
+    rn-augment -r affine --write out three.rn -o a.rn
+    rn-augment -r affine --quality 30 --write low three.rn -o b.rn
+    [ "$(cat low/*/*.jpg | wc -c)" -lt "$(cat out/*/*.jpg | wc -c)" ]
+    # PNG files have the stream's pixels
+    rn-augment -r affine --png --write png three.rn -o c.rn
+    [ "$(find png -name '*-affine-1.png' | wc -l)" = 3 ] && [ -z "$(find png -name '*.jpg')" ]
+    recipe "" >nothing.json
+    diff <(rn-augment -r nothing.json c.rn | rn-show --json --values | jq -c 'select(.id) | .image') \
+         <(rn-augment -r affine three.rn | rn-show --json --values | jq -c 'select(.id) | .image')
+    # one is lost, one is another's: these two are written, the third keeps its time
+    mapfile -t files < <(find out -name '*.jpg' | sort)
+    touch -d @1000000000 "${files[@]}"
+    rm "${files[0]}" && echo other >"${files[1]}"
+    rn-augment -r affine --write out three.rn -o d.rn 2>err
+    cmp a.rn d.rn && [ "$(cat err)" = "rn-augment: files that were there already: 1" ]
+    [ "$(stat -c %Y "${files[2]}")" = 1000000000 ] && [ "$(stat -c %Y "${files[1]}")" -gt 1000000000 ]
+}
+
+@test "photos too small for the default recipe: said at the first one" {
+    rn-list photos >all.rn
+    fails 3 "cardboard/.*.jpg: a photo of [0-9]+ x [0-9]+ \(width x height\), and RandomSizedCrop in the recipe basic takes 384 x 384 and more: say which recipes \(-r affine,distort\), or -k" \
+        rn-augment -o x.rn all.rn
+    [ ! -e x.rn ]
+    # what was asked for is done
+    rc=0; rn-augment -k -q -o x.rn all.rn || rc=$?
+    [ $rc = 1 ] && [ "$(rn-pick error= x.rn | ids | wc -l)" -ge 36 ]
+}
+
 @test "what cannot be is said" {
     rn-list photos >all.rn
     fails 2 "there is no recipe nothing; there are affine, basic, distort" rn-augment -r nothing all.rn
     fails 4 "nothing.json" rn-augment -r nothing.json all.rn
-    recipe "$(one ToGray)" >grey.json
-    fails 2 "grey.json: Compose: Compose\[0\]: unknown transform ToGray; there are Blur, " rn-augment -r grey.json all.rn
+    recipe "$(one FancyPCA)" >grey.json
+    fails 2 "grey.json: Compose: Compose\[0\]: unknown transform FancyPCA; there are Affine, " rn-augment -r grey.json all.rn
+    recipe "$(one ToGrey)" >grey.json
+    fails 2 "unknown transform ToGrey; did you mean ToGray\? There are" rn-augment -r grey.json all.rn
+    recipe "$(one Flip)" | sed 's/1.3.1/1.4.24/' >later.json
+    fails 2 "later.json: written by Albumentations 1.4.24, whose transforms are others: versions 1.0 to 1.3 are read" rn-augment -r later.json all.rn
+    fails 2 "'a,,b' has a name that is empty" rn-augment --split a,,b all.rn
+    fails 2 "quality" rn-augment --quality 0 --write out all.rn
     recipe "$(one Blur '"blur_limits": 3')" >key.json
-    fails 2 "Blur: unknown parameter blur_limits; there are p, always_apply, blur_limit" rn-augment -r key.json all.rn
+    fails 2 "Blur: unknown parameter blur_limits; did you mean blur_limit\? There are p, always_apply, blur_limit" rn-augment -r key.json all.rn
     fails 2 "mixed.json says itself how probable" rn-augment -r mixed.json -p low all.rn
     fails 2 "'often' is not low, mid, high or a number from 0 to 1" rn-augment -p often all.rn
     fails 2 "is not low" rn-augment -p 1.5 all.rn
@@ -222,6 +319,9 @@ setup() {
     # its first square is the first photo, as rn-batch has it
     rn-list --unlabeled photos | rn-pick --head 1 | rn-batch --size 20 --resize 20 | rn-show --json --values | jq -c 'select(.ids) | .images.values | flatten | .[:60]' >first
     rn-show --json --values sheet.rn | jq -c 'select(.id) | .image.values | flatten | .[:60]' | cmp - first
+    # a line of words for each row
+    "$TOP/pipelines/contact-sheet" photos labels.png -r affine,mixed.json --rows 3 --size 20 -n 2 --labels
+    [ "$(perl -e 'local $/; $_ = <STDIN>; print join " ", unpack "N2", substr $_, 16, 8' < labels.png)" = "100 105" ]
     rc=0; "$TOP/pipelines/contact-sheet" "$TOP/data/recipes" sheet.png 2>err || rc=$?
     [ $rc = 3 ] && grep -q "no photos" err
 }

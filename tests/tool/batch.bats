@@ -146,8 +146,56 @@ fails() {
     fails 4 "rn-batch: none.jpg: No such file" rn-batch in
     samples "$PHOTOS/rgb.jpg" . >in
     fails 4 "rn-batch: .: Is a directory" rn-batch in
-    fails 3 "16 x 12 pixels are more than the 191" rn-batch --max-pixels 191 <(samples "$PHOTOS/rgb.jpg")
+    fails 3 "16 x 12 pixels are more than --max-pixels 191" \
+        rn-batch --max-pixels 191 <(samples "$PHOTOS/rgb.jpg")
     rn-batch --max-pixels 192 <(samples "$PHOTOS/rgb.jpg") >out
+}
+
+@test "photos as phones, cameras and browsers write them are taken" {
+    samples "$PHOTOS"/{scan-of-no-frequencies,stray-bytes-before-end,xmp6-attribute,exif6-long}.jpg \
+        "$PHOTOS"/{no-end.png,no-trailer.gif,second-frame-cut.gif,ycbcr-lzw.tif,palette.bmp,rgb.ppm} >in
+    rn-batch --size 16 in >out 2>err
+    [ ! -s err ]
+    [ "$(rn-show --json out | tail -n 1 | jq .records)" = 1 ]
+    for photo in turned6.heic turned6.avif an-avif.jpg; do
+        samples "$PHOTOS/$photo" >in
+        rn-batch --size 16 in >out 2>err ||
+            grep -qE "(HEIC|AVIF), which the libvips here cannot decode" err
+    done
+}
+
+@test "one picture in any format is the same picture" {
+    for photo in {rgb,no-end,crc-of-pixels-wrong}.png rgb.tif lossless.webp rgb.bmp rgb.ppm; do
+        samples "$PHOTOS/$photo" | rn-batch --size 12 --resize 12 |
+            rn-show --npy images >"$photo.npy"
+        cmp rgb.png.npy "$photo.npy"
+    done
+    [ "$(wc -c <rgb.png.npy)" -gt 432 ] # 12 x 12 x 3
+}
+
+@test "HEIC without a decoder: a record that says how to convert it" {
+    samples "$PHOTOS/photo.heic" "$PHOTOS/an-avif.jpg" "$PHOTOS/rgb.jpg" >in
+    export VIPSHOME=$PWD/none # where libvips looks for its loader of HEIC
+    rc=0; rn-batch -k --size 16 in >out 2>err || rc=$?
+    if [ $rc = 1 ]; then
+        [ "$(cat err)" = "rn-batch: error records made: 2" ]
+        grep -qa "photo.heic: HEIC, which the libvips here cannot decode: .* convert the photo" out
+        grep -qa "an-avif.jpg: AVIF, which the libvips here cannot decode: .* convert the photo" out
+    else
+        [ $rc = 0 ] # a libvips that has the loader within
+    fi
+}
+
+@test "photos of 108 megapixels pass, and the limit names its option" {
+    size() { # HEIGHT WIDTH: the JPEG with another size in its header
+        perl -0777 -pe 's/(\xff\xc0\x00\x11\x08)..../$1 . pack("nn", '"$1, $2"')/se' \
+            "$PHOTOS/rgb.jpg"
+    }
+    size 9000 12000 >large.jpg
+    fails 3 "damaged JPEG" rn-batch <(samples large.jpg)
+    size 13378 13378 >larger.jpg
+    fails 3 "13378 x 13378 pixels are more than --max-pixels 178956970" \
+        rn-batch <(samples larger.jpg)
 }
 
 @test "an error record of the input passes on, with exit 0" {
@@ -259,4 +307,28 @@ fails() {
     rn-batch --size 12 --resize 12 --no-exif in >plain
     turned=$(tail -c 440 turned | head -c 400 | md5sum) plain=$(tail -c 440 plain | head -c 400 | md5sum)
     [ "$turned" != "$plain" ]
+}
+
+@test "--wait: a batch that is not full goes out after a while, a full one at once" {
+    draw photos 2
+    find photos -name '*.jpg' | LC_ALL=C sort >names
+    mkfifo list samples batches
+    rn-list --files-from - --live <list >samples & rn-batch -b 4 --wait 50 --size 32 <samples >batches &
+    rn-show --json <batches | jq --unbuffered -r 'select(.ids) | [.index, (.ids | length)] | @tsv' >out & show=$!
+    exec 8>list
+    seen() { for _ in $(seq 200); do [ "$(wc -l <out)" = "$1" ] && return; sleep 0.05; done; cat out; return 1; }
+    sed -n 1p names >&8 && seen 1
+    sed -n 2,3p names >&8 && seen 2
+    sed -n 4,12p names >&8 && exec 8>&-
+    wait $show
+    # nothing is lost or repeated, whatever was sent together
+    [ "$(sed -n 1p out)" = $'0\t1' ] && [ "$(awk '{ n += $2; bad += $1 != NR - 1 || $2 > 4 } END { print n, bad }' out)" = "12 0" ]
+    # 0: what is ready; one that never comes is not waited for
+    (sed 3q names; sleep 1) | rn-list --files-from - --live | rn-batch -b 1000 --wait 0 --size 32 | rn-show --json |
+        jq -r 'select(.ids) | .ids[]' | diff - <(sed 3q names)
+    # a whole file in one go gives the same batches as without
+    rn-list photos -o all.rn
+    cmp <(rn-batch -b 5 --wait 600000 --size 32 all.rn) <(rn-batch -b 5 --size 32 all.rn)
+    fails 2 '--wait' rn-batch --train --wait 5 all.rn
+    fails 2 'wait' rn-batch --wait -1 all.rn
 }

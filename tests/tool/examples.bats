@@ -6,7 +6,8 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
 
 @test "every example has a test, and is short" {
     for example in "$EXAMPLES"/*; do
-        [ "$(wc -l < "$example")" -le 45 ] && [ -x "$example" ]
+        [ "$(wc -l < "$example")" -le 45 ]
+        [ -x "$example" ] || [[ $example == *.service ]]
         grep -q "/$(basename "$example")" "$BATS_TEST_DIRNAME/examples.bats" || grep -q "$(basename "$example")" "$TOP"/tests/python/*
     done
 }
@@ -58,4 +59,41 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     "$EXAMPLES/jobs.sh" all.rn 3 again
     [ "$(date -r again/1.rn +%Y)" = 2001 ]
     cmp again/augmented.rn whole/augmented.rn
+}
+
+@test "slurm.sh: an array of jobs gives the predictions of one, and only what is missing is done again" {
+    lab l && cd l
+    : > photos/glass/broken.jpg
+    rn-list photos > all.rn
+    for task in 1 2 3; do SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=3 "$EXAMPLES/slurm.sh" all.rn model/last.rn parts; done
+    rn-batch -k --for model/last.rn all.rn | rn-predict -m model/last.rn | rn-show --tsv > whole
+    cat parts/*.rn | rn-show --tsv | cmp - whole
+    rm parts/0002.rn && touch -d 2001-01-01 parts/0001.rn
+    for task in 1 2 3; do SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=3 "$EXAMPLES/slurm.sh" all.rn model/last.rn parts; done
+    [ "$(date -r parts/0001.rn +%Y)" = 2001 ] && cat parts/*.rn | rn-show --tsv | cmp - whole
+}
+
+@test "hot-folder.sh: photos go to the folder of their class" {
+    needs inotifywait
+    lab l && cd l
+    mkdir in && cp photos/glass/glass1.jpg in/old.jpg
+    SURE=0 "$EXAMPLES/hot-folder.sh" in model/last.rn sorted 2> said & hot=$!
+    until grep -q 'in: watched' said; do sleep 0.1; done
+    cp photos/metal/metal1.jpg $'in/a\tb#1.jpg' && echo no > in/bad.png
+    for _ in $(seq 200); do [ "$(find sorted -type f 2> /dev/null | wc -l)" -lt 3 ] || break; sleep 0.05; done
+    kill -- $(pgrep -P $hot) $hot 2> /dev/null || true
+    wait $hot || true
+    [ "$(ls sorted/unreadable)" = bad.png ] && [ "$(ls in)" = "" ]
+    [ "$(rn-batch --for model/last.rn <(rn-list --unlabeled photos/glass/glass1.jpg) | rn-predict -m model/last.rn --tsv | tail -n 1 | cut -f 3)" = \
+        "$(basename "$(dirname sorted/*/old.jpg)")" ]
+}
+
+@test "watch.service: what it starts is an option of watch, and systemd takes it" {
+    start=$(sed -n 's/^ExecStart=//p' "$EXAMPLES/watch.service")
+    [[ $start == */rn-pipe-watch\ * ]]
+    "$TOP/pipelines/watch" --help > help
+    for word in $start; do [[ $word != --* ]] || grep -q -- "${word%%=*}" help; done
+    command -v systemd-analyze > /dev/null || return 0
+    sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#; /^User/d' "$EXAMPLES/watch.service" > watch.service
+    ! systemd-analyze verify ./watch.service 2>&1 | grep watch.service
 }

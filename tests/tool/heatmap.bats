@@ -152,6 +152,28 @@ batch() {
     [ -s safe/maps/x/y.jpg.png ] && [ -s "safe/maps/"$'caf\xc3\xa9 <&> 1.jpg.png' ] && [ -s safe/maps/..a.png ]
 }
 
+@test "a name that is too long, or has a link in its way: a line in the index, the rest is drawn, exit 1" {
+    finder=$BATS_FILE_TMPDIR/finder/last.rn
+    long=$(printf 'x%.0s' {1..250})jpg
+    mkdir -p maps/real elsewhere && ln -s ../elsewhere maps/linked && ln -s "$PWD/elsewhere" maps/far
+    : >maps/file && ln -s ../../elsewhere/planted maps/real/a.png && mkdir maps/folder.png
+    rc=0; batch 1 "$long" linked/a far/a file/a real/a folder 2 | rn-heatmap -m "$finder" -j 1 -o maps 2>err || rc=$?
+    [ $rc = 1 ] && grep -qx 'rn-heatmap: 5 photos have no picture: error records (see maps/index.tsv)' err
+    [ -s maps/1.png ] && [ -s maps/2.png ] && [ "$(ls elsewhere)" = "" ]
+    [ -s maps/real/a.png ] && [ ! -L maps/real/a.png ]
+    [ "$(cut -f 3 maps/index.tsv | grep -c '^error: maps/')" = 5 ]
+    grep -q "^$long"$'\t\terror: maps/xxx.*: File name too long\t\t$' maps/index.tsv
+    grep -q $'^linked/a\t\terror: maps/linked/a.png: Too many levels of symbolic links\t\t$' maps/index.tsv
+    grep -q $'^far/a\t\terror: maps/far/a.png: Too many' maps/index.tsv
+    grep -q $'^file/a\t\terror: maps/file/a.png: Not a directory' maps/index.tsv
+    grep -q $'^folder\t\terror: maps/folder.png: Is a directory' maps/index.tsv
+    [ "$(find maps -name '.rn*' | wc -l)" = 0 ]
+    # the index, too
+    ln -sf ../elsewhere/index maps/index.tsv
+    fails 3 'maps/index.tsv: a link' rn-heatmap -m "$finder" -j 1 -o maps <(batch 1)
+    [ ! -e elsewhere/index ]
+}
+
 @test "error records are passed over: exit 1" {
     lab=$BATS_FILE_TMPDIR/lab rc=0
     cp -r "$lab/photos" . && : > photos/glass/broken.jpg
@@ -209,7 +231,7 @@ batch() {
     perl -ne 'while (/(?:src|href)="([^"]*)"/g) { $_ = $1; next if /^data:/; s/%(..)/chr hex $1/ge; print "$_\n" }' out/index.html | sort -u > links
     (cd out && find . -name '*.png' | sed 's/^..//' | sort) | diff - links
     ! grep -E '<script|https?:' out/index.html
-    grep -qF 'a &quot;b&quot; &lt;c> &amp; caf' out/index.html
+    grep -qF 'a &quot;b&quot; &lt;c&gt; &amp; caf' out/index.html
     grep -q '<li>glass/broken.jpg: error: ' out/index.html
     [ "$(ls -A out)" = "$(printf '%s\n' glass index.html index.tsv metal)" ]
     # folders as classes

@@ -258,6 +258,99 @@ fails_but_for_header() {
         { echo "$*: exit $rc"; cat err table; return 1; }
 }
 
+@test "other photos within an epoch: exit 3; from an epoch's beginning: one line; a checkpoint that does not know them goes on" {
+    rest=$(rn-batch --train "${BATCHES[@]}" --from 0:2 samples.rn | wc -c)
+    rest=$(($(stat -Lc %s whole.rn) - rest + 1000)) # the head comes twice
+    head -c $rest whole.rn | rn-train -j 1 "${OPTIONS[@]}" --val val.rn --save-every 1 -o run >table 2>err || true
+    at run 0:2
+    cp -r run kept
+    rn-show --header --json run/last.rn | jq -e '.batches | .batches_per_epoch == 3 and .listing > 0'
+    rn-pick --head 8 samples.rn -o fewer.rn
+    # as many, but not the same; fewer, so that the epoch would be at its end
+    cp -rL photos others && mv others/glass/glass1.jpg others/glass/glass9.jpg
+    rn-list others | rn-split -r 67/33/0 | rn-pick split=train -o other.rn
+    for photos in fewer.rn other.rn; do
+        rn-batch --train --resume run/last.rn $photos >bad.rn
+        fails_but_for_header 3 "the photos are not those that epoch 0 was begun with" rn-train -j 1 --resume run/last.rn --val val.rn -o run bad.rn
+        diff -r run kept
+    done
+    # the same in another order
+    rn-pick --skip 4 samples.rn >order.rn && rn-pick --head 4 samples.rn >>order.rn
+    rn-batch --train --resume run/last.rn order.rn | rn-train -j 1 --resume run/last.rn --val val.rn -o run >table
+    same run
+    # an epoch is over: others may come, and a line says so
+    stopped 1:0 later
+    rn-batch --train --resume later/last.rn fewer.rn | rn-train -j 1 --resume later/last.rn --val val.rn -o later >table 2>err
+    [ "$(cat err)" = "rn-train: from epoch 1 on with other photos than before" ]
+    rn-show --header --json later/last.rn | jq -e '.batches.batches_per_epoch == 2'
+    # a stream and a checkpoint of before: neither names its photos
+    rm -r run && stopped 1:0 run
+    perl -0777 -pi -e 's/\xa7batches\K\x86/\x84/; s/\xb1batches_per_epoch.(\xa7listing)?(?(1)\xcf.{8})//s;
+        substr($_, -64) =~ s/\x83(\xa2rn\xa3end\xa7records.{1,3}?)\xa4xxh3\xc4\x08.{8}\z/\x82$1/s' run/last.rn
+    rn-show --header --json run/last.rn | jq -e '.batches | has("listing") or has("batches_per_epoch") | not'
+    line run >table 2>err
+    [ ! -s err ]
+    cmp <(cut -f 1-6 base/log.tsv) <(cut -f 1-6 run/log.tsv)
+}
+
+@test "SIGHUP and SIGXCPU as SIGTERM; nohup holds" {
+    for signal in HUP XCPU; do
+        rm -rf run pipe && mkfifo pipe
+        rn-train -j 1 "${OPTIONS[@]}" --val val.rn --progress always -o run pipe >table 2>err &
+        trainer=$!
+        exec 7>pipe
+        head -c $(($(stat -Lc %s whole.rn) / 9 * 5 / 2)) whole.rn >&7
+        until_ grep -q "batch 1/3" err
+        kill -$signal $trainer
+        rc=0; wait $trainer || rc=$?
+        exec 7>&-
+        [ $rc = $((128 + $(kill -l $signal))) ] && [[ $(rn-show --where run/last.rn) == 0:[12] ]] || { echo "$signal: exit $rc"; cat err; return 1; }
+    done
+    rm -rf run
+    (trap '' HUP; exec rn-train -j 1 "${OPTIONS[@]}" --val val.rn --progress always -o run pipe) >table 2>err &
+    trainer=$!
+    exec 7>pipe
+    head -c $(($(stat -Lc %s whole.rn) / 9 * 5 / 2)) whole.rn >&7
+    until_ grep -q "batch 1/3" err
+    kill -HUP $trainer
+    tail -c +$(($(stat -Lc %s whole.rn) / 9 * 5 / 2 + 1)) whole.rn >&7
+    exec 7>&-
+    wait $trainer
+    same run
+}
+
+@test "an epoch is saved before standard output hears of it: head -n 1 loses none" {
+    set +o pipefail
+    rn-batch --train "${BATCHES[@]}" samples.rn 2>/dev/null | rn-train -j 1 "${OPTIONS[@]}" --val val.rn -o run | head -n 1 >table
+    at run 1:0 || at run 2:0
+    [ "$(rn-show --where run/last.rn | cut -d: -f 1)" = "$(($(wc -l <run/log.tsv) - 1))" ]
+    line run >table
+    same run
+}
+
+@test "two rn-train in one folder: the second ends with exit 4 and names it" {
+    mkfifo pipe
+    rn-train -j 1 "${OPTIONS[@]}" -o run pipe >table 2>err &
+    trainer=$!
+    exec 7>pipe
+    until_ grep -q epoch table
+    fails 4 '^rn-train: run: another rn-train is at work' rn-train -j 1 "${OPTIONS[@]}" -o run whole.rn
+    exec 7>&-
+    wait $trainer || true
+    rn-train -j 1 "${OPTIONS[@]}" --val val.rn -o run whole.rn >table
+}
+
+@test "progress: epochs as in log.tsv, no wider than the terminal, the time of validation counted" {
+    command -v script >/dev/null || skip "script is not here"
+    script -qec "stty cols 40; rn-train -j 1 ${OPTIONS[*]} --val val.rn -o run whole.rn >table" screen </dev/null >/dev/null
+    tr '\r' '\n' <screen | grep -q '^epoch 0 of 0-2 batch 1/3 loss'
+    tr '\r' '\n' <screen | grep -q '^epoch 2 of 0-2: validating'
+    ! tr '\r' '\n' <screen | grep -E '.{41}'
+    rn-train -j 1 "${OPTIONS[@]}" --val val.rn --overwrite --progress always -o run whole.rn 2>err >table
+    tr '\r' '\n' <err | grep -qE '^epoch 0 of .*[0-9:]+\+ left'
+    tr '\r' '\n' <err | grep -E '^epoch 2 of .* left' | tail -n 1 | grep -vqE '\+ left'
+}
+
 @test "a loss that is not finite: exit 5, and no checkpoint is touched" {
     rn-batch --train --size 32 -b 2 samples.rn >small.rn
     fails_but_for_header 5 "diverged" rn-train -j 1 -t ours --lr 1e6 -o run small.rn

@@ -46,6 +46,22 @@ END
     jq -e '(.acc1_interval[0] - 37.553 | fabs) < 1e-3 and (.acc1_interval[1] - 96.377 | fabs) < 1e-3' out
 }
 
+@test "--pool: each file is a run of its own; --published: a difference and its p" {
+    some > one.rn && some > two.rn
+    fails 3 "a/1" rn-score one.rn two.rn
+    rn-score --pool --json --published 90,431 one.rn two.rn > out
+    jq -e '.n == 10 and .acc1 == 80 and .support == [4, 4, 2]' out
+    # two proportions, 8 of 10 and 387.9 of 431: z = -1.032
+    jq -e '.published | .acc1 == 90 and .n == 431 and .difference == -10 and (.p - 0.3022 | fabs) < 5e-4' out
+    rn-score --published 90,431 one.rn | tail -n 3 | diff - <(printf '%s\n' \
+        'published Acc@1       90.00 %   (of 431)' 'difference           -10.00' 'its p                0.4609')
+    rn-score --tsv --published 90,431 one.rn | tail -n 4 | cut -f 1 | paste -sd' ' | grep -qx 'published_acc1 published_n published_difference published_p'
+    [ "$(rn-score --pool --json one.rn | jq -c .)" = "$(rn-score --json one.rn | jq -c .)" ]
+    fails 2 "FILE... is missing" rn-score --pool
+    fails 2 "pool and --compare exclude" rn-score --pool --compare two.rn one.rn
+    for bad in 101,5 50,0.5 50,0 50 x,3; do fails 2 "published" rn-score --published $bad one.rn; done
+}
+
 @test "tsv: a header, then metric and value; awkward class names are escaped" {
     some | rn-score --tsv > out
     [ "$(head -n 1 out)" = "metric	value" ]

@@ -1,6 +1,37 @@
 # rn-show: every kind in every form, what scripts read, damage.
 load common
 
+# shape FILE.png: its height and width
+shape() { perl -e 'local $/; open F, "<", shift; $_ = <F>; print join(" ", reverse unpack "N2", substr $_, 16, 8), "\n"' "$1"; }
+
+@test "--sheet: all pictures in rows as one PNG; of batches and images, error records too, with their names" {
+    draw photos 1 && : > photos/broken.jpg
+    rn-list --unlabeled photos > all.rn
+    rn-batch -k --size 20 --resize 20 -b 4 all.rn > batches.rn 2> /dev/null || true
+    rn-show --sheet 3 batches.rn -o sheet.png
+    [ "$(shape sheet.png)" = "60 60" ] # 6 pictures and an empty cell: 3 rows of 3
+    rn-show --sheet 9 batches.rn > wide.png
+    [ "$(shape wide.png)" = "20 140" ]
+    rn-show --sheet 3 --labels batches.rn -o labels.png
+    [ "$(shape labels.png)" = "105 60" ]
+    # the third picture is where it should be
+    rn-show --png 3 batches.rn -o third.png && mkdir s t && cp wide.png s && cp third.png t
+    echo '{"__version__": "1.3.1", "transform": {"__class_fullname__": "Compose", "p": 1.0, "transforms": [], "bbox_params": null,' \
+        '"keypoint_params": null, "additional_targets": {}, "is_check_shapes": true}}' > none.json
+    pixels() { rn-list --unlabeled "$1" | rn-augment -r none.json | rn-show --json --values | jq -c 'select(.image) | .image.values | flatten'; }
+    pixels s > wide && pixels t > third
+    jq -c '. as $x | [range(20) | $x[. * 420 + 120:. * 420 + 180][]]' wide | cmp - third
+    # pictures of several sizes: a cell holds the largest
+    rn-augment -k -r none.json all.rn > images.rn 2> /dev/null || true
+    rn-show --sheet 2 images.rn -o images.png
+    [ "$(shape images.png)" = "$(rn-show --json images.rn | jq -rs 'map(.image.shape // empty) | "\(4 * (map(.[0]) | max)) \(2 * (map(.[1]) | max))"')" ]
+    fails 3 "no picture" rn-show --sheet 2 <(rn-pick --head 0 batches.rn)
+    fails 3 "not decoded yet" rn-show --sheet 2 all.rn
+    fails 2 "one of --table" rn-show --sheet 2 --png 1 batches.rn
+    fails 2 "labels goes with --sheet" rn-show --labels batches.rn
+    fails 4 "No space" rn-show --sheet 2 batches.rn -o /dev/full
+}
+
 weights() {
     stream 'head("weights", ["g"], arch => none(), attention => none(), input => none(), note => dict(a => list(num(1), real(0.1), real(9**9**9), "\xc2"), b => bin("xyz")))' \
         'dict(name => str("conv1.weight"), role => str("parameter"), value => tensor("<f4", [2,1,1,2], pack("f<*", 0.1, -1.5, 1e-7, 16777216)))' \
@@ -99,8 +130,8 @@ END
     predictions | rn-show --json > out
     cat > want <<'END'
 {"rn":"predictions","version":1,"classes":["gl\tass","paper"],"history":[]}
-{"id":"a\n1","label":1,"probs":{"type":"<f4","shape":[2],"min":0.25,"max":0.75,"mean":0.5}}
-{"id":"\udcff\\","label":null,"probs":{"type":"<f4","shape":[2],"min":0.5,"max":0.5,"mean":0.5}}
+{"id":"a\n1","label":1,"probs":{"type":"<f4","shape":[2],"min":0.25,"max":0.75,"mean":0.5},"prediction":"paper","confidence":0.75}
+{"id":"\udcff\\","label":null,"probs":{"type":"<f4","shape":[2],"min":0.5,"max":0.5,"mean":0.5},"prediction":"gl\tass","confidence":0.5}
 {"id":"bad","label":0,"split":"val","error":"cut\tshort"}
 {"rn":"end","records":3}
 END
@@ -167,6 +198,35 @@ END
     rc=0; script -qec "rn-show --npy probs p.rn" /dev/null > out < /dev/null || rc=$?
     [ $rc = 2 ]
     grep "is a terminal" out
+}
+
+@test "json: a prediction's class and confidence, but not beside keys of that name in the stream" {
+    stream 'head("predictions", ["a", "b"])' \
+        'dict(id => str("1"), label => none(), probs => tensor("<f4", [2], pack("f<*", 0.1, 0.9)), more => num(1))' \
+        'dict(id => str("2"), label => none(), probs => tensor("<f4", [2], pack("f<*", 0.1, 0.9)), confidence => num(1))' \
+        'dict(id => str("3"), label => none(), probs => tensor("<f4", [2], "\x00\x00\xc0\x7f" x 2))' 'tail(3)' | rn-show --json >out
+    sed -n 2p out | grep -qF ',"more":1,"prediction":"b","confidence":0.9}'
+    sed -n 3p out | grep -qF '},"confidence":1}' && ! sed -n 3p out | grep -q prediction
+    sed -n 4p out | grep -qF '"prediction":"a","confidence":null}'
+}
+
+@test "names that a terminal would obey: as they are in a file's table, escaped on a terminal and in JSON" {
+    stream 'head("samples", ["c\xc2\x9b1m", "p\xe2\x80\xaejpg"])' \
+        'dict(id => str("a\e[31m\x07,b"), label => num(0), split => none(), path => bin("x\x9b\tb"))' \
+        'dict(id => str("2"), label => num(1), split => none(), path => str("\xc3\xa9"))' 'tail(2)' >s.rn
+    rn-show --tsv s.rn >out
+    grep -qF $'a\e[31m\a,b\tc\xc2\x9b1m\t\tx\x9b\\tb' out
+    rn-show --json s.rn >out
+    grep -qF '"classes":["c\u009b1m","p\u202ejpg"]' out && grep -qF '{"id":"a\u001b[31m\u0007,b"' out
+    ! LC_ALL=C grep -q $'[\e\x9b\a]' out
+    script -qec true /dev/null >out 2>&1 </dev/null || skip "no pseudo-terminal can be made here"
+    script -qec "rn-show --tsv s.rn" /dev/null </dev/null | tr -d '\r' >out
+    sed -n 2p out | grep -qF 'a\x1b[31m\x07,b	c\x9b1m		x\x9b\tb'
+    sed -n 3p out | grep -qF $'2\tp\\u202ejpg\t\t\xc3\xa9'
+    ! LC_ALL=C grep -q $'[\e\x9b\a]' out
+    stream 'head("predictions", ["c\e[1m", "b"])' 'dict(id => str("1"), label => num(0), probs => tensor("<f4", [2], pack("f<*", 0.1, 0.9)))' 'tail(1)' >p.rn
+    script -qec "rn-score --tsv p.rn" /dev/null </dev/null >out
+    grep -qF 'precision/c\x1b[1m' out && ! grep -q $'\e' out
 }
 
 @test "table: the first lines in columns" {

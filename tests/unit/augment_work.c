@@ -85,7 +85,9 @@ static int augment(const char *from, const char *to, struct rn_augment_plan plan
     plan.decode = (struct rn_decode){ .max_pixels = 1000000, .exif = true };
     must(rn_writer_open(&writer, path(to), err), err);
     must(rn_reader_open(&reader, (char *const[]){ (char *)path(from) }, 1, err), err);
-    int rc = rn_augment_all(reader, writer, &plan, failed, err);
+    struct rn_augment_done done = { 0 };
+    int rc = rn_augment_all(reader, writer, &plan, &done, err);
+    *failed = done.failed;
     rn_reader_close(reader);
     if (rc)
         rn_writer_discard(writer);
@@ -110,7 +112,7 @@ static void same_file(const char *a, const char *b)
 
 static void threads(void **state)
 {
-    struct rn_augment_plan plan = { .copies = 15, .jobs = 1, .keep = true, .keep_going = true, .explain = true };
+    struct rn_augment_plan plan = { .copies = 15, .quality = 95, .jobs = 1, .keep = true, .keep_going = true, .explain = true };
     struct rn_err err = { 0 };
     uint64_t failed;
     (void)state;
@@ -125,7 +127,7 @@ static void threads(void **state)
 
 static void files(void **state)
 {
-    struct rn_augment_plan plan = { .copies = 2, .jobs = 8, .keep_going = true, .folder = folder };
+    struct rn_augment_plan plan = { .copies = 2, .quality = 95, .jobs = 8, .keep_going = true, .folder = folder };
     struct rn_err err = { 0 };
     uint64_t failed;
     (void)state;
@@ -148,7 +150,7 @@ static long peak(void)
 /* Ten times the records, as pixels, with 60 outputs each: in no more than a little more memory. */
 static void memory(void **state)
 {
-    struct rn_augment_plan plan = { .copies = 30, .jobs = 2 };
+    struct rn_augment_plan plan = { .copies = 30, .quality = 95, .jobs = 2 };
     struct rn_err err = { 0 };
     uint64_t failed;
     (void)state;

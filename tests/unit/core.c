@@ -303,28 +303,52 @@ static void opt_apply_errors(void **state)
 static void text_escapes(void **state)
 {
     (void)state;
-    static const struct { struct rn_text text; const char *tsv, *json, *message; } cases[] = {
-        { RN_TEXT("plain"), "plain", "\"plain\"", "plain" },
-        { RN_TEXT(""), "", "\"\"", "" },
-        { RN_TEXT("a\tb\nc\rd\\e"), "a\\tb\\nc\\rd\\\\e", "\"a\\tb\\nc\\rd\\\\e\"", "a\\x09b\\x0ac\\x0dd\\e" },
-        { RN_TEXT("q\"\0\x7f"), "q\"\0\x7f", "\"q\\\"\\u0000\\u007f\"", "q\"\\x00\\x7f" },
-        { RN_TEXT("\xc3\xa9\xf0\x9f\x8c\x8d"), "\xc3\xa9\xf0\x9f\x8c\x8d", "\"\xc3\xa9\xf0\x9f\x8c\x8d\"", "\xc3\xa9\xf0\x9f\x8c\x8d" },
-        { RN_TEXT("x\xff\xc3y\x80"), "x\xff\xc3y\x80", "\"x\\udcff\\udcc3y\\udc80\"", "x\\xff\\xc3y\\x80" },
-        { RN_TEXT("\xc2\x9b"), "\xc2\x9b", "\"\xc2\x9b\"", "\\x9b" },
-        { RN_TEXT("t n r"), "t n r", "\"t n r\"", "t n r" },
+    static const struct { struct rn_text text; const char *tsv, *csv, *json, *message; } cases[] = {
+        { RN_TEXT("plain"), "plain", "plain", "\"plain\"", "plain" },
+        { RN_TEXT(""), "", "", "\"\"", "" },
+        { RN_TEXT("a\tb\nc\rd\\e"), "a\\tb\\nc\\rd\\\\e", "\"a\tb\nc\rd\\e\"", "\"a\\tb\\nc\\rd\\\\e\"", "a\\x09b\\x0ac\\x0dd\\e" },
+        { RN_TEXT("q\"\0\x7f"), "q\"\0\x7f", "\"q\"\"\0\x7f\"", "\"q\\\"\\u0000\\u007f\"", "q\"\\x00\\x7f" },
+        { RN_TEXT("\xc3\xa9\xf0\x9f\x8c\x8d"), "\xc3\xa9\xf0\x9f\x8c\x8d", "\xc3\xa9\xf0\x9f\x8c\x8d",
+          "\"\xc3\xa9\xf0\x9f\x8c\x8d\"", "\xc3\xa9\xf0\x9f\x8c\x8d" },
+        { RN_TEXT("x\xff\xc3y\x80"), "x\xff\xc3y\x80", "x\xff\xc3y\x80", "\"x\\udcff\\udcc3y\\udc80\"", "x\\xff\\xc3y\\x80" },
+        { RN_TEXT("\xc2\x9b\xc2\x85\xc2\xa0"), "\xc2\x9b\xc2\x85\xc2\xa0", "\xc2\x9b\xc2\x85\xc2\xa0", "\"\\u009b\\u0085\xc2\xa0\"",
+          "\\x9b\\x85\xc2\xa0" },
+        { RN_TEXT("a\xe2\x80\xae" "b\xe2\x81\xa9\xd8\x9c\xe2\x80\x8f\xe2\x80\xa8"),
+          "a\xe2\x80\xae" "b\xe2\x81\xa9\xd8\x9c\xe2\x80\x8f\xe2\x80\xa8",
+          "a\xe2\x80\xae" "b\xe2\x81\xa9\xd8\x9c\xe2\x80\x8f\xe2\x80\xa8",
+          "\"a\\u202eb\\u2069\\u061c\\u200f\\u2028\"", "a\\u202eb\\u2069\\u061c\\u200f\\u2028" },
+        { RN_TEXT("\xe2\x80\x8d\xe2\x80\xaf\xd8\x9b"), "\xe2\x80\x8d\xe2\x80\xaf\xd8\x9b", "\xe2\x80\x8d\xe2\x80\xaf\xd8\x9b",
+          "\"\xe2\x80\x8d\xe2\x80\xaf\xd8\x9b\"", "\xe2\x80\x8d\xe2\x80\xaf\xd8\x9b" }, /* letters and joiners beside them */
+        { RN_TEXT("a,b"), "a,b", "\"a,b\"", "\"a,b\"", "a,b" },
+        { RN_TEXT("t n r"), "t n r", "t n r", "\"t n r\"", "t n r" },
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        const char *expected[] = { cases[i].tsv, cases[i].json, cases[i].message };
+        const char *expected[] = { cases[i].tsv, cases[i].csv, cases[i].json, cases[i].message };
         for (int how = RN_ESCAPE_TSV; how <= RN_ESCAPE_MESSAGE; how++) {
             struct rn_buffer out = { 0 };
             assert_int_equal(rn_text_escape(&out, cases[i].text, (enum rn_escape)how, &err), 0);
-            size_t length = how == RN_ESCAPE_TSV && memchr(cases[i].text.data, 0, cases[i].text.length) ? cases[i].text.length
-                                                                                                      : strlen(expected[how]);
+            bool zero = how <= RN_ESCAPE_CSV && memchr(cases[i].text.data, 0, cases[i].text.length);
+            size_t length = zero ? cases[i].text.length + 3 * (how == RN_ESCAPE_CSV) : strlen(expected[how]);
             assert_int_equal(out.length, length);
             if (length)
                 assert_memory_equal(out.data, expected[how], length);
             rn_buffer_free(&out);
         }
+    }
+}
+
+static void text_on_a_terminal_is_not_obeyed(void **state)
+{
+    (void)state;
+    static const struct rn_text text = RN_TEXT("a\t\x1b[31m,\x9b\xc2\x9b\\\xe2\x80\xae\xc3\xa9");
+    static const char *const expected[] = { [RN_ESCAPE_TSV] = "a\\t\\x1b[31m,\\x9b\\x9b\\\\\\u202e\xc3\xa9",
+                                            [RN_ESCAPE_CSV] = "\"a\\x09\\x1b[31m,\\x9b\\x9b\\\\u202e\xc3\xa9\"" };
+    for (int how = RN_ESCAPE_TSV; how <= RN_ESCAPE_CSV; how++) {
+        struct rn_buffer out = { 0 };
+        assert_int_equal(rn_text_escape(&out, text, how | RN_ESCAPE_TERMINAL, &err), 0);
+        assert_int_equal(out.length, strlen(expected[how]));
+        assert_memory_equal(out.data, expected[how], out.length);
+        rn_buffer_free(&out);
     }
 }
 
@@ -404,6 +428,19 @@ static void text_lists(void **state)
         assert_int_equal(rn_texts_add(&list, rn_text(words[i]), &err), 0);
     assert_int_equal(rn_texts_find(&list, rn_text("a")), 3);
     assert_int_equal(rn_texts_find(&list, rn_text("c")), -1);
+    int64_t index[5];
+    static const struct { struct rn_text wanted[5]; int64_t index[5]; } lookups[] = {
+        { { RN_TEXT("b"), RN_TEXT("ab"), RN_TEXT(""), RN_TEXT("a"), RN_TEXT("\xff") }, { 0, 1, 2, 3, 4 } },
+        { { RN_TEXT("b"), RN_TEXT("a"), RN_TEXT("ab"), RN_TEXT("c"), RN_TEXT("a") }, { 0, 3, 1, -1, 3 } },
+        { { { NULL, 0 }, RN_TEXT("\xff"), RN_TEXT("b"), RN_TEXT("abc"), RN_TEXT("") }, { -1, 4, 0, -1, 2 } },
+    };
+    for (size_t i = 0; i < LENGTH(lookups); i++) {
+        const struct rn_texts wanted = { .item = (struct rn_text *)lookups[i].wanted, .count = 5 };
+        assert_int_equal(rn_texts_index(&list, &wanted, index, &err), 0);
+        assert_memory_equal(index, lookups[i].index, sizeof index);
+        assert_int_equal(rn_texts_index(&copy, &wanted, index, &err), 0); /* an empty list */
+        assert_int_equal(index[1], -1);
+    }
     rn_texts_sort(&list);
     assert_int_equal(rn_texts_copy(&copy, &list, &err), 0);
     list_is(&copy, (const char *[]){ "", "a", "ab", "b", "\xff", NULL });
@@ -761,7 +798,8 @@ int main(void)
         cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges), cmocka_unit_test(rng_beta),
         cmocka_unit_test(opt_kinds), cmocka_unit_test(opt_errors), cmocka_unit_test(opt_documents),
         cmocka_unit_test(opt_history), cmocka_unit_test(opt_apply_errors),
-        cmocka_unit_test(text_escapes), cmocka_unit_test(text_for_xml_is_well_formed),
+        cmocka_unit_test(text_escapes), cmocka_unit_test(text_on_a_terminal_is_not_obeyed),
+        cmocka_unit_test(text_for_xml_is_well_formed),
         cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_numbers), cmocka_unit_test(text_utf8),
         cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(errors_read_where_what), cmocka_unit_test(out_appears_whole),

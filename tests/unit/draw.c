@@ -256,9 +256,11 @@ static void names(void **state)
         if (rc != (rows[i].path ? 0 : -1))
             fail_msg("'%s': %d", rows[i].name, rc);
         snprintf(whole, sizeof whole, "%s/%s", folder, rows[i].path ? rows[i].path : "");
-        if (rows[i].path)
+        if (rows[i].path) {
             assert_string_equal(path.data, whole);
-        else
+            assert_int_equal(rn_file_put(folder, path.data + strlen(folder) + 1, "x", 1, i % 2, &err), 0);
+            assert_int_equal(access(whole, R_OK), 0);
+        } else
             assert_int_equal(err.exit, RN_EXIT_DATA);
     }
     snprintf(whole, sizeof whole, "%s/x/y", folder);

@@ -115,6 +115,8 @@ static struct rn_head make_head(enum rn_kind kind)
         head.seed = UINT64_MAX;
         head.class_counts = calloc(3, sizeof *head.class_counts);
         head.class_counts[1] = 70000;
+        head.has_listing = true;
+        head.listing = UINT64_MAX - 1;
     } else if (kind == RN_WEIGHTS) {
         head.arch = owned("resnet18");
         head.attention = owned("ours");
@@ -130,6 +132,9 @@ static struct rn_head make_head(enum rn_kind kind)
         head.batches_seed = 1234;
         head.batches_batch = 16;
         head.batches_epochs = 100;
+        head.batches_per_epoch = 111;
+        head.has_listing = true;
+        head.listing = 1;
         assert_int_equal(rn_history_copy(&head.batches_history, &head.history, &err), 0);
         add(&head.options, "--lr=0.0002");
         head.cpu = owned("avx2");

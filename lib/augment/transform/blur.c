@@ -6,15 +6,10 @@ struct blur {
 };
 
 static const struct rn_opt options[] = {
-    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(blur, blur_limit), 1, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 },
+    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(blur, blur_limit), 1, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 | RN_ORDERED | RN_WHOLE },
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "ksize", 1 }, { 0 } };
-
-static int check(const void *opts, struct rn_err *err)
-{
-    return rn_check_sides(((const struct blur *)opts)->blur_limit, err);
-}
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
@@ -32,5 +27,5 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_blur = {
     .class_name = "Blur", .p = 0.5, .options = options, .size = sizeof(struct blur), .drawn = drawn,
-    .defaults = &(const struct blur){ { 3, 7 } }, .bytes_only = true, .check = check, .draw = draw, .apply = apply,
+    .defaults = &(const struct blur){ { 3, 7 } }, .bytes_only = true, .draw = draw, .apply = apply,
 };

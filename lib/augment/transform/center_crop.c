@@ -18,6 +18,13 @@ static int check(const void *opts, struct rn_err *err)
     return o->height > 0 && o->width > 0 ? 0 : rn_fail(err, RN_EXIT_USAGE, "%s is missing", o->height > 0 ? "width" : "height");
 }
 
+static void least(size_t size[2], const void *opts)
+{
+    const struct center_crop *o = opts;
+    size[0] = (size_t)o->height;
+    size[1] = (size_t)o->width;
+}
+
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     (void)value, (void)count;
@@ -29,5 +36,5 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_center_crop = {
     .class_name = "CenterCrop", .p = 1, .options = options, .size = sizeof(struct center_crop),
-    .defaults = &(const struct center_crop){ -1, -1 }, .check = check, .apply = apply,
+    .defaults = &(const struct center_crop){ -1, -1 }, .check = check, .least = least, .apply = apply,
 };

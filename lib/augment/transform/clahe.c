@@ -10,7 +10,7 @@ struct clahe {
 
 static const struct rn_opt options[] = {
     { 0, "clip_limit", RN_OPT_PAIR, RN_AT(clahe, clip_limit), 0, 1e6, "range of the limit, in mean counts of a level", NULL, RN_FROM_1 },
-    { 0, "tile_grid_size", RN_OPT_REALS, RN_AT(clahe, tile_grid_size), 1, 256, "tiles across and down", NULL, 0, NULL, 2 },
+    { 0, "tile_grid_size", RN_OPT_REALS, RN_AT(clahe, tile_grid_size), 1, 256, "tiles across and down", NULL, RN_WHOLE, NULL, 2 },
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "clip_limit", 1 }, { 0 } };

@@ -6,12 +6,14 @@
 
 struct elastic_transform {
     double alpha, sigma, alpha_affine;
+    struct rn_sampling sampling;
 };
 
 static const struct rn_opt options[] = {
     { 0, "alpha", RN_OPT_REAL, RN_AT(elastic_transform, alpha), 0, 1e6, "factor of the displacement", NULL },
     { 0, "sigma", RN_OPT_REAL, RN_AT(elastic_transform, sigma), 0, 1e3, "width of the filter in pixels", NULL },
     { 0, "alpha_affine", RN_OPT_REAL, RN_AT(elastic_transform, alpha_affine), 0, 1e6, "range of the affine map's offsets in pixels", NULL },
+    RN_SAMPLING(elastic_transform, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "random_state", 1 }, { "offsets", 6 }, { 0 } };
@@ -42,14 +44,14 @@ static void solve(double m[6], const double from[6], const double to[6])
 }
 
 /* The reference points are made as (row, column) and used as (x, y). */
-static int warp(struct rn_canvas *x, const double offset[6], struct rn_err *err)
+static int warp(struct rn_canvas *x, const double offset[6], const struct rn_sampling *how, struct rn_err *err)
 {
     double a = (double)(x->height / 2), b = (double)(x->width / 2), q = (double)((x->height < x->width ? x->height : x->width) / 3);
     double from[6] = { a + q, b + q, a + q, b - q, a - q, b - q }, to[6], m[6];
     for (int i = 0; i < 6; i++)
         to[i] = (double)(float)(from[i] + offset[i]);
     solve(m, from, to);
-    return rn_warp_affine(x, m, err);
+    return rn_warp_affine(x, m, how, x->height, x->width, err);
 }
 
 static int displace(struct rn_canvas *x, const struct elastic_transform *o, double state, struct rn_err *err)
@@ -58,7 +60,7 @@ static int displace(struct rn_canvas *x, const struct elastic_transform *o, doub
     struct rn_field field;
     if (rn_field_random(&field, x->height, x->width, o->alpha, o->sigma, &rng, err))
         return -1;
-    int rc = rn_displace(x, field.dx, field.dy, field.rows, field.columns, err);
+    int rc = rn_displace(x, field.dx, field.dy, field.rows, field.columns, &o->sampling, err);
     free(field.dx);
     return rc;
 }
@@ -67,12 +69,12 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 {
     const struct elastic_transform *o = opts;
     (void)count;
-    return warp(x, value + 1, err) || (o->alpha > 0 && displace(x, o, value[0], err)) ? -1 : 0;
+    return warp(x, value + 1, &o->sampling, err) || (o->alpha > 0 && displace(x, o, value[0], err)) ? -1 : 0;
 }
 
 const struct rn_augment rn_augment_elastic_transform = {
     .class_name = "ElasticTransform", .p = 0.5, .options = options, .size = sizeof(struct elastic_transform), .drawn = drawn,
-    .defaults = &(const struct elastic_transform){ 1, 50, 50 },
-    .neutral = "interpolation=1 border_mode=4 value=null mask_value=null approximate=false same_dxdy=false",
+    .defaults = &(const struct elastic_transform){ 1, 50, 50, { RN_LINEAR, RN_REFLECT_101, { 0 } } },
+    .neutral = "mask_value=* approximate=false same_dxdy=false",
     .draw = draw, .apply = apply,
 };

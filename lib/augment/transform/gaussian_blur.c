@@ -9,8 +9,8 @@ struct gaussian_blur {
 };
 
 static const struct rn_opt options[] = {
-    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(gaussian_blur, blur_limit), 0, RN_KERNEL_MAX, "sides of the square, 0: by sigma", NULL, RN_FROM_0 },
-    { 0, "sigma_limit", RN_OPT_PAIR, RN_AT(gaussian_blur, sigma_limit), 0, 12, "range of sigma, 0: by the square", NULL, RN_FROM_0 },
+    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(gaussian_blur, blur_limit), 0, RN_KERNEL_MAX, "sides of the square, 0: by sigma", NULL, RN_FROM_0 | RN_ORDERED | RN_WHOLE },
+    { 0, "sigma_limit", RN_OPT_PAIR, RN_AT(gaussian_blur, sigma_limit), 0, 12, "range of sigma, 0: by the square", NULL, RN_FROM_0 | RN_NULL },
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "ksize", 1 }, { "sigma", 1 }, { 0 } };

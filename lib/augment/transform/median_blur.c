@@ -6,14 +6,14 @@ struct median_blur {
 };
 
 static const struct rn_opt options[] = {
-    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(median_blur, blur_limit), 1, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 },
+    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(median_blur, blur_limit), 1, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 | RN_ORDERED | RN_WHOLE },
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "ksize", 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
-    return rn_check_sides(((const struct median_blur *)opts)->blur_limit, err);
+    return rn_check_sides(((const struct median_blur *)opts)->blur_limit, true, true, err);
 }
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)

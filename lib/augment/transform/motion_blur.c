@@ -1,21 +1,39 @@
 /* motion_blur.c -- means along a short line. Where the line lies in its square is random, so the picture moves a little. */
+#include <math.h>
 #include <string.h>
 
 #include "augment/private.h"
 
 struct motion_blur {
     double blur_limit[2];
+    bool allow_shifted;
 };
 
 static const struct rn_opt options[] = {
-    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(motion_blur, blur_limit), 3, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 },
+    { 0, "blur_limit", RN_OPT_PAIR, RN_AT(motion_blur, blur_limit), 3, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 | RN_ORDERED | RN_WHOLE },
+    { 0, "allow_shifted", RN_OPT_FLAG, RN_AT(motion_blur, allow_shifted), 0, 0, "the line may lie anywhere in the square", NULL },
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "ksize", 1 }, { "p1", 2 }, { "p2", 2 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
-    return rn_check_sides(((const struct motion_blur *)opts)->blur_limit, err);
+    const struct motion_blur *o = opts;
+    return rn_check_sides(o->blur_limit, !o->allow_shifted, true, err);
+}
+
+/* Both ends of an odd number of pixels, moved to the middle of the square. */
+static void centre(double *a, double *b, double k)
+{
+    if (fmod(fabs(*a - *b), 2) != 0) {
+        if (*b > *a)
+            *b -= 1;
+        else
+            *a -= 1;
+    }
+    double off = (*a + *b) / 2 - (k / 2 - 0.5);
+    *a = trunc(*a - off);
+    *b = trunc(*b - off);
 }
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
@@ -31,6 +49,10 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     } else {
         value[4] = rn_draw_int(rng, 0, k - 1);
     }
+    if (!((const struct motion_blur *)opts)->allow_shifted) {
+        centre(&value[1], &value[3], k);
+        centre(&value[2], &value[4], k);
+    }
     return 5;
 }
 
@@ -42,7 +64,8 @@ struct kernel {
 static void set(void *context, int x, int y)
 {
     struct kernel *kernel = context;
-    kernel->mask[(size_t)y * kernel->k + (size_t)x] = 1;
+    if (x >= 0 && y >= 0 && (size_t)x < kernel->k && (size_t)y < kernel->k)
+        kernel->mask[(size_t)y * kernel->k + (size_t)x] = 1;
 }
 
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
@@ -55,6 +78,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_motion_blur = {
     .class_name = "MotionBlur", .p = 0.5, .options = options, .size = sizeof(struct motion_blur), .drawn = drawn,
-    .defaults = &(const struct motion_blur){ { 3, 7 } }, .neutral = "allow_shifted=true", .bytes_only = true,
+    .defaults = &(const struct motion_blur){ { 3, 7 }, true }, .bytes_only = true,
     .check = check, .draw = draw, .apply = apply,
 };

@@ -2,12 +2,13 @@
 #include "augment/private.h"
 
 struct normalize {
-    double mean[3], std[3];
+    double mean[3], std[3], max_pixel_value;
 };
 
 static const struct rn_opt options[] = {
-    { 0, "mean", RN_OPT_REALS, RN_AT(normalize, mean), -1e6, 1e6, "of each channel, as a share of 255", NULL, 0, NULL, 3 },
-    { 0, "std", RN_OPT_REALS, RN_AT(normalize, std), 1e-6, 1e6, "deviation of each channel", NULL, 0, NULL, 3 },
+    { 0, "mean", RN_OPT_REALS, RN_AT(normalize, mean), -1e6, 1e6, "of each channel, as a share of the largest value", NULL, RN_SAME, NULL, 3 },
+    { 0, "std", RN_OPT_REALS, RN_AT(normalize, std), 1e-6, 1e6, "deviation of each channel", NULL, RN_SAME, NULL, 3 },
+    { 0, "max_pixel_value", RN_OPT_REAL, RN_AT(normalize, max_pixel_value), 1e-6, 1e9, "the largest value", NULL },
     RN_OPT_LAST,
 };
 
@@ -32,8 +33,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     const struct normalize *o = opts;
     float mean[3], scale[3];
     for (int c = 0; c < 3; c++) {
-        mean[c] = (float)o->mean[c] * 255;
-        scale[c] = 1 / ((float)o->std[c] * 255);
+        mean[c] = (float)o->mean[c] * (float)o->max_pixel_value;
+        scale[c] = 1 / ((float)o->std[c] * (float)o->max_pixel_value);
     }
     float *y = rn_canvas_next(x, RN_F32, x->height, x->width, err);
     if (!y)
@@ -48,6 +49,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_normalize = {
     .class_name = "Normalize", .p = 1, .options = options, .size = sizeof(struct normalize),
-    .defaults = &(const struct normalize){ { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 } },
-    .neutral = "max_pixel_value=255", .to_floats = true, .apply = apply,
+    .defaults = &(const struct normalize){ { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }, 255 },
+    .to_floats = true, .apply = apply,
 };

@@ -6,11 +6,13 @@
 
 struct optical_distortion {
     double distort_limit[2], shift_limit[2];
+    struct rn_sampling sampling;
 };
 
 static const struct rn_opt options[] = {
     { 0, "distort_limit", RN_OPT_PAIR, RN_AT(optical_distortion, distort_limit), -1e3, 1e3, "range of k", NULL },
     { 0, "shift_limit", RN_OPT_PAIR, RN_AT(optical_distortion, shift_limit), -1e5, 1e5, "range of the shift in pixels, rounded", NULL },
+    RN_SAMPLING(optical_distortion, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "k", 1 }, { "dx", 1 }, { "dy", 1 }, { 0 } };
@@ -27,15 +29,8 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 
 struct lens {
     double k, dx, dy, height, width;
+    float scale; /* of coordinates */
 };
-
-/* Half to even; |v| below 2^31. Maps are float32. */
-static inline int32_t fixed(double v)
-{
-    float s = (float)v * 32;
-    s = s > 1e9f ? 1e9f : s < -1e9f ? -1e9f : s;
-    return (int32_t)((double)s + 6755399441055744.0 - 6755399441055744.0);
-}
 
 RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, int32_t *restrict sx, int32_t *restrict sy)
 {
@@ -43,9 +38,9 @@ RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, in
     double middle = (w - 1) / 2, cx = w / 2 + lens->dx, cy = h / 2 + lens->dy;
     int32_t start = (int32_t)first;
     for (int32_t i = 0; i < (int32_t)n; i++) {
-        double u = ((double)(start + i) - middle) / w, r2 = u * u + v * v, f = 1 + k * r2 + k * r2 * r2;
-        sx[i] = fixed(w * (u * f) + cx);
-        sy[i] = fixed(h * (v * f) + cy);
+        double u = ((double)(start + i) - middle) / w, r2 = u * u + v * v, f = 1 + (k * r2 + k) * r2;
+        sx[i] = rn_warp_fixed((float)(w * (u * f) + cx), lens->scale);
+        sy[i] = rn_warp_fixed((float)(h * (v * f) + cy), lens->scale);
     }
 }
 RN_WIDE(map, (const struct lens *lens, size_t y, size_t first, size_t n, int32_t *restrict sx, int32_t *restrict sy), (lens, y, first, n, sx, sy))
@@ -57,14 +52,15 @@ static void row(const void *context, size_t y, size_t first, size_t n, int32_t *
 
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
-    (void)opts, (void)count;
-    struct lens lens = { value[0], value[1], value[2], (double)x->height, (double)x->width };
-    return rn_warp(x, row, &lens, err);
+    (void)count;
+    const struct rn_sampling *how = &((const struct optical_distortion *)opts)->sampling;
+    struct lens lens = { (double)(float)value[0], value[1], value[2], (double)x->height, (double)x->width, how->interpolation == RN_NEAREST ? 1 : 32 };
+    return rn_warp(x, how, x->height, x->width, row, &lens, err);
 }
 
 const struct rn_augment rn_augment_optical_distortion = {
     .class_name = "OpticalDistortion", .p = 0.5, .options = options, .size = sizeof(struct optical_distortion), .drawn = drawn,
-    .defaults = &(const struct optical_distortion){ { -0.05, 0.05 }, { -0.05, 0.05 } },
-    .neutral = "interpolation=1 border_mode=4 value=null mask_value=null",
+    .defaults = &(const struct optical_distortion){ { -0.05, 0.05 }, { -0.05, 0.05 }, { RN_LINEAR, RN_REFLECT_101, { 0 } } },
+    .neutral = "mask_value=*",
     .draw = draw, .apply = apply,
 };

@@ -22,7 +22,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     (void)opts, (void)count;
-    return rn_brightness_contrast(x, 1, value[0], err);
+    return rn_brightness_contrast(x, 1, value[0], true, err);
 }
 
 const struct rn_augment rn_augment_random_brightness = {

@@ -27,6 +27,13 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     return 2;
 }
 
+static void least(size_t size[2], const void *opts)
+{
+    const struct random_crop *o = opts;
+    size[0] = (size_t)o->height;
+    size[1] = (size_t)o->width;
+}
+
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     (void)count;
@@ -37,5 +44,5 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_random_crop = {
     .class_name = "RandomCrop", .p = 1, .options = options, .size = sizeof(struct random_crop), .drawn = drawn,
-    .defaults = &(const struct random_crop){ -1, -1 }, .check = check, .draw = draw, .apply = apply,
+    .defaults = &(const struct random_crop){ -1, -1 }, .check = check, .least = least, .draw = draw, .apply = apply,
 };

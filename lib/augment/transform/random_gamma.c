@@ -47,5 +47,5 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_random_gamma = {
     .class_name = "RandomGamma", .p = 0.5, .options = options, .size = sizeof(struct random_gamma), .drawn = drawn,
-    .defaults = &(const struct random_gamma){ { 80, 120 } }, .neutral = "eps=null", .draw = draw, .apply = apply,
+    .defaults = &(const struct random_gamma){ { 80, 120 } }, .neutral = "eps=*", .draw = draw, .apply = apply,
 };

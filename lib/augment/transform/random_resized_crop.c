@@ -4,7 +4,7 @@
 #include "augment/private.h"
 
 struct random_resized_crop {
-    int64_t height, width;
+    int64_t height, width, interpolation;
     double scale[2], ratio[2];
 };
 
@@ -13,6 +13,7 @@ static const struct rn_opt options[] = {
     { 0, "width", RN_OPT_INT, RN_AT(random_resized_crop, width), 1, 1 << 20, "of the result", NULL },
     { 0, "scale", RN_OPT_PAIR, RN_AT(random_resized_crop, scale), 0, 1e6, "area, as a share of the picture's", NULL },
     { 0, "ratio", RN_OPT_PAIR, RN_AT(random_resized_crop, ratio), 1e-6, 1e6, "width over height", NULL },
+    RN_INTERPOLATION(RN_AT(random_resized_crop, interpolation)),
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { { "crop_height", 1 }, { "crop_width", 1 }, { "h_start", 1 }, { "w_start", 1 }, { 0 } };
@@ -64,11 +65,11 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     struct rn_frame frame;
     if (rn_crop_frame(&frame, x, (size_t)value[0], (size_t)value[1], value[2], value[3], err))
         return -1;
-    return rn_resize(x, frame, (size_t)o->height, (size_t)o->width, err);
+    return rn_resize(x, frame, (size_t)o->height, (size_t)o->width, o->interpolation, err);
 }
 
 const struct rn_augment rn_augment_random_resized_crop = {
     .class_name = "RandomResizedCrop", .p = 1, .options = options, .size = sizeof(struct random_resized_crop), .drawn = drawn,
-    .defaults = &(const struct random_resized_crop){ -1, -1, { 0.08, 1 }, { 0.75, 1.3333333333333333 } }, .neutral = "interpolation=1",
+    .defaults = &(const struct random_resized_crop){ -1, -1, RN_LINEAR, { 0.08, 1 }, { 0.75, 1.3333333333333333 } },
     .check = check, .draw = draw, .apply = apply,
 };

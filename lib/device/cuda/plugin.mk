@@ -21,9 +21,9 @@ COMPILE = $(CC) -Ilib -I$(B)/gen -isystem $(CUDA)/include -D_GNU_SOURCE -DRN_CUD
 
 $(B)/rn-cuda.so: $(OBJ)
 	$(CC) $(CFLAGS) $(EXTRA) -shared -pthread -Wl,-z,defs -o $@ $^ -ldl -lm
-$(TABLE): lib/gen-table $(KERNELS)
+$(TABLE): FORCE
 	@mkdir -p $(@D)
-	lib/gen-table cuda > $@
+	@lib/gen-table cuda > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 # Registers that spill are an error (-warn-spills with -Werror). What each kernel takes goes to FILE.ptxas, for a test. The PTX
 # lies in the fat binary uncompressed, for tests that execute it.
 $(B)/%.fatbin: %.cu lib/device/cuda/kernel.h
@@ -44,3 +44,4 @@ $(B)/pic/%.o: %.c
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d)
+.PHONY: FORCE

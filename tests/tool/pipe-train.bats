@@ -1,0 +1,187 @@
+# pipelines/train: a folder holds one run, whole or broken off; whose it is is known, and nothing of another is printed as its own.
+load common
+
+PIPELINES=$TOP/pipelines
+SMALL=(--size 32 -b 4 --lr 0.01)
+
+# run/: two epochs on 18 drawn photos
+setup_file() {
+    cd "$BATS_FILE_TMPDIR"
+    draw photos 3
+    "$TOP/pipelines/train" photos -o run -e 2 --size 32 -b 4 --lr 0.01 > said 2> words
+}
+setup() { cd "$BATS_TEST_TMPDIR" && cp -r "$BATS_FILE_TMPDIR"/{photos,run} .; }
+train() { "$PIPELINES/train" "$@"; }
+again() { train photos -o run "${SMALL[@]}" "$@"; }
+files() { (cd run && ls -A | tr '\n' ' ' && cat *.rn log.tsv | sha256sum); }
+
+# until_ COMMAND...: waits until it succeeds, half a minute at most
+until_() {
+    local i
+    for ((i = 0; i < 600; i++)); do "$@" > /dev/null 2>&1 && return; sleep 0.05; done
+    echo "in vain: $*"
+    return 1
+}
+# gone: no process of this test's folder is left
+gone() { ! pgrep -f -- "-o $PWD/slow" > /dev/null; }
+
+@test "it ends with the network, its best epoch and the next command" {
+    said=$BATS_FILE_TMPDIR/said
+    [ ! -s "$BATS_FILE_TMPDIR/words" ]
+    best=$(sed 1d run/log.tsv | sort -st $'\t' -k6,6gr | sed -n 1p | cut -f 1)
+    grep -qx "the network: run/best.rn, of epoch $best" "$said"
+    grep -qx "next: $PIPELINES/classify -m run/best.rn FOLDER" "$said"
+    # it works
+    "$PIPELINES/classify" -m run/best.rn photos/glass > table && [ "$(wc -l < table)" = 4 ]
+    again -e 2 -q > quiet 2> words
+    if grep -q '^next' quiet; then false; fi
+    [ ! -s words ]
+}
+
+@test "the same again: it says that the run is finished, and its score; nothing is touched" {
+    before=$(files)
+    again -e 2 > out 2> words
+    [ "$(cat words)" = "train: run holds this run already, whole: 2 epochs" ]
+    cmp <(grep ^Acc@1 out) <(grep ^Acc@1 "$BATS_FILE_TMPDIR/said")
+    [ "$(files)" = "$before" ]
+    # an equal number is an equal option
+    train photos -o run -e 2 --size 32 -b 004 --lr 1e-2 > /dev/null
+    [ "$(files)" = "$before" ]
+}
+
+@test "more epochs are trained, and are those of a longer run" {
+    again -e 3 > out
+    [ "$(cut -f 1 run/log.tsv | tr '\n' ' ')" = "epoch 0 1 2 " ]
+    train photos -o longer "${SMALL[@]}" -e 3 > /dev/null
+    cmp <(cut -f 1-6 run/log.tsv) <(cut -f 1-6 longer/log.tsv)
+    cmp <(rn-show --tsv run/test.rn) <(rn-show --tsv longer/test.rn)
+}
+
+@test "another option, given or left to its default: exit 2 names it, nothing is touched" {
+    before=$(files)
+    while read -r option value; do
+        fails 2 "^train: --$option: run holds a run with" again -e 2 "--$option=$value"
+    done <<END
+attention se
+arch resnet34
+lr 0.02
+seed 5
+size 48
+batch 5
+precision bf16
+END
+    fails 2 "^train: --init: run holds a run without --init" again -e 2 --init run/best.rn
+    fails 2 "^train: --epochs: run holds a run of 2" again -e 1
+    fails 2 "^train: --lr: run holds a run with --lr=0.01: " train photos -o run --size 32 -b 4 -e 2
+    [ "$(files)" = "$before" ]
+    # a run of another network is not printed as this one's
+    train photos -o se -e 1 "${SMALL[@]}" -t se > /dev/null
+    fails 2 "^train: --attention: se holds a run with --attention=se" train photos -o se -e 1 "${SMALL[@]}" -t cbam
+}
+
+@test "other photos: exit 2 names the first; a folder that is not there: 4; one that was moved goes on" {
+    before=$(files)
+    cp -r photos others && rm others/glass/glass2.jpg && mv others/metal/metal1.jpg others/paper/paper9.jpg
+    fails 2 "^train: others: these are not the photos of the run in run: glass/glass2.jpg, metal/metal1.jpg, paper/paper9.jpg " train others -o run "${SMALL[@]}" -e 2
+    fails 4 "^train: nowhere: there are no such photos" train nowhere -o run "${SMALL[@]}" -e 2
+    # another split of the same
+    mkdir lists
+    for number in "glass 1" "paper 2" "cardboard 3" "plastic 4" "metal 5" "trash 6"; do
+        class=${number% *}
+        echo "${class}1.jpg ${number#* }" >> lists/train.txt
+        echo "${class}2.jpg ${number#* }" >> lists/val.txt
+        echo "${class}3.jpg ${number#* }" >> lists/test.txt
+    done
+    fails 2 "^train: photos: not the classes or the split of the run in run: " train photos -o run "${SMALL[@]}" -e 2 --lists lists
+    [ "$(files)" = "$before" ]
+    mv photos moved
+    train moved -o run "${SMALL[@]}" -e 3 > out
+    rn-show --tsv run/all.rn | grep -q moved/glass/glass1.jpg
+    [ "$(rn-show --where run/last.rn)" = 3:0 ]
+}
+
+@test "broken off by INT or KILL it goes on to the bytes of a run that nothing disturbed" {
+    train photos -o whole "${SMALL[@]}" -e 4 > /dev/null
+    for signal in INT KILL; do
+        rm -rf broken
+        # INT is ignored in what a shell without job control starts behind its back
+        set -m
+        "$PIPELINES/train" photos -o broken "${SMALL[@]}" -e 4 > /dev/null 2> err &
+        pid=$!
+        set +m
+        until_ test -e broken/last.rn
+        kill -$signal $pid
+        rc=0; wait $pid || rc=$?
+        [ $rc = 0 ] || [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$signal: $rc"; cat err; false; }
+        # the tools of a pipeline that was killed end by themselves; until then the folder is locked
+        rc=4
+        for _ in {1..300}; do
+            rc=0; train photos -o broken "${SMALL[@]}" -e 4 > /dev/null 2> err || rc=$?
+            [ $rc = 4 ] && sleep 0.1 || break
+        done
+        [ $rc = 0 ] || { cat err; false; }
+        cmp whole/best.rn broken/best.rn && cmp whole/test.rn broken/test.rn
+        cmp <(cut -f 1-6 whole/log.tsv) <(cut -f 1-6 broken/log.tsv)
+    done
+}
+
+@test "kill PID reaches every tool, and its code is the signal's" {
+    for signal in TERM HUP; do
+        rm -rf "$PWD/slow"
+        "$PIPELINES/train" photos -o "$PWD/slow" "${SMALL[@]}" -e 500 > /dev/null 2> err &
+        pid=$!
+        until_ test -e slow/last.rn
+        batch=$(pgrep -f 'rn-batch --train -b 4 --epochs 500')
+        kill -$signal $pid
+        rc=0; wait $pid || rc=$?
+        [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$rc"; cat err; false; }
+        until_ gone && for process in $batch; do ! kill -0 "$process" 2> /dev/null; done
+        grep -qx 'train: the same command goes on from here' err
+        # what is in last.rn is an epoch of the log
+        [ "$(rn-show --where slow/last.rn | cut -d: -f 1)" = "$(($(wc -l < slow/log.tsv) - 1))" ]
+    done
+}
+
+@test "two trainings in one folder: the second ends with exit 4 and names it" {
+    "$PIPELINES/train" photos -o "$PWD/slow" "${SMALL[@]}" -e 500 > /dev/null 2>&1 &
+    pid=$!
+    until_ test -e slow/last.rn
+    fails 4 "^train: slow: another train is at work in this folder" train photos -o slow "${SMALL[@]}" -e 500
+    fails 4 "^train: slow: another" train photos -o slow "${SMALL[@]}" -e 3 -t se
+    rn-pick split=train slow/all.rn | rn-batch --train --size 32 -o train.rn
+    fails 4 "^rn-train: slow: another rn-train" rn-train -o slow --overwrite train.rn
+    kill $pid
+    wait $pid || true
+}
+
+@test "a run of rn-train without a split, a damaged checkpoint: said, and nothing is touched" {
+    rm run/all.rn
+    fails 2 "^train: run holds a run of rn-train without its split" again -e 2
+    cp "$BATS_FILE_TMPDIR/run/all.rn" run
+    head -c 5000 "$BATS_FILE_TMPDIR/run/last.rn" > run/last.rn
+    before=$(files)
+    fails 3 "^rn-show: run/last.rn: " again -e 2
+    [ "$(files)" = "$before" ]
+}
+
+@test "folders whose names hold = or begin with a hyphen, and spaces" {
+    for folder in lr=0.01 -x --output ' a "b" $(c) '; do
+        train photos "--output=$folder" -q "${SMALL[@]}" -e 1 > out 2> err || { cat err; false; }
+        (cd -- "./$folder" && [ -s best.rn ] && [ -s test.rn ])
+    done
+    mv photos a=b && train a=b -o c=d -q "${SMALL[@]}" -e 1 > out
+    mv a=b ./-p && train -o e=f -q "${SMALL[@]}" -e 1 -- -p > out
+    cmp <(rn-show --tsv ./c=d/test.rn) <(rn-show --tsv ./e=f/test.rn)
+}
+
+@test "what is wrong is one line: no photos, a photo that cannot be read, a folder that cannot be made" {
+    fails 2 "^train: PHOTOS is missing .see train --help" train
+    fails 2 "^train: 'b' is one operand too many" train a b
+    fails 2 "^train: --epochs: 'x' is not a whole number" train photos -e x
+    fails 4 "^train: photos/glass/glass1.jpg/x: this folder cannot be made" train photos -o photos/glass/glass1.jpg/x
+    : > photos/glass/broken.jpg
+    rc=0; train photos -o broken -q --size 32 -b 5 -e 1 -k > out 2> err || rc=$?
+    [ $rc = 1 ] && [ -s broken/test.rn ]
+    rc=0; train photos -o strict -q --size 32 -b 5 -e 1 > out 2> err || rc=$?
+    [ $rc = 3 ] && grep -q 'broken.jpg' err
+}

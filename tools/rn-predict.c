@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/weights.h"
+#include "score/means.h"
 #include "show/show.h"
 #include "tools/tool.h"
 
@@ -40,6 +41,9 @@ struct work {
     float *numbers; /* logits, then probabilities, of one batch */
     size_t room;
     bool errors;
+    struct rn_means views; /* of photos that not all have been seen of */
+    size_t pending;        /* how many of these are not complete */
+    double *view;          /* (classes): one of them; then as a mean in numbers */
     struct rn_progress progress;
     size_t seen;
 };
@@ -78,6 +82,43 @@ static int check_predictions(const struct work *w, const struct rn_head *head, s
     return same ? 0 : rn_fail(err, RN_EXIT_DATA, "predictions of other classes than %s has", w->opts->model);
 }
 
+/* One of the views of a photo, which is emitted when the last has come, as the mean of them. */
+static int add_view(struct work *w, struct rn_record *out, float *probs, size_t views, struct rn_err *err)
+{
+    char room[256];
+    size_t classes = w->model.head->classes.count;
+    struct rn_mean *mean;
+    if (!w->view && !(w->view = rn_calloc(classes, sizeof *w->view, err)))
+        return -1;
+    for (size_t k = 0; k < classes; k++)
+        w->view[k] = (double)probs[k];
+    if (rn_means_add(&w->views, out->id, out->label, w->view, classes, &mean, err))
+        return -1;
+    w->pending += mean->count == 1;
+    if (mean->count > views)
+        return rn_fail(err, RN_EXIT_DATA, "'%s' has more than the %zu views that the head says", rn_text_show(out->id, room),
+                       views);
+    if (mean->count < views)
+        return 0;
+    for (size_t k = 0; k < classes; k++)
+        probs[k] = (float)rn_mean_probability(mean, k);
+    if (emit(w, out, probs, err))
+        return -1;
+    if (--w->pending == 0)
+        rn_means_free(&w->views);
+    return 0;
+}
+
+static int all_views_came(const struct work *w, const struct rn_head *head, struct rn_err *err)
+{
+    char room[256];
+    for (size_t i = 0; w->pending && i < w->views.count; i++)
+        if (w->views.item[i].count < (size_t)head->views)
+            return rn_fail(err, RN_EXIT_DATA, "'%s' has fewer than the %lld views that the head says",
+                           rn_text_show(w->views.item[i].id, room), (long long)head->views);
+    return 0;
+}
+
 static int predict(struct work *w, const struct rn_record *record, const struct rn_head *head, const int64_t *map, struct rn_err *err)
 {
     const struct rn_head *model = w->model.head;
@@ -98,7 +139,8 @@ static int predict(struct work *w, const struct rn_record *record, const struct 
         float *probs = w->numbers + (batch.n + i) * classes;
         struct rn_record out = { .id = record->ids[i], .label = record->labels[i] == RN_NIL ? RN_NIL : map[record->labels[i]] };
         rn_softmax(probs, w->numbers + i * classes, classes);
-        if (rn_probs_check(probs, classes, record->ids[i], err) || emit(w, &out, probs, err))
+        if (rn_probs_check(probs, classes, record->ids[i], err) ||
+            (head->views == RN_NIL ? emit(w, &out, probs, err) : add_view(w, &out, probs, (size_t)head->views, err)))
             return -1;
     }
     return 0;
@@ -122,6 +164,8 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
             rc = -1;
         rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->seen, (double)w->seen / (rn_seconds() - w->progress.begun));
     }
+    if (rc == 0)
+        rc = all_views_came(w, head, err);
     if (rc == 0 && w->writer)
         rc = rn_writer_tail(w->writer, err);
     rn_head_free(&out);
@@ -185,6 +229,8 @@ out:
     rn_verdicts_free(&w.verdicts);
     free(w.floats.data);
     free(w.numbers);
+    free(w.view);
+    rn_means_free(&w.views);
     return rc ? rc : w.errors ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
@@ -194,6 +240,8 @@ const struct rn_tool rn_tool = {
     .about = "Reads batches (rn-batch without --train), writes one prediction a photo: its probabilities, in the order of the "
              "model's classes; labels are mapped to them by name. Batch norms are folded into the convolutions. A photo's "
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"
+             "Of a photo of which the batches have several views (rn-batch --views) the mean of their probabilities is written, "
+             "once.\n\n"
              RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32.\n\n"
              "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"
              "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label "

@@ -4,12 +4,13 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "score/means.h"
 #include "score/report.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
 
 struct opts {
-    bool json, tsv, pool;
+    bool json, tsv, mean, pool;
     const char *compare, *plot;
     double min, published[2];
 };
@@ -17,6 +18,7 @@ struct opts {
 static const struct rn_opt options[] = {
     { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "write one JSON object", NULL, RN_OPT_HOW },
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write metric and value, a line each", NULL, RN_OPT_HOW },
+    { 0, "mean", RN_OPT_FLAG, RN_AT(opts, mean), 0, 0, "score an ensemble: the mean of each file's probabilities by id" },
     { 0, "compare", RN_OPT_TEXT, RN_AT(opts, compare), 0, 0, "predictions for the same ids, for McNemar's test",
       "OTHER" },
     { 0, "plot", RN_OPT_TEXT, RN_AT(opts, plot), 0, 0, "draw confusions, reliability, each class's precision and recall",
@@ -34,6 +36,7 @@ struct reading {
     struct rn_tally tally;
     struct rn_answers answers;
     bool keep_answers;
+    struct rn_means *means; /* --mean: rows are put there; NULL: into the tally */
     uint64_t errors;
     double *row; /* one prediction's probabilities, in the order of `classes` */
     size_t row_capacity;
@@ -46,26 +49,37 @@ static void reading_free(struct reading *reading)
     free(reading->row);
 }
 
+/* The photo's answer; failed: an error record. Its probabilities are in the row. */
+static int judge(struct reading *reading, struct rn_text id, int64_t label, bool failed, struct rn_err *err)
+{
+    struct rn_answer answer = { .failed = failed };
+    char room[256];
+    if (failed) {
+        reading->errors++;
+    } else {
+        answer.label = (size_t)label;
+        if (rn_tally_add(&reading->tally, reading->row, answer.label, &answer.right, err))
+            return rn_fail_at(err, "'%s'", rn_text_show(id, room));
+    }
+    return reading->keep_answers ? rn_answers_add(&reading->answers, id, answer, err) : 0;
+}
+
 static int read_record(struct reading *reading, const struct rn_record *record, const int64_t *map,
                        struct rn_err *err)
 {
-    struct rn_answer answer = { .failed = record->error.data != NULL };
     char room[256];
-    if (answer.failed) {
-        reading->errors++;
-    } else {
-        if (record->label == RN_NIL)
-            return rn_fail(err, RN_EXIT_DATA, "'%s' has no label: it cannot be scored",
-                           rn_text_show(record->id, room));
-        for (size_t i = 0; i < reading->classes->count; i++)
-            reading->row[i] = 0;
-        for (size_t i = 0; i < record->tensor.shape[0]; i++)
-            reading->row[map[i]] = rn_tensor_get(&record->tensor, i);
-        answer.label = (size_t)map[record->label];
-        if (rn_tally_add(&reading->tally, reading->row, answer.label, &answer.right, err))
-            return rn_fail_at(err, "'%s'", rn_text_show(record->id, room));
-    }
-    return reading->keep_answers ? rn_answers_add(&reading->answers, record->id, answer, err) : 0;
+    struct rn_mean *mean;
+    bool failed = record->error.data != NULL;
+    int64_t label = record->label == RN_NIL ? RN_NIL : map[record->label];
+    if (!failed && label == RN_NIL)
+        return rn_fail(err, RN_EXIT_DATA, "'%s' has no label: it cannot be scored", rn_text_show(record->id, room));
+    for (size_t i = 0; !failed && i < reading->classes->count; i++)
+        reading->row[i] = 0;
+    for (size_t i = 0; !failed && i < record->tensor.shape[0]; i++)
+        reading->row[map[i]] = rn_tensor_get(&record->tensor, i);
+    if (!reading->means)
+        return judge(reading, record->id, label, failed, err);
+    return rn_means_add(reading->means, record->id, label, failed ? NULL : reading->row, reading->classes->count, &mean, err);
 }
 
 static int read_segment(struct reading *reading, struct rn_reader *reader, const struct rn_head *head,
@@ -107,6 +121,33 @@ static int read_stream(struct reading *reading, char *const *files, size_t count
     return rc;
 }
 
+/* Each file on its own, then the means. */
+static int read_ensemble(struct reading *reading, const struct rn_args *args, struct rn_err *err)
+{
+    struct rn_means means = { 0 };
+    char room[256], file[256];
+    int rc = 0;
+    reading->means = &means;
+    for (size_t i = 0; rc == 0 && i < args->operands; i++) {
+        size_t before = means.count;
+        rc = read_stream(reading, &args->operand[i], 1, err);
+        rn_text_show(rn_text(args->operand[i]), file);
+        for (size_t k = 0; rc == 0 && k < means.count; k++)
+            if (means.item[k].count != i + 1 || (i && k >= before))
+                rc = rn_fail(err, RN_EXIT_DATA, "--mean: '%s' is %s %s", rn_text_show(means.item[k].id, room),
+                             k >= before ? "only in" : "not in", file);
+    }
+    for (size_t k = 0; rc == 0 && k < means.count; k++) {
+        const struct rn_mean *mean = &means.item[k];
+        for (size_t c = 0; c < reading->classes->count; c++)
+            reading->row[c] = rn_mean_probability(mean, c);
+        rc = judge(reading, mean->id, mean->label, mean->failed, err);
+    }
+    reading->means = NULL;
+    rn_means_free(&means);
+    return rc;
+}
+
 static int read_both(struct reading *first, struct reading *second, struct rn_comparison *comparison,
                      const struct opts *opts, const struct rn_args *args, struct rn_texts *classes,
                      struct rn_err *err)
@@ -115,8 +156,10 @@ static int read_both(struct reading *first, struct reading *second, struct rn_co
     char room[256];
     first->classes = second->classes = classes;
     first->keep_answers = second->keep_answers = opts->compare != NULL;
+    if (opts->mean && read_ensemble(first, args, err))
+        return -1;
     /* an id is one photo in each run */
-    for (size_t i = 0; i < (opts->pool ? args->operands : 1); i++)
+    for (size_t i = 0; !opts->mean && i < (opts->pool ? args->operands : 1); i++)
         if (read_stream(first, args->operand + i, opts->pool ? 1 : args->operands, err))
             return -1;
     if (first->tally.n + first->errors == 0)
@@ -173,6 +216,10 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "--plot: a file's name is needed, standard output is the report's");
     if (opts->plot && args->output && rn_text_equal(rn_text(opts->plot), rn_text(args->output)))
         return rn_fail(err, RN_EXIT_USAGE, "--plot and -o name the same file");
+    if (opts->mean && args->operands < 2)
+        return rn_fail(err, RN_EXIT_USAGE, "--mean: an ensemble is two files of predictions, or more");
+    if (opts->mean && opts->pool)
+        return rn_fail(err, RN_EXIT_USAGE, "--mean and --pool exclude each other");
     if (opts->pool && (!args->operands || opts->compare))
         return rn_fail(err, RN_EXIT_USAGE, opts->compare ? "--pool and --compare exclude each other" : "--pool: FILE... is missing");
     if (opts->published[0] > 100 || opts->published[1] != floor(opts->published[1]) || (opts->published[0] > 0 && opts->published[1] < 1))
@@ -223,6 +270,8 @@ const struct rn_tool rn_tool = {
              "log_loss, ece15, precision, recall, f1, support, confusion (rows true, columns predicted) and "
              "acc1_interval; acc1, acc2, balanced_accuracy and the interval are in percent. --tsv writes the same as "
              "rows of metric and value: acc1_low and acc1_high, recall/CLASS, confusion/TRUE/PREDICTED.\n\n"
+             "--mean takes each file as one network's predictions for the same photos and scores the mean of their "
+             "probabilities, matched by id; a photo that one of them could not read counts as an error record.\n\n"
              "--compare adds McNemar's exact test on the predictions of both streams, matched by id: b are right here "
              "only, c there only, p is the chance of a difference at least that large if neither were better.\n\n"
              "--pool takes each file as a run of its own, so that an id may come once in each: networks of several seeds on the same "
@@ -235,6 +284,7 @@ const struct rn_tool rn_tool = {
     .examples = "rn-batch --for run/best.rn test.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-score --json test.rn | jq .acc1\n"
                 "rn-score --plot test.svg test.rn\n"
-                "rn-score --compare plain.rn attention.rn",
+                "rn-score --compare plain.rn attention.rn\n"
+                "rn-score --mean resnet18.rn resnet34.rn resnet50.rn",
     .run = run,
 };

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/stash.h"
+#include "core/threads.h"
+#include "near/near.h"
 #include "split/split.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
@@ -14,6 +16,9 @@ struct opts {
     uint64_t seed;
     struct rn_texts list;
     int64_t folds;
+    const char *group;
+    bool group_near, keep_going;
+    int64_t jobs;
 };
 
 static const struct rn_opt options[] = {
@@ -21,9 +26,16 @@ static const struct rn_opt options[] = {
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, seed), 0, 0, "which samples go where" },
     { 0, "list", RN_OPT_LIST, RN_AT(opts, list), 0, 0, "a published list: lines of a file's name and a class's number", "SPLIT=FILE" },
     { 0, "folds", RN_OPT_INT, RN_AT(opts, folds), 2, 1000, "K equal splits instead, named fold0, fold1, ...", "K" },
+    { 0, "group", RN_OPT_TEXT, RN_AT(opts, group), 0, 0,
+      "samples with the same value of this key stay together; folder: those of one folder", "FIELD" },
+    { 0, "group-near", RN_OPT_FLAG, RN_AT(opts, group_near), 0, 0,
+      "photos that are the same, or nearly so, stay together (see rn-near)" },
+    { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0,
+      "with --group-near: a photo that cannot be read is near no other", NULL, RN_OPT_HOW },
+    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "with --group-near: threads [the cores]", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };
-enum { RATIO, SEED, LIST, FOLDS }; /* their rows */
+enum { RATIO, SEED, LIST, FOLDS, GROUP, GROUP_NEAR, KEEP_GOING, JOBS }; /* their rows */
 static const char *const names[] = { "train", "val", "test" };
 enum { LARGEST = 1000 };           /* number of splits */
 
@@ -46,6 +58,10 @@ struct work {
     struct rn_split_member *member; /* all but the error records; group: the label, or RN_NIL */
     struct rn_texts ids, parts;
     size_t kept_count, kept_room, members, member_room, nowhere;
+    struct rn_texts fields;         /* --group: of each member; "": none */
+    struct rn_sets sets;            /* of members that stay together */
+    bool *copy;                     /* members that are augmented copies of others */
+    struct rn_prints prints;        /* --group-near: of the members */
     bool keeps;          /* what folders say is kept: nothing else was asked for */
     size_t from_folders; /* samples whose split is their folder's */
     size_t none;         /* samples that have none from there */
@@ -54,11 +70,20 @@ struct work {
 
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
+    static const char *const useless[] = { "", "id", "label", "split", "path", "data" };
     unsigned share[3];
     if (opts->folds > 0 && args->given & 1 << RATIO)
         return rn_fail(err, RN_EXIT_USAGE, "--folds or --ratio, not both");
     if (opts->list.count && args->given & (1 << RATIO | 1 << FOLDS | 1 << SEED))
         return rn_fail(err, RN_EXIT_USAGE, "--list leaves nothing to --ratio, --folds or --seed");
+    if (opts->list.count && (opts->group || opts->group_near))
+        return rn_fail(err, RN_EXIT_USAGE, "--list leaves nothing to --group%s", opts->group ? "" : "-near");
+    if (!opts->group_near && args->given & (1 << KEEP_GOING | 1 << JOBS))
+        return rn_fail(err, RN_EXIT_USAGE, "--%s goes with --group-near", options[opts->keep_going ? KEEP_GOING : JOBS].name);
+    for (size_t i = 0; opts->group && i < sizeof useless / sizeof *useless; i++)
+        if (!strcmp(opts->group, useless[i]))
+            return rn_fail(err, RN_EXIT_USAGE, "--group: '%s' says nothing of who belongs together: give another key, or folder",
+                           useless[i]);
     for (size_t i = 0; i < opts->list.count; i++) {
         const char *text = opts->list.item[i].data, *equals = strchr(text, '=');
         if (!equals || equals == text || !equals[1])
@@ -75,6 +100,17 @@ static int read_lists(struct work *w, struct rn_err *err)
             return -1;
     }
     return rn_lists_ready(&w->lists, err);
+}
+
+/* Of its key, packed; or its folder. */
+static int keep_field(struct work *w, const struct rn_record *record, struct rn_err *err)
+{
+    struct rn_text field = rn_record_field(record, w->opts->group);
+    if (!field.data && !strcmp(w->opts->group, "folder")) {
+        const char *slash = memrchr(record->id.data, '/', record->id.length);
+        field = (struct rn_text){ record->id.data, slash ? (size_t)(slash - record->id.data) + 1 : 0 };
+    }
+    return rn_texts_add(&w->fields, field.data ? field : RN_TEXT(""), err);
 }
 
 /* Whether the splits of a segment are those of its folders, and not an earlier rn-split's: the history says it. */
@@ -102,18 +138,14 @@ static int keep(struct work *w, struct rn_record *record, const int64_t *map, st
         rn_grow(&w->kept, &w->kept_room, w->kept_count + 1, sizeof *w->kept, err))
         return -1;
     kept.length = bytes->length;
-    if (!kept.is_error && w->opts->list.count) {
-        struct rn_text label = record->label == RN_NIL ? (struct rn_text){ 0 } : w->head.classes.item[record->label];
-        if (rn_lists_find(&w->lists, record->id, label, &kept.part, err))
-            return -1;
-        w->nowhere += !kept.part.data;
-    } else if (!kept.is_error) {
-        if (rn_texts_add(&w->ids, record->id, err) ||
-            rn_grow(&w->member, &w->member_room, w->members + 1, sizeof *w->member, err))
-            return -1;
-        w->member[w->members++] = (struct rn_split_member){ .id = w->ids.item[w->ids.count - 1], .group = (size_t)record->label };
-    }
     w->kept[w->kept_count++] = kept;
+    if (kept.is_error)
+        return 0;
+    if (rn_texts_add(&w->ids, record->id, err) || (w->opts->group && keep_field(w, record, err)) ||
+        (w->opts->group_near && rn_prints_add(&w->prints, record, err)) ||
+        rn_grow(&w->member, &w->member_room, w->members + 1, sizeof *w->member, err))
+        return -1;
+    w->member[w->members++] = (struct rn_split_member){ .id = w->ids.item[w->ids.count - 1], .group = (size_t)record->label };
     return 0;
 }
 
@@ -142,13 +174,96 @@ static int read_all(struct work *w, struct rn_err *err)
     }
     rn_buffer_free(&bytes);
     free(map);
+    return rc || !w->opts->group_near ? rc : rn_prints_end(&w->prints, err);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct rn_text *x = *(const struct rn_text *const *)a, *y = *(const struct rn_text *const *)b;
+    return rn_text_compare(*x, *y);
+}
+
+static int join_fields(struct work *w, struct rn_err *err)
+{
+    const struct rn_text **sorted = rn_calloc(w->members, sizeof *sorted, err);
+    char room[256];
+    size_t with = 0;
+    if (!sorted)
+        return -1;
+    for (size_t i = 0; i < w->members; i++)
+        if (w->fields.item[i].length)
+            sorted[with++] = &w->fields.item[i];
+    qsort(sorted, with, sizeof *sorted, by_text);
+    for (size_t i = 1; i < with; i++)
+        if (rn_text_equal(*sorted[i - 1], *sorted[i]))
+            rn_sets_join(&w->sets, (size_t)(sorted[i - 1] - w->fields.item), (size_t)(sorted[i] - w->fields.item));
+    free(sorted);
+    if (w->members && !with)
+        return rn_fail(err, RN_EXIT_DATA, "--group: no sample has a \"%s\"", rn_text_show(rn_text(w->opts->group), room));
+    return 0;
+}
+
+static int join_near(struct work *w, int jobs, struct rn_err *err)
+{
+    struct rn_pairs pairs = { 0 };
+    int rc = rn_pairs_find(&pairs, &w->prints, RN_NEAR_DISTANCE, jobs, err);
+    for (size_t i = 0; rc == 0 && i < pairs.count; i++)
+        rn_sets_join(&w->sets, pairs.item[i].a, pairs.item[i].b);
+    rn_pairs_free(&pairs);
     return rc;
+}
+
+static int jobs_of(const struct opts *opts)
+{
+    return opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
+}
+
+/* Who stays together: copies with their photo, always. */
+static int join(struct work *w, struct rn_err *err)
+{
+    int64_t *label = rn_calloc(w->members, sizeof *label, err);
+    w->copy = rn_calloc(w->members, sizeof *w->copy, err);
+    int rc = label && w->copy ? rn_sets_init(&w->sets, w->members, err) : -1;
+    for (size_t i = 0; rc == 0 && i < w->members; i++)
+        label[i] = (int64_t)w->member[i].group;
+    if (rc == 0)
+        rc = rn_split_join_copies(&w->sets, w->copy, w->ids.item, label, w->members, &w->head.classes, err);
+    free(label);
+    if (rc || (w->opts->group && join_fields(w, err)))
+        return -1;
+    return w->opts->group_near ? join_near(w, jobs_of(w->opts), err) : 0;
+}
+
+/* From the lists; copies go where their photo goes. */
+static int look_up(struct work *w, struct rn_err *err)
+{
+    struct rn_text *part = rn_calloc(w->members, sizeof *part, err); /* of a set, by its smallest index */
+    int rc = part ? 0 : -1;
+    size_t at = 0;
+    for (size_t i = 0; rc == 0 && i < w->members; i++) {
+        struct rn_text label = { 0 }, found;
+        if (w->copy[i])
+            continue;
+        if (w->member[i].group != (size_t)RN_NIL)
+            label = w->head.classes.item[w->member[i].group];
+        if ((rc = rn_lists_find(&w->lists, rn_split_photo(w->member[i].id), label, &found, err)) == 0 && found.data)
+            part[rn_sets_find(&w->sets, i)] = found;
+    }
+    for (size_t i = 0; rc == 0 && i < w->kept_count; i++)
+        if (!w->kept[i].is_error) {
+            w->kept[i].part = part[rn_sets_find(&w->sets, at++)];
+            w->nowhere += !w->kept[i].part.data;
+        }
+    free(part);
+    return rc ? -1 : rn_lists_used_up(&w->lists, err);
 }
 
 static int draw(struct work *w, struct rn_err *err)
 {
-    size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0;
+    size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0, photos = 0;
     unsigned share[3];
+    for (size_t i = 0; i < w->members; i++)
+        photos += !w->copy[i];
     for (size_t j = 0; j < parts; j++) {
         char name[32];
         snprintf(name, sizeof name, "fold%zu", j);
@@ -158,11 +273,11 @@ static int draw(struct work *w, struct rn_err *err)
     if (rn_split_parse_shares(share, w->opts->ratio, err))
         return -1;
     if (w->opts->folds > 0)
-        rn_split_evenly(total, w->members, parts);
+        rn_split_evenly(total, photos, parts);
     else
-        rn_split_by_shares(total, w->members, share, parts);
+        rn_split_by_shares(total, photos, share, parts);
     if (rn_split_group(w->member, w->members, &w->head.classes, err) ||
-        rn_split_draw(w->member, w->members, w->head.classes.count + 1, total, parts, w->opts->seed, err))
+        rn_split_draw_sets(w->member, w->members, w->head.classes.count + 1, total, parts, w->opts->seed, &w->sets, w->copy, err))
         return -1;
     for (size_t i = 0; i < w->kept_count; i++)
         if (!w->kept[i].is_error)
@@ -195,7 +310,7 @@ static int write_all(struct work *w, struct rn_err *err)
 /* The split of folders is kept unless another was asked for; --seed alone asks for none. */
 static int decide(struct work *w, const struct rn_args *args, struct rn_err *err)
 {
-    bool asked = args->given & (1 << RATIO | 1 << LIST | 1 << FOLDS);
+    bool asked = args->given & (1 << RATIO | 1 << LIST | 1 << FOLDS | 1 << GROUP | 1 << GROUP_NEAR);
     w->keeps = w->from_folders && !asked;
     if (w->keeps && w->none)
         return rn_fail(err, RN_EXIT_DATA, "%zu samples have the split of their folders (train, val, test) and %zu have none: split "
@@ -212,20 +327,25 @@ static int decide(struct work *w, const struct rn_args *args, struct rn_err *err
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_ };
+    const struct rn_decode decode = { .max_pixels = 178956970, .exif = true };
     rn_head_init(&w.head, RN_SAMPLES);
     int rc = -1;
     if (check_usage(w.opts, args, err) || rn_writer_open(&w.writer, args->output, err) || read_lists(&w, err) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rn_reader_unique(w.reader);
-    if (read_all(&w, err) || decide(&w, args, err))
+    if (w.opts->group_near && rn_prints_begin(&w.prints, jobs_of(w.opts), &decode, w.opts->keep_going, err))
         goto out;
-    if ((w.opts->list.count ? rn_lists_used_up(&w.lists, err) : !w.keeps && draw(&w, err)) || write_all(&w, err))
+    if (read_all(&w, err) || decide(&w, args, err) || (!w.keeps && join(&w, err)))
+        goto out;
+    if ((w.opts->list.count ? look_up(&w, err) : !w.keeps && draw(&w, err)) || write_all(&w, err))
         goto out;
     rc = rn_writer_close(w.writer, err);
     w.writer = NULL;
     if (rc == 0 && w.nowhere && !args->quiet)
         rn_note("%zu samples are in no list: they have no split", w.nowhere);
+    if (rc == 0 && w.prints.failed && !args->quiet)
+        rn_note("photos that could not be read: %zu", w.prints.failed);
 out:
     rn_writer_discard(w.writer);
     rn_reader_close(w.reader);
@@ -234,6 +354,10 @@ out:
     rn_stash_free(&w.stash);
     rn_texts_free(&w.ids);
     rn_texts_free(&w.parts);
+    rn_texts_free(&w.fields);
+    rn_sets_free(&w.sets);
+    rn_prints_free(&w.prints);
+    free(w.copy);
     free(w.kept);
     free(w.member);
     return rc;
@@ -242,7 +366,7 @@ out:
 const struct rn_tool rn_tool = {
     .name = "rn-split", .operands = "[FILE...]", .summary = "give each sample a split",
     .options = options, .size = sizeof(struct opts), .run = run,
-    .defaults = &(const struct opts){ .ratio = "70/13/17", .seed = 1234, .folds = -1 },
+    .defaults = &(const struct opts){ .ratio = "70/13/17", .seed = 1234, .folds = -1, .jobs = -1 },
     .about = "Reads samples, all segments joined into one, and writes them in the same order with a split: train, val or test. The "
              "totals are floor(n*A/100), floor(n*B/100) and the rest; each class gets of them what its size asks for, rounded down "
              "or up. Samples without a label are a class of their own here. Which samples go where depends on the seed and on the "
@@ -255,7 +379,12 @@ const struct rn_tool rn_tool = {
              "twice, that no sample has, or that is a sample of another class is an error (exit 3); samples in no list keep no "
              "split, and a line on standard error says how many.\n\n"
              "With --folds the splits have sizes within one of each other, for cross-validation: rn-pick split=fold0 tests, "
-             "rn-pick split!=fold0 trains.",
+             "rn-pick split!=fold0 trains.\n\n"
+             "Augmented copies (PHOTO#recipe.copy, or the files NAME-recipe-copy.jpg that rn-augment --write makes) go where "
+             "their photo goes, with --list too, and count nothing: the photos' splits are what they would be without them. "
+             "--group and --group-near keep others together besides: a set that counts for several goes where it disturbs the "
+             "totals of its classes least, so that these may be off by a few.",
     .examples = "rn-list trashnet/ | rn-split --ratio 70/13/17 --seed 1234 > all.rn\n"
-                "rn-list trashnet/ | rn-split --list train=train.txt --list val=val.txt --list test=test.txt > listed.rn",
+                "rn-list trashnet/ | rn-split --list train=train.txt --list val=val.txt --list test=test.txt > listed.rn\n"
+                "rn-list trashnet/ | rn-split --folds 5 --group-near > folds.rn",
 };

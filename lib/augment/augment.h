@@ -115,6 +115,9 @@ bool rn_recipe_until_normalize(struct rn_recipe *recipe);
 /* The file of a shipped recipe: recipes/NAME.json in the first of these folders that has it: ../data and ../share/recyclenet
  * relative to the program's own file. Exit 2: there is no such recipe (the message names those that there are). */
 RN_MUST int rn_recipe_find(struct rn_buffer *path, const char *name, struct rn_err *err);
+/* A shipped recipe, or a file (a name with a slash, or that ends in .json). probability: low, mid, high, a number, or NULL; for
+ * shipped ones only. Exit 2: for neither. */
+RN_MUST int rn_recipe_named(struct rn_recipe *recipe, const char *name, const char *probability, struct rn_err *err);
 
 /* What was done: for each transform that ran, itself and what it drew. Zeroed: empty. */
 struct rn_trace {

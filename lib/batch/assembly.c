@@ -15,6 +15,10 @@ int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, con
     head->mode = mode;
     head->batch = plan->batch;
     head->epoch = 0;
+    if (mode == RN_EVAL && plan->views != RN_VIEWS_ONE)
+        head->views = (int64_t)rn_views_count(plan->views);
+    head->soft = mode == RN_TRAIN && (plan->mixup > 0 || plan->cutmix > 0);
+    head->any_size = mode == RN_EVAL && (plan->whole || plan->views == RN_VIEWS_SCALES);
     if (rn_grow(&assembly->labels, &assembly->labels_room, 1, sizeof *assembly->labels, err))
         return -1;
     return 0;
@@ -25,7 +29,10 @@ void rn_assembly_free(struct rn_assembly *assembly)
     rn_head_free(&assembly->head);
     rn_texts_free(&assembly->ids);
     free(assembly->labels);
-    free(assembly->images);
+    for (size_t v = 0; v < RN_VIEWS_MAX; v++)
+        free(assembly->images[v]);
+    free(assembly->mixed);
+    free(assembly->targets);
 }
 
 int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *joined, struct rn_err *err)
@@ -55,29 +62,59 @@ static int write_record(struct rn_assembly *assembly, const struct rn_record *re
 
 static int finish_batch(struct rn_assembly *assembly, struct rn_err *err)
 {
-    size_t size = (size_t)assembly->plan->input.size, count = assembly->ids.count;
-    const struct rn_record record = {
-        .kind = RN_BATCHES, .epoch = assembly->head.epoch, .index = assembly->index, .count = count,
-        .ids = assembly->ids.item, .labels = assembly->labels,
-        .tensor = { RN_U8, 4, { count, size, size, 3 }, assembly->images },
-    };
-    if (count && write_record(assembly, &record, err))
+    size_t count = assembly->ids.count;
+    size_t views = rn_views_count(assembly->head.mode == RN_EVAL ? assembly->plan->views : RN_VIEWS_ONE);
+    bool soft = count && assembly->head.soft;
+    if (soft && rn_assembly_mix(assembly, err))
         return -1;
+    for (size_t v = 0; v < views; v++) {
+        struct rn_record record = {
+            .kind = RN_BATCHES, .epoch = assembly->head.epoch, .index = assembly->index, .count = count,
+            .ids = assembly->ids.item, .labels = assembly->labels,
+            .tensor = { RN_U8, 4, { count, assembly->view[v].height, assembly->view[v].width, 3 }, assembly->images[v] },
+        };
+        if (soft) {
+            record.tensor.data = assembly->mixed;
+            record.targets = (struct rn_tensor){ RN_F32, 2, { count, assembly->head.classes.count }, assembly->targets };
+        }
+        if (count && write_record(assembly, &record, err))
+            return -1;
+        assembly->index++;
+    }
     rn_texts_free(&assembly->ids);
     assembly->members = 0;
-    assembly->index++;
     return 0;
 }
 
+static bool has_other_size(const struct rn_assembly *assembly, const struct rn_photo *photo)
+{
+    for (size_t v = 0; assembly->ids.count && v < photo->views; v++)
+        if (photo->view[v].height != assembly->view[v].height || photo->view[v].width != assembly->view[v].width)
+            return true;
+    return false;
+}
+
+/* Into as many blocks as there are views. */
 static int add_pixels(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err)
 {
-    size_t count = assembly->ids.count, one = (size_t)assembly->plan->input.size * (size_t)assembly->plan->input.size * 3;
-    if (rn_grow(&assembly->labels, &assembly->labels_room, count + 1, sizeof *assembly->labels, err) ||
-        rn_grow(&assembly->images, &assembly->images_room, count + 1, one, err) || rn_texts_add(&assembly->ids, photo->record.id, err))
+    if (has_other_size(assembly, photo) && finish_batch(assembly, err))
         return -1;
+    size_t count = assembly->ids.count;
+    const uint8_t *from = photo->pixels;
+    if (rn_grow(&assembly->labels, &assembly->labels_room, count + 1, sizeof *assembly->labels, err))
+        return -1;
+    for (size_t v = 0; v < photo->views; v++) {
+        size_t one = photo->view[v].height * photo->view[v].width * 3, all;
+        if (!rn_mul(count + 1, one, &all))
+            return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu photos", count + 1);
+        if (rn_grow(&assembly->images[v], &assembly->images_room[v], all, 1, err))
+            return -1;
+        memcpy(assembly->images[v] + count * one, from, one);
+        assembly->view[v] = photo->view[v];
+        from += one;
+    }
     assembly->labels[count] = photo->record.label;
-    memcpy(assembly->images + count * one, photo->pixels, one);
-    return 0;
+    return rn_texts_add(&assembly->ids, photo->record.id, err);
 }
 
 /* An error record of the input, or the one that a failed photo becomes. */

@@ -7,8 +7,26 @@
 #ifndef RN_BATCH_BATCH_H
 #define RN_BATCH_BATCH_H
 
+#include "augment/augment.h"
 #include "image/image.h"
 #include "stream/stream.h"
+
+/* What evaluation sees of a photo: itself; and mirrored; in all eight turns and mirrorings; its corners and middle; at 6/7 and
+ * 8/7 of the size, too. */
+enum rn_views { RN_VIEWS_ONE, RN_VIEWS_FLIP, RN_VIEWS_DIHEDRAL, RN_VIEWS_FIVE, RN_VIEWS_SCALES };
+enum { RN_VIEWS_MAX = 8 };
+size_t rn_views_count(enum rn_views views);
+
+/* How often an epoch takes photos of a class with n of the N photos: n times; N / classes times; in proportion to the root of n.
+ * Some are taken again then, others left to other epochs; an epoch is no longer or shorter for it. */
+enum rn_balance { RN_BALANCE_NONE, RN_BALANCE_CLASS, RN_BALANCE_SQRT };
+
+/* Pictures of `size` from this epoch on. */
+struct rn_growth {
+    int64_t size, epoch;
+};
+/* "160:0,224:10" (sizes and epochs that rise from 0), or "224". Error: exit 2. *growth: owned by the caller. */
+RN_MUST int rn_growth_parse(struct rn_growth **growth, size_t *count, const char *text, struct rn_err *err);
 
 struct rn_batch_plan {
     struct rn_input input;
@@ -17,6 +35,14 @@ struct rn_batch_plan {
     int64_t epoch, index;
     bool drop_last;            /* train: a last batch that is not full is left out */
     uint64_t seed;
+    struct rn_training training; /* train: what is drawn of each photo; zeroed: rn_training_default */
+    const struct rn_recipe *augment; /* train: what is done before to each photo, another draw each epoch; NULL: nothing */
+    enum rn_balance balance;
+    const struct rn_growth *growth;  /* train: (growths), the last one's size is the input's; NULL: all have that */
+    size_t growths;
+    double mixup, cutmix;      /* train: each batch is mixed with itself, by one of the two; 0: not by that */
+    bool whole;                /* eval: nothing is cut off: a batch ends before a photo of another size */
+    enum rn_views views;       /* eval: so many records of the same photos stand for a batch, one after the other */
     bool live;                 /* eval: a batch is written `wait` milliseconds after its first photo has come, however few have */
     int64_t wait;
     int jobs;                  /* threads that decode */

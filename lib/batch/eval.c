@@ -119,7 +119,7 @@ static int take_all(struct rn_assembly *assembly, struct feed *feed, struct rn_e
 
 static int run(struct feed *feed, struct rn_assembly *assembly, const struct rn_batch_plan *plan, struct rn_err *err)
 {
-    struct rn_photo_work work = { plan, RN_EVAL, NULL };
+    struct rn_photo_work work = { plan, RN_EVAL, NULL, NULL };
     pthread_t thread;
     if (rn_line_new(&feed->line, plan->jobs, (size_t)plan->jobs * 2 + 2, rn_photo_work, &work, err))
         return -1;

@@ -37,15 +37,44 @@ struct rn_photo *rn_photo_copy(const struct rn_record *record, const int64_t *ma
     return photo;
 }
 
+/* What rn_easels_run calls. */
+struct crop {
+    struct rn_photo *photo;
+    const struct rn_photo_work *work;
+};
+
+/* A photo's numbers are its own each time that an epoch takes it. */
+static uint64_t who_of(const struct rn_photo *photo)
+{
+    return photo->entry->who + photo->again * 0x9E3779B97F4A7C15u;
+}
+
+static int crop(void *context, const struct rn_image *image, struct rn_err *err)
+{
+    const struct crop *c = context;
+    struct rn_photo *photo = c->photo;
+    struct rn_rng rng = rn_rng(c->work->plan->seed, RN_FOR_CROP, who_of(photo), photo->epoch);
+    const struct rn_training *how = &c->work->plan->training;
+    return rn_image_train_by(photo->pixels, image, photo->size, how->scale[1] > 0 ? how : &rn_training_default, &rng, err);
+}
+
 static int prepare(struct rn_photo *photo, const struct rn_image *image, const struct rn_photo_work *work, struct rn_err *err)
 {
-    size_t size = (size_t)work->plan->input.size;
-    if (!(photo->pixels = rn_alloc_aligned(size * size, 3, err)))
-        return -1;
+    char room[256];
+    struct crop context = { photo, work };
+    const struct rn_batch_plan *plan = work->plan;
     if (work->mode == RN_EVAL)
-        return rn_image_eval(photo->pixels, image, size, (size_t)work->plan->input.resize, err);
-    struct rn_rng rng = rn_rng(work->plan->seed, RN_FOR_CROP, photo->entry->who, photo->epoch);
-    return rn_image_train(photo->pixels, image, size, &rng, err);
+        return rn_views_make(photo, image, plan, err);
+    if (!(photo->pixels = rn_alloc_aligned(photo->size * photo->size, 3, err)))
+        return -1;
+    photo->views = 1;
+    photo->view[0] = (struct rn_seen_size){ photo->size, photo->size };
+    if (!plan->augment)
+        return crop(&context, image, err);
+    struct rn_draw_of of = { plan->augment, plan->seed, photo->entry->who, photo->epoch, photo->again + 1 };
+    if (rn_easels_run(work->easels, &of, image, crop, &context, err))
+        return rn_fail_at(err, "%s", rn_text_show(photo->record.id, room));
+    return 0;
 }
 
 static int to_pixels(struct rn_photo *photo, const struct rn_photo_work *work, struct rn_err *err)

@@ -17,11 +17,15 @@ struct rn_photo {
     struct rn_record record; /* borrows from bytes and arena */
     struct rn_buffer bytes;
     struct rn_arena *arena;
-    uint8_t *pixels;         /* (size, size, 3) */
+    uint8_t *pixels;         /* all views, one behind the other */
+    struct rn_seen_size { size_t height, width; } view[RN_VIEWS_MAX];
+    size_t views;
     enum rn_photo_state state;
     struct rn_err err;
     uint32_t epoch;
     const struct rn_batch_entry *entry; /* train: where the spool has it */
+    uint32_t again;          /* train: how often the epoch has it already */
+    size_t size;             /* train: of its pixels */
     struct rn_joined *news;             /* eval: no photo; the input's segments joined so far, owned */
 };
 
@@ -35,9 +39,31 @@ struct rn_photo_work {
     const struct rn_batch_plan *plan;
     enum rn_mode mode;
     const struct rn_spool *spool; /* train */
+    struct rn_easels *easels;     /* train, with a recipe */
 };
 /* The work of a line: photo's pixels, or state and err. */
 void rn_photo_work(void *context, void *photo);
+
+/* ---- views.c: what evaluation sees of a photo ---- */
+
+RN_MUST int rn_views_make(struct rn_photo *photo, const struct rn_image *x, const struct rn_batch_plan *plan, struct rn_err *err);
+
+/* ---- easels.c: a recipe on photos, with memory that is used again ---- */
+
+struct rn_easels {
+    pthread_mutex_t lock;
+    struct rn_easel *idle; /* as many as there are threads */
+};
+/* Which draw of a recipe: that of rn-augment's copy `copy` with this seed, in this epoch. */
+struct rn_draw_of {
+    const struct rn_recipe *recipe;
+    uint64_t seed, who; /* hash of the photo's id */
+    uint32_t epoch, copy;
+};
+/* Calls then(context, picture, err) with what the recipe makes of x. */
+RN_MUST int rn_easels_run(struct rn_easels *easels, const struct rn_draw_of *of, const struct rn_image *x,
+                          int (*then)(void *context, const struct rn_image *y, struct rn_err *err), void *context, struct rn_err *err);
+void rn_easels_free(struct rn_easels *easels);
 
 /* ---- joined.c: the input's segments as one ---- */
 
@@ -63,8 +89,12 @@ struct rn_assembly {
     uint64_t done, all;     /* of all segments, for the progress */
     struct rn_texts ids;    /* of its photos */
     int64_t *labels;
-    uint8_t *images;
-    size_t labels_room, images_room;
+    uint8_t *images[RN_VIEWS_MAX];
+    struct rn_seen_size view[RN_VIEWS_MAX]; /* of the batch that is being filled */
+    size_t labels_room, images_room[RN_VIEWS_MAX];
+    uint8_t *mixed;         /* train, with mixup or cutmix: what becomes of images[0]; and the classes' shares in each */
+    float *targets;
+    size_t mixed_room, targets_room;
 };
 RN_MUST int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan,
                              enum rn_mode mode, struct rn_err *err);
@@ -78,12 +108,18 @@ RN_MUST int rn_assembly_send(struct rn_assembly *assembly, struct rn_err *err);
 /* What is left of the last batch, and the tail. */
 RN_MUST int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err);
 
+/* ---- mix.c: photos of a batch mixed with each other ---- */
+
+/* Fills mixed and targets, and makes labels the heavier ones. Exit 3: a photo without a label. */
+RN_MUST int rn_assembly_mix(struct rn_assembly *assembly, struct rn_err *err);
+
 /* ---- spool.c: all records in a temporary file, and an epoch's order ---- */
 
 struct rn_batch_entry {
     uint64_t offset, length; /* of its packed bytes */
     uint64_t who;            /* hash of its id */
     uint64_t draw;           /* of the epoch */
+    int64_t label;           /* RN_NIL: none, or an error record */
     enum rn_kind kind;
 };
 struct rn_spool {
@@ -101,6 +137,18 @@ RN_MUST int rn_spool_add(struct rn_spool *spool, const struct rn_record *record,
 RN_MUST int rn_spool_finish(struct rn_spool *spool, const struct rn_texts *classes, struct rn_err *err);
 RN_MUST int rn_spool_read(const struct rn_spool *spool, const struct rn_batch_entry *entry, struct rn_record *record,
                           struct rn_buffer *bytes, struct rn_arena **arena, struct rn_err *err);
+/* Whose turn it is in an epoch. */
+struct rn_turn {
+    const struct rn_batch_entry *entry;
+    uint64_t draw;
+    uint32_t again; /* the how manieth time, from 0 */
+};
+/* ---- balance.c ---- */
+
+/* turn (spool->count): the epoch's, balanced; after rn_spool_order. counts: photos of each of the classes. */
+RN_MUST int rn_balance_order(struct rn_turn *turn, const struct rn_spool *spool, const int64_t *counts, size_t classes,
+                             enum rn_balance balance, uint64_t seed, uint32_t epoch, struct rn_err *err);
+
 /* Sorts the entries by the epoch's draws, equal ones by id. */
 RN_MUST int rn_spool_order(struct rn_spool *spool, uint64_t seed, uint32_t epoch, struct rn_err *err);
 

@@ -41,6 +41,7 @@ int rn_spool_add(struct rn_spool *spool, const struct rn_record *record, struct 
     spool->entry[spool->count++] = (struct rn_batch_entry){
         .offset = spool->written + before, .length = spool->waiting.length - before,
         .who = rn_hash64(record->id), .kind = record->kind,
+        .label = record->error.data ? RN_NIL : record->label,
     };
     return spool->waiting.length >= WAITING ? flush(spool, err) : 0;
 }

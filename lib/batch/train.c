@@ -10,6 +10,7 @@ struct training {
     size_t used;     /* records of an epoch: all, or with drop_last whole batches of them */
     int64_t *counts; /* photos of each class */
     size_t counts_room;
+    struct rn_turn *turn; /* of an epoch, where it is balanced; NULL: all entries in their order */
     uint64_t listing;
 };
 
@@ -65,6 +66,7 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
     head->has_seed = true;
     head->seed = plan->seed;
     head->epochs = plan->epochs;
+    head->any_size = plan->growths > 1;
     head->has_listing = true;
     head->listing = t->listing;
     head->batches_per_epoch = count / plan->batch + (count % plan->batch != 0);
@@ -86,6 +88,38 @@ static int take(struct training *t, struct rn_line *line, struct rn_err *err)
     return rc;
 }
 
+static size_t size_of(const struct rn_batch_plan *plan, int64_t epoch)
+{
+    int64_t size = plan->input.size;
+    for (size_t i = 0; i < plan->growths; i++)
+        size = plan->growth[i].epoch <= epoch ? plan->growth[i].size : size;
+    return (size_t)size;
+}
+
+/* Who comes i-th in the epoch. */
+static struct rn_photo *photo_of(const struct training *t, const struct rn_batch_plan *plan, size_t i, struct rn_err *err)
+{
+    struct rn_photo *photo = rn_photo_new(err);
+    if (!photo)
+        return NULL;
+    photo->entry = t->turn ? t->turn[i].entry : &t->spool.entry[i];
+    photo->again = t->turn ? t->turn[i].again : 0;
+    photo->epoch = (uint32_t)t->assembly.head.epoch;
+    photo->size = size_of(plan, t->assembly.head.epoch);
+    return photo;
+}
+
+static int order(struct training *t, const struct rn_batch_plan *plan, uint32_t epoch, struct rn_err *err)
+{
+    if (rn_spool_order(&t->spool, plan->seed, epoch, err))
+        return -1;
+    if (plan->balance == RN_BALANCE_NONE)
+        return 0;
+    if (!t->turn && !(t->turn = rn_calloc(t->spool.count, sizeof *t->turn, err)))
+        return -1;
+    return rn_balance_order(t->turn, &t->spool, t->counts, t->joined.classes.count, plan->balance, plan->seed, epoch, err);
+}
+
 /* One thread submits and takes, so that it must never submit into a full line. */
 static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, size_t first, struct rn_err *err)
 {
@@ -96,11 +130,9 @@ static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, 
                 return -1;
             inside--;
         }
-        struct rn_photo *photo = rn_photo_new(err);
+        struct rn_photo *photo = photo_of(t, t->assembly.plan, i, err);
         if (!photo)
             return -1;
-        photo->entry = &t->spool.entry[i];
-        photo->epoch = (uint32_t)t->assembly.head.epoch;
         if (rn_line_submit(line, photo)) {
             rn_photo_free(photo);
             return rn_fail(err, RN_EXIT_SYSTEM, "the line of jobs has stopped");
@@ -115,7 +147,8 @@ static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, 
 
 static int run_epochs(struct training *t, const struct rn_batch_plan *plan, struct rn_err *err)
 {
-    struct rn_photo_work work = { plan, RN_TRAIN, &t->spool };
+    struct rn_easels easels = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct rn_photo_work work = { plan, RN_TRAIN, &t->spool, &easels };
     struct rn_photo *left;
     struct rn_line *line;
     size_t capacity = (size_t)plan->jobs * 2 + 2;
@@ -125,7 +158,7 @@ static int run_epochs(struct training *t, const struct rn_batch_plan *plan, stru
     for (int64_t epoch = plan->epoch; rc == 0 && epoch < plan->epochs; epoch++) {
         t->assembly.head.epoch = epoch;
         t->assembly.index = epoch == plan->epoch ? plan->index : 0;
-        rc = rn_spool_order(&t->spool, plan->seed, (uint32_t)epoch, err);
+        rc = order(t, plan, (uint32_t)epoch, err);
         if (rc == 0)
             rc = run_epoch(t, line, capacity, (size_t)(t->assembly.index * plan->batch), err);
     }
@@ -133,6 +166,7 @@ static int run_epochs(struct training *t, const struct rn_batch_plan *plan, stru
     while ((left = rn_line_next(line)))
         rn_photo_free(left);
     rn_line_free(line);
+    rn_easels_free(&easels);
     return rc;
 }
 
@@ -154,5 +188,6 @@ int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const str
     rn_spool_close(&t.spool);
     rn_joined_free(&t.joined);
     free(t.counts);
+    free(t.turn);
     return rc;
 }

@@ -73,3 +73,24 @@ double rn_rng_normal(struct rn_rng *rng)
     double radius = sqrt(-2 * log(1 - rn_rng_unit(rng)));
     return radius * cos(2 * 3.14159265358979323846 * rn_rng_unit(rng));
 }
+
+/* The logarithm of a number of the Gamma distribution (Marsaglia and Tsang, "A simple method for generating gamma variables", ACM
+ * TOMS 2000); for a < 1 from that of a + 1. As a logarithm it does not vanish for small a. */
+static double log_gamma_of(struct rn_rng *rng, double a)
+{
+    double less = a < 1 ? log(1 - rn_rng_unit(rng)) / a : 0, d = (a < 1 ? a + 1 : a) - 1. / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        double x = rn_rng_normal(rng), v = 1 + c * x;
+        if (v <= 0)
+            continue;
+        v = v * v * v;
+        if (log(1 - rn_rng_unit(rng)) < 0.5 * x * x + d - d * v + d * log(v))
+            return log(d * v) + less;
+    }
+}
+
+double rn_rng_beta(struct rn_rng *rng, double a)
+{
+    double x = log_gamma_of(rng, a), y = log_gamma_of(rng, a);
+    return 1 / (1 + exp(y - x));
+}

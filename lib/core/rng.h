@@ -14,6 +14,7 @@ enum rn_purpose {
     RN_FOR_INIT,    /* initial weights; who: hash of the parameter's name */
     RN_FOR_AUGMENT,
     RN_FOR_DRAW,    /* the pictures of the demo */
+    RN_FOR_MIX,     /* rn-batch --mixup, --cutmix; who: the batch's index */
 };
 
 struct rn_rng {
@@ -35,5 +36,6 @@ double rn_rng_unit(struct rn_rng *rng);                            /* [0, 1), 53
 double rn_rng_uniform(struct rn_rng *rng, double low, double high); /* [low, high) */
 uint64_t rn_rng_below(struct rn_rng *rng, uint64_t n);             /* 0 .. n-1, unbiased; n > 0 */
 double rn_rng_normal(struct rn_rng *rng);                          /* mean 0, deviation 1 (Box-Muller) */
+double rn_rng_beta(struct rn_rng *rng, double a);                  /* the Beta distribution of a and a; a > 0 */
 
 #endif

@@ -70,6 +70,9 @@ enum rn_combine { RN_COMBINE_SUM, RN_COMBINE_MUL, RN_COMBINE_MAX };
 struct rn_loss_options {
     const float *class_weights; /* C of them in host memory; NULL: all 1 */
     double smoothing;
+    /* (N,C) in host memory, each row of sum 1: shares of the classes in an image, as PyTorch's probabilities for targets: the sum over
+     * classes of weight (smoothed) share -log p, its mean over images. NULL: all is the label's. With labels the heaviest of each. */
+    const float *targets;
 };
 struct rn_loss {
     double loss;     /* the mean; may be NaN or infinite: the caller looks */
@@ -219,6 +222,7 @@ struct rn_device_class {
     /* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
     RN_MUST int (*softmax_loss)(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
                                 const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err);
+    bool soft_targets; /* it takes options->targets */
 
     /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,

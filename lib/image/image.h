@@ -63,8 +63,24 @@ RN_MUST int rn_image_resample(uint8_t *y, const struct rn_image *x, struct rn_bo
  * (size, size, 3). */
 RN_MUST int rn_image_eval(uint8_t *y, const struct rn_image *x, size_t size, size_t resize, struct rn_err *err);
 
-/* torchvision's RandomResizedCrop(size), scale 0.08 to 1, ratio 3/4 to 4/3, ten tries, then the central crop; and
- * RandomHorizontalFlip. rng is consumed; y is (size, size, 3). */
+/* (height, width) of a picture of x's shape whose shorter side is `resize`, as torchvision's Resize has it. */
+void rn_image_scaled(size_t *height, size_t *width, const struct rn_image *x, size_t resize);
+
+/* What training draws of a photo, in this order: torchvision's RandomResizedCrop, ten tries, then the central crop; each flip with
+ * a chance of one half; one of the four quarter turns; and, with the chance `erase`, torchvision's RandomErasing of 2 to 33 % of the
+ * area (ratio 0.3 to 3.3, ten tries), filled with one colour. */
+struct rn_training {
+    double scale[2], ratio[2]; /* of the crop's area to the photo's; of its width to its height */
+    bool across, down;         /* flips: left to right; top to bottom */
+    bool quarters;
+    double erase;
+    uint8_t fill[3];
+};
+extern const struct rn_training rn_training_default; /* scale 0.08 to 1, ratio 3/4 to 4/3, RandomHorizontalFlip */
+/* rng is consumed; y is (size, size, 3). */
+RN_MUST int rn_image_train_by(uint8_t *y, const struct rn_image *x, size_t size, const struct rn_training *how, struct rn_rng *rng,
+                              struct rn_err *err);
+/* The same by rn_training_default. */
 RN_MUST int rn_image_train(uint8_t *y, const struct rn_image *x, size_t size, struct rn_rng *rng, struct rn_err *err);
 struct rn_box rn_image_random_crop(size_t height, size_t width, struct rn_rng *rng);
 

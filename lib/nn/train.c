@@ -79,6 +79,7 @@ void rn_trainer_free(struct rn_trainer *t)
     free(t->class_weights);
     free(t->map);
     free(t->labels);
+    free(t->targets);
     free(t->floats.data);
     *t = (struct rn_trainer){ 0 };
 }
@@ -283,6 +284,8 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
         return rn_fail(err, RN_EXIT_DATA, "these are batches for evaluation: make them with rn-batch --train");
     if (!head->classes.count)
         return rn_fail(err, RN_EXIT_DATA, "the stream names no classes to train on");
+    if (head->soft && !t->dev->class->soft_targets)
+        return rn_fail(err, RN_EXIT_SYSTEM, "the device %s does not train on mixed photos (rn-batch --mixup, --cutmix)", t->dev->class->name);
     if (!t->net && (start(t, head, err) || (t->options->ema > 0 && rn_net_average(t->net, 1, err))))
         return -1;
     free(t->map);
@@ -349,6 +352,21 @@ static int move(struct rn_trainer *t, struct rn_err *err)
     return rn_net_average(t->net, state->updates == 1 ? 1 : 1 - o->ema, err);
 }
 
+/* Shares of the classes as ours. */
+static int take_targets(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err)
+{
+    size_t ours = t->head.classes.count, theirs = t->segment.classes.count, room;
+    if (!t->segment.soft)
+        return 0;
+    if (!rn_mul(record->count, ours, &room) || rn_grow(&t->targets, &t->target_room, room, sizeof *t->targets, err))
+        return -1;
+    memset(t->targets, 0, room * sizeof *t->targets);
+    for (size_t i = 0; i < record->count; i++)
+        for (size_t k = 0; k < theirs; k++)
+            t->targets[i * ours + (size_t)t->map[k]] = (float)rn_tensor_get(&record->targets, i * theirs + k);
+    return 0;
+}
+
 static int update(struct rn_trainer *t, struct rn_err *err)
 {
     if (t->options->accumulate <= 1 || ++t->head.state.accumulated == t->options->accumulate)
@@ -405,9 +423,9 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     if (record->epoch != head->epoch || (record->index != head->batch_index && !skipped))
         return rn_fail(err, RN_EXIT_DATA, "batch %lld of epoch %lld is not the next one, which is batch %lld of epoch %lld",
                        (long long)record->index, (long long)record->epoch, (long long)head->batch_index, (long long)head->epoch);
-    if (take_labels(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
+    if (take_labels(t, record, err) || take_targets(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
         return -1;
-    struct rn_loss_options options = { t->class_weights, t->options->smoothing };
+    struct rn_loss_options options = { t->class_weights, t->options->smoothing, t->segment.soft ? t->targets : NULL };
     struct rn_ahead *step = &t->ahead[t->begun_steps % RN_STEPS_AHEAD];
     if (rn_net_load(t->net, &batch, err) || (t->begun_steps - t->settled_steps == RN_STEPS_AHEAD && settle_one(t, err)))
         return -1;

@@ -48,6 +48,8 @@ struct rn_trainer {
     bool other_photos;                   /* they are not those of the epoch before */
     int64_t *labels;                     /* of one batch; grown as needed */
     size_t label_room;
+    float *targets;                      /* of one batch, where the segment is soft: (n, classes) */
+    size_t target_room;
     struct rn_floats floats;
     /* the steps that a device is computing while the next batch is read, the i-th in [i % RN_STEPS_AHEAD] */
     struct rn_ahead {

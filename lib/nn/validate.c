@@ -48,6 +48,8 @@ static int validation_head(const struct rn_head *head, const struct rn_texts *cl
 {
     if (head->mode != RN_EVAL)
         return rn_fail(err, RN_EXIT_DATA, "train batches: validation takes those of rn-batch without --train");
+    if (rn_views_check(head, err))
+        return -1;
     return rn_classes_map(classes, &head->classes, map, err);
 }
 

@@ -34,6 +34,8 @@ int rn_viewer_head(struct rn_viewer *v, const struct rn_head *stream, struct rn_
 {
     free(v->map);
     v->map = NULL;
+    if (rn_views_check(stream, err))
+        return -1;
     return rn_classes_map(&v->model.head->classes, &stream->classes, &v->map, err);
 }
 

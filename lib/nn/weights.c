@@ -203,6 +203,11 @@ int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *de
     struct stat status;
     if (!rn_net_fits(model->net, batch) && load_again(model, path, dev, err))
         return -1;
+    model->varied = model->varied || (model->h && (model->h != batch->h || model->w != batch->w));
+    model->h = batch->h;
+    model->w = batch->w;
+    if (model->varied) /* it would be loaded anew for each of them */
+        return rn_net_eval(model->net, batch, logits, err);
     if (stat(path, &status) == 0 && S_ISREG(status.st_mode))
         rn_net_spare(model->net);
     return rn_net_eval(model->net, batch, logits, err);
@@ -361,6 +366,14 @@ int rn_input_check(const struct rn_input *model, const struct rn_head *stream, b
                    rn_input_describe(model, ours), rn_input_describe(&stream->input, theirs));
 }
 
+int rn_views_check(const struct rn_head *stream, struct rn_err *err)
+{
+    if (stream->views == RN_NIL)
+        return 0;
+    return rn_fail(err, RN_EXIT_DATA, "the stream has %lld views of each photo: rn-predict alone takes their mean (rn-batch without --views)",
+                   (long long)stream->views);
+}
+
 int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
                 const struct rn_head *stream, struct rn_floats *room, struct rn_err *err)
 {
@@ -373,7 +386,7 @@ int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const st
     if (u8) {
         if (rn_input_check(input, stream, stream->mode == RN_EVAL, err))
             return -1;
-        if (stream->has_input && (batch->h != (size_t)stream->input.size || batch->w != batch->h))
+        if (stream->has_input && !stream->any_size && (batch->h != (size_t)stream->input.size || batch->w != batch->h))
             return rn_fail(err, RN_EXIT_DATA, "batch %lld has images of %zux%zu, not of the head's size %lld",
                            (long long)record->index, batch->h, batch->w, (long long)stream->input.size);
         batch->pixels = images->data;

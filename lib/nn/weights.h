@@ -12,6 +12,8 @@ struct rn_model {
     struct rn_reader *reader;
     const struct rn_head *head; /* classes, input, place: lives as long as the model */
     struct rn_net *net;
+    size_t h, w; /* of the images that rn_model_eval saw last; 0: none */
+    bool varied; /* it saw images of several sizes */
 };
 
 /* Opens the file and reads its head; net stays NULL. */
@@ -22,7 +24,7 @@ RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_er
 RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
 void rn_model_close(struct rn_model *model);
 /* After rn_model_load for evaluation: rn_net_eval in little memory. Where the file can be read again, weights are given up (see
- * rn_net_spare), and loaded anew for larger batches or images of another size. */
+ * rn_net_spare), and loaded anew for larger batches, or once when images of another size come. */
 RN_MUST int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
                           struct rn_err *err);
 
@@ -59,6 +61,9 @@ struct rn_floats {
 };
 RN_MUST int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
                         const struct rn_head *stream, struct rn_floats *room, struct rn_err *err);
+
+/* Throws where the stream has several views of a photo: exit 3. */
+RN_MUST int rn_views_check(const struct rn_head *stream, struct rn_err *err);
 
 /* Throws unless the stream's input is the model's: exit 3, naming both. with_resize: evaluation. */
 RN_MUST int rn_input_check(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err);

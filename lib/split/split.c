@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "core/rng.h"
 #include "stream/stream.h"
 
 int rn_split_parse_shares(unsigned share[3], const char *text, struct rn_err *err)
@@ -181,46 +180,13 @@ int rn_split_group(struct rn_split_member *member, size_t members, const struct 
     return rc;
 }
 
-static int by_draw(const void *a, const void *b)
-{
-    const struct rn_split_member *x = *(struct rn_split_member *const *)a, *y = *(struct rn_split_member *const *)b;
-    if (x->group != y->group)
-        return x->group < y->group ? -1 : 1;
-    if (x->draw != y->draw)
-        return x->draw < y->draw ? -1 : 1;
-    return rn_text_compare(x->id, y->id);
-}
-
 int rn_split_draw(struct rn_split_member *member, size_t members, size_t groups, const size_t *total, size_t parts,
                   uint64_t seed, struct rn_err *err)
 {
-    size_t area, *size = rn_calloc(groups, sizeof *size, err), *cells = NULL;
-    struct rn_split_member **order = rn_calloc(members, sizeof *order, err);
-    int rc = -1;
-    if (!size || !order)
-        goto out;
-    if (!rn_mul(groups, parts, &area)) {
-        rn_fail(err, RN_EXIT_DATA, "too many classes to split");
-        goto out;
-    }
-    for (size_t i = 0; i < members; i++) {
-        struct rn_rng rng = rn_rng(seed, RN_FOR_SPLIT, rn_hash64(member[i].id), 0);
-        member[i].draw = rn_rng_u64(&rng);
-        order[i] = &member[i];
-        size[member[i].group]++;
-    }
-    if (!(cells = rn_calloc(area, sizeof *cells, err)) || rn_split_table(cells, size, groups, total, parts, err))
-        goto out;
-    qsort(order, members, sizeof *order, by_draw);
-    size_t at = 0;
-    for (size_t i = 0; i < groups; i++)
-        for (size_t j = 0; j < parts; j++)
-            for (size_t k = 0; k < cells[i * parts + j]; k++)
-                order[at++]->part = j;
-    rc = 0;
-out:
-    free(size);
-    free(order);
-    free(cells);
+    struct rn_sets sets;
+    if (rn_sets_init(&sets, members, err))
+        return -1;
+    int rc = rn_split_draw_sets(member, members, groups, total, parts, seed, &sets, NULL, err);
+    rn_sets_free(&sets);
     return rc;
 }

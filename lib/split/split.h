@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "core/err.h"
+#include "core/sets.h"
 #include "core/text.h"
 
 /* "70/13/17": three whole numbers that sum to 100. Error: exit 2. */
@@ -39,6 +40,22 @@ RN_MUST int rn_split_group(struct rn_split_member *member, size_t members, const
  * go to the first part, and so on. */
 RN_MUST int rn_split_draw(struct rn_split_member *member, size_t members, size_t groups, const size_t *total, size_t parts,
                           uint64_t seed, struct rn_err *err);
+/* The same, but no set is torn apart; copies (copy[i]; NULL: there are none) count nothing and follow their set, in which one is no
+ * copy. total sums to the members that are no copies. First the sets that count for two or more, the larger ones (by
+ * powers of two) before the smaller ones, then by the draw: each goes where, by chi square, it disturbs the table least. The
+ * rest of the table is filled as above; its margins are off by as much as sets do not fit them. */
+RN_MUST int rn_split_draw_sets(struct rn_split_member *member, size_t members, size_t groups, const size_t *total, size_t parts,
+                               uint64_t seed, struct rn_sets *sets, const bool *copy, struct rn_err *err);
+
+/* The id of the photo that an id is an augmented copy of, as rn-augment makes them: what is left of PHOTO#recipe.copy, of copies
+ * of copies too. Any other id is its own photo. */
+struct rn_text rn_split_photo(struct rn_text id);
+/* Joins copies that rn-augment made with their photo and with each other: those called PHOTO#recipe.copy, and files that it wrote
+ * as NAME-recipe-copy.jpg. Such a file's photo is one with NAME in its folder, or else at the same place below its class, or else
+ * anywhere in its class; when there is none, the names of the recipes that come with the program are believed. label[i]: a
+ * class, or RN_NIL. copy[i] becomes true for all of a set but its photos; where these are not there, but its first id. */
+RN_MUST int rn_split_join_copies(struct rn_sets *sets, bool *copy, const struct rn_text *id, const int64_t *label, size_t count,
+                                 const struct rn_texts *classes, struct rn_err *err);
 
 /* A published list: lines "NAME NUMBER", the number counting from 1 in the published order of classes. */
 struct rn_listed {

@@ -7,7 +7,7 @@
 
 void rn_head_init(struct rn_head *head, enum rn_kind kind)
 {
-    *head = (struct rn_head){ .kind = kind, .epoch = RN_NIL, .batch = RN_NIL, .epochs = RN_NIL, .batches_per_epoch = RN_NIL,
+    *head = (struct rn_head){ .kind = kind, .epoch = RN_NIL, .batch = RN_NIL, .epochs = RN_NIL, .batches_per_epoch = RN_NIL, .views = RN_NIL,
                               .best_acc1 = -1, .batches_batch = RN_NIL, .batches_epochs = RN_NIL };
 }
 

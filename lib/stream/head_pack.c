@@ -81,6 +81,20 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
         rn_pack_nil(pack);
     }
     pack_listing(pack, head);
+    if (head->views != RN_NIL)
+        pack_number(pack, "views", head->views);
+    if (head->any_size) {
+        rn_pack_key(pack, "any_size");
+        rn_pack_bool(pack, true);
+    }
+}
+
+/* Keys that are written only where they say something. */
+static size_t left_out(const struct rn_head *head)
+{
+    if (head->kind == RN_BATCHES)
+        return (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing;
+    return head->kind == RN_WEIGHTS && head->epoch != RN_NIL && !head->has_state;
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -157,13 +171,12 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     else
         for (const char *const *key = known; *key; key++)
             pairs++;
-    pairs -= head->kind == RN_BATCHES && !head->has_listing;
-    pairs -= head->kind == RN_WEIGHTS && head->epoch != RN_NIL && !head->has_state;
+    pairs -= left_out(head);
     rn_pack_map(&pack, pairs);
     rn_pack_key(&pack, "rn");
     rn_pack_key(&pack, rn_kind_name(head->kind));
     rn_pack_key(&pack, "version");
-    rn_pack_int(&pack, 1);
+    rn_pack_int(&pack, head->kind == RN_BATCHES && head->soft ? 2 : 1);
     rn_pack_key(&pack, "classes");
     pack_texts(&pack, &head->classes);
     if (head->kind == RN_BATCHES)

@@ -20,6 +20,17 @@ static int number_or_nil(const struct rn_slot *slots, const char *key, int64_t l
     return rn_slot_nil(&slot) ? 0 : rn_slot_int(&slot, low, high, value, err);
 }
 
+static int flag_or_nil(const struct rn_slot *slots, const char *key, bool *value, struct rn_err *err)
+{
+    struct rn_slot slot = slot_of(slots, key);
+    if (rn_slot_nil(&slot))
+        return 0;
+    if (slot.value->type != MSGPACK_OBJECT_BOOLEAN)
+        return rn_fail(err, RN_EXIT_DATA, "\"%s\" is neither true nor false", key);
+    *value = slot.value->via.boolean;
+    return 0;
+}
+
 static int own_text(struct rn_text *to, const struct rn_slot *slots, const char *key, struct rn_err *err)
 {
     struct rn_slot slot = slot_of(slots, key);
@@ -143,6 +154,8 @@ static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, str
         number_or_nil(slots, "epochs", 0, UINT32_MAX, &head->epochs, err) ||
         number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) || unpack_listing(head, &listing, err))
         return -1;
+    if (number_or_nil(slots, "views", 2, 1024, &head->views, err) || flag_or_nil(slots, "any_size", &head->any_size, err))
+        return -1;
     head->has_seed = !rn_slot_nil(&seed);
     if (head->has_seed && rn_slot_u64(&seed, &head->seed, err))
         return -1;
@@ -257,7 +270,8 @@ static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_
     if (rn_object_match(object, slots, count, &head->extra, &head->extras, err) || rn_slots_there(slots, 3, err) ||
         rn_slot_int(&slots[1], 0, INT64_MAX, &version, err))
         return -1;
-    if (version != 1)
+    head->soft = head->kind == RN_BATCHES && version == 2;
+    if (version != 1 && !head->soft)
         return rn_fail(err, RN_EXIT_DATA, "version %lld of the format is not known here", (long long)version);
     if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err))
         return -1;

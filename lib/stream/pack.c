@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "stream/skim.h"
+#include "stream/stream.h"
 
 static int append(void *context, const char *bytes, size_t length)
 {
@@ -225,4 +226,17 @@ void rn_pack_extra_join(struct rn_pack *pack, size_t *joined, struct rn_text ext
         rn_pack_raw(pack, value.data, value.length);
         ++*joined;
     }
+}
+
+struct rn_text rn_record_field(const struct rn_record *record, const char *key)
+{
+    size_t length = strlen(key), header = length < 32 ? 1 : length < 256 ? 2 : 3; /* of a str */
+    struct rn_text extra = record->extra;
+    for (size_t i = 0; i < record->extras; i++) {
+        struct rn_text name = take(&extra), value = take(&extra);
+        if (name.length != header + length || memcmp(name.data + header, key, length))
+            continue;
+        return value.length == 1 && (unsigned char)*value.data == 0xc0 ? (struct rn_text){ 0 } : value;
+    }
+    return (struct rn_text){ 0 };
 }

@@ -52,6 +52,11 @@ static void pack_batch(struct rn_pack *pack, const struct rn_record *record, str
     rn_pack_array(pack, record->count);
     for (size_t i = 0; i < record->count; i++)
         rn_pack_int_or_nil(pack, record->labels[i]);
+    if (record->targets.data) {
+        rn_pack_key(pack, "targets");
+        rn_numpy_pack(pack, &record->targets, big);
+        rn_pack_raw(pack, big->data, big->length);
+    }
     rn_pack_key(pack, "images");
     rn_numpy_pack(pack, &record->tensor, big);
 }
@@ -108,6 +113,7 @@ int rn_record_pack_around(const struct rn_record *record, struct rn_buffer *buff
     } else {
         if (record->kind == RN_SAMPLES) /* path or data, not both; from_path may be missing */
             pairs -= record->from_path.data ? 1 : 2;
+        pairs -= record->kind == RN_BATCHES && !record->targets.data;
         rn_pack_map(&pack, pairs);
         pack_kind(&pack, record, big);
     }

@@ -71,6 +71,33 @@ static int unpack_ids(struct rn_record *record, struct rn_arena *arena, const st
     return 0;
 }
 
+/* Shares of the classes: none negative, each row of sum 1. */
+static int unpack_targets(struct rn_record *record, const struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_tensor *t = &record->targets;
+    size_t classes = head->classes.count;
+    if (!head->soft)
+        return slot->value ? rn_fail(err, RN_EXIT_DATA, "\"targets\" in a stream of version 1") : 0;
+    if (!slot->value)
+        return rn_fail(err, RN_EXIT_DATA, "\"targets\" is missing");
+    if (rn_slot_tensor(slot, t, err))
+        return -1;
+    if (t->type != RN_F32 || t->dims != 2 || t->shape[0] != record->count || t->shape[1] != classes)
+        return shape_error(slot->key, t, "<f4 [N,C], a number a class", err);
+    for (size_t n = 0; n < record->count; n++) {
+        double sum = 0;
+        bool good = true;
+        for (size_t c = 0; c < classes; c++) {
+            double share = rn_tensor_get(t, n * classes + c);
+            good = good && share >= 0;
+            sum += share;
+        }
+        if (!good || !(sum > 0.999 && sum < 1.001))
+            return rn_fail(err, RN_EXIT_DATA, "\"targets\" of image %zu are not shares that sum to 1", n);
+    }
+    return 0;
+}
+
 static int unpack_batch(struct rn_record *record, const struct rn_head *head, struct rn_arena *arena,
                         const struct rn_slot *slots, struct rn_err *err)
 {
@@ -79,16 +106,16 @@ static int unpack_batch(struct rn_record *record, const struct rn_head *head, st
     if (rn_slot_int(&slots[0], 0, UINT32_MAX, &record->epoch, err) || rn_slot_int(&slots[1], 0, INT64_MAX, &record->index, err) ||
         unpack_ids(record, arena, &slots[2], err) ||
         rn_slot_ints(&slots[3], 0, (int64_t)head->classes.count - 1, true, &arena->labels, &arena->labels_capacity, &labels, err) ||
-        rn_slot_tensor(&slots[4], &record->tensor, err))
+        rn_slot_tensor(&slots[5], &record->tensor, err))
         return -1;
     record->labels = arena->labels;
     bool bytes = t->type == RN_U8 && t->dims == 4 && t->shape[3] == 3;
     bool planes = t->type == RN_F32 && t->dims == 4 && t->shape[1] == 3;
     if (!(bytes || planes) || !has_pixels(t))
-        return shape_error(slots[4].key, t, "|u1 [N,H,W,3] or <f4 [N,3,H,W]", err);
+        return shape_error(slots[5].key, t, "|u1 [N,H,W,3] or <f4 [N,3,H,W]", err);
     if (record->count != labels || record->count != t->shape[0])
         return rn_fail(err, RN_EXIT_DATA, "%zu ids, %zu labels, %zu images", record->count, labels, t->shape[0]);
-    return 0;
+    return unpack_targets(record, head, &slots[4], err);
 }
 
 static int unpack_prediction(struct rn_record *record, const struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
@@ -146,9 +173,11 @@ int rn_record_decode(struct rn_record *record, const struct rn_head *head, struc
     *record = (struct rn_record){ .kind = head->kind, .label = RN_NIL };
     for (; keys[count]; count++)
         slots[count] = (struct rn_slot){ .key = keys[count] };
+    bool is_batch = !is_error && head->kind == RN_BATCHES;
+    size_t required = !is_error && head->kind == RN_SAMPLES ? 3 : is_batch ? 4 : count;
     arena->extra.length = 0;
     if (rn_object_match(object, slots, count, &arena->extra, &record->extras, err) ||
-        rn_slots_there(slots, !is_error && head->kind == RN_SAMPLES ? 3 : count, err))
+        rn_slots_there(slots, required, err) || (is_batch && rn_slots_there(slots + 5, 1, err)))
         return -1;
     if (is_error || head->kind == RN_SAMPLES || head->kind == RN_IMAGES || head->kind == RN_PREDICTIONS)
         if (rn_slot_text(&slots[0], &record->id, err) || label_of(head, &slots[1], &record->label, err))

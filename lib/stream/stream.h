@@ -84,6 +84,9 @@ struct rn_head {
     bool has_seed;
     uint64_t seed;
     int64_t *class_counts; /* one a class; NULL: nil */
+    int64_t views;         /* so many pictures of each id, in as many records; RN_NIL: one */
+    bool soft;             /* records have targets */
+    bool any_size;         /* pictures may have any height and width, one in a record */
 
     /* weights: arch and attention are nil in an import without a network */
     struct rn_text arch, attention; /* NUL-terminated */
@@ -138,6 +141,7 @@ struct rn_record {
                                 `probs` f32 [C]; weights `value`; an import may hold any type */
     int64_t epoch, index;  /* batches */
     size_t count;          /* batches: N */
+    struct rn_tensor targets; /* batches of a soft head: f32 [N,C], shares of the classes, each row of sum 1; else data NULL */
     const struct rn_text *ids;
     const int64_t *labels;
     struct rn_text name;   /* weights */
@@ -200,6 +204,10 @@ RN_MUST int rn_record_unpack(struct rn_record *record, struct rn_text bytes, con
 void rn_arena_free(struct rn_arena *arena);
 /* A copy of a record of samples, images or predictions that borrows from bytes (empty at first) instead of the reader. */
 RN_MUST int rn_record_copy(struct rn_record *to, const struct rn_record *from, struct rn_buffer *bytes, struct rn_err *err);
+
+/* The packed value of a key that we do not know, borrowed from the record; nil (data NULL) where it is absent or nil. Equal
+ * values are equal bytes. */
+struct rn_text rn_record_field(const struct rn_record *record, const char *key);
 
 /* ---- joining ---- */
 

@@ -11,6 +11,7 @@ writers() {
 rn-list photos
 rn-list --embed photos
 rn-split all.rn
+rn-near all.rn
 rn-pick all.rn
 rn-show all.rn
 rn-show --json train.rn
@@ -146,7 +147,7 @@ hidden() { find "$1" -name '.*.tmp'; }
 @test "files that are not there, and folders as files" {
     mkdir folder
     for bad in none.rn folder; do
-        for command in "rn-list $bad/none" "rn-split $bad" "rn-pick $bad" "rn-pick --shard 1/2 $bad" "rn-show $bad" "rn-batch $bad" \
+        for command in "rn-list $bad/none" "rn-split $bad" "rn-near $bad" "rn-pick $bad" "rn-pick --shard 1/2 $bad" "rn-show $bad" "rn-batch $bad" \
                 "rn-batch all.rn $bad" "rn-batch --for $bad all.rn" "rn-batch --train --resume $bad all.rn" "rn-predict -m $bad val.rn" \
                 "rn-predict -j 1 -m model/last.rn $bad" "rn-predict -j 1 -m model/last.rn --tsv $bad" "rn-score $bad" \
                 "rn-score --compare $bad test.rn" "rn-train -j 1 -o run $bad" "rn-train -j 1 -o run --init $bad train.rn" \
@@ -169,6 +170,7 @@ hidden() { find "$1" -name '.*.tmp'; }
 readers() {
     cat <<'END'
 samples rn-split
+samples,images rn-near
 samples,images rn-batch --size 32
 samples,images rn-batch --train --size 32
 batches rn-predict -j 1 -m model/last.rn
@@ -287,6 +289,11 @@ rn-split --folds 0x3 all.rn
 rn-split --folds 5 -r 70/13/17 all.rn
 rn-split --list train all.rn
 rn-split --list =all.rn all.rn
+rn-split --group= all.rn
+rn-split --group path all.rn
+rn-near --distance 17 all.rn
+rn-near --distance -1 all.rn
+rn-near -j 0 all.rn
 rn-pick --shard 0/3 all.rn
 rn-pick --shard 4/3 all.rn
 rn-pick --shard 1 all.rn
@@ -304,6 +311,11 @@ rn-batch -b 65537 all.rn
 rn-batch --size 1e3 all.rn
 rn-batch --size= all.rn
 rn-batch --seed 5 all.rn
+rn-batch --views all all.rn
+rn-batch --views flip --train all.rn
+rn-batch --whole --train all.rn
+rn-batch --whole --views five all.rn
+rn-batch --size 32 --resize 31 --views five all.rn
 rn-batch --max-pixels 1T all.rn
 rn-batch --progress sometimes all.rn
 rn-predict val.rn
@@ -315,6 +327,7 @@ rn-score --min x test.rn
 rn-score --min nan test.rn
 rn-score --min 100.5 test.rn
 rn-score --json --tsv test.rn
+rn-score --mean test.rn
 rn-train --init model/last.rn --resume model/last.rn train.rn
 rn-train -a resnet19 train.rn
 rn-train -t theirs train.rn

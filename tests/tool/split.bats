@@ -137,6 +137,64 @@ END
     done
 }
 
+# torn FILE: photos of which copies, or the photo itself, are in different splits; COPIES are told by their names
+torn() {
+    rn-show --tsv "$1" | tail -n +2 | awk -F'\t' '{
+        photo = $1; sub(/.*\//, "", photo); sub(/(\.jpg)?(#.*)?$/, "", photo); sub(/-[a-z]+-[0-9]+$/, "", photo)
+        if (!(photo in split)) split[photo] = $3; else if (split[photo] != $3) print photo }' | sort -u | wc -l
+}
+
+@test "a copy that rn-augment made goes where its photo goes, by its id or by its file's name, with folds and lists too" {
+    draw photos 3 > /dev/null
+    rn-list photos > photos.rn
+    rn-augment -r affine,distort -n 2 --keep --write copies photos.rn -o all.rn
+    rn-split photos.rn | rn-show --tsv | cut -f 1,3 > want
+    for options in "" "--folds 5" "-s 9 --ratio 50/0/50"; do
+        rn-split $options all.rn -o split.rn
+        [ "$(torn split.rn)" = 0 ]
+        [ "$(rn-show --tsv split.rn | tail -n +2 | cut -f 3 | sort -u | wc -l)" -ge 2 ]
+        rn-list photos copies | rn-split $options -o files.rn
+        [ "$(torn files.rn)" = 0 ]
+        rn-list copies | rn-split $options -o alone.rn
+        [ "$(torn alone.rn)" = 0 ]
+        [ "$(rn-show --tsv alone.rn | tail -n +2 | cut -f 3 | sort -u | wc -l)" -ge 2 ]
+    done
+    # the photos' splits are what they are without copies
+    rn-split all.rn | rn-show --tsv | grep -v '#' | cut -f 1,3 | diff want -
+    printf '%s\n' 'glass1.jpg 1' 'glass2.jpg 1' > a; printf '%s\n' 'glass3.jpg 1' > b
+    rn-pick label=glass all.rn | rn-split --list train=a --list test=b -o listed.rn
+    rn-pick label=glass photos.rn > glass.rn; rn-augment -r affine --write more glass.rn | rn-split --list train=a --list test=b -o only.rn
+    [ "$(torn listed.rn)" = 0 ] && [ "$(torn only.rn)" = 0 ]
+    counts < listed.rn | diff <(printf '%s\n' '5 test' '10 train') -
+    counts < only.rn | diff <(printf '%s\n' '1 test' '2 train') -
+}
+
+@test "--group keeps samples of one value together, --group folder those of one folder" {
+    for ((i = 0; i < 60; i++)); do
+        echo "dict(id => str('$i'), label => num($((i % 2))), split => none(), path => str('$i'), who => $( ((i < 50)) && echo "num($((i / 3)))" || echo 'none()'))"
+    done > records
+    mapfile -t records < records
+    stream 'head("samples", ["a", "b"])' "${records[@]}" 'tail(60)' > all.rn
+    rn-split --folds 4 --group who all.rn | rn-show --json > out
+    grep '"id"' out | jq -r 'select(.who != null) | "\(.who) \(.split)"' | sort -u | cut -d ' ' -f 1 | uniq -d > torn
+    [ ! -s torn ]
+    # folds of 15, and of 7 or 8 of each label, but for what a group of three makes of that
+    grep '"id"' out | jq -r .split | sort | uniq -c | awk '$1 < 13 || $1 > 17 { exit 1 }'
+    grep '"id"' out | jq -r '"\(.split) \(.label)"' | sort | uniq -c | awk '$1 < 5 || $1 > 10 { exit 1 } END { exit NR != 8 }'
+    head -n 1 out | jq -c '.history[-1].args' | grep -Fx '["--folds=4","--group=who"]'
+    rn-split --folds 4 --group who -s 5 all.rn | rn-show --json | grep '"id"' | jq -r .split > other
+    run diff <(grep '"id"' out | jq -r .split) other
+    [ "$status" = 1 ]
+    photos d glass/one/{1,2,3}.jpg glass/two/{1,2}.jpg paper/{1,2,3,4}.jpg
+    rn-list d | rn-split --folds 3 --group folder | rn-show --tsv | tail -n +2 | cut -f 1,3 | sed 's:[^/]*\t: :' | sort -u | cut -d ' ' -f 1 | uniq -d | wc -l | grep -x 0
+    fails 3 'no sample has a "where"' rn-split --group where all.rn
+    fails 2 '--group: .label. says nothing' rn-split --group label all.rn
+    fails 2 '--list leaves nothing to --group' rn-split --list a=b --group who all.rn
+    fails 2 '--list leaves nothing to --group-near' rn-split --list a=b --group-near all.rn
+    fails 2 '--jobs goes with --group-near' rn-split -j 2 all.rn
+    fails 2 '--keep-going goes with --group-near' rn-split -k all.rn
+}
+
 @test "a split that folders have is kept, given up when another is asked for, and not mixed with none" {
     photos d {train,val}/{glass,paper}/{1,2,3}.jpg test/glass/4.jpg; photos e glass/{1,2,3}.jpg
     : >d/train/glass/5.dng

@@ -90,6 +90,25 @@ static void rng_ranges(void **state)
     assert_int_equal(rn_rng_below(&rng, 1), 0);
 }
 
+static void rng_beta(void **state)
+{
+    (void)state;
+    enum { N = 20000 };
+    static const double as[] = { 0.001, 0.2, 1, 5, 100 };
+    struct rn_rng rng = rn_rng(1234, RN_FOR_MIX, 5, 0);
+    for (size_t k = 0; k < sizeof as / sizeof *as; k++) {
+        double a = as[k], sum = 0, squares = 0, variance = 1 / (4 * (2 * a + 1));
+        for (int i = 0; i < N; i++) {
+            double x = rn_rng_beta(&rng, a);
+            assert_true(x >= 0 && x <= 1);
+            sum += x;
+            squares += (x - 0.5) * (x - 0.5);
+        }
+        assert_true(fabs(sum / N - 0.5) < 5 * sqrt(variance / N));
+        assert_true(fabs(squares / N / variance - 1) < 0.1);
+    }
+}
+
 /* ---- options ---- */
 
 struct opts {
@@ -776,7 +795,7 @@ static void line_stops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges),
+        cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges), cmocka_unit_test(rng_beta),
         cmocka_unit_test(opt_kinds), cmocka_unit_test(opt_errors), cmocka_unit_test(opt_documents),
         cmocka_unit_test(opt_history), cmocka_unit_test(opt_apply_errors),
         cmocka_unit_test(text_escapes), cmocka_unit_test(text_on_a_terminal_is_not_obeyed),

@@ -911,6 +911,41 @@ static void known_values(void **state)
     rn_device_close(dev);
 }
 
+/* torch.nn.CrossEntropyLoss(weight, label_smoothing)(x, t) and its gradient, PyTorch 2.15, float64. */
+static void soft_targets_are_pytorchs(void **state)
+{
+    (void)state;
+    static const float x[6] = { 0.5f, -1, 2, 0, 1, -0.5f }, targets[6] = { 0.7f, 0.3f, 0, 0, 0.25f, 0.75f }, weights[3] = { 1, 3, 0.5f };
+    static const int64_t labels[2] = { 0, 2 };
+    static const struct { bool weights; double smoothing, loss, gradient[6]; } cases[2] = {
+        { false, 0, 1.890340040382551,
+          { -0.2623548039299816, -0.13044371336465627, 0.39279851729463794, 0.11561194881107452, 0.18926585960588121, -0.3048778084169558 } },
+        { true, 0.1, 2.606548503271849,
+          { -0.1923108049153375, -0.4239055042498035, 0.6162163091651409, 0.11773222382620747, -0.022165938208163125, -0.09556628561804441 } },
+    };
+    for (size_t i = 0; i < LENGTH(devices); i++) {
+        struct rn_device *dev = device(devices[i], 2);
+        struct rn_array logits = shape(2, 3, 1, 1), dlogits = logits;
+        logits.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 1, RN_FULL), &err);
+        dlogits.data = dev->class->alloc(dev, dev->class->bytes(2, 3, 1, 1, RN_FULL), &err);
+        check(dev->class->upload(dev, logits, x, &err));
+        for (size_t k = 0; k < LENGTH(cases) && dev->class->soft_targets; k++) {
+            struct rn_loss result;
+            const struct rn_loss_options options = { cases[k].weights ? weights : NULL, cases[k].smoothing, targets };
+            check(dev->class->softmax_loss(dev, &result, dlogits, logits, labels, &options, &err));
+            assert_true(fabs(result.loss - cases[k].loss) <= 1e-6);
+            assert_int_equal(result.correct, 0);
+            float *gradient = download(dev, dlogits);
+            for (int j = 0; j < 6; j++)
+                assert_true(fabs((double)gradient[j] - cases[k].gradient[j]) <= 1e-7);
+            free(gradient);
+        }
+        dev->class->free(dev, logits.data);
+        dev->class->free(dev, dlogits.data);
+        rn_device_close(dev);
+    }
+}
+
 static void images_are_normalised(void **state)
 {
     (void)state;
@@ -1054,7 +1089,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),
         cmocka_unit_test(known_values),
-        cmocka_unit_test(images_are_normalised),
+        cmocka_unit_test(soft_targets_are_pytorchs), cmocka_unit_test(images_are_normalised),
         cmocka_unit_test(sgd_is_pytorchs),
         cmocka_unit_test(gradients_are_slopes),
         cmocka_unit_test(cpu_agrees_with_reference),

@@ -315,6 +315,138 @@ static void slices(void **state)
         }
 }
 
+enum { MANY = 600 };
+
+static struct rn_text numbered(char (*room)[32], size_t i, const char *form)
+{
+    snprintf(room[i], sizeof *room, form, (int)i);
+    return rn_text(room[i]);
+}
+
+/* Sets of 1 to 9, half of them with members of two classes; every fifth member is a copy. */
+static void sets_stay_together(void **state)
+{
+    (void)state;
+    static char room[MANY][32];
+    static struct rn_split_member member[MANY], mirrored[MANY];
+    static bool copy[MANY], copy_mirrored[MANY];
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct rn_sets sets, sets_mirrored;
+        size_t photos = 0, total[3], got[3] = { 0 }, begin = 0;
+        assert_int_equal(rn_sets_init(&sets, MANY, &err), 0);
+        assert_int_equal(rn_sets_init(&sets_mirrored, MANY, &err), 0);
+        struct rn_rng rng = rn_rng(seed, RN_FOR_DRAW, 0, 0);
+        for (size_t i = 0; i < MANY; i++) {
+            if (rn_rng_below(&rng, 5) == 0)
+                begin = i;
+            if (i - begin < 9) {
+                rn_sets_join(&sets, begin, i);
+                rn_sets_join(&sets_mirrored, MANY - 1 - i, MANY - 1 - begin);
+            }
+            copy[i] = i != begin && i - begin < 9 && i % 5 == 0;
+            copy_mirrored[MANY - 1 - i] = copy[i];
+            photos += !copy[i];
+            member[i] = (struct rn_split_member){ .id = numbered(room, i, "photo %d"), .group = (i + begin) % 3 };
+            mirrored[MANY - 1 - i] = member[i];
+        }
+        rn_split_by_shares(total, photos, (const unsigned[]){ 70, 13, 17 }, 3);
+        assert_int_equal(rn_split_draw_sets(member, MANY, 3, total, 3, seed, &sets, copy, &err), 0);
+        assert_int_equal(rn_split_draw_sets(mirrored, MANY, 3, total, 3, seed, &sets_mirrored, copy_mirrored, &err), 0);
+        for (size_t i = 0; i < MANY; i++) {
+            assert_int_equal(member[i].part, member[rn_sets_find(&sets, i)].part);
+            assert_int_equal(member[i].part, mirrored[MANY - 1 - i].part);
+            got[member[i].part] += !copy[i];
+        }
+        for (int j = 0; j < 3; j++)
+            assert_true(llabs((long long)got[j] - (long long)total[j]) <= 9);
+        rn_sets_free(&sets);
+        rn_sets_free(&sets_mirrored);
+    }
+}
+
+/* Copies change nothing for photos. */
+static void copies_count_nothing(void **state)
+{
+    (void)state;
+    static char room[MANY][32];
+    static struct rn_split_member alone[MANY / 2], member[MANY];
+    static bool copy[MANY];
+    size_t total[4];
+    struct rn_sets sets;
+    assert_int_equal(rn_sets_init(&sets, MANY, &err), 0);
+    for (size_t i = 0; i < MANY; i++) {
+        copy[i] = i % 2;
+        member[i] = (struct rn_split_member){ .id = numbered(room, i, copy[i] ? "copy %d" : "photo %d"), .group = i / 2 % 5 };
+        if (copy[i])
+            rn_sets_join(&sets, i - 1, i);
+        else
+            alone[i / 2] = member[i];
+    }
+    rn_split_evenly(total, MANY / 2, 4);
+    assert_int_equal(rn_split_draw(alone, MANY / 2, 5, total, 4, 7, &err), 0);
+    assert_int_equal(rn_split_draw_sets(member, MANY, 5, total, 4, 7, &sets, copy, &err), 0);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(member[i].part, alone[i / 2].part);
+    rn_sets_free(&sets);
+}
+
+static void copies_find_their_photo(void **state)
+{
+    (void)state;
+    /* of the same set when the digit is the same; '*': a copy */
+    static const struct { const char *id, *set; int64_t label; } rows[] = {
+        { "glass/a.jpg", "0", 0 },
+        { "glass/a.jpg#basic.1", "0*", 0 },
+        { "glass/a.jpg#my-own.12", "0*", 0 },
+        { "glass/a.jpg#basic.1#affine.2", "0*", 0 },
+        { "glass/a-basic-1.jpg", "0*", 0 },
+        { "glass/a-basic-1-affine-2.jpg", "0*", 0 },
+        { "glass/a-my-own-3.jpg", "0*", 0 },
+        { "there/glass/a-distort-7.jpg", "0*", 0 },
+        { "metal/a-basic-1.jpg", "1", 1 }, /* its photo is not there: the first of its copies stands for it */
+        { "metal/a-basic-2.jpg", "1*", 1 },
+        { "metal/a-affine-1.png", "1*", 1 },
+        { "metal/a.jpg#basic.3", "1*", 1 },
+        { "metal/b-left-1.jpg", "2", 1 }, /* a name like any other: no b is there, and no such recipe is known */
+        { "metal/b-left-2.jpg", "3", 1 },
+        { "metal/c-basic-01.jpg", "4", 1 },
+        { "metal/c-basic-0.jpg", "5", 1 },
+        { "metal/c#1.jpg", "6", 1 },
+        { "metal/c#.1", "7", 1 },
+        { "metal/-basic-1.jpg", "8", 1 },
+        { "d/deep/x.jpg", "9", RN_NIL },
+        { "e/x-basic-1.jpg", "9*", RN_NIL },
+        { "basic-1.jpg", "A", RN_NIL },
+        { "1", "B", RN_NIL },
+    };
+    enum { ROWS = sizeof rows / sizeof *rows };
+    struct rn_texts classes = { 0 };
+    struct rn_text id[ROWS];
+    int64_t label[ROWS];
+    bool copy[ROWS];
+    assert_int_equal(rn_texts_add(&classes, rn_text("glass"), &err) || rn_texts_add(&classes, rn_text("metal"), &err), 0);
+    for (size_t from = 0; from < ROWS; from++) { /* in any order */
+        struct rn_sets sets;
+        assert_int_equal(rn_sets_init(&sets, ROWS, &err), 0);
+        for (size_t i = 0; i < ROWS; i++) {
+            id[i] = rn_text(rows[(i + from) % ROWS].id);
+            label[i] = rows[(i + from) % ROWS].label;
+        }
+        assert_int_equal(rn_split_join_copies(&sets, copy, id, label, ROWS, &classes, &err), 0);
+        for (size_t i = 0; i < ROWS; i++) {
+            const char *set = rows[(i + from) % ROWS].set;
+            if (copy[i] != (set[1] == '*') && *set != '1')
+                fail_msg("%s: %s a copy", id[i].data, copy[i] ? "taken for" : "not seen as");
+            for (size_t j = 0; j < i; j++)
+                if ((rn_sets_find(&sets, i) == rn_sets_find(&sets, j)) != (*set == *rows[(j + from) % ROWS].set))
+                    fail_msg("%s and %s", id[i].data, id[j].data);
+        }
+        rn_sets_free(&sets);
+    }
+    rn_texts_free(&classes);
+    assert_true(rn_text_is(rn_split_photo(rn_text("a/b.jpg#basic.1#my.own.22")), "a/b.jpg"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_table_that_greed_misses), cmocka_unit_test(draws_do_not_depend_on_order),
         cmocka_unit_test(groups_go_by_name), cmocka_unit_test(lists_find_samples), cmocka_unit_test(lists_that_are_refused),
         cmocka_unit_test(conditions), cmocka_unit_test(slices),
+        cmocka_unit_test(sets_stay_together), cmocka_unit_test(copies_count_nothing), cmocka_unit_test(copies_find_their_photo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

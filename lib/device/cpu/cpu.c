@@ -105,6 +105,7 @@ const struct rn_device_class rn_device_cpu = {
     .gate = rn_cpu_gate,
     .gate_backward = rn_cpu_gate_backward,
     .softmax_loss = rn_cpu_softmax_loss,
+    .soft_targets = true,
     .sgd = rn_cpu_sgd,
     .adamw = rn_cpu_adamw,
     .lerp = rn_cpu_lerp,

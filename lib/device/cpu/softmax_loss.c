@@ -5,6 +5,37 @@
 #include "device/check.h"
 #include "device/cpu/cpu.h"
 
+/* Shares of the classes instead of a label. */
+static void soft_loss(struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits, const int64_t *labels,
+                      const struct rn_loss_options *options)
+{
+    size_t c = logits.c;
+    double e = options->smoothing, images = (double)logits.n;
+    *loss = (struct rn_loss){ 0 };
+    for (size_t n = 0; n < logits.n; n++) {
+        const float *x = (const float *)logits.data + n * c, *target = options->targets + n * c;
+        size_t best = 0;
+        double sum = 0, all = 0;
+        for (size_t i = 1; i < c; i++)
+            best = x[i] > x[best] ? i : best;
+        loss->correct += best == (size_t)labels[n];
+        for (size_t i = 0; i < c; i++)
+            sum += exp((double)x[i] - (double)x[best]);
+        double log_sum = (double)x[best] + log(sum);
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t i = 0; i < c; i++) {
+                double weight = options->class_weights ? (double)options->class_weights[i] : 1;
+                double share = weight * ((1 - e) * (double)target[i] + e / (double)c);
+                if (pass == 0) {
+                    all += share;
+                    loss->loss += share * (log_sum - (double)x[i]) / images;
+                } else if (dlogits.data) {
+                    ((float *)dlogits.data)[n * c + i] = (float)((all * exp((double)x[i] - log_sum) - share) / images);
+                }
+            }
+    }
+}
+
 int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
                         struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
                         struct rn_err *err)
@@ -12,6 +43,8 @@ int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_a
     (void)dev;
     if (rn_check_loss(dlogits, logits, labels, err))
         return -1;
+    if (options->targets)
+        return soft_loss(loss, dlogits, logits, labels, options), 0;
     const float *weights = options->class_weights;
     size_t c = logits.c;
     double total = 0, all = 0, hard = 0, smooth = 0, e = options->smoothing;

@@ -71,6 +71,7 @@ const struct rn_device_class rn_device_reference = {
     .gate = rn_reference_gate,
     .gate_backward = rn_reference_gate_backward,
     .softmax_loss = rn_reference_softmax_loss,
+    .soft_targets = true,
     .sgd = rn_reference_sgd,
     .adamw = rn_reference_adamw,
     .lerp = rn_reference_lerp,

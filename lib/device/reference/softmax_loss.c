@@ -2,6 +2,7 @@
  *
  *     loss = ((1 - e) sum_n u[label_n] l(n, label_n) + e / C sum_n sum_i u[i] l(n, i)) / sum_n u[label_n]
  *
+ * or, with shares t of the classes, sum_n sum_i u[i] ((1 - e) t[n, i] + e / C) l(n, i) / N,
  * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. */
 #include <math.h>
 
@@ -31,7 +32,7 @@ int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struc
     double e = options->smoothing, classes = (double)logits.c, total = 0, sum = 0;
     int64_t correct = 0;
     for (size_t n = 0; n < logits.n; n++)
-        total += u ? (double)u[labels[n]] : 1;
+        total += u && !options->targets ? (double)u[labels[n]] : 1;
     rn_reference_begin(dlogits, 0);
     for (size_t n = 0; n < logits.n; n++) {
         size_t largest;
@@ -39,7 +40,8 @@ int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struc
         correct += largest == (size_t)labels[n];
         for (size_t i = 0; i < logits.c; i++) {
             /* The weight of l(n, i) in the loss; its derivative by x_nj is softmax_j - (i == j). */
-            double weight = ((i == (size_t)labels[n] ? 1 - e : 0) + e / classes) * (u ? (double)u[i] : 1) / total;
+            double share = options->targets ? (double)options->targets[n * logits.c + i] : i == (size_t)labels[n];
+            double weight = ((1 - e) * share + e / classes) * (u ? (double)u[i] : 1) / total;
             sum += weight * (lse - *rn_reference_at(logits, n, i, 0, 0));
             for (size_t j = 0; j < logits.c && dlogits.data; j++)
                 *rn_reference_at(dlogits, n, j, 0, 0) +=

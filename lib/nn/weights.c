@@ -256,7 +256,10 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
             continue;
         int i = find(g, record.name, true);
         if (record.role == RN_EMA) { /* comes after what it is the average of, and takes its place */
-            if (i != RN_NONE && seen[i] && fits(&g->param[i], &record.tensor))
+            if (!rn_tensor_finite(&record.tensor))
+                rc = rn_fail(err, RN_EXIT_DATA, "%s: the average of '%s' holds NaN or an infinity", rn_text_show(rn_text(path), shown),
+                             i == RN_NONE ? "a tensor" : g->param[i].name);
+            else if (i != RN_NONE && seen[i] && fits(&g->param[i], &record.tensor))
                 rc = set(net, i, g->param[i].role, &record.tensor, &floats, err) ? -1 : 1;
             continue;
         }

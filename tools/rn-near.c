@@ -183,7 +183,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 
 const struct rn_tool rn_tool = {
     .name = "rn-near", .operands = "[FILE...]",
-    .summary = "find photos that are the same or nearly so, and labels that contradict each other",
+    .summary = "find photos that are nearly the same, and labels that contradict each other",
     .options = options, .size = sizeof(struct opts), .run = run,
     .defaults = &(const struct opts){ .distance = RN_NEAR_DISTANCE, .jobs = -1, .max_pixels = 178956970 },
     .about = "Reads samples and images and writes a table, a line for each photo that is near another: the number of its set, "

@@ -200,9 +200,10 @@ cut_shards() {
     [ "$shards" -gt 0 ] || shards=1
 }
 
+# -n0: a job for each line of todo, which is no word of its command
 give_shards() {
     local code
-    over_hosts rn_do -j1 --retries 3 --joblog "+$kept/log" < "$kept/todo" > /dev/null &
+    over_hosts rn_do -n0 -j1 --retries 3 --joblog "+$kept/log" < "$kept/todo" > /dev/null &
     # shellcheck disable=SC2064 # this one; a HUP has it wait for its jobs
     trap "kill $!" HUP QUIT
     while code=0 && { wait $! || code=$?; }; do

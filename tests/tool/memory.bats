@@ -53,7 +53,7 @@ all() {
 
 @test "whichever allocation fails, there is one line, exit 4 and no file" {
     all
-    each 6 rn-augment -j 1 -r affine all.rn -o new
+    each 6 rn-augment -j 1 -r affine --split all all.rn -o new
     each 6 rn-batch -j 1 --train --size 33 all.rn -o new
 }
 

@@ -48,9 +48,8 @@ stand_in() {
     for name in $(written_with_lib) lib.sh hosts.sh; do
         sed -e '1,/^\. "\$lib"/{/^/d}' -e '/<<END/,/^END/d' "$name" | sed 's/^ *//' | grep -vE '^(#.*|[})]|fi|done|esac|begin "\$@"|)$' |
             awk -v name="$name" 'NR > 2 { print two "\\n" one "\\n" $0 "\t" name } { two = one; one = $0 }' | sort -u
-    done | cut -f 1 | sort | uniq -d > twice
-    [ ! -s twice ] || { cat twice; rm twice; false; }
-    rm twice
+    done | cut -f 1 | sort | uniq -d > "$BATS_TEST_TMPDIR/twice"
+    [ ! -s "$BATS_TEST_TMPDIR/twice" ] || { cat "$BATS_TEST_TMPDIR/twice"; false; }
 }
 
 @test "shellcheck has nothing to say" {
@@ -65,15 +64,14 @@ stand_in() {
     # [[ a -eq b ]] computes what is in a; there is none of it
     if grep -nE '\[\[.* -(eq|ne|lt|gt|le|ge) |declare -i|\blet ' $(written_with_lib) lib.sh | grep -v ':#'; then false; fi
     for name in $(written_with_lib); do
-        sed '/^ *#/d' "$name" | grep -oE '(\$|for )\(\([^)]*(\)[^)]+)*\)\)' | grep -oE 'opt\[[a-z-]+\]|[a-z_]+' | sort -u > words || true
+        sed '/^ *#/d' "$name" | grep -oE '(\$|for )\(\([^)]*(\)[^)]+)*\)\)' | grep -oE 'opt\[[a-z-]+\]|[a-z_]+' | sort -u > "$BATS_TEST_TMPDIR/words" || true
         while read -r word; do
             case $word in
-                i | count | rows | recipes | shards | for) ;; # shards: hosts.sh's; count: of records; rows: an option or that
+                i | count | rows | recipe_sets | recipes | shards | for) ;; # shards: hosts.sh's; count: of records; rows: an option or that
                 opt\[*) word=${word#opt[} && grep -qE "^bounded ${word%]} [0-9]+ [0-9]+$" "$name" || { echo "$name: opt[$word"; false; } ;;
                 *) echo "$name: $word"; false ;;
             esac
-        done < words
-        rm words
+        done < "$BATS_TEST_TMPDIR/words"
     done
     grep -q '^bounded rows ' contact-sheet
 }

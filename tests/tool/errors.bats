@@ -173,8 +173,8 @@ samples rn-split
 samples,images rn-near
 samples,images rn-batch --size 32
 samples,images rn-batch --train --size 32
-batches rn-predict -j 1 -m model/last.rn
-batches rn-predict -j 1 -m model/last.rn --tsv
+batches,predictions rn-predict -j 1 -m model/last.rn
+batches,predictions rn-predict -j 1 -m model/last.rn --tsv
 batches rn-train -j 1 -o run
 predictions rn-score
 predictions rn-score --compare test.rn

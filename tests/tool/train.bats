@@ -49,7 +49,7 @@ refused() {
     rn-list photos | rn-batch --train --resume half/last.rn | rn-train -j 1 --resume half/last.rn -o half > /dev/null
     cmp whole/last.rn half/last.rn
     rn-list photos | rn-batch --train --size 33 -b 3 | rn-train -j 1 -o other > /dev/null
-    fails 2 "was trained without it" rn-batch --train --drop-last --resume other/last.rn < /dev/null
+    fails 2 "drop-last is not what other/last.rn was trained with" rn-batch --train --drop-last --resume other/last.rn < /dev/null
     fails 2 "--drop-last needs --train" rn-batch --drop-last < /dev/null
     rn-list photos -o all.rn
     fails 3 "leaves nothing: 7 photos are less than one batch of 16" rn-batch --train --drop-last all.rn

@@ -231,3 +231,10 @@ END
         done < "$recipe"
     done
 }
+
+@test "folders that have no test split: said before, trained, not scored" {
+    mkdir -p two/train two/val && cp -r photos/{glass,metal} two/train && cp -r photos/{glass,metal} two/val
+    train two -o r -e 1 "${SMALL[@]}" > out 2> words
+    grep -qx 'train: no photo is in the test split: the network is not scored in the end' words
+    grep -q '^the network: r/best.rn' out && [ ! -e r/test.rn ]
+}

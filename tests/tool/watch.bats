@@ -34,7 +34,9 @@ END
 
 # start OPTION...: in the background, until it watches
 start() {
+    set -m # else it ignores INT
     watch in -m "$lab/model/last.rn" "$@" >out 2>err & watcher=$!
+    set +m
     for _ in $(seq 300); do ! grep -q 'in: watched' err || return 0; sleep 0.05; done
     cat err
     return 1
@@ -49,6 +51,8 @@ lines() {
 stop() {
     local rc=0
     kill -s "$1" "$watcher"
+    for _ in $(seq 200); do ! kill -0 "$watcher" 2>/dev/null || sleep 0.05; done
+    kill -s KILL "$watcher" 2>/dev/null || true # and not for ever
     wait "$watcher" || rc=$?
     watcher=
     [ $rc = $((128 + $(kill -l "$1"))) ]
@@ -82,6 +86,19 @@ stop() {
     [ "$(cut -f 1 out | grep -c '^in/m[ao][dv]e*d*/')" = 4 ]
     [ "$(cut -f 1 out | grep '^in/m' | sort | uniq -d)" = "" ]
     [ -d bin ] || cut -f 1 out | grep -qE '^in/old.jpg#[0-9]+$'
+}
+
+@test "a tool that is killed ends it at once, though nothing arrives" {
+    for tool in rn-list rn-batch rn-predict; do
+        watch in -m "$lab/model/last.rn" > got 2> err & watcher=$!
+        for ((i = 0; i < 200; i++)); do [ -z "$(below $watcher $tool)" ] || ! grep -q watched err || break; sleep 0.05; done
+        kill -9 "$(below $watcher $tool)"
+        for _ in $(seq 200); do ! kill -0 "$watcher" 2>/dev/null || sleep 0.05; done
+        kill -s KILL "$watcher" 2>/dev/null || true
+        rc=0; wait $watcher || rc=$?
+        watcher=
+        [ $rc = 137 ] || { echo "$tool: exit $rc"; cat err; false; }
+    done
 }
 
 @test "what cannot be watched, and what is missing" {

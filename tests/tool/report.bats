@@ -91,6 +91,7 @@ answers() {
         rn-score --json a/resnet18/$seed/test.rn > a/resnet18/$seed/score.json
         cp l/model/log.tsv a/resnet18/$seed && cp l/model/last.rn a/resnet18/$seed/best.rn
     done
+    fails 4 "nowhere: there is no such folder" "$TOP/pipelines/tables" nowhere 1
     "$TOP/pipelines/tables" --html t.html a 1 2 3 4
     self_contained t.html
     [ "$(grep -c '^<h2>Table [1-4]: ' t.html)" = 4 ]

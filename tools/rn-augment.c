@@ -36,36 +36,9 @@ static const struct rn_opt options[] = {
 static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234, .max_pixels = 178956970,
                                        .quality = 95, .split = "train" };
 
-/* low is what the shipped files say. */
-static int parse_probability(double *p, const char *text, struct rn_err *err)
+static int load(struct rn_recipe *recipe, const char *name, const struct opts *opts, bool quiet, struct rn_err *err)
 {
-    static const struct { const char *word; double p; } words[] = { { "low", 0.1 }, { "mid", 0.3 }, { "high", 0.5 } };
-    char *end;
-    for (size_t i = 0; text && i < sizeof words / sizeof *words; i++)
-        if (!strcmp(text, words[i].word))
-            return *p = words[i].p, 0;
-    *p = text ? strtod(text, &end) : -1;
-    if (text && (end == text || *end || !(*p >= 0 && *p <= 1)))
-        return rn_fail(err, RN_EXIT_USAGE, "--probability: '%s' is not low, mid, high or a number from 0 to 1", text);
-    return 0;
-}
-
-static bool is_file(const char *name)
-{
-    size_t length = strlen(name);
-    return strchr(name, '/') || (length > 5 && !strcmp(name + length - 5, ".json"));
-}
-
-static int load(struct rn_recipe *recipe, const char *name, const struct opts *opts, bool quiet, double p, struct rn_err *err)
-{
-    struct rn_buffer path = { 0 };
-    if (is_file(name) && opts->probability)
-        return rn_fail(err, RN_EXIT_USAGE, "%s says itself how probable its transforms are: --probability is for shipped recipes", name);
-    int rc = is_file(name) ? rn_buffer_add(&path, name, strlen(name) + 1, err) : rn_recipe_find(&path, name, err);
-    if (rc == 0)
-        rc = rn_recipe_load(recipe, path.data, p, err);
-    rn_buffer_free(&path);
-    if (rc)
+    if (rn_recipe_named(recipe, name, opts->probability, err))
         return -1;
     if (opts->until_normalize && rn_recipe_until_normalize(recipe) && !quiet)
         rn_note("%s: its Normalize is left to who reads the pictures (--until-normalize)", name);
@@ -80,15 +53,14 @@ static int load(struct rn_recipe *recipe, const char *name, const struct opts *o
 /* Each recipe of the list, in turn; names go into ids and files, so they differ. *recipes: owned by the caller, in any case. */
 static int load_all(struct rn_recipe **recipes, size_t *count, const struct opts *opts, bool quiet, struct rn_err *err)
 {
-    double p;
     size_t room = 1;
     for (const char *at = opts->recipe; *at; at++)
         room += *at == ',';
     char *list = strdup(opts->recipe), *rest = list;
-    int rc = !list || !(*recipes = rn_calloc(room, sizeof **recipes, err)) || parse_probability(&p, opts->probability, err) ? -1 : 0;
+    int rc = !list || !(*recipes = rn_calloc(room, sizeof **recipes, err)) ? -1 : 0;
     for (char *name; rc == 0 && (name = strsep(&rest, ","));) {
         struct rn_recipe *recipe = &(*recipes)[(*count)++];
-        rc = load(recipe, name, opts, quiet, p, err);
+        rc = load(recipe, name, opts, quiet, err);
         for (size_t i = 0; rc == 0 && i + 1 < *count; i++)
             if (rn_text_equal((*recipes)[i].name, recipe->name))
                 rc = rn_fail(err, RN_EXIT_USAGE, "--recipe: two are called %s", recipe->name.data);

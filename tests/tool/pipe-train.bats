@@ -211,6 +211,17 @@ END
     [ ! -e last/best.rn ]
 }
 
+@test "--size that grows: validation and test at the last, and it belongs to the run" {
+    train photos -o grows --size 32:0,48:1 -b 4 -e 2 -q > /dev/null
+    [ "$(rn-show --header --json grows/val.rn | jq .input.size)" = 48 ]
+    [ "$(rn-show --header --json grows/last.rn | jq .input.size)" = 48 ]
+    train photos -o grows --size 32:0,48:1 -b 4 -e 3 -q > /dev/null
+    [ "$(cut -f 1 grows/log.tsv | paste -sd' ')" = "epoch 0 1 2" ]
+    train photos -o grows --size 32:0,48:1 -b 4 -e 3 2>&1 | grep 'this run already, whole: 3 epochs'
+    fails 2 'train: --size: grows holds a run with --size=32:0,48:1:' train photos -o grows --size 48 -b 4 -e 3
+    fails 2 "train: --size: '32:0,48' is not" train photos -o none --size 32:0,48
+}
+
 @test "a recipe that is none: exit 3 or 4, and what is wrong with it" {
     bad() { printf '%s\n' "$1" > bad.conf; fails "$2" "$3" train photos -o none --recipe ./bad.conf; }
     bad 'lr 3' 3 "bad.conf: a line begins with 'lr'"

@@ -168,7 +168,7 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
     everything > all
     while read -r tool name arguments; do
         # contact-sheet asks rn-show before: for the number of photos
-        stand_in "$tool" "case '$tool '\$* in rn-show*--json*) exec $(command -v "$tool") \"\$@\" ;; esac" 'echo $$ > pid; exec sleep 100'
+        stand_in "$tool" "case '$tool '\$* in rn-show*--json*) exec $(printf %q "$(command -v "$tool")") \"\$@\" ;; esac" 'echo $$ > pid; exec sleep 100'
         for signal in TERM INT HUP; do
             rm -f pid
             set -m # INT is ignored by what is started behind a shell's back
@@ -195,7 +195,7 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
     export PATH=$PWD/bin:$PATH
     everything | grep -v '^perl' > all
     while read -r tool name arguments; do
-        stand_in "$tool" "case '$tool '\$* in rn-show*--json*) exec $(command -v "$tool") \"\$@\" ;; esac" 'kill -KILL $$'
+        stand_in "$tool" "case '$tool '\$* in rn-show*--json*) exec $(printf %q "$(command -v "$tool")") \"\$@\" ;; esac" 'kill -KILL $$'
         # shellcheck disable=SC2086
         code 137 "$CLONE/$name" $arguments < video.mjpeg
         grep -qE "^$name: .*(signal KILL|not finished)" err || { echo "$name"; cat err; false; }

@@ -15,7 +15,7 @@ PKG      = $$(cat $(B)/packages.$(1))
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
 MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/gen/options.o
-TABLES  := $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
+TABLES  := $(B)/gen/arch.c $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 
@@ -34,7 +34,7 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) openblas $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
 	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; echo -Wl,--as-needed $$(pkg-config --libs $(PACKAGES) $$m) > $(B)/packages.libs
 
-# The file name is the registration: lib/nn/attention/X.c defines rn_attention_X, lib/augment/transform/X.c rn_augment_X,
+# The file name is the registration: lib/graph/arch/X.c defines rn_arch_X, lib/graph/attention/X.c rn_attention_X, lib/augment/transform/X.c rn_augment_X,
 # lib/device/X/ rn_device_X; gen/options.c has the options of all tools/rn-X.c, to tell whose one is. Tables and archive follow files
 # that come and go, on other branches too: the lists are made each time, and are new when they differ.
 IF_CHANGED = mkdir -p $(@D) && $(1) > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -67,7 +67,7 @@ $(B)/bench/bench.a: $(B)/tests/bench/bench.o $(MAIN)
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librn-fuzz.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
-$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% image/% nn/graph.o nn/arch/% nn/attention/%),$(OBJ)) $(B)/gen/attention.o
+$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% image/% graph/%),$(OBJ)) $(B)/gen/arch.o $(B)/gen/attention.o
 	@rm -f $@
 	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs

@@ -79,10 +79,14 @@ static int copy_text(struct rn_text *to, struct rn_text from, struct rn_err *err
 
 static int fit(struct work *w, struct rn_err *err)
 {
+    char shown[256];
     size_t classes;
     const struct rn_head *about = &w->foreign.about;
     struct rn_text attention = w->opts->attention ? rn_text(w->opts->attention) : about->attention.data ? about->attention : RN_TEXT("none");
-    if (rn_foreign_classes(&w->foreign, &classes, err))
+    const struct rn_arch *arch = rn_arch_find(w->arch);
+    if (!arch)
+        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s'", rn_text_show(w->arch, shown));
+    if (rn_foreign_classes(&w->foreign, arch, &classes, err))
         return -1;
     if (w->head.classes.count && w->head.classes.count != classes)
         return rn_fail(err, RN_EXIT_DATA, "the last layer has %zu classes, %s names %zu", classes,

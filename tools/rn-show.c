@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "device/cpu/dry.h"
+#include "graph/graph.h"
 #include "show/show.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
@@ -107,7 +108,8 @@ static int picture(struct work *w, const struct rn_head *head, const struct rn_r
 
 static int show_record(struct work *w, const struct rn_head *head, const struct rn_record *record, struct rn_err *err)
 {
-    if (w->opts->layers && rn_text_is(record->name, "final_fc.weight") && record->tensor.dims == 2)
+    const struct rn_arch *arch = w->opts->layers && head->arch.data ? rn_arch_find(head->arch) : NULL;
+    if (arch && rn_arch_has_last(arch, record->name) && record->tensor.dims == 2)
         w->classes = record->tensor.shape[0];
     if (w->opts->header || w->opts->where || w->opts->layers)
         return 0;

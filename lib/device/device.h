@@ -37,10 +37,26 @@ struct rn_array {
     enum rn_storage storage;
 };
 
-/* A kernel that slides over a map: P = (H + 2 padding - R) / stride + 1. */
+/* A kernel that slides over a map, whose rows and columns are `dilation` pixels apart (1: neighbours), with zeros around the map:
+ * P = (H + top + bottom - dilation (R - 1) - 1) / stride + 1. Convolutions: each of `groups` shares of the outputs sees a share of the
+ * input's channels, in their order, and weights are (K,C/groups,R,S). Pools have no dilation, and one group. */
 struct rn_window {
-    size_t r, s, stride, padding;
+    size_t r, s, stride, top, left, bottom, right, dilation, groups;
 };
+/* With the same padding on each side, and nothing else. */
+#define RN_WINDOW(r, s, stride, padding) { r, s, stride, padding, padding, padding, padding, 1, 1 }
+
+/* A map's sides after the window; false: it is larger than the map. */
+static inline bool rn_window_slide(struct rn_window window, size_t *h, size_t *w)
+{
+    size_t rows = *h + window.top + window.bottom, columns = *w + window.left + window.right;
+    size_t r = window.dilation * (window.r - 1) + 1, s = window.dilation * (window.s - 1) + 1;
+    if (rows < r || columns < s)
+        return false;
+    *h = (rows - r) / window.stride + 1;
+    *w = (columns - s) / window.stride + 1;
+    return true;
+}
 
 enum rn_activation { RN_ACT_NONE, RN_ACT_RELU, RN_ACT_SIGMOID };
 
@@ -147,7 +163,7 @@ struct rn_device_class {
 
     /* ---- operators, each forward and backward ---- */
 
-    /* y(N,K,P,Q) = epilogue(x(N,C,H,W) * w(K,C,R,S)). eval: the algorithm depends on the layer's shape alone, not on N. */
+    /* y(N,K,P,Q) = epilogue(x(N,C,H,W) * w(K,C/groups,R,S)). eval: the algorithm depends on the layer's shape alone, not on N. */
     RN_MUST int (*conv2d)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
                           struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
     /* Evaluation, both NULL where weights are best used as they are: what conv2d makes of w, for inputs and outputs of such

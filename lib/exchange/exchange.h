@@ -12,7 +12,7 @@
 #include "core/file.h"
 #include "core/tensor.h"
 #include "core/text.h"
-#include "nn/graph.h"
+#include "graph/graph.h"
 #include "stream/stream.h"
 
 /* ---- reading ---- */
@@ -65,9 +65,9 @@ struct rn_fit {
     struct rn_texts left_out; /* tensors that are not the network's and are known to do nothing in it: counters, losses */
     struct rn_texts others;   /* other tensors that are not the network's: it is another network's file */
 };
-/* The number of classes that the last layer ("fc" or "final_fc") has. */
-RN_MUST int rn_foreign_classes(const struct rn_foreign *foreign, size_t *classes, struct rn_err *err);
-/* Exit 3 when a parameter is missing or has another shape. "fc" serves as "final_fc". */
+/* The number of classes that the architecture's last layer, or its alias, has. */
+RN_MUST int rn_foreign_classes(const struct rn_foreign *foreign, const struct rn_arch *arch, size_t *classes, struct rn_err *err);
+/* Exit 3 when a parameter is missing or has another shape. The last layer's alias serves as well. */
 RN_MUST int rn_foreign_fit(const struct rn_foreign *foreign, const struct rn_graph *graph, struct rn_fit *fit, struct rn_err *err);
 void rn_fit_free(struct rn_fit *fit);
 

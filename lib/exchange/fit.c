@@ -4,18 +4,25 @@
 
 #include "exchange/private.h"
 
-/* The tensor that serves as the parameter, or -1: torchvision calls the last layer "fc". */
-static long find(const struct rn_foreign *foreign, const char *name)
+/* The tensor that serves as parameter p, or -1. */
+static long find(const struct rn_foreign *foreign, const struct rn_graph *graph, size_t p)
 {
-    long i = rn_foreign_find(foreign, name);
-    return i < 0 && !strncmp(name, "final_fc.", 9) ? rn_foreign_find(foreign, name + strlen("final_")) : i;
+    char room[128];
+    long i = rn_foreign_find(foreign, graph->param[p].name);
+    const char *alias = rn_graph_alias(graph, p, room);
+    return i < 0 && alias ? rn_foreign_find(foreign, alias) : i;
 }
 
-int rn_foreign_classes(const struct rn_foreign *foreign, size_t *classes, struct rn_err *err)
+int rn_foreign_classes(const struct rn_foreign *foreign, const struct rn_arch *arch, size_t *classes, struct rn_err *err)
 {
-    long i = find(foreign, "final_fc.weight");
+    char own[128], alias[128];
+    snprintf(own, sizeof own, "%s.weight", arch->last_layer);
+    snprintf(alias, sizeof alias, "%s.weight", arch->last_layer_alias ? arch->last_layer_alias : arch->last_layer);
+    long i = rn_foreign_find(foreign, own);
+    if (i < 0)
+        i = rn_foreign_find(foreign, alias);
     if (i < 0 || foreign->view[i].dims != 2)
-        return rn_fail(err, RN_EXIT_DATA, "no last layer ('fc.weight' or 'final_fc.weight', a matrix)");
+        return rn_fail(err, RN_EXIT_DATA, "no last layer ('%s' or '%s', a matrix)", alias, own);
     *classes = foreign->view[i].shape[0];
     return 0;
 }
@@ -76,7 +83,7 @@ int rn_foreign_fit(const struct rn_foreign *foreign, const struct rn_graph *grap
              (fit->counter = rn_calloc(graph->params, sizeof *fit->counter, err)) ? 0 : -1;
     for (size_t i = 0; i < graph->params && rc == 0; i++) {
         const char *name = graph->param[i].name;
-        long tensor = find(foreign, name), counter = is_running_var(name) ? find_counter(foreign, name) : -1;
+        long tensor = find(foreign, graph, i), counter = is_running_var(name) ? find_counter(foreign, name) : -1;
         fit->counter[i] = counter;
         if (counter >= 0)
             used[counter] = true;

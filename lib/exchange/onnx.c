@@ -86,10 +86,14 @@ static struct label value(int v, const char *step)
 static void window(struct writing *w, struct rn_window window)
 {
     const uint64_t kernel[] = { window.r, window.s }, stride[] = { window.stride, window.stride },
-                   pads[] = { window.padding, window.padding, window.padding, window.padding };
+                   pads[] = { window.top, window.left, window.bottom, window.right }, dilation[] = { window.dilation, window.dilation };
     ints(w, "kernel_shape", kernel, 2);
     ints(w, "strides", stride, 2);
     ints(w, "pads", pads, 4);
+    if (window.dilation != 1)
+        ints(w, "dilations", dilation, 2);
+    if (window.groups != 1)
+        whole(w, "group", window.groups);
 }
 
 static const char *activation(enum rn_activation activation)
@@ -97,17 +101,30 @@ static const char *activation(enum rn_activation activation)
     return activation == RN_ACT_RELU ? "Relu" : activation == RN_ACT_SIGMOID ? "Sigmoid" : NULL;
 }
 
+/* Or rows as channels. */
+static void channels_as_rows(struct writing *w, const char *x, const char *y)
+{
+    const uint64_t order[] = { 0, 2, 1, 3 };
+    ints(w, "perm", order, 4);
+    node(w, "Transpose", (const char *const[]){ x, NULL }, y);
+}
+
 static void conv(struct writing *w, const struct rn_node *n)
 {
     const char *act = activation(n->activation);
-    struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "conv");
+    struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "conv"), out = value(n->y, "rows");
+    struct label from = n->along ? value(n->y, "column") : x, to = n->along ? out : y;
+    if (n->along)
+        channels_as_rows(w, x.text, from.text);
     window(w, n->window);
     node(w, "Conv",
-         (const char *const[]){ x.text, w->graph->param[n->weight].name,
+         (const char *const[]){ from.text, w->graph->param[n->weight].name,
                                 n->bias == RN_NONE ? NULL : w->graph->param[n->bias].name, NULL },
-         act ? sum.text : y.text);
+         act ? sum.text : to.text);
     if (act)
-        node(w, act, (const char *const[]){ sum.text, NULL }, y.text);
+        node(w, act, (const char *const[]){ sum.text, NULL }, to.text);
+    if (n->along)
+        channels_as_rows(w, to.text, y.text);
 }
 
 static void norm(struct writing *w, const struct rn_node *n)
@@ -118,7 +135,7 @@ static void norm(struct writing *w, const struct rn_node *n)
     struct label residual = value(n->residual, NULL);
     bool adds = n->residual != RN_NONE;
     const char *last = adds ? sum.text : normed.text;
-    real(w, "epsilon", 1e-5f);
+    real(w, "epsilon", (float)n->eps);
     node(w, "BatchNormalization",
          (const char *const[]){ x.text, p[n->gamma].name, p[n->beta].name, p[n->mean].name, p[n->var].name, NULL },
          adds || act ? normed.text : y.text);
@@ -311,11 +328,16 @@ static int make_model(struct rn_proto *model, const struct rn_head *head, int ve
 
 static int open_graph(struct rn_graph **graph, const struct rn_head *head, const struct rn_tensors *tensors, struct rn_err *err)
 {
-    const struct rn_named *last = rn_tensors_find(tensors, "final_fc.weight");
+    char shown[256], name[128];
     if (!head->arch.data || !head->attention.data || !head->has_input)
         return rn_fail(err, RN_EXIT_DATA, "the file names no network (rn-import --arch does): it cannot be an ONNX model");
+    const struct rn_arch *arch = rn_arch_find(head->arch);
+    if (!arch)
+        return rn_fail(err, RN_EXIT_DATA, "no architecture is called '%s'", rn_text_show(head->arch, shown));
+    snprintf(name, sizeof name, "%s.weight", arch->last_layer);
+    const struct rn_named *last = rn_tensors_find(tensors, name);
     if (!last || last->tensor.dims != 2)
-        return rn_fail(err, RN_EXIT_DATA, "'final_fc.weight' is missing");
+        return rn_fail(err, RN_EXIT_DATA, "'%s' is missing", name);
     if (head->classes.count && head->classes.count != last->tensor.shape[0])
         return rn_fail(err, RN_EXIT_DATA, "%zu classes, but the last layer has %zu", head->classes.count, last->tensor.shape[0]);
     if (rn_graph_new(graph, head->arch, head->attention, last->tensor.shape[0], err)) {

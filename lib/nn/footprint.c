@@ -64,5 +64,6 @@ uint64_t rn_footprint_madds(const struct rn_footprint *f, const struct rn_graph 
     if (node->op != RN_OP_CONV)
         return 0;
     const struct rn_param *p = &graph->param[node->weight];
-    return (uint64_t)p->n * p->c * p->h * p->w * f->value[node->y].h * f->value[node->y].w;
+    struct rn_array y = f->value[node->y];
+    return (uint64_t)p->n * p->c * p->h * p->w * y.h * y.w * (node->along ? y.c : 1);
 }

@@ -29,6 +29,14 @@ static const struct rn_node *last_of(const struct rn_graph *g, const char *layer
     return last;
 }
 
+static const struct rn_node *maker(const struct rn_graph *g, int v)
+{
+    for (size_t i = 0; i < g->nodes; i++)
+        if (g->node[i].y == v)
+            return &g->node[i];
+    return NULL;
+}
+
 static int keep(struct rn_net *net, int v)
 {
     net->kept[v] = true;
@@ -53,8 +61,9 @@ int rn_view_open(struct rn_view *view, struct rn_net *net, enum rn_view_kind kin
     *view = (struct rn_view){ .kind = kind, .value = RN_NONE, .input = RN_NONE };
     if (kind == RN_VIEW_ATTENTION)
         return open_attention(view, net, layer, err);
-    view->layer = layer && kind == RN_VIEW_FEATURE ? layer : "layer4";
-    const struct rn_node *node = last_of(g, view->layer, false);
+    bool own = layer && kind == RN_VIEW_FEATURE;
+    view->layer = own ? layer : g->last_stage;
+    const struct rn_node *node = own ? last_of(g, layer, false) : maker(g, g->last_block);
     if (!node)
         return rn_fail(err, RN_EXIT_USAGE, "the network has no layer '%s'", view->layer);
     if (node->op == RN_OP_CONV && node->norm != RN_NONE) /* evaluation computes the two as one */
@@ -69,15 +78,7 @@ int rn_view_open(struct rn_view *view, struct rn_net *net, enum rn_view_kind kin
 
 /* ---- where the map's cells lie ---- */
 
-static const struct rn_node *maker(const struct rn_graph *g, int v)
-{
-    for (size_t i = 0; i < g->nodes; i++)
-        if (g->node[i].y == v)
-            return &g->node[i];
-    return NULL;
-}
-
-/* Through windows back to the input: a cell's window is centred at its first pixel's place - padding + (kernel - 1) / 2. */
+/* Through windows back to the input: a cell's window is centred at its first pixel's place - padding + dilation (kernel - 1) / 2. */
 static void locate(struct rn_maps *maps, const struct rn_graph *g, int v)
 {
     double first = 0, pitch = 1;
@@ -85,7 +86,7 @@ static void locate(struct rn_maps *maps, const struct rn_graph *g, int v)
         if (node->op != RN_OP_CONV && node->op != RN_OP_MAX_POOL)
             continue;
         double stride = (double)node->window.stride;
-        first = first * stride + ((double)node->window.r - 1) / 2 - (double)node->window.padding;
+        first = first * stride + ((double)node->window.r - 1) * (double)node->window.dilation / 2 - (double)node->window.top;
         pitch *= stride;
     }
     maps->first = first;

@@ -6,18 +6,9 @@
 #include "nn/plan.h"
 #include "nn/private.h"
 
-/* Height or width after a window. */
-static bool slide(size_t size, size_t kernel, size_t stride, size_t padding, size_t *out)
-{
-    if (size + 2 * padding < kernel)
-        return false;
-    *out = (size + 2 * padding - kernel) / stride + 1;
-    return true;
-}
-
 struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x)
 {
-    return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window){ x.h, x.w, 1, 0 };
+    return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window)RN_WINDOW(x.h, x.w, 1, 0);
 }
 
 /* Shapes of all values for n images of h x w. */
@@ -31,8 +22,7 @@ static int shapes(struct rn_layout *layout, const struct rn_graph *g, enum rn_st
         if (node->op == RN_OP_MEAN_POOL)
             y.h = y.w = 1;
         struct rn_window window = rn_window_on(node, y);
-        if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) &&
-            (!slide(y.h, window.r, window.stride, window.padding, &y.h) || !slide(y.w, window.s, window.stride, window.padding, &y.w)))
+        if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along && !rn_window_slide(window, &y.h, &y.w))
             return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
         layout->value[node->y] = y;
     }
@@ -118,10 +108,10 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
             continue;
         const struct rn_param *p = &g->param[node->weight];
         const struct rn_node *last = node->norm == RN_NONE ? node : &g->node[node->norm];
-        struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
+        struct rn_array weight = { NULL, p->n, p->c, p->h, p->w }, x = rn_seen_by(node, layout->value[node->x]), y = rn_seen_by(node, layout->value[last->y]);
         int step = (int)i - (int)g->nodes;
         if (on->prepared)
-            b->prepared[i].bytes = on->prepared(of->dev, layout->value[last->y], layout->value[node->x], weight, node->window, last->activation);
+            b->prepared[i].bytes = on->prepared(of->dev, y, x, weight, node->window, last->activation);
         if (b->prepared[i].bytes) {
             layout->prepared[i].n = 1;
             live(&b->prepared[i], step);

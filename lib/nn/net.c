@@ -294,7 +294,7 @@ static struct rn_norm norm_of(const struct rn_net *net, size_t i)
         .gamma = param_of(net, node->gamma), .beta = param_of(net, node->beta),
         .running_mean = param_of(net, node->mean), .running_var = param_of(net, node->var),
         .mean = net->train ? net->saved_mean[i] : none, .inv_std = net->train ? net->saved_inv[i] : none,
-        .momentum = net->observe > 0 ? net->observe : node->momentum, .eps = 1e-5, .fixed = net->fixed && net->fixed[node->gamma],
+        .momentum = net->observe > 0 ? net->observe : node->momentum, .eps = node->eps, .fixed = net->fixed && net->fixed[node->gamma],
     };
 }
 
@@ -321,7 +321,8 @@ static int evaluate_conv(const struct rn_walk *w, size_t conv, const struct rn_n
         weight.data = bind_fixed(w->net, w->layout->prepared[conv]).data;
         epilogue.prepared = weight.data;
     }
-    return w->net->on->conv2d(w->net->dev, value(w, last->y), value(w, node->x), weight, node->window, epilogue, true, err);
+    return w->net->on->conv2d(w->net->dev, rn_seen_by(node, value(w, last->y)), rn_seen_by(node, value(w, node->x)), weight, node->window,
+                              epilogue, true, err);
 }
 
 static int forward_conv(const struct rn_walk *w, size_t i, struct rn_err *err)
@@ -329,7 +330,8 @@ static int forward_conv(const struct rn_walk *w, size_t i, struct rn_err *err)
     const struct rn_node *node = &w->net->graph->node[i];
     struct rn_array bias = param_of(w->net, node->bias);
     if (w->train)
-        return w->net->on->conv2d(w->net->dev, value(w, node->y), value(w, node->x), param_of(w->net, node->weight), node->window,
+        return w->net->on->conv2d(w->net->dev, rn_seen_by(node, value(w, node->y)), rn_seen_by(node, value(w, node->x)),
+                                  param_of(w->net, node->weight), node->window,
                                   (struct rn_epilogue){ .bias = bias, .activation = node->activation }, false, err);
     return node->norm == RN_NONE ? evaluate_conv(w, i, node, bias, err) : 0;
 }
@@ -415,8 +417,8 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
                 return -1;
         }
         if (layout->prepared[i].n &&
-            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, layout->value[g->node[last].y], layout->value[node->x],
-                             weight, node->window, g->node[last].activation, err))
+            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, rn_seen_by(node, layout->value[g->node[last].y]),
+                             rn_seen_by(node, layout->value[node->x]), weight, node->window, g->node[last].activation, err))
             return -1;
         if (layout->prepared[i].n && net->spare && net->on->forget)
             net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
@@ -492,9 +494,9 @@ static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
             dx = none;
         if (node->activation != RN_ACT_NONE && on->activation_backward(net->dev, dy, dy, y, node->activation, err))
             return -1;
-        return on->conv2d_backward(net->dev, dx, is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight),
-                                   is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias), dy, x,
-                                   param_of(net, node->weight), node->window, add, err);
+        return on->conv2d_backward(net->dev, rn_seen_by(node, dx), is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight),
+                                   is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias), rn_seen_by(node, dy),
+                                   rn_seen_by(node, x), param_of(net, node->weight), node->window, add, err);
     case RN_OP_NORM:
         norm = norm_of(net, i);
         pool = rn_pooled(net->dev, net->graph, i);

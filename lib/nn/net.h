@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "device/device.h"
-#include "nn/graph.h"
+#include "graph/graph.h"
 
 struct rn_net;
 

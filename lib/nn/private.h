@@ -33,6 +33,12 @@ RN_MUST int rn_norm_check(const struct rn_node *node, struct rn_array x, struct 
 /* A MAX_POOL's window on this map: the node's own, or all of it. */
 struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x);
 
+/* A convolution's input, output or gradient as it sees them. The numbers lie as they are, in every device. */
+static inline struct rn_array rn_seen_by(const struct rn_node *conv, struct rn_array a)
+{
+    return conv->along ? (struct rn_array){ a.data, a.n, 1, a.c, 1, a.storage } : a;
+}
+
 /* A piece of the parameters' block. */
 struct rn_run {
     size_t at, bytes;

@@ -169,7 +169,7 @@ int rn_rates_make(struct rn_rate **result, const struct rn_graph *g, const struc
     }
     size_t last = find_depths(g, depth);
     for (size_t i = 0; i < g->params; i++) {
-        bool head = !strncmp(g->param[i].name, "final_fc.", 9);
+        bool head = rn_graph_is_last(g, i);
         rate[i] = (struct rn_rate){ pow(o->layer_decay, (double)(last - depth[i])) * (head ? o->lr_head : 1), 1, false };
     }
     free(depth);

@@ -49,18 +49,6 @@ static bool fits(const struct rn_param *p, const struct rn_tensor *tensor)
     return own.dims == tensor->dims && !memcmp(own.shape, tensor->shape, (size_t)own.dims * sizeof *own.shape);
 }
 
-/* Index of the parameter, or RN_NONE. alias: "fc." and "final_fc." are the same. */
-static int find(const struct rn_graph *g, struct rn_text name, bool alias)
-{
-    for (size_t i = 0; i < g->params; i++) {
-        const char *own = g->param[i].name;
-        bool last = alias && !strncmp(own, "final_fc.", 9);
-        if (rn_text_is(name, own) || (last && rn_text_is(name, own + strlen("final_"))))
-            return (int)i;
-    }
-    return RN_NONE;
-}
-
 /* PyTorch counts the batches that each norm has seen; imports keep the number, networks do not need it. */
 static bool is_counter(struct rn_text name)
 {
@@ -106,7 +94,7 @@ static int load_record(struct rn_model *model, const struct rn_record *record, b
 {
     char where[512], name[256], shape[256];
     const struct rn_graph *g = rn_net_graph(model->net);
-    int i = find(g, record->name, false);
+    int i = rn_graph_find(g, record->name, false);
     enum rn_role role = record->role;
     bool own = i != RN_NONE && (role == RN_EMA || role == g->param[i].role || (is_state(role) && g->param[i].role == RN_PARAMETER));
     if (!own)
@@ -254,7 +242,7 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
     while (rc == 1 && (rc = rn_reader_record(model->reader, &record, err)) == 1) {
         if (is_state(record.role) || is_counter(record.name))
             continue;
-        int i = find(g, record.name, true);
+        int i = rn_graph_find(g, record.name, true);
         if (record.role == RN_EMA) { /* comes after what it is the average of, and takes its place */
             if (!rn_tensor_finite(&record.tensor))
                 rc = rn_fail(err, RN_EXIT_DATA, "%s: the average of '%s' holds NaN or an infinity", rn_text_show(rn_text(path), shown),
@@ -263,7 +251,7 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
                 rc = set(net, i, g->param[i].role, &record.tensor, &floats, err) ? -1 : 1;
             continue;
         }
-        bool last = i != RN_NONE && !strncmp(g->param[i].name, "final_fc.", 9);
+        bool last = i != RN_NONE && rn_graph_is_last(g, (size_t)i);
         if (i == RN_NONE || !fits(&g->param[i], &record.tensor) || (last && others)) {
             rc = rn_texts_add(&taken->skipped, record.name, err) ? -1 : 1;
         } else if (seen[i]) {

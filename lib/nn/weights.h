@@ -39,7 +39,7 @@ struct rn_taken {
 };
 
 /* After rn_model_head: into net goes (of averages and what they are of: the averages) whatever of the file fits
- * by name and shape ("fc" and "final_fc" are the same layer).
+ * by name and shape (the last layer's also by its alias: "fc" is "final_fc").
  * classes: the network's; when the file has classes and they are others, or in another order, its last layer does not
  * fit. Exit 3: nothing fits, or what fits holds NaN or an infinity. */
 RN_MUST int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net, const struct rn_texts *classes,

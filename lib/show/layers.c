@@ -6,7 +6,7 @@
 #include "core/mem.h"
 #include "core/threads.h"
 #include "nn/footprint.h"
-#include "nn/graph.h"
+#include "graph/graph.h"
 #include "show/show.h"
 
 /* What a node does, in room, which it returns. */
@@ -16,19 +16,30 @@ static const char *action(const struct rn_graph *g, const struct rn_node *node, 
     const struct rn_window *w = &node->window;
     static const char *const activation[] = { [RN_ACT_NONE] = "", [RN_ACT_RELU] = ", relu", [RN_ACT_SIGMOID] = ", sigmoid" };
     const char *then = activation[node->activation];
+    char padding[64], groups[32] = "", dilation[32] = "";
+    if (w->top == w->left && w->bottom == w->top && w->right == w->left)
+        snprintf(padding, sizeof padding, "%zu", w->top);
+    else
+        snprintf(padding, sizeof padding, "%zu %zu %zu %zu", w->top, w->left, w->bottom, w->right);
+    if (w->groups > 1)
+        snprintf(groups, sizeof groups, ", groups %zu", w->groups);
+    if (w->dilation > 1)
+        snprintf(dilation, sizeof dilation, ", dilation %zu", w->dilation);
     switch (node->op) {
     case RN_OP_CONV:
         if (g->param[node->weight].dims == 2)
             snprintf(room, 128, "linear%s", then);
+        else if (node->along)
+            snprintf(room, 128, "conv of %zu along channels%s", w->r, then);
         else
-            snprintf(room, 128, "conv %zux%zu/%zu, padding %zu%s", w->r, w->s, w->stride, w->padding, then);
+            snprintf(room, 128, "conv %zux%zu/%zu, padding %s%s%s%s", w->r, w->s, w->stride, padding, dilation, groups, then);
         break;
     case RN_OP_NORM:
         snprintf(room, 128, "batch norm%s%s", node->residual == RN_NONE ? "" : " + residual", then);
         break;
     case RN_OP_MAX_POOL:
         if (w->r)
-            snprintf(room, 128, "max pool %zux%zu/%zu, padding %zu", w->r, w->s, w->stride, w->padding);
+            snprintf(room, 128, "max pool %zux%zu/%zu, padding %s", w->r, w->s, w->stride, padding);
         else
             snprintf(room, 128, "maximum over pixels");
         break;

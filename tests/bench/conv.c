@@ -92,7 +92,7 @@ static int prepare(struct conv *v, struct rn_err *err)
 static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *l, size_t n, const struct numbers *from, struct rn_err *err)
 {
     size_t r = l->kernel, out = (l->map - 1) / l->stride + 1;
-    *v = (struct conv){ .dev = dev, .window = { r, r, l->stride, r / 2 } };
+    *v = (struct conv){ .dev = dev, .window = RN_WINDOW(r, r, l->stride, r / 2) };
     if (put(dev, &v->x, from->x, n, l->c, l->map, l->map, err) || put(dev, &v->dx, NULL, n, l->c, l->map, l->map, err) ||
         put(dev, &v->y, NULL, n, l->k, out, out, err) || put(dev, &v->dy, from->dy, n, l->k, out, out, err) ||
         put(dev, &v->dw, NULL, l->k, l->c, r, r, err))

@@ -34,7 +34,7 @@ struct operands {
     struct rn_norm norm;
     uint8_t *pixels;
 };
-static const struct rn_window pool = { 3, 3, 2, 1 };
+static const struct rn_window pool = RN_WINDOW(3, 3, 2, 1);
 static const struct rn_array none = { 0 };
 
 static int norm_forward(struct operands *o, struct rn_err *err)

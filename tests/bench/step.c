@@ -80,21 +80,22 @@ static int prepare(struct step *s, struct rn_err *err)
 static double flop(const struct step *s)
 {
     const struct rn_graph *g = rn_net_graph(s->net);
-    double sum = 0, *side = calloc(g->values, sizeof *side);
+    double sum = 0;
+    size_t *side = calloc(g->values, sizeof *side);
     if (!side)
         return 0;
-    side[0] = (double)s->o->size;
+    side[0] = (size_t)s->o->size;
     for (size_t i = 0; i < g->nodes; i++) {
         const struct rn_node *node = &g->node[i];
         const struct rn_window *w = &node->window;
         side[node->y] = side[node->x];
         if (node->op == RN_OP_MEAN_POOL || (node->op == RN_OP_MAX_POOL && !w->r))
             side[node->y] = 1;
-        else if (node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL)
-            side[node->y] = (double)(((size_t)side[node->x] + 2 * w->padding - w->r) / w->stride + 1);
+        else if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along)
+            rn_window_slide(*w, &side[node->y], &(size_t){ side[node->x] });
         if (node->op == RN_OP_CONV) {
             const struct rn_param *p = &g->param[node->weight];
-            sum += 2 * (double)(p->n * p->c * p->h * p->w) * side[node->y] * side[node->y];
+            sum += 2 * (double)(p->n * p->c * p->h * p->w * side[node->y] * side[node->y]);
         }
     }
     free(side);

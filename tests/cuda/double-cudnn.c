@@ -339,9 +339,9 @@ static cudnnStatus_t finalize_convolution(const struct convolution *v)
     if (v->dimensions != 2 || v->compute != CUDNN_DATA_FLOAT || v->mode != CUDNN_CROSS_CORRELATION)
         return CUDNN_STATUS_NOT_SUPPORTED;
     for (int i = 0; i < 2; i++) {
-        if (v->before[i] < 0 || v->after[i] < 0 || v->stride[i] < 1)
+        if (v->before[i] < 0 || v->after[i] < 0 || v->stride[i] < 1 || v->dilation[i] < 1)
             return CUDNN_STATUS_BAD_PARAM;
-        if (v->dilation[i] != 1 || v->before[i] > INT16_MAX || v->after[i] > INT16_MAX || v->stride[i] > INT16_MAX)
+        if (v->dilation[i] > INT16_MAX || v->before[i] > INT16_MAX || v->after[i] > INT16_MAX || v->stride[i] > INT16_MAX)
             return CUDNN_STATUS_NOT_SUPPORTED;
     }
     return CUDNN_STATUS_SUCCESS;
@@ -352,10 +352,11 @@ static cudnnStatus_t finalize_operation(const struct operation *op)
     const struct convolution *v = &op->conv;
     if (op->x.id == op->w.id || op->x.id == op->y.id || op->w.id == op->y.id)
         return CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES;
-    if (op->y.size[N] != op->x.size[N] || op->y.size[C] != op->w.size[N] || op->w.size[C] != op->x.size[C])
+    if (op->y.size[N] != op->x.size[N] || op->y.size[C] != op->w.size[N] || op->x.size[C] % op->w.size[C] ||
+        op->w.size[N] % (op->x.size[C] / op->w.size[C]))
         return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
     for (int i = 0; i < 2; i++) {
-        int64_t room = op->x.size[H + i] + v->before[i] + v->after[i] - op->w.size[H + i];
+        int64_t room = op->x.size[H + i] + v->before[i] + v->after[i] - v->dilation[i] * (op->w.size[H + i] - 1) - 1;
         if (room < 0 || op->y.size[H + i] != room / v->stride[i] + 1)
             return CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH;
     }
@@ -536,7 +537,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor
 
 struct conv {
     int kind, n, c, h, w, k, p, q, r, s;
-    int padding_h, padding_w, stride_h, stride_w;
+    int padding_h, padding_w, stride_h, stride_w, dilation_h, dilation_w, groups;
     bool bf16, tf32;
     const void *given_x, *given_w, *given_y; /* the two inputs of a pass */
     void *out;
@@ -608,19 +609,19 @@ static float *room(size_t count)
     return memory;
 }
 
-/* Numbers `channels` of the map (n,h,w,channels) at pixel (h, w); zeros outside of it. */
-static void pixel(float *to, const float *map, int n, int h, int w, int height, int width, size_t channels)
+/* Numbers `count` of the map (n,h,w,channels) at pixel (h, w), from where map begins in its channels; zeros outside of it. */
+static void pixel(float *to, const float *map, int n, int h, int w, int height, int width, size_t channels, size_t count)
 {
     if (h < 0 || w < 0 || h >= height || w >= width)
-        memset(to, 0, channels * sizeof *to);
+        memset(to, 0, count * sizeof *to);
     else
-        memcpy(to, map + (size_t)((n * height + h) * width + w) * channels, channels * sizeof *to);
+        memcpy(to, map + (size_t)((n * height + h) * width + w) * channels, count * sizeof *to);
 }
 
-/* TILE outputs' patches of x, (R,S,C) each, against the weights of each k. */
-static void forward(const struct conv *v)
+/* TILE outputs' patches of x, (R,S,C) each, against the weights of each k; of one group's channels and outputs. */
+static void forward(const struct conv *v, size_t group)
 {
-    size_t c = (size_t)v->c, area = (size_t)(v->r * v->s), outputs = (size_t)(v->n * v->p * v->q), k = (size_t)v->k;
+    size_t c = (size_t)(v->c / v->groups), area = (size_t)(v->r * v->s), outputs = (size_t)(v->n * v->p * v->q), k = (size_t)(v->k / v->groups);
     float *patch = room(TILE * area * c);
     for (size_t first = 0; first < outputs; first += TILE) {
         size_t count = outputs - first < TILE ? outputs - first : TILE;
@@ -628,59 +629,60 @@ static void forward(const struct conv *v)
             int at = (int)(first + i), n = at / (v->p * v->q), p = at / v->q % v->p, q = at % v->q;
             for (int r = 0; r < v->r; r++)
                 for (int s = 0; s < v->s; s++)
-                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * c, v->x, n, p * v->stride_h - v->padding_h + r,
-                          q * v->stride_w - v->padding_w + s, v->h, v->w, c);
+                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * c, v->x + group * c, n, p * v->stride_h - v->padding_h + r * v->dilation_h,
+                          q * v->stride_w - v->padding_w + s * v->dilation_w, v->h, v->w, (size_t)v->c, c);
         }
-        product(v, patch, count, v->weights, k, area * c, first * k, k, 1);
+        product(v, patch, count, v->weights + group * k * area * c, k, area * c, first * (size_t)v->k + group * k, (size_t)v->k, 1);
     }
     free(patch);
 }
 
 /* TILE inputs' patches of dy, (R,S,K) each, against the weights as (C,R,S,K). */
-static void backward_data(const struct conv *v)
+static void backward_data(const struct conv *v, size_t group)
 {
-    size_t c = (size_t)v->c, k = (size_t)v->k, area = (size_t)(v->r * v->s), inputs = (size_t)(v->n * v->h * v->w);
+    size_t c = (size_t)(v->c / v->groups), k = (size_t)(v->k / v->groups), area = (size_t)(v->r * v->s), inputs = (size_t)(v->n * v->h * v->w);
     float *turned = room(c * area * k), *patch = room(TILE * area * k);
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j < area; j++)
             for (size_t l = 0; l < c; l++)
-                turned[(l * area + j) * k + i] = v->weights[(i * area + j) * c + l];
+                turned[(l * area + j) * k + i] = v->weights[((group * k + i) * area + j) * c + l];
     for (size_t first = 0; first < inputs; first += TILE) {
         size_t count = inputs - first < TILE ? inputs - first : TILE;
         for (size_t i = 0; i < count; i++) {
             int at = (int)(first + i), n = at / (v->h * v->w), h = at / v->w % v->h + v->padding_h, w = at % v->w + v->padding_w;
             for (int r = 0; r < v->r; r++)
                 for (int s = 0; s < v->s; s++) {
-                    bool on = h >= r && w >= s && (h - r) % v->stride_h == 0 && (w - s) % v->stride_w == 0;
-                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * k, v->y, n, on ? (h - r) / v->stride_h : -1,
-                          (w - s) / v->stride_w, v->p, v->q, k);
+                    int down = h - r * v->dilation_h, across = w - s * v->dilation_w;
+                    bool on = down >= 0 && across >= 0 && down % v->stride_h == 0 && across % v->stride_w == 0;
+                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * k, v->y + group * k, n, on ? down / v->stride_h : -1,
+                          across / v->stride_w, v->p, v->q, (size_t)v->k, k);
                 }
         }
-        product(v, patch, count, turned, c, area * k, first * c, c, 1);
+        product(v, patch, count, turned, c, area * k, first * (size_t)v->c + group * c, (size_t)v->c, 1);
     }
     free(turned);
     free(patch);
 }
 
 /* For each place (r, s) of the kernel, TILE channels of x at a time: a row of all outputs' x, against dy's row of each k. */
-static void backward_filter(const struct conv *v)
+static void backward_filter(const struct conv *v, size_t group)
 {
-    size_t outputs = (size_t)(v->n * v->p * v->q), k = (size_t)v->k, c = (size_t)v->c;
+    size_t outputs = (size_t)(v->n * v->p * v->q), k = (size_t)(v->k / v->groups), c = (size_t)(v->c / v->groups), area = (size_t)(v->r * v->s);
     float *dy = room(outputs * k), *x = room(outputs * TILE);
     for (size_t i = 0; i < outputs; i++)
         for (size_t j = 0; j < k; j++)
-            dy[j * outputs + i] = v->y[i * k + j];
-    for (size_t place = 0; place < (size_t)(v->r * v->s); place++)
+            dy[j * outputs + i] = v->y[i * (size_t)v->k + group * k + j];
+    for (size_t place = 0; place < area; place++)
         for (size_t first = 0; first < c; first += TILE) {
             size_t count = c - first < TILE ? c - first : TILE;
             for (size_t i = 0; i < outputs; i++) {
-                int at = (int)i, n = at / (v->p * v->q), h = at / v->q % v->p * v->stride_h - v->padding_h + (int)place / v->s,
-                    w = at % v->q * v->stride_w - v->padding_w + (int)place % v->s;
+                int at = (int)i, n = at / (v->p * v->q), h = at / v->q % v->p * v->stride_h - v->padding_h + (int)place / v->s * v->dilation_h,
+                    w = at % v->q * v->stride_w - v->padding_w + (int)place % v->s * v->dilation_w;
                 bool inside = h >= 0 && h < v->h && w >= 0 && w < v->w;
                 for (size_t j = 0; j < count; j++)
-                    x[j * outputs + i] = inside ? v->x[(size_t)((n * v->h + h) * v->w + w) * c + first + j] : 0;
+                    x[j * outputs + i] = inside ? v->x[(size_t)((n * v->h + h) * v->w + w) * (size_t)v->c + group * c + first + j] : 0;
             }
-            product(v, x, count, dy, k, outputs, place * c + first, 1, (size_t)(v->r * v->s) * c);
+            product(v, x, count, dy, k, outputs, (group * k * area + place) * c + first, 1, area * c);
         }
     free(dy);
     free(x);
@@ -707,14 +709,10 @@ static void run(void *args)
     float *made[3];
     memset(v.workspace, 0xff, v.workspace_bytes);
     v.x = operand(&v, v.given_x, v.n, v.h * v.w, v.c, &made[0]);
-    v.weights = operand(&v, v.given_w, v.k, v.r * v.s, v.c, &made[1]);
+    v.weights = operand(&v, v.given_w, v.k, v.r * v.s, v.c / v.groups, &made[1]);
     v.y = operand(&v, v.given_y, v.n, v.p * v.q, v.k, &made[2]);
-    if (v.kind == FORWARD)
-        forward(&v);
-    else if (v.kind == DATA)
-        backward_data(&v);
-    else
-        backward_filter(&v);
+    for (size_t group = 0; group < (size_t)v.groups; group++)
+        (v.kind == FORWARD ? forward : v.kind == DATA ? backward_data : backward_filter)(&v, group);
     for (int i = 0; i < 3; i++)
         free(made[i]);
 }
@@ -750,7 +748,8 @@ static struct conv conv_of(const struct choice *choice)
     return (struct conv){
         op->kind, (int)op->x.size[N], (int)op->x.size[C], (int)op->x.size[H], (int)op->x.size[W], (int)op->w.size[N],
         (int)op->y.size[H], (int)op->y.size[W], (int)op->w.size[H], (int)op->w.size[W],
-        (int)v->before[0], (int)v->before[1], (int)v->stride[0], (int)v->stride[1],
+        (int)v->before[0], (int)v->before[1], (int)v->stride[0], (int)v->stride[1], (int)v->dilation[0], (int)v->dilation[1],
+        (int)(op->x.size[C] / op->w.size[C]),
         .bf16 = op->x.type == CUDNN_DATA_BFLOAT16, .tf32 = op->x.type == CUDNN_DATA_FLOAT && choice->engine == TENSOR_CORE,
         .alpha = op->alpha, .beta = op->beta, .workspace_bytes = (size_t)workspace_of(op),
     };

@@ -171,7 +171,7 @@ static void combinations(void **state)
     for (unsigned flags = 0; flags < 16; flags++) {
         bool whole = flags & 1, wide = flags & 2;
         struct row pool = { "max pool", MAX_POOL, 2, flags & 8 ? 36 : wide ? 33 : 3, 9, 7,
-                            .window = { whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1 }, .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
+                            .window = RN_WINDOW(whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1), .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
         compare_with(pool);
         struct row channels = { "channel pool", CHANNEL_POOL, 2, wide ? 70 : 3, 5, 7, .add = flags & 4 ? RN_ADD_DX : 0, .few = whole };
         compare_with(channels);

@@ -14,13 +14,13 @@ build() { env -u MAKEFLAGS make -s B=build NVCC=none build/rn-train; }
     clone
     build
     build/rn-train --help > before.txt
-    sed 's/rn_attention_se\b/rn_attention_long_name_of_a_module/g; s/"se"/"long-name-of-a-module"/' lib/nn/attention/se.c \
-        > lib/nn/attention/long_name_of_a_module.c
+    sed 's/rn_attention_se\b/rn_attention_long_name_of_a_module/g; s/"se"/"long-name-of-a-module"/' lib/graph/attention/se.c \
+        > lib/graph/attention/long_name_of_a_module.c
     build
     build/rn-train --help > with.txt
     tr -d ' \n' < with.txt | grep -qF '|long-name-of-a-module|'
     [ "$(wc -L < with.txt)" -le 80 ]
-    rm lib/nn/attention/long_name_of_a_module.c
+    rm lib/graph/attention/long_name_of_a_module.c
     build
     build/rn-train --help | diff before.txt -
     ! ar t build/librn.a | grep long_name || false

@@ -173,7 +173,7 @@ static uint32_t decision_first(const double *x, struct rn_array a, struct rn_win
     size_t best = SIZE_MAX;
     for (size_t r = 0; r < window.r; r++)
         for (size_t s = 0; s < window.s; s++) {
-            size_t h = p * window.stride + r - window.padding, w = q * window.stride + s - window.padding;
+            size_t h = p * window.stride + r - window.top, w = q * window.stride + s - window.left;
             if (h < a.h && w < a.w && (best == SIZE_MAX || x[h * a.w + w] > x[best]))
                 best = h * a.w + w;
         }

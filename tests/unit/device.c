@@ -54,11 +54,6 @@ struct row {
     bool winograd; /* one that this way must take */
 };
 
-static size_t slide(size_t size, size_t kernel, const struct row *r)
-{
-    return (size + 2 * r->window.padding - kernel) / r->window.stride + 1;
-}
-
 static struct rn_norm norm_of(struct rn_array *a)
 {
     return (struct rn_norm){ .gamma = a[GAMMA], .beta = a[BETA], .running_mean = a[RUNNING_MEAN], .running_var = a[RUNNING_VAR],
@@ -70,11 +65,19 @@ static struct rn_array shape(size_t n, size_t c, size_t h, size_t w)
     return (struct rn_array){ NULL, n, c, h, w };
 }
 
+/* What the row's window makes of a map. */
+static struct rn_array slid(const struct row *r, size_t c)
+{
+    struct rn_array y = shape(r->n, c, r->h, r->w);
+    assert_true(rn_window_slide(r->window, &y.h, &y.w));
+    return y;
+}
+
 /* Batch norm, ReLU and pooling: as one where the device has that, else one after the other. */
 static void norm_pool_shapes(const struct row *r, struct rn_array *a)
 {
     a[X] = a[DX] = shape(r->n, r->c, r->h, r->w);
-    a[Y] = a[DY] = shape(r->n, r->c, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r));
+    a[Y] = a[DY] = slid(r, r->c);
     for (int i = GAMMA; i <= INV_STD; i++)
         a[i] = shape(1, r->c, 1, 1);
     a[DW] = a[DBIAS] = a[GAMMA];
@@ -121,9 +124,9 @@ static int norm_pool_backward(struct rn_device *dev, const struct row *r, struct
 
 static void conv_shapes(const struct row *r, struct rn_array *a)
 {
-    struct rn_array y = shape(r->n, r->k, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r));
+    struct rn_array y = slid(r, r->k);
     a[X] = shape(r->n, r->c, r->h, r->w);
-    a[W] = shape(r->k, r->c, r->window.r, r->window.s);
+    a[W] = shape(r->k, r->c / r->window.groups, r->window.r, r->window.s);
     a[Y] = a[DY] = y;
     if (!r->no_dx)
         a[DX] = a[X];
@@ -156,7 +159,7 @@ static void fold_shapes(const struct row *r, struct rn_array *a)
 static void pool_shapes(const struct row *r, struct rn_array *a)
 {
     a[X] = a[DX] = shape(r->n, r->c, r->h, r->w);
-    a[Y] = a[DY] = r->window.r ? shape(r->n, r->c, slide(r->h, r->window.r, r), slide(r->w, r->window.s, r)) : shape(r->n, r->c, 1, 1);
+    a[Y] = a[DY] = r->window.r ? slid(r, r->c) : shape(r->n, r->c, 1, 1);
 }
 
 static void channel_pool_shapes(const struct row *r, struct rn_array *a)
@@ -332,7 +335,7 @@ static int loss_backward(struct rn_device *dev, const struct row *r, struct rn_a
 #define GATE .forward = gate, .backward = gate_backward
 #define LOSS .forward = loss, .backward = loss_backward
 #define ADD_ALL (RN_ADD_DX | RN_ADD_DW | RN_ADD_RESIDUAL)
-#define WINDOW(r_, s_, stride_, padding_) .window = { r_, s_, stride_, padding_ }
+#define WINDOW(r_, s_, stride_, padding_) .window = RN_WINDOW(r_, s_, stride_, padding_)
 
 static const struct row rows[] = {
     { "conv 1x1", CONV, 2, 5, 7, 6, 3, WINDOW(1, 1, 1, 0) },
@@ -367,6 +370,16 @@ static const struct row rows[] = {
     { "conv 7x7 to one channel", CONV, 3, 64, 7, 7, 1, WINDOW(7, 7, 1, 3), .bias = true, .activation = RN_ACT_SIGMOID },
     { "conv 7x7 to one channel add", CONV, 2, 17, 2, 3, 1, WINDOW(7, 7, 1, 3), .bias = true, .add = ADD_ALL },
     { "conv 7x7 stride 2, dw only", CONV, 3, 3, 13, 15, 5, WINDOW(7, 7, 2, 3), .no_dx = true },
+    { "conv 3x3 in groups", CONV, 2, 12, 8, 7, 8, .window = { 3, 3, 1, 1, 1, 1, 1, 1, 4 }, .bias = true, .residual = true, .activation = RN_ACT_RELU },
+    { "conv 3x3 in groups add", CONV, 3, 24, 9, 6, 16, .window = { 3, 3, 2, 1, 1, 1, 1, 1, 8 }, .add = ADD_ALL },
+    { "conv 3x3 in groups eval", CONV, 3, 64, 7, 7, 64, .window = { 3, 3, 1, 1, 1, 1, 1, 1, 32 }, .bias = true, .eval = true },
+    { "conv 1x1 in groups", CONV, 2, 6, 5, 4, 9, .window = { 1, 1, 1, 0, 0, 0, 0, 1, 3 }, .add = ADD_ALL },
+    { "conv 5x5, a channel alone", CONV, 2, 17, 9, 8, 17, .window = { 5, 5, 2, 2, 2, 2, 2, 1, 17 }, .bias = true },
+    { "conv 3x3 dilated", CONV, 2, 20, 11, 9, 18, .window = { 3, 3, 1, 2, 2, 2, 2, 2, 1 }, .bias = true, .activation = RN_ACT_RELU },
+    { "conv 3x3 dilated, in groups, stride 2", CONV, 2, 6, 13, 12, 10, .window = { 3, 3, 2, 3, 3, 3, 3, 3, 2 }, .add = ADD_ALL },
+    { "conv 3x3, other padding on each side", CONV, 2, 17, 6, 9, 18, .window = { 3, 3, 1, 0, 1, 2, 3, 1, 1 }, .bias = true },
+    { "conv 3x3, none above, stride 2", CONV, 2, 5, 8, 8, 9, .window = { 3, 3, 2, 0, 0, 1, 1, 1, 1 }, .add = ADD_ALL },
+    { "conv 5x1 along one channel", CONV, 3, 1, 64, 1, 1, .window = { 5, 1, 1, 2, 0, 2, 0, 1, 1 }, .activation = RN_ACT_SIGMOID },
     { "conv 3x3, dx only", CONV, 2, 3, 5, 5, 5, WINDOW(3, 3, 1, 1), .no_dw = true },
 
     { "conv 3x3 wide channels", CONV, 2, 17, 8, 11, 33, WINDOW(3, 3, 1, 1), .bias = true, .winograd = true },
@@ -612,8 +625,8 @@ static void compare(const struct row *r, struct rn_device *cpu, const struct rn_
 
 static bool wide(const struct row *r)
 {
-    struct rn_cpu_conv conv = { .n = r->n, .c = r->c, .h = r->h, .w = r->w, .k = r->k, .p = slide(r->h, r->window.r, r),
-                                .q = slide(r->w, r->window.s, r), .window = r->window, .activation = r->activation };
+    struct rn_cpu_conv conv = { .n = r->n, .c = r->c, .h = r->h, .w = r->w, .k = r->k, .p = slid(r, r->k).h, .q = slid(r, r->k).w,
+                                .window = r->window, .activation = r->activation };
     return rn_cpu_winograd.takes(&conv, RN_CPU_FORWARD);
 }
 
@@ -890,7 +903,7 @@ static void known_values(void **state)
     (void)state;
     struct rn_device *dev = device("reference", 1);
     double x[4] = { 1, 2, 3, 4 }, w[4] = { 1, 10, 100, 1000 }, y[9], bias[1] = { 0.5 };
-    struct rn_window window = { 2, 2, 1, 1 };
+    struct rn_window window = RN_WINDOW(2, 2, 1, 1);
     check(dev->class->conv2d(dev, (struct rn_array){ y, 1, 1, 3, 3 }, (struct rn_array){ x, 1, 1, 2, 2 },
                              (struct rn_array){ w, 1, 1, 2, 2 }, window, (struct rn_epilogue){ .bias = { bias, 1, 1, 1, 1 } }, false,
                              &err));
@@ -1034,8 +1047,8 @@ static void errors(void **state)
         assert_int_equal(dev->class->bytes(1, 3, 1, 1, RN_FULL) % 64, 0);
         float memory[256] = { 0 };
         struct rn_array x = { memory, 1, 2, 3, 3 }, w = { memory, 2, 3, 1, 1 };
-        assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window){ 1, 1, 1, 0 }, (struct rn_epilogue){ 0 }, false, &err), -1);
-        assert_int_equal(dev->class->max_pool(dev, x, x, (struct rn_window){ 4, 4, 1, 0 }, &err), -1);
+        assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window)RN_WINDOW(1, 1, 1, 0), (struct rn_epilogue){ 0 }, false, &err), -1);
+        assert_int_equal(dev->class->max_pool(dev, x, x, (struct rn_window)RN_WINDOW(4, 4, 1, 0), &err), -1);
         struct rn_loss result;
         assert_int_equal(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ memory, 1, 3, 1, 1 },
                                                   (int64_t[]){ 3 }, &(struct rn_loss_options){ 0 }, &err), -1);

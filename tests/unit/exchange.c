@@ -404,7 +404,7 @@ static void as_network(void **state)
     assert_int_equal(rn_graph_new(&other, RN_TEXT("resnet18"), RN_TEXT("none"), 7, &err), 0);
     fill(&whole, graph, NULL, "more");
     fill(&part, graph, "layer4.1.bn2.bias", NULL);
-    assert_int_equal(rn_foreign_classes(&whole, &classes, &err), 0);
+    assert_int_equal(rn_foreign_classes(&whole, rn_arch_find(RN_TEXT("resnet18")), &classes, &err), 0);
     assert_int_equal(classes, 6);
     assert_int_equal(rn_foreign_fit(&whole, graph, &fit, &err), 0);
     for (size_t i = 0; i < graph->params; i++) {

@@ -2,7 +2,7 @@
  *
  * Of an output pixel, the values under the kernel make one row of a matrix ("columns", after im2col, Chellapilla et al.,
  * "High performance convolutional neural networks for document processing", 2006). A 1x1 kernel of stride 1 needs none
- * of that: x itself is the matrix. */
+ * of that: x itself is the matrix. Groups of channels are products of their own, each with its part of the pixels' values. */
 #include <string.h>
 
 #include "device/cpu/conv.h"
@@ -19,7 +19,9 @@ struct conv {
     struct rn_cpu *cpu;
     size_t n, c, h, w, k, p, q;
     size_t map;  /* P Q */
-    size_t taps; /* R S C, the length of a row of columns */
+    size_t own;  /* channels that an output sees: those of its group */
+    size_t span; /* taps of a row of the kernel that are neighbours in memory: all, or one */
+    size_t taps; /* R S own, the length of a row of columns */
     struct rn_window window;
     bool direct; /* x itself is the matrix */
     struct cut cut;
@@ -36,11 +38,13 @@ static struct conv shape(const struct rn_cpu_conv *conv)
 {
     struct conv v = {
         .cpu = conv->cpu, .n = conv->n, .c = conv->c, .h = conv->h, .w = conv->w, .k = conv->k, .p = conv->p, .q = conv->q,
-        .map = conv->p * conv->q, .taps = conv->c * conv->window.r * conv->window.s, .window = conv->window,
+        .map = conv->p * conv->q, .own = conv->c / conv->window.groups, .span = rn_cpu_dense(&conv->window) ? conv->window.s : 1,
+        .window = conv->window,
         .x = conv->x, .weight = conv->weight, .bias = conv->bias, .residual = conv->residual, .dy = conv->dy,
         .y = conv->y, .dx = conv->dx, .dw = conv->dw, .activation = conv->activation, .add = conv->add,
     };
-    v.direct = v.window.r == 1 && v.window.s == 1 && v.window.stride == 1 && v.window.padding == 0;
+    v.taps = v.own * v.window.r * v.window.s;
+    v.direct = v.window.r == 1 && v.window.s == 1 && v.window.stride == 1 && v.p == v.h && v.q == v.w && !v.window.top && !v.window.left;
     return v;
 }
 
@@ -56,6 +60,19 @@ static void cut(struct conv *v, size_t pixels, size_t taps, bool alone)
     v->k_blocks = v->r_blocks = 1;
 }
 
+/* Where there are groups, a task's outputs are one's. */
+static void take_groups(struct conv *v)
+{
+    if (v->window.groups > 1)
+        v->cut.k = v->k / v->window.groups;
+}
+
+/* The channels of x that outputs from k on see begin here. */
+static size_t channel(const struct conv *v, size_t k)
+{
+    return k / (v->k / v->window.groups) * v->own;
+}
+
 static size_t cut_pixels(const struct conv *v)
 {
     return v->cut.images * v->cut.rows * v->q;
@@ -63,71 +80,77 @@ static size_t cut_pixels(const struct conv *v)
 
 /* ---- columns ---- */
 
-/* The part of the kernel's row that lies on the map, for the output at column q: [low, high), from `at` in x's row. */
-static inline size_t overlap(const struct conv *v, size_t q, size_t *low, size_t *high)
+/* Of the span of taps from s on, for the output at column q, the part that lies on the map: [low, high), from the returned column. */
+static inline size_t overlap(const struct conv *v, size_t q, size_t s, size_t *low, size_t *high)
 {
-    size_t left = q * v->window.stride, pad = v->window.padding, s = v->window.s;
-    *low = left < pad ? rn_cpu_min(pad - left, s) : 0;
+    size_t left = q * v->window.stride + s * v->window.dilation, pad = v->window.left;
+    *low = left < pad ? rn_cpu_min(pad - left, v->span) : 0;
     size_t end = v->w + pad > left ? v->w + pad - left : 0;
-    *high = rn_cpu_min(s, end);
+    *high = rn_cpu_min(v->span, end);
     if (*high < *low)
         *high = *low;
     return left + *low - pad;
 }
 
-/* Rows p0..p1-1 of one image's output, rows r0..r1-1 of the kernel: a row of (r1 - r0) S C floats for each pixel. */
+/* The row of x that row r of the kernel sees from row p of the output; false: padding. */
+static inline bool row_of(const struct conv *v, size_t p, size_t r, size_t *row)
+{
+    *row = p * v->window.stride + r * v->window.dilation - v->window.top; /* wraps round below zero */
+    return *row < v->h;
+}
+
+/* Rows p0..p1-1 of one image's output, rows r0..r1-1 of the kernel: a row of (r1 - r0) S own floats for each pixel. x: from the
+ * group's first channel on. */
 static void im2col(float *col, const float *x, const struct conv *v, size_t p0, size_t p1, size_t r0, size_t r1)
 {
-    size_t c = v->c, run = v->window.s * c;
+    size_t c = v->own, run = v->span * c, row;
     for (size_t p = p0; p < p1; p++)
-        for (size_t q = 0; q < v->q; q++) {
-            size_t low, high, from = overlap(v, q, &low, &high);
-            for (size_t r = r0; r < r1; r++, col += run) {
-                size_t row = p * v->window.stride + r; /* in the padded map */
-                if (row < v->window.padding || row >= v->h + v->window.padding || low == high) {
-                    memset(col, 0, run * sizeof *col);
-                    continue;
+        for (size_t q = 0; q < v->q; q++)
+            for (size_t r = r0; r < r1; r++)
+                for (size_t s = 0; s < v->window.s; s += v->span, col += run) {
+                    size_t low, high, from = overlap(v, q, s, &low, &high);
+                    if (low == high || !row_of(v, p, r, &row)) {
+                        memset(col, 0, run * sizeof *col);
+                        continue;
+                    }
+                    if (low)
+                        memset(col, 0, low * c * sizeof *col);
+                    memcpy(col + low * c, x + (row * v->w + from) * v->c, (high - low) * c * sizeof *col);
+                    if (high < v->span)
+                        memset(col + high * c, 0, (v->span - high) * c * sizeof *col);
                 }
-                const float *at = x + ((row - v->window.padding) * v->w + from) * c;
-                if (low)
-                    memset(col, 0, low * c * sizeof *col);
-                memcpy(col + low * c, at, (high - low) * c * sizeof *col);
-                if (high < v->window.s)
-                    memset(col + high * c, 0, (v->window.s - high) * c * sizeof *col);
-            }
-        }
 }
 
 /* The adjoint of im2col, for all rows of the kernel: adds to dx. */
 RN_CPU_CLONES static void col2im(float *dx, const float *col, const struct conv *v, size_t p0, size_t p1)
 {
-    size_t c = v->c, run = v->window.s * c;
+    size_t c = v->own, run = v->span * c, row;
     for (size_t p = p0; p < p1; p++)
-        for (size_t q = 0; q < v->q; q++) {
-            size_t low, high, from = overlap(v, q, &low, &high);
-            for (size_t r = 0; r < v->window.r; r++, col += run) {
-                size_t row = p * v->window.stride + r;
-                if (row < v->window.padding || row >= v->h + v->window.padding)
-                    continue;
-                float *restrict to = dx + ((row - v->window.padding) * v->w + from) * c;
-                const float *restrict at = col + low * c;
-                for (size_t i = 0; i < (high - low) * c; i++)
-                    to[i] += at[i];
-            }
-        }
+        for (size_t q = 0; q < v->q; q++)
+            for (size_t r = 0; r < v->window.r; r++)
+                for (size_t s = 0; s < v->window.s; s += v->span, col += run) {
+                    size_t low, high, from = overlap(v, q, s, &low, &high);
+                    if (!row_of(v, p, r, &row))
+                        continue;
+                    float *restrict to = dx + (row * v->w + from) * v->c;
+                    const float *restrict at = col + low * c;
+                    for (size_t i = 0; i < (high - low) * c; i++)
+                        to[i] += at[i];
+                }
 }
 
-/* The matrix of rows p0..p1-1 of `images` images from `image` on, and the length of its rows. */
+/* The matrix of rows p0..p1-1 of `images` images from `image` on, for outputs from k on, and the length of its rows. */
 static const float *columns(const struct conv *v, float *scratch, size_t image, size_t images, size_t p0, size_t p1,
-                            size_t r0, size_t r1, size_t *ld)
+                            size_t r0, size_t r1, size_t k, size_t *ld)
 {
+    const float *x = v->x + channel(v, k);
     if (v->direct) {
         *ld = v->c;
-        return v->x + (image * v->map + p0 * v->q) * v->c;
+        return x + (image * v->map + p0 * v->q) * v->c;
     }
-    *ld = (r1 - r0) * v->window.s * v->c;
+    *ld = (r1 - r0) * v->window.s * v->own;
     for (size_t i = 0; i < images; i++)
-        im2col(scratch + i * (p1 - p0) * v->q * *ld, v->x + (image + i) * v->h * v->w * v->c, v, p0, p1, r0, r1);
+        im2col(scratch + i * (p1 - p0) * v->q * *ld, x + (image + i) * v->h * v->w * v->c, v, p0, p1, r0, r1);
     return scratch;
 }
 
@@ -158,7 +181,7 @@ static void forward_task(void *context, size_t task, int thread)
     size_t image = task / v->k_blocks / v->row_blocks * v->cut.images,
            images = rn_cpu_min(v->cut.images, v->n - image);
     size_t rows = images * (p1 - p0) * v->q, at = (image * v->map + p0 * v->q) * v->k + k0, ld;
-    const float *col = columns(v, v->cpu->scratch[thread], image, images, p0, p1, 0, v->window.r, &ld);
+    const float *col = columns(v, v->cpu->scratch[thread], image, images, p0, p1, 0, v->window.r, k0, &ld);
     rn_cpu_gemm(&(struct rn_cpu_gemm){
         .m = rows, .n = width, .k = v->taps, .a = col, .lda = ld, .b = v->weight + k0 * v->taps, .ldb = v->taps,
         .b_transposed = true, .c = v->y + at, .ldc = v->k });
@@ -172,6 +195,7 @@ static int forward(const struct rn_cpu_conv *conv, struct rn_err *err)
     cut(&v, PIXELS, v.taps, conv->eval);
     if (v.row_blocks == 1) /* one image, several tasks; in training, where there are more images, fewer */
         v.cut.k = conv->eval ? SHARE_K : 2 * SHARE_K;
+    take_groups(&v);
     v.k_blocks = rn_cpu_blocks(v.k, v.cut.k);
     if (rn_cpu_scratch(v.cpu, v.direct ? 0 : cut_pixels(&v) * v.taps, 0, err))
         return -1;
@@ -191,12 +215,14 @@ static void dx_task(void *context, size_t task, int thread)
         memset(v->dx + image * size, 0, images * size * sizeof *v->dx);
     for (size_t p0 = 0; p0 < v->p; p0 += v->cut.rows) {
         size_t p1 = rn_cpu_min(p0 + v->cut.rows, v->p), rows = (p1 - p0) * v->q, at = image * v->map + p0 * v->q;
-        float *col = v->direct ? v->dx + at * v->c : v->cpu->scratch[thread];
-        rn_cpu_gemm(&(struct rn_cpu_gemm){
-            .m = images * rows, .n = v->taps, .k = v->k, .a = v->dy + at * v->k, .lda = v->k, .b = v->weight,
-            .ldb = v->taps, .c = col, .ldc = v->taps, .beta = v->direct && v->add });
-        for (size_t i = 0; i < images && !v->direct; i++)
-            col2im(v->dx + (image + i) * size, col + i * rows * v->taps, v, p0, p1);
+        for (size_t k0 = 0, k = v->k / v->window.groups; k0 < v->k; k0 += k) {
+            float *to = v->dx + channel(v, k0), *col = v->direct ? to + at * v->c : v->cpu->scratch[thread];
+            rn_cpu_gemm(&(struct rn_cpu_gemm){
+                .m = images * rows, .n = v->taps, .k = k, .a = v->dy + at * v->k + k0, .lda = v->k, .b = v->weight + k0 * v->taps,
+                .ldb = v->taps, .c = col, .ldc = v->direct ? v->c : v->taps, .beta = v->direct && v->add });
+            for (size_t i = 0; i < images && !v->direct; i++)
+                col2im(to + (image + i) * size, col + i * rows * v->taps, v, p0, p1);
+        }
     }
 }
 
@@ -218,13 +244,13 @@ static void dw_task(void *context, size_t task, int thread)
     size_t k0 = task / v->r_blocks % v->k_blocks * v->cut.k, width = rn_cpu_min(v->cut.k, v->k - k0);
     size_t group = task / v->r_blocks / v->k_blocks;
     size_t first = v->n * group / v->image_groups, last = v->n * (group + 1) / v->image_groups;
-    float *dw = v->dw + (group * v->k + k0) * v->taps + r0 * v->window.s * v->c, beta = v->add;
+    float *dw = v->dw + (group * v->k + k0) * v->taps + r0 * v->window.s * v->own, beta = v->add;
     for (size_t image = first; image < last; image += v->cut.images)
         for (size_t p0 = 0; p0 < v->p; p0 += v->cut.rows, beta = 1) {
             size_t images = rn_cpu_min(v->cut.images, last - image), p1 = rn_cpu_min(p0 + v->cut.rows, v->p), ld;
-            const float *col = columns(v, v->cpu->scratch[thread], image, images, p0, p1, r0, r1, &ld);
+            const float *col = columns(v, v->cpu->scratch[thread], image, images, p0, p1, r0, r1, k0, &ld);
             rn_cpu_gemm(&(struct rn_cpu_gemm){
-                .m = width, .n = ld, .k = images * (p1 - p0) * v->q,
+                .m = width, .n = (r1 - r0) * v->window.s * v->own, .k = images * (p1 - p0) * v->q,
                 .a = v->dy + (image * v->map + p0 * v->q) * v->k + k0, .lda = v->k, .a_transposed = true, .b = col,
                 .ldb = ld, .c = dw, .ldc = v->taps, .beta = beta });
         }
@@ -261,15 +287,16 @@ static int dw(const struct rn_cpu_conv *conv, struct rn_err *err)
 {
     struct conv v = shape(conv);
     size_t count = v.k * v.taps;
-    cut(&v, 2 * PIXELS, v.window.s * v.c, false);
+    cut(&v, 2 * PIXELS, v.window.s * v.own, false);
     v.r_step = v.taps <= DW_NARROW ? v.window.r : 1;
     v.image_groups = rn_cpu_min(rn_cpu_min(v.n, DW_TASKS), 1 + DW_PARTIAL / (count + 1));
     if (v.image_groups < DW_TASKS)
         v.cut.k = SHARE_K;
+    take_groups(&v);
     v.k_blocks = rn_cpu_blocks(v.k, v.cut.k);
     v.r_blocks = rn_cpu_blocks(v.window.r, v.r_step);
     bool partial = v.image_groups > 1, add = v.add;
-    size_t columns_size = v.direct ? 0 : cut_pixels(&v) * v.r_step * v.window.s * v.c;
+    size_t columns_size = v.direct ? 0 : cut_pixels(&v) * v.r_step * v.window.s * v.own;
     if (rn_cpu_scratch(v.cpu, columns_size, partial ? v.image_groups * count : 0, err))
         return -1;
     struct sum sum = { v.dw, v.cpu->shared, count, v.image_groups, add };

@@ -32,6 +32,12 @@ struct rn_cpu_path {
 
 extern const struct rn_cpu_path rn_cpu_winograd, rn_cpu_direct, rn_cpu_columns;
 
+/* Every output sees every channel, of neighbouring pixels. */
+static inline bool rn_cpu_dense(const struct rn_window *window)
+{
+    return window->groups == 1 && window->dilation == 1;
+}
+
 static inline const struct rn_cpu_panel *rn_cpu_panel_of(const struct rn_cpu_conv *conv)
 {
     return rn_cpu_panels[conv->cpu->isa];

@@ -31,7 +31,7 @@ struct direct {
 static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
 {
     const struct rn_window *win = &conv->window;
-    if (pass == RN_CPU_DX && (win->stride != 1 || win->padding >= win->r || win->padding >= win->s))
+    if (!rn_cpu_dense(win) || (pass == RN_CPU_DX && (win->stride != 1 || win->top >= win->r || win->left >= win->s)))
         return false;
     return pass != RN_CPU_DW && conv->k >= NARROW && conv->p * conv->q >= FEW;
 }
@@ -43,12 +43,12 @@ static struct direct plan(const struct rn_cpu_conv *conv, bool backward)
     if (backward) {
         v.from = conv->dy, v.h = conv->p, v.w = conv->q, v.c = conv->k;
         v.to = conv->dx, v.p = conv->h, v.q = conv->w, v.k = conv->c;
-        v.stride = 1, v.pad_h = win->r - 1 - win->padding, v.pad_w = win->s - 1 - win->padding;
+        v.stride = 1, v.pad_h = win->r - 1 - win->top, v.pad_w = win->s - 1 - win->left;
         v.add = conv->add;
     } else {
         v.from = conv->x, v.h = conv->h, v.w = conv->w, v.c = conv->c;
         v.to = conv->y, v.p = conv->p, v.q = conv->q, v.k = conv->k;
-        v.stride = win->stride, v.pad_h = v.pad_w = win->padding;
+        v.stride = win->stride, v.pad_h = win->top, v.pad_w = win->left;
         v.bias = conv->bias, v.residual = conv->residual;
     }
     v.run = win->s * v.c;

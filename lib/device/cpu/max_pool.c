@@ -22,21 +22,20 @@ static struct pool shape(struct rn_device *dev, struct rn_array y, struct rn_arr
 }
 
 /* The window's part on the map, along one side: [low, high). */
-static inline void span(size_t at, size_t length, size_t size, const struct rn_window *window, size_t *low,
-                        size_t *high)
+static inline void span(size_t at, size_t length, size_t size, size_t padding, size_t stride, size_t *low, size_t *high)
 {
-    size_t start = at * window->stride;
-    *low = start < window->padding ? 0 : start - window->padding;
-    *high = rn_cpu_min(start + length - window->padding, size);
+    size_t start = at * stride;
+    *low = start < padding ? 0 : start - padding;
+    *high = rn_cpu_min(start + length - padding, size);
 }
 
 RN_CPU_CLONES static void row_max(const struct pool *v, size_t image, size_t p)
 {
     size_t c = v->c, h0, h1, w0, w1;
-    span(p, v->window.r, v->h, &v->window, &h0, &h1);
+    span(p, v->window.r, v->h, v->window.top, v->window.stride, &h0, &h1);
     for (size_t q = 0; q < v->q; q++) {
         float *restrict y = v->out + ((image * v->p + p) * v->q + q) * c;
-        span(q, v->window.s, v->w, &v->window, &w0, &w1);
+        span(q, v->window.s, v->w, v->window.left, v->window.stride, &w0, &w1);
         for (size_t i = 0; i < c; i++)
             y[i] = -INFINITY;
         for (size_t h = h0; h < h1; h++)
@@ -71,11 +70,11 @@ RN_CPU_CLONES static void give(const struct pool *v, size_t image, float *restri
 {
     size_t c = v->c, h0, h1, w0, w1;
     for (size_t p = 0; p < v->p; p++) {
-        span(p, v->window.r, v->h, &v->window, &h0, &h1);
+        span(p, v->window.r, v->h, v->window.top, v->window.stride, &h0, &h1);
         for (size_t q = 0; q < v->q; q++) {
             size_t at = ((image * v->p + p) * v->q + q) * c;
             const float *restrict y = v->y + at;
-            span(q, v->window.s, v->w, &v->window, &w0, &w1);
+            span(q, v->window.s, v->w, v->window.left, v->window.stride, &w0, &w1);
             memcpy(left, v->dy + at, c * sizeof *left);
             for (size_t h = h0; h < h1; h++)
                 for (size_t w = w0; w < w1; w++) {

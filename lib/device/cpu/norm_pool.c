@@ -24,11 +24,11 @@ struct window {
 };
 
 /* The window's part on the map, along one side: [low, high). */
-static inline void span(size_t at, size_t length, size_t size, const struct rn_window *window, size_t *low, size_t *high)
+static inline void span(size_t at, size_t length, size_t size, size_t padding, size_t stride, size_t *low, size_t *high)
 {
-    size_t start = at * window->stride;
-    *low = start < window->padding ? 0 : start - window->padding;
-    *high = rn_cpu_min(start + length - window->padding, size);
+    size_t start = at * stride;
+    *low = start < padding ? 0 : start - padding;
+    *high = rn_cpu_min(start + length - padding, size);
 }
 
 static inline struct window window_at(const struct norm_pool *v, size_t image, size_t p)
@@ -36,14 +36,14 @@ static inline struct window window_at(const struct norm_pool *v, size_t image, s
     struct window w;
     w.image = image;
     w.taps = 0;
-    span(p, v->window.r, v->h, &v->window, &w.h0, &w.h1);
+    span(p, v->window.r, v->h, v->window.top, v->window.stride, &w.h0, &w.h1);
     return w;
 }
 
 static inline void look(const struct norm_pool *v, struct window *w, size_t q)
 {
     size_t w0, w1;
-    span(q, v->window.s, v->w, &v->window, &w0, &w1);
+    span(q, v->window.s, v->w, v->window.left, v->window.stride, &w0, &w1);
     w->taps = 0;
     for (size_t h = w->h0; h < w->h1; h++)
         for (size_t k = w0; k < w1; k++)

@@ -127,8 +127,8 @@ static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
     size_t map = conv->h * conv->w, tiles = rn_cpu_blocks(conv->h, 4) * rn_cpu_blocks(conv->w, 4);
     if (conv->eval && map < SMALL && conv->c * conv->k > FEW) /* of one image, the weights are most of what is read */
         return false;
-    return w->r == 3 && w->s == 3 && w->stride == 1 && w->padding == 1 && conv->c >= 16 && conv->k >= 16 &&
-           8 * tiles <= map;
+    return w->r == 3 && w->s == 3 && w->stride == 1 && w->top == 1 && w->left == 1 && w->bottom == 1 && w->right == 1 &&
+           rn_cpu_dense(w) && conv->c >= 16 && conv->k >= 16 && 8 * tiles <= map;
 }
 
 /* Floats for the tiles of a block, and the tables of their rows. */

@@ -1,4 +1,5 @@
-/* conv2d.cu -- y(n,k,p,q) = sum over c, r, s of x(n,c, p stride + r - padding, q stride + s - padding) w(k,c,r,s).
+/* conv2d.cu -- y(n,k,p,q) = sum over c, r, s of x(n, first + c, p stride + r dilation - top, q stride + s dilation - left) w(k,c,r,s), where
+ * first is that of k's group of channels.
  *
  * A 1x1 kernel with stride 1 is a product of matrices, for cuBLAS; a linear layer is one of these. The others are cuDNN's,
  * through its graph interface, which only this file knows. What is done to the output afterwards is ours.
@@ -79,7 +80,8 @@ enum pass { FORWARD, DX, DW };
 /* A layer on a GPU, for so many images, and what is to be computed of it. */
 struct shape {
     const struct rn_gpu *gpu;
-    size_t n, c, h, w, k, p, q, r, s, stride, padding;
+    size_t n, c, h, w, k, p, q;
+    struct rn_window window;
     size_t pass, half, add; /* add: to what the output holds */
 };
 
@@ -97,7 +99,8 @@ struct operands {
 
 static bool pointwise(const struct shape *v)
 {
-    return v->r == 1 && v->s == 1 && v->stride == 1 && v->padding == 0;
+    const struct rn_window *w = &v->window;
+    return w->r == 1 && w->s == 1 && w->stride == 1 && w->groups == 1 && !w->top && !w->left && !w->bottom && !w->right;
 }
 
 /* ---- errors ---- */
@@ -109,7 +112,7 @@ static int failed(const struct rn_cuda_part *p, const struct shape *v, const cha
 {
     p->cuda->failed = true;
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s, of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
-                   p->gpu->ordinal, library, passes[v->pass], v->n, v->c, v->h, v->w, v->k, v->r, v->s, v->stride, text);
+                   p->gpu->ordinal, library, passes[v->pass], v->n, v->c, v->h, v->w, v->k, v->window.r, v->window.s, v->window.stride, text);
 }
 
 static int dnn(const struct rn_cuda_part *p, const struct shape *v, cudnnStatus_t status, struct rn_err *err)
@@ -160,14 +163,15 @@ static cudnnStatus_t tensor(const struct rn_cuda_api *api, cudnnBackendDescripto
 
 static cudnnStatus_t convolution(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, const struct shape *v)
 {
-    const int64_t two = 2, padding[] = { (int64_t)v->padding, (int64_t)v->padding }, stride[] = { (int64_t)v->stride, (int64_t)v->stride };
-    const int64_t dense[] = { 1, 1 };
+    const struct rn_window *w = &v->window;
+    const int64_t two = 2, before[] = { (int64_t)w->top, (int64_t)w->left }, after[] = { (int64_t)w->bottom, (int64_t)w->right };
+    const int64_t stride[] = { (int64_t)w->stride, (int64_t)w->stride }, dilation[] = { (int64_t)w->dilation, (int64_t)w->dilation };
     const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     return MAKE(api, d, CONVOLUTION, ONE(CONVOLUTION_COMP_TYPE, DATA_TYPE, &sums), ONE(CONVOLUTION_CONV_MODE, CONVOLUTION_MODE, &mode),
-                ONE(CONVOLUTION_SPATIAL_DIMS, INT64, &two), TWO(CONVOLUTION_PRE_PADDINGS, INT64, padding),
-                TWO(CONVOLUTION_POST_PADDINGS, INT64, padding), TWO(CONVOLUTION_FILTER_STRIDES, INT64, stride),
-                TWO(CONVOLUTION_DILATIONS, INT64, dense));
+                ONE(CONVOLUTION_SPATIAL_DIMS, INT64, &two), TWO(CONVOLUTION_PRE_PADDINGS, INT64, before),
+                TWO(CONVOLUTION_POST_PADDINGS, INT64, after), TWO(CONVOLUTION_FILTER_STRIDES, INT64, stride),
+                TWO(CONVOLUTION_DILATIONS, INT64, dilation));
 }
 
 #define NODE(name, kind, X, W, Y) \
@@ -298,7 +302,7 @@ static int make_plan(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, st
     const struct shape *v = &plan->shape;
     cudnnHandle_t handle = p->gpu->dnn;
     if (dnn(p, v, tensor(api, &plan->x, 'x', v, v->n, v->c, v->h, v->w), err) ||
-        dnn(p, v, tensor(api, &plan->w, 'w', v, v->k, v->c, v->r, v->s), err) ||
+        dnn(p, v, tensor(api, &plan->w, 'w', v, v->k, v->c / v->window.groups, v->window.r, v->window.s), err) ||
         dnn(p, v, tensor(api, &plan->y, 'y', v, v->n, v->k, v->p, v->q), err) || dnn(p, v, convolution(api, &plan->conv, v), err) ||
         dnn(p, v, node(api, &plan->op, v, plan->conv, plan->x, plan->w, plan->y), err) ||
         dnn(p, v, MAKE(api, &plan->graph, OPERATIONGRAPH, ONE(OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, &plan->op),
@@ -448,8 +452,7 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
 
 static struct shape shape_of(const struct rn_cuda_part *p, struct operands a, struct rn_window window, enum pass pass, bool add)
 {
-    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window.r, window.s, window.stride, window.padding,
-                           pass, a.x.half, add };
+    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window, pass, a.x.half, add };
 }
 
 static int evaluate(struct rn_cuda_part *p, struct shape v, struct operands a, struct rn_err *err)

@@ -5,7 +5,7 @@
 
 struct max_pool {
     struct map y, x, dy, dx; /* dy, dx: backward */
-    unsigned r, s, stride, padding, lanes;
+    unsigned r, s, stride, top, left, lanes;
     void *taps; /* (N,P,Q,C): of each output, r * S + s; unsigned, or a byte where four channels are moved at once */
     int add;
 };
@@ -34,11 +34,11 @@ static __device__ inline void find(const struct max_pool &v, unsigned p, unsigne
         which[k] = v.r * v.s;
     }
     for (unsigned r = 0; r < v.r; r++) {
-        unsigned h = p * v.stride + r - v.padding; /* wraps round below zero */
+        unsigned h = p * v.stride + r - v.top; /* wraps round below zero */
         if (h >= v.x.h)
             continue;
         for (unsigned s = 0; s < v.s; s++) {
-            unsigned w = q * v.stride + s - v.padding;
+            unsigned w = q * v.stride + s - v.left;
             if (w >= v.x.w)
                 continue;
             float x[K::WIDTH];
@@ -133,10 +133,10 @@ template <class K> static __device__ inline void backward(const struct max_pool 
         float sum[K::WIDTH] = { 0 };
         if (v.add)
             K::load(sum, v.dx, at);
-        for (unsigned p = first(h, v.padding, v.r, v.stride); p < v.y.h && p * v.stride <= h + v.padding; p++)
-            for (unsigned q = first(w, v.padding, v.s, v.stride); q < v.y.w && q * v.stride <= w + v.padding; q++) {
+        for (unsigned p = first(h, v.top, v.r, v.stride); p < v.y.h && p * v.stride <= h + v.top; p++)
+            for (unsigned q = first(w, v.left, v.s, v.stride); q < v.y.w && q * v.stride <= w + v.left; q++) {
                 rn_index out = (((rn_index)blockIdx.y * v.y.h + p) * v.y.w + q) * v.y.c + c;
-                unsigned which[K::WIDTH], own = (h + v.padding - p * v.stride) * v.s + w + v.padding - q * v.stride;
+                unsigned which[K::WIDTH], own = (h + v.top - p * v.stride) * v.s + w + v.left - q * v.stride;
                 float d[K::WIDTH];
                 get_taps(which, v.taps, out);
                 K::load(d, v.dy, out);
@@ -202,7 +202,7 @@ KERNEL(max_pool_map_backward)(const struct max_pool v)
 
 static bool whole(struct rn_array x, struct rn_window window)
 {
-    return window.r == x.h && window.s == x.w && window.padding == 0;
+    return window.r == x.h && window.s == x.w && window.top == 0 && window.left == 0;
 }
 
 /* Pixels of y, or of dx: a thread has about four. */
@@ -230,7 +230,8 @@ static int pool(struct rn_device *dev, struct rn_array dx, struct rn_array dy, s
     while (rn_cuda_next(&p, err)) {
         struct max_pool v = {
             rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, dx), rn_cuda_dim(window.r),
-            rn_cuda_dim(window.s), rn_cuda_dim(window.stride), rn_cuda_dim(window.padding), .add = add & RN_ADD_DX };
+            rn_cuda_dim(window.s), rn_cuda_dim(window.stride), rn_cuda_dim(window.top), rn_cuda_dim(window.left),
+            .add = add & RN_ADD_DX };
         bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.dy) && rn_cuda_wide(v.x, v.dx) &&
                     window.r <= 15 && window.s <= 15; /* taps, and "none", are bytes */
         size_t c = wide ? x.c / 4 : x.c;

@@ -1,4 +1,5 @@
-/* conv2d.c -- y(n,k,p,q) = sum over c, r, s of x(n,c, p stride + r - padding, q stride + s - padding) w(k,c,r,s). */
+/* conv2d.c -- y(n,k,p,q) = sum over c, r, s of x(n, first + c, p stride + r dilation - top, q stride + s dilation - left) w(k,c,r,s), where
+ * first is that of k's group of channels. */
 #include <math.h>
 
 #include "device/check.h"
@@ -10,17 +11,23 @@ struct conv {
     struct rn_epilogue epilogue;
 };
 
+/* The first channel of x that output k sees. */
+static size_t first_of(const struct conv *v, size_t k)
+{
+    return k / (v->y.c / v->window.groups) * v->w.c;
+}
+
 /* ---- forward ---- */
 
 static double output(const struct conv *v, size_t n, size_t k, size_t p, size_t q)
 {
     double sum = 0;
-    size_t h, w;
-    for (size_t c = 0; c < v->x.c; c++)
+    size_t h, w, first = first_of(v, k);
+    for (size_t c = 0; c < v->w.c; c++)
         for (size_t r = 0; r < v->window.r; r++)
             for (size_t s = 0; s < v->window.s; s++)
                 if (rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w))
-                    sum += *rn_reference_at(v->x, n, c, h, w) * *rn_reference_at(v->w, k, c, r, s);
+                    sum += *rn_reference_at(v->x, n, first + c, h, w) * *rn_reference_at(v->w, k, c, r, s);
     if (v->epilogue.bias.data)
         sum += *rn_reference_of(v->epilogue.bias, k);
     if (v->epilogue.residual.data)
@@ -67,11 +74,11 @@ static void dx_image(void *context, size_t n, int thread)
     for (size_t k = 0; k < v->y.c; k++)
         for (size_t p = 0; p < v->y.h; p++)
             for (size_t q = 0; q < v->y.w; q++)
-                for (size_t c = 0; c < v->x.c; c++)
+                for (size_t c = 0; c < v->w.c; c++)
                     for (size_t r = 0; r < v->window.r; r++)
                         for (size_t s = 0; s < v->window.s; s++)
                             if (rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w))
-                                *rn_reference_at(v->dx, n, c, h, w) +=
+                                *rn_reference_at(v->dx, n, first_of(v, k) + c, h, w) +=
                                     *rn_reference_at(v->y, n, k, p, q) * *rn_reference_at(v->w, k, c, r, s);
 }
 
@@ -83,12 +90,12 @@ static void dw_channel(void *context, size_t k, int thread)
     for (size_t n = 0; n < v->y.n; n++)
         for (size_t p = 0; p < v->y.h; p++)
             for (size_t q = 0; q < v->y.w; q++)
-                for (size_t c = 0; c < v->x.c; c++)
+                for (size_t c = 0; c < v->w.c; c++)
                     for (size_t r = 0; r < v->window.r; r++)
                         for (size_t s = 0; s < v->window.s; s++)
                             if (rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w))
                                 *rn_reference_at(v->dw, k, c, r, s) +=
-                                    *rn_reference_at(v->y, n, k, p, q) * *rn_reference_at(v->x, n, c, h, w);
+                                    *rn_reference_at(v->y, n, k, p, q) * *rn_reference_at(v->x, n, first_of(v, k) + c, h, w);
 }
 
 static void dbias_channel(void *context, size_t k, int thread)

@@ -37,8 +37,8 @@ void rn_reference_begin(struct rn_array a, unsigned add);
 static inline bool rn_reference_tap(struct rn_array x, struct rn_window window, size_t p, size_t q, size_t r,
                                     size_t s, size_t *h, size_t *w)
 {
-    *h = p * window.stride + r - window.padding; /* wraps round below zero */
-    *w = q * window.stride + s - window.padding;
+    *h = p * window.stride + r * window.dilation - window.top; /* wraps round below zero */
+    *w = q * window.stride + s * window.dilation - window.left;
     return *h < x.h && *w < x.w;
 }
 

@@ -1,5 +1,5 @@
 /* graph.c -- builds lists of nodes. */
-#include "nn/graph.h"
+#include "graph/graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,24 +39,39 @@ static int add_vector(struct rn_graph *g, const char *layer, const char *part, e
 
 static struct rn_layer layer_of(const char *name)
 {
-    struct rn_layer layer = { RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, "" };
+    struct rn_layer layer = { RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, .window = RN_WINDOW(1, 1, 1, 0) };
     snprintf(layer.name, sizeof layer.name, "%s", name);
     return layer;
 }
 
-struct rn_layer rn_layer_conv(struct rn_graph *g, const char *name, size_t c, size_t k, size_t r, bool bias)
+struct rn_layer rn_layer_conv(struct rn_graph *g, const char *name, size_t c, size_t k, struct rn_window window, bool bias)
 {
     struct rn_layer layer = layer_of(name);
-    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = k, .c = c, .h = r, .w = r, .dims = 4,
-                                                                   .start = RN_START_KAIMING, .fan_in = c * r * r });
+    size_t fan_in = c / window.groups * window.r * window.s;
+    layer.window = window;
+    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = k, .c = c / window.groups, .h = window.r,
+                                                                   .w = window.s, .dims = 4, .start = RN_START_KAIMING, .fan_in = fan_in });
     if (bias)
-        layer.bias = add_vector(g, name, "bias", RN_PARAMETER, k, RN_START_UNIFORM, c * r * r);
+        layer.bias = add_vector(g, name, "bias", RN_PARAMETER, k, RN_START_UNIFORM, fan_in);
     return layer;
 }
 
-struct rn_layer rn_layer_norm(struct rn_graph *g, const char *name, size_t c)
+struct rn_layer rn_layer_conv_along(struct rn_graph *g, const char *name, size_t taps)
 {
     struct rn_layer layer = layer_of(name);
+    layer.window.r = taps;
+    layer.window.top = layer.window.bottom = taps / 2;
+    layer.along = true;
+    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = 1, .c = 1, .h = taps, .w = 1, .dims = 3,
+                                                                   .start = RN_START_UNIFORM, .fan_in = taps });
+    return layer;
+}
+
+struct rn_layer rn_layer_norm(struct rn_graph *g, const char *name, size_t c, double momentum, double eps)
+{
+    struct rn_layer layer = layer_of(name);
+    layer.momentum = momentum;
+    layer.eps = eps;
     layer.gamma = add_vector(g, name, "weight", RN_PARAMETER, c, RN_START_ONE, 0);
     layer.beta = add_vector(g, name, "bias", RN_PARAMETER, c, RN_START_ZERO, 0);
     layer.mean = add_vector(g, name, "running_mean", RN_BUFFER, c, RN_START_ZERO, 0);
@@ -73,6 +88,11 @@ struct rn_layer rn_layer_linear(struct rn_graph *g, const char *name, size_t c, 
     return layer;
 }
 
+size_t rn_graph_channels(const struct rn_graph *g, int x)
+{
+    return g->err.exit ? 1 : g->value[x].c;
+}
+
 /* Adds the node, with no values but x, and the value that it makes. */
 static int add_node(struct rn_graph *g, const char *name, struct rn_node node, struct rn_value value)
 {
@@ -87,27 +107,32 @@ static int add_node(struct rn_graph *g, const char *name, struct rn_node node, s
     return node.y;
 }
 
-int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, size_t stride, size_t padding,
-                enum rn_activation activation)
+int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, enum rn_activation activation)
 {
     if (g->err.exit)
         return 0;
     const struct rn_param *w = &g->param[layer->weight];
+    struct rn_value from = g->value[x];
+    if (layer->along ? !from.pixel : from.c != w->c * layer->window.groups || w->n % layer->window.groups) {
+        rn_fail(&g->err, RN_EXIT_USAGE, "layer %s: its input's %zu channels do not fit", layer->name, from.c);
+        return 0;
+    }
     struct rn_node node = { .op = RN_OP_CONV, .x = x, .weight = layer->weight, .bias = layer->bias, .activation = activation,
-                            .window = { w->h, w->w, stride, padding } };
-    return add_node(g, layer->name, node, (struct rn_value){ w->n, g->value[x].pixel });
+                            .window = layer->window, .along = layer->along };
+    return add_node(g, layer->name, node, (struct rn_value){ layer->along ? from.c : w->n, from.pixel });
 }
 
-int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int residual, bool relu, double momentum)
+int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int residual, enum rn_activation activation)
 {
     if (g->err.exit)
         return 0;
     struct rn_node node = { .op = RN_OP_NORM, .x = x, .gamma = layer->gamma, .beta = layer->beta, .mean = layer->mean,
-                            .var = layer->var, .momentum = momentum, .activation = relu ? RN_ACT_RELU : RN_ACT_NONE };
+                            .var = layer->var, .momentum = layer->momentum, .eps = layer->eps,
+                            .activation = activation == RN_ACT_RELU ? RN_ACT_RELU : RN_ACT_NONE };
     int y = add_node(g, layer->name, node, g->value[x]);
     if (!g->err.exit)
         g->node[g->nodes - 1].residual = residual;
-    return y;
+    return activation == node.activation ? y : rn_add_sum(g, layer->name, y, RN_NONE, activation);
 }
 
 int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window)
@@ -152,20 +177,18 @@ int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int sp
 
 int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatial, enum rn_combine combine)
 {
-    if (g->err.exit)
-        return 0;
-    size_t c = g->value[x].c;
+    size_t c = rn_graph_channels(g, x);
     int by_channel = RN_NONE, by_pixel = RN_NONE;
     if (channel) {
         struct rn_layer down = rn_layer_linear(g, "att.ChannelGate.mlp.0", c, c / 16);
         struct rn_layer up = rn_layer_linear(g, "att.ChannelGate.mlp.2", c / 16, c);
         int mean = rn_add_mean_pool(g, "att.ChannelGate.avgpool", x);
-        int hidden = rn_add_conv(g, &down, mean, 1, 0, RN_ACT_RELU);
-        by_channel = rn_add_conv(g, &up, hidden, 1, 0, RN_ACT_SIGMOID);
+        int hidden = rn_add_conv(g, &down, mean, RN_ACT_RELU);
+        by_channel = rn_add_conv(g, &up, hidden, RN_ACT_SIGMOID);
     }
     if (spatial) {
-        struct rn_layer conv = rn_layer_conv(g, "att.SpatialGate.spatial.0", c, 1, 7, true);
-        by_pixel = rn_add_conv(g, &conv, x, 1, 3, RN_ACT_SIGMOID);
+        struct rn_layer conv = rn_layer_conv(g, "att.SpatialGate.spatial.0", c, 1, (struct rn_window)RN_WINDOW(7, 7, 1, 3), true);
+        by_pixel = rn_add_conv(g, &conv, x, RN_ACT_SIGMOID);
     }
     return rn_add_gate(g, "att", x, by_channel, by_pixel, combine);
 }
@@ -195,13 +218,20 @@ static void pair_norms(struct rn_graph *g)
 
 /* ---- the whole ---- */
 
+/* The family, and which of its members. */
+static const struct rn_arch *find_member(struct rn_text name, size_t *member)
+{
+    for (const struct rn_arch *const *arch = rn_arch_table; *arch; arch++)
+        for (*member = 0; (*arch)->member[*member]; ++*member)
+            if (rn_text_is(name, (*arch)->member[*member]))
+                return *arch;
+    return NULL;
+}
 
 const struct rn_arch *rn_arch_find(struct rn_text name)
 {
-    for (const struct rn_arch *arch = rn_arch_table; arch->name; arch++)
-        if (rn_text_is(name, arch->name))
-            return arch;
-    return NULL;
+    size_t member;
+    return find_member(name, &member);
 }
 
 const struct rn_attention *rn_attention_find(struct rn_text name)
@@ -214,7 +244,11 @@ const struct rn_attention *rn_attention_find(struct rn_text name)
 
 const char *rn_arch_name(size_t i)
 {
-    return rn_arch_table[i].name;
+    for (const struct rn_arch *const *arch = rn_arch_table; *arch; arch++)
+        for (const char *const *name = (*arch)->member; *name; name++)
+            if (i-- == 0)
+                return *name;
+    return NULL;
 }
 
 const char *rn_attention_name(size_t i)
@@ -226,7 +260,8 @@ int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_te
                  struct rn_err *err)
 {
     char shown[256];
-    const struct rn_arch *arch = rn_arch_find(arch_name);
+    size_t member;
+    const struct rn_arch *arch = find_member(arch_name, &member);
     const struct rn_attention *attention = rn_attention_find(attention_name);
     *graph = NULL;
     if (!arch)
@@ -240,7 +275,8 @@ int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_te
         return -1;
     if (room(g, &g->value, &g->value_room, 0, sizeof *g->value)) {
         g->value[g->values++] = (struct rn_value){ 3, false };
-        g->output = rn_build_resnet(g, arch, attention, classes);
+        g->arch = arch;
+        arch->build(g, member, attention, classes);
         pair_norms(g);
     }
     if (g->err.exit) {
@@ -273,4 +309,43 @@ size_t rn_graph_count(const struct rn_graph *g)
         if (g->param[i].role == RN_PARAMETER)
             count += g->param[i].n * g->param[i].c * g->param[i].h * g->param[i].w;
     return count;
+}
+
+/* What follows the layer's name and a dot, or NULL: not of this layer. */
+static const char *part_of(const char *param, const char *layer)
+{
+    size_t length = strlen(layer);
+    return !strncmp(param, layer, length) && param[length] == '.' ? param + length + 1 : NULL;
+}
+
+bool rn_arch_has_last(const struct rn_arch *arch, struct rn_text param)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.weight", arch->last_layer);
+    return rn_text_is(param, name);
+}
+
+bool rn_graph_is_last(const struct rn_graph *g, size_t i)
+{
+    return part_of(g->param[i].name, g->arch->last_layer);
+}
+
+const char *rn_graph_alias(const struct rn_graph *g, size_t i, char room[static 128])
+{
+    const char *part = part_of(g->param[i].name, g->arch->last_layer);
+    if (!part || !g->arch->last_layer_alias)
+        return NULL;
+    snprintf(room, 128, "%s.%s", g->arch->last_layer_alias, part);
+    return room;
+}
+
+int rn_graph_find(const struct rn_graph *g, struct rn_text name, bool or_alias)
+{
+    char room[128];
+    for (size_t i = 0; i < g->params; i++) {
+        const char *alias = or_alias ? rn_graph_alias(g, i, room) : NULL;
+        if (rn_text_is(name, g->param[i].name) || (alias && rn_text_is(name, alias)))
+            return (int)i;
+    }
+    return RN_NONE;
 }

@@ -1,12 +1,12 @@
 /* ours.c -- RecycleNet's module: the sum of the maps that its channel gate and its spatial gate let through. */
-#include "nn/graph.h"
+#include "graph/graph.h"
 
-static int after_layer4(struct rn_graph *graph, int x)
+static int after_blocks(struct rn_graph *graph, int x)
 {
     return rn_add_recyclenet_gates(graph, x, true, true, RN_COMBINE_SUM);
 }
 
 extern const struct rn_attention rn_attention_ours;
 const struct rn_attention rn_attention_ours = {
-    .name = "ours", .summary = "RecycleNet's module: the sum of the maps that its channel gate and its spatial gate let through", .after_layer4 = after_layer4,
+    .name = "ours", .summary = "RecycleNet's module: the sum of the maps that its channel gate and its spatial gate let through", .after_blocks = after_blocks,
 };

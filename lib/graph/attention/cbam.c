@@ -2,21 +2,21 @@
  * the same two linear layers on the mean and on the maximum of each map, then a spatial gate. */
 #include <stdio.h>
 
-#include "nn/graph.h"
+#include "graph/graph.h"
 
 static int channel_gate(struct rn_graph *g, const char *block, int x)
 {
     char name[96];
-    size_t c = g->err.exit ? 16 : g->value[x].c;
+    size_t c = rn_graph_channels(g, x);
     snprintf(name, sizeof name, "%s.att.ChannelGate.mlp.1", block);
     struct rn_layer down = rn_layer_linear(g, name, c, c / 16);
     snprintf(name, sizeof name, "%s.att.ChannelGate.mlp.3", block);
     struct rn_layer up = rn_layer_linear(g, name, c / 16, c);
     snprintf(name, sizeof name, "%s.att.ChannelGate", block);
-    int mean = rn_add_conv(g, &down, rn_add_mean_pool(g, name, x), 1, 0, RN_ACT_RELU);
-    mean = rn_add_conv(g, &up, mean, 1, 0, RN_ACT_NONE);
-    int most = rn_add_conv(g, &down, rn_add_max_pool(g, name, x, (struct rn_window){ 0 }), 1, 0, RN_ACT_RELU);
-    most = rn_add_conv(g, &up, most, 1, 0, RN_ACT_NONE);
+    int mean = rn_add_conv(g, &down, rn_add_mean_pool(g, name, x), RN_ACT_RELU);
+    mean = rn_add_conv(g, &up, mean, RN_ACT_NONE);
+    int most = rn_add_conv(g, &down, rn_add_max_pool(g, name, x, (struct rn_window){ 0 }), RN_ACT_RELU);
+    most = rn_add_conv(g, &up, most, RN_ACT_NONE);
     return rn_add_gate(g, name, x, rn_add_sum(g, name, mean, most, RN_ACT_SIGMOID), RN_NONE, RN_COMBINE_SUM);
 }
 
@@ -24,12 +24,12 @@ static int spatial_gate(struct rn_graph *g, const char *block, int x)
 {
     char name[96];
     snprintf(name, sizeof name, "%s.att.SpatialGate.spatial.conv", block);
-    struct rn_layer conv = rn_layer_conv(g, name, 2, 1, 7, false);
+    struct rn_layer conv = rn_layer_conv(g, name, 2, 1, (struct rn_window)RN_WINDOW(7, 7, 1, 3), false);
     snprintf(name, sizeof name, "%s.att.SpatialGate.spatial.bn", block);
-    struct rn_layer norm = rn_layer_norm(g, name, 1);
+    struct rn_layer norm = rn_layer_norm(g, name, 1, 0.01, 1e-5);
     snprintf(name, sizeof name, "%s.att.SpatialGate", block);
-    int gate = rn_add_conv(g, &conv, rn_add_channel_pool(g, name, x), 1, 3, RN_ACT_NONE);
-    gate = rn_add_sum(g, name, rn_add_norm(g, &norm, gate, RN_NONE, false, 0.01), RN_NONE, RN_ACT_SIGMOID);
+    int gate = rn_add_conv(g, &conv, rn_add_channel_pool(g, name, x), RN_ACT_NONE);
+    gate = rn_add_sum(g, name, rn_add_norm(g, &norm, gate, RN_NONE, RN_ACT_NONE), RN_NONE, RN_ACT_SIGMOID);
     return rn_add_gate(g, name, x, RN_NONE, gate, RN_COMBINE_SUM);
 }
 

@@ -1,19 +1,19 @@
 /* se.c -- squeeze and excitation (Hu et al., "Squeeze-and-excitation networks", CVPR 2018) in every block. */
 #include <stdio.h>
 
-#include "nn/graph.h"
+#include "graph/graph.h"
 
 static int in_block(struct rn_graph *g, const char *block, int x)
 {
     char name[96];
-    size_t c = g->err.exit ? 16 : g->value[x].c;
+    size_t c = rn_graph_channels(g, x);
     snprintf(name, sizeof name, "%s.att.fc.0", block);
     struct rn_layer down = rn_layer_linear(g, name, c, c / 16);
     snprintf(name, sizeof name, "%s.att.fc.2", block);
     struct rn_layer up = rn_layer_linear(g, name, c / 16, c);
     snprintf(name, sizeof name, "%s.att", block);
-    int gate = rn_add_conv(g, &down, rn_add_mean_pool(g, name, x), 1, 0, RN_ACT_RELU);
-    gate = rn_add_conv(g, &up, gate, 1, 0, RN_ACT_SIGMOID);
+    int gate = rn_add_conv(g, &down, rn_add_mean_pool(g, name, x), RN_ACT_RELU);
+    gate = rn_add_conv(g, &up, gate, RN_ACT_SIGMOID);
     return rn_add_gate(g, name, x, gate, RN_NONE, RN_COMBINE_SUM);
 }
 

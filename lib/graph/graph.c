@@ -100,7 +100,7 @@ static int add_node(struct rn_graph *g, const char *name, struct rn_node node, s
         !room(g, &g->node, &g->node_room, g->nodes, sizeof *g->node))
         return 0;
     node.name = copy(g, name);
-    node.norm = node.conv = node.residual = node.channel = node.spatial = RN_NONE;
+    node.residual = node.channel = node.spatial = RN_NONE;
     node.y = (int)g->values;
     g->value[g->values++] = value;
     g->node[g->nodes++] = node;
@@ -193,29 +193,6 @@ int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatia
     return rn_add_gate(g, "att", x, by_channel, by_pixel, combine);
 }
 
-/* Every batch norm follows a convolution of its own: evaluation folds the two into one. */
-static void pair_norms(struct rn_graph *g)
-{
-    for (size_t i = 0; i < g->nodes; i++) {
-        struct rn_node *norm = &g->node[i];
-        if (norm->op != RN_OP_NORM)
-            continue;
-        int users = 0, maker = RN_NONE;
-        for (size_t k = 0; k < g->nodes; k++) {
-            const struct rn_node *other = &g->node[k];
-            users += (other->x == norm->x) + (other->residual == norm->x) + (other->channel == norm->x) + (other->spatial == norm->x);
-            if (other->y == norm->x && other->op == RN_OP_CONV && other->activation == RN_ACT_NONE && other->bias == RN_NONE)
-                maker = (int)k;
-        }
-        if (users != 1 || maker == RN_NONE) {
-            rn_fail(&g->err, RN_EXIT_USAGE, "layer %s does not follow a convolution of its own without a bias", norm->name);
-            return;
-        }
-        norm->conv = maker;
-        g->node[maker].norm = (int)i;
-    }
-}
-
 /* ---- the whole ---- */
 
 /* The family, and which of its members. */
@@ -277,7 +254,6 @@ int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_te
         g->value[g->values++] = (struct rn_value){ 3, false };
         g->arch = arch;
         arch->build(g, member, attention, classes);
-        pair_norms(g);
     }
     if (g->err.exit) {
         *err = g->err;

@@ -49,8 +49,6 @@ struct rn_node {
     bool along;                    /* CONV: slides along the channels of a 1x1 map, as if they were rows of one channel */
     enum rn_activation activation; /* CONV (after the bias), NORM (after the residual; none or RELU), ADD */
     enum rn_combine combine;       /* GATE */
-    int norm;                      /* CONV: the NORM node that is the only user of y: folded in evaluation; or RN_NONE */
-    int conv;                      /* NORM: that CONV node */
 };
 
 struct rn_value {

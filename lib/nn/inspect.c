@@ -66,11 +66,10 @@ int rn_view_open(struct rn_view *view, struct rn_net *net, enum rn_view_kind kin
     const struct rn_node *node = own ? last_of(g, layer, false) : maker(g, g->last_block);
     if (!node)
         return rn_fail(err, RN_EXIT_USAGE, "the network has no layer '%s'", view->layer);
-    if (node->op == RN_OP_CONV && node->norm != RN_NONE) /* evaluation computes the two as one */
-        node = &g->node[node->norm];
-    if (g->value[node->y].pixel)
+    const struct rn_call *call = rn_program_of(&net->program[false], node); /* what evaluation computes as one is seen as one */
+    if (g->value[call->y].pixel)
         return rn_fail(err, RN_EXIT_USAGE, "layer %s has one number for the whole image, not a map", node->name);
-    view->value = keep(net, node->y);
+    view->value = keep(net, call->y);
     if (kind == RN_VIEW_GRADCAM)
         net->tail = view->value;
     return 0;

@@ -54,26 +54,30 @@ int rn_norm_check(const struct rn_node *node, struct rn_array x, struct rn_err *
 
 /* All that the arena may hold. Blocks without bytes or without a life take no room. */
 struct blocks {
-    struct rn_block *value, *grad;      /* by value */
-    struct rn_block *folded, *prepared; /* by node */
-    size_t values, nodes;
+    struct rn_block *value, *grad;              /* by value */
+    struct rn_block *weight, *bias, *prepared; /* by call */
+    size_t values, calls, count;
 };
 
-/* How many nodes read value v. */
-static int users(const struct rn_graph *g, int v)
+static int allocate(struct blocks *b, struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err)
 {
-    int count = 0;
-    for (size_t i = 0; i < g->nodes; i++)
-        count += (g->node[i].x == v) + (g->node[i].residual == v) + (g->node[i].channel == v) + (g->node[i].spatial == v);
-    return count;
-}
-
-int rn_pooled(const struct rn_device *dev, const struct rn_graph *g, size_t i)
-{
-    const struct rn_node *norm = &g->node[i], *pool = norm + 1;
-    bool fits = dev->class->norm_pool && norm->op == RN_OP_NORM && i + 1 < g->nodes && norm->activation == RN_ACT_RELU &&
-                norm->residual == RN_NONE && g->value[norm->y].c % 16 == 0;
-    return fits && pool->op == RN_OP_MAX_POOL && pool->x == norm->y && pool->window.r && users(g, norm->y) == 1 ? (int)i + 1 : RN_NONE;
+    b->values = of->graph->values;
+    b->calls = of->program->calls;
+    b->count = 2 * b->values + 3 * b->calls;
+    free(layout->value);
+    if (!(layout->value = rn_calloc(b->count, sizeof *layout->value, err)) || !(b->value = rn_calloc(b->count, sizeof *b->value, err)))
+        return -1;
+    layout->grad = layout->value + b->values;
+    layout->weight = layout->grad + b->values;
+    layout->bias = layout->weight + b->calls;
+    layout->prepared = layout->bias + b->calls;
+    b->grad = b->value + b->values;
+    b->weight = b->grad + b->values;
+    b->bias = b->weight + b->calls;
+    b->prepared = b->bias + b->calls;
+    for (size_t i = 0; i < b->count; i++)
+        b->value[i] = (struct rn_block){ .first = INT_MAX, .last = INT_MIN };
+    return 0;
 }
 
 static void live(struct rn_block *block, int step)
@@ -85,8 +89,6 @@ static void live(struct rn_block *block, int step)
 static int measure(struct blocks *b, const struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err)
 {
     const struct rn_device_class *on = of->dev->class;
-    for (size_t i = 0; i < 2 * (b->values + b->nodes); i++)
-        b->value[i] = (struct rn_block){ .first = INT_MAX, .last = INT_MIN };
     for (size_t v = 0; v < b->values; v++) {
         const struct rn_array *a = &layout->value[v];
         size_t n = on->share ? on->share(of->dev, a->n, !of->train) : a->n;
@@ -100,115 +102,83 @@ static int measure(struct blocks *b, const struct rn_layout *layout, const struc
 static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_layout_of *of)
 {
     const struct rn_device_class *on = of->dev->class;
-    const struct rn_graph *g = of->graph;
-    int end = 2 * (int)g->nodes;
-    for (size_t i = 0; i < g->nodes; i++) {
-        const struct rn_node *node = &g->node[i];
-        if (node->op != RN_OP_CONV)
+    int end = 2 * (int)b->calls;
+    for (size_t i = 0; i < b->calls; i++) {
+        const struct rn_call *call = &of->program->call[i];
+        const struct rn_node *node = call->node;
+        if (call->op != RN_OP_CONV)
             continue;
-        const struct rn_param *p = &g->param[node->weight];
-        const struct rn_node *last = node->norm == RN_NONE ? node : &g->node[node->norm];
-        struct rn_array weight = { NULL, p->n, p->c, p->h, p->w }, x = rn_seen_by(node, layout->value[node->x]), y = rn_seen_by(node, layout->value[last->y]);
-        int step = (int)i - (int)g->nodes;
+        const struct rn_param *p = &of->graph->param[node->weight];
+        struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
+        int step = (int)i - (int)b->calls;
         if (on->prepared)
-            b->prepared[i].bytes = on->prepared(of->dev, y, x, weight, node->window, last->activation);
+            b->prepared[i].bytes = on->prepared(of->dev, rn_seen_by(node, layout->value[call->y]), rn_seen_by(node, layout->value[call->x]),
+                                                weight, node->window, call->activation);
         if (b->prepared[i].bytes) {
             layout->prepared[i].n = 1;
             live(&b->prepared[i], step);
             live(&b->prepared[i], end);
         }
-        if (node->norm == RN_NONE || !of->keeps)
+        if (!call->with || !of->keeps)
             continue;
-        layout->folded[i] = weight;
-        layout->folded[node->norm] = (struct rn_array){ NULL, 1, p->n, 1, 1 };
-        b->folded[i].bytes = on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
-        b->folded[node->norm].bytes = on->bytes(1, p->n, 1, 1, RN_FULL);
-        live(&b->folded[i], step);
-        live(&b->folded[i], b->prepared[i].bytes ? step : end);
-        live(&b->folded[node->norm], step);
-        live(&b->folded[node->norm], end);
+        layout->weight[i] = weight;
+        layout->bias[i] = (struct rn_array){ NULL, 1, p->n, 1, 1 };
+        b->weight[i].bytes = on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
+        b->bias[i].bytes = on->bytes(1, p->n, 1, 1, RN_FULL);
+        live(&b->weight[i], step);
+        live(&b->weight[i], b->prepared[i].bytes ? step : end);
+        live(&b->bias[i], step);
+        live(&b->bias[i], end);
     }
 }
 
-/* Whether a node's backward reads its input, and its output. */
-static bool reads_x(const struct rn_node *node)
-{
-    return node->op != RN_OP_ADD && node->op != RN_OP_MEAN_POOL;
-}
-
-static bool reads_y(const struct rn_node *node)
-{
-    return node->op == RN_OP_MAX_POOL || node->op == RN_OP_CHANNEL_POOL || node->activation != RN_ACT_NONE;
-}
-
-/* Which values are alive in which step: forward node i is step i, the loss is step L, backward of node i is step 2L - i. */
+/* Which values are alive in which step: forward of call i is step i, the loss is step L, backward of call i is step 2L - i. */
 static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
 {
-    const struct rn_graph *g = of->graph;
-    int end = (int)g->nodes;
-    bool train = of->train;
+    int end = (int)b->calls, output = of->graph->output;
     live(&b->value[0], 0);
-    live(&b->value[g->output], end);
+    live(&b->value[output], end);
     for (int i = 0; i < end; i++) {
-        const struct rn_node *node = &g->node[i];
-        const int uses[] = { node->x, node->residual, node->channel, node->spatial };
-        if (!train && node->norm != RN_NONE) /* computed in the norm's place */
-            continue;
-        live(&b->value[node->y], i);
-        for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
+        const struct rn_call *call = &of->program->call[i];
+        const int uses[] = { call->x, call->residual, call->channel, call->spatial };
+        live(&b->value[call->y], i);
+        for (size_t k = 0; k < 4; k++)
             if (uses[k] != RN_NONE)
-                live(&b->value[!train && k == 0 && node->op == RN_OP_NORM && node->conv != RN_NONE ? g->node[node->conv].x : uses[k]], i);
-        if (of->kept[node->y] && !train)
-            live(&b->value[node->y], 2 * end);
-        if (!train && (of->tail == RN_NONE || node->y <= of->tail))
+                live(&b->value[uses[k]], i);
+        if (of->kept[call->y] && !of->train)
+            live(&b->value[call->y], 2 * end);
+        if (!of->train && (of->tail == RN_NONE || call->y <= of->tail))
             continue;
         int back = 2 * end - i;
-        live(&b->grad[node->y], back);
-        for (size_t k = 0; k < sizeof uses / sizeof *uses; k++) {
-            if (uses[k] != RN_NONE && (k == 0 ? reads_x(node) : node->op == RN_OP_GATE))
+        live(&b->grad[call->y], back);
+        for (size_t k = 0; k < 4; k++) {
+            if (uses[k] != RN_NONE && (k == 0 ? rn_call_reads_x(call) : call->op == RN_OP_GATE))
                 live(&b->value[uses[k]], back);
             if (uses[k] != RN_NONE && uses[k] != 0)
                 live(&b->grad[uses[k]], back);
         }
-        if (reads_y(node))
-            live(&b->value[node->y], back);
+        if (rn_call_reads_y(call))
+            live(&b->value[call->y], back);
     }
-    if (train || of->tail != RN_NONE)
-        live(&b->grad[g->output], end);
-    if (!train && of->tail != RN_NONE) { /* what is to be seen afterwards */
+    if (of->train || of->tail != RN_NONE)
+        live(&b->grad[output], end);
+    if (!of->train && of->tail != RN_NONE) { /* what is to be seen afterwards */
         live(&b->value[of->tail], 2 * end);
         live(&b->grad[of->tail], 2 * end);
     }
 }
 
-/* A norm that is pooled at once reads the pooled map instead of its own, and the gradient of that. */
-static void unite(struct blocks *b, const struct rn_layout_of *of)
-{
-    const struct rn_graph *g = of->graph;
-    for (size_t i = 0; i < g->nodes; i++) {
-        int pool = of->train ? rn_pooled(of->dev, g, i) : RN_NONE;
-        if (pool == RN_NONE)
-            continue;
-        int y = g->node[i].y, pooled = g->node[pool].y, back = 2 * (int)g->nodes - (int)i;
-        b->value[y].first = b->grad[y].first = INT_MAX;
-        b->value[y].last = b->grad[y].last = INT_MIN;
-        live(&b->value[pooled], (int)i);
-        live(&b->value[pooled], back);
-        live(&b->grad[pooled], back);
-    }
-}
-
 /* A norm's dx goes where its dy was: nobody else reads that, and nobody else adds to this. */
-static bool in_place(const struct rn_node *node)
+static bool in_place(const struct rn_call *call)
 {
-    return node->op == RN_OP_NORM && node->conv != RN_NONE;
+    return call->op == RN_OP_NORM && !call->with;
 }
 
-static void share(struct blocks *b, const struct rn_graph *g)
+static void share(struct blocks *b, const struct rn_program *program)
 {
-    for (size_t i = 0; i < g->nodes; i++)
-        if (in_place(&g->node[i])) {
-            struct rn_block *dx = &b->grad[g->node[i].x], *dy = &b->grad[g->node[i].y];
+    for (const struct rn_call *call = program->call; call < program->call + program->calls; call++)
+        if (in_place(call)) {
+            struct rn_block *dx = &b->grad[call->x], *dy = &b->grad[call->y];
             dy->first = dx->first < dy->first ? dx->first : dy->first;
             dy->last = dx->last > dy->last ? dx->last : dy->last;
             dx->first = INT_MAX;
@@ -216,49 +186,32 @@ static void share(struct blocks *b, const struct rn_graph *g)
         }
 }
 
-static void take_offsets(struct rn_layout *layout, const struct blocks *b, const struct rn_graph *g)
+static void take_offsets(struct rn_layout *layout, const struct blocks *b, const struct rn_program *program)
 {
-    for (size_t v = 0; v < b->values; v++) {
+    for (size_t v = 0; v < b->values; v++)
         layout->grad[v] = layout->value[v];
-        layout->value[v].data = (void *)(uintptr_t)b->value[v].offset;
-        layout->grad[v].data = (void *)(uintptr_t)b->grad[v].offset;
-    }
-    for (size_t i = 0; i < b->nodes; i++) {
-        layout->folded[i].data = (void *)(uintptr_t)b->folded[i].offset;
-        layout->prepared[i].data = (void *)(uintptr_t)b->prepared[i].offset;
-        if (in_place(&g->node[i]))
-            layout->grad[g->node[i].x].data = layout->grad[g->node[i].y].data;
-    }
+    for (size_t i = 0; i < b->count; i++)
+        layout->value[i].data = (void *)(uintptr_t)b->value[i].offset;
+    for (const struct rn_call *call = program->call; call < program->call + program->calls; call++)
+        if (in_place(call))
+            layout->grad[call->x].data = layout->grad[call->y].data;
 }
 
 int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err)
 {
-    const struct rn_graph *g = of->graph;
-    size_t count = 2 * (g->values + g->nodes);
-    free(layout->value);
-    if (!(layout->value = rn_calloc(count, sizeof *layout->value, err)))
-        return -1;
-    layout->grad = layout->value + g->values;
-    layout->folded = layout->grad + g->values;
-    layout->prepared = layout->folded + g->nodes;
-    struct blocks b = { .values = g->values, .nodes = g->nodes };
-    if (!(b.value = rn_calloc(count, sizeof *b.value, err)))
-        return -1;
-    b.grad = b.value + g->values;
-    b.folded = b.grad + g->values;
-    b.prepared = b.folded + g->nodes;
+    struct blocks b = { 0 };
     const struct rn_device_class *on = of->dev->class;
-    int rc = shapes(layout, g, on->maps ? on->maps(of->dev) : RN_FULL, err) || measure(&b, layout, of, err) ? -1 : 0;
+    int rc = allocate(&b, layout, of, err) || shapes(layout, of->graph, on->maps ? on->maps(of->dev) : RN_FULL, err) ||
+             measure(&b, layout, of, err) ? -1 : 0;
     if (rc == 0) {
         lifetimes(&b, of);
-        unite(&b, of);
-        share(&b, g);
+        share(&b, of->program);
         if (!of->train)
             weights(&b, layout, of);
-        rc = rn_plan(b.value, count, &layout->bytes, err);
+        rc = rn_plan(b.value, b.count, &layout->bytes, err);
     }
     if (rc == 0)
-        take_offsets(layout, &b, g);
+        take_offsets(layout, &b, of->program);
     free(b.value);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* net.c -- walks the nodes. */
+/* net.c -- walks the calls. */
 #include "nn/net.h"
 
 #include <math.h>
@@ -117,7 +117,8 @@ int rn_net_open(struct rn_net **result, struct rn_device *dev, struct rn_text ar
     net->train = train;
     net->stale = true;
     net->tail = RN_NONE;
-    if (rn_graph_new(&net->graph, arch, attention, classes, err) || place_params(net, err) || place_norms(net, err) ||
+    if (rn_graph_new(&net->graph, arch, attention, classes, err) || rn_program_make(&net->program[0], net->on, net->graph, false, err) ||
+        (train && rn_program_make(&net->program[1], net->on, net->graph, true, err)) || place_params(net, err) || place_norms(net, err) ||
         !(net->kept = rn_calloc(net->graph->values, sizeof *net->kept, err)) ||
         !(net->written = rn_calloc(net->graph->values + net->graph->params, sizeof *net->written, err))) {
         rn_net_close(net);
@@ -136,8 +137,10 @@ void rn_net_close(struct rn_net *net)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         if (blocks[i])
             net->on->free(net->dev, blocks[i]);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         rn_layout_free(&net->layout[i]);
+        rn_program_free(&net->program[i]);
+    }
     free(net->saved_mean);
     free(net->offset);
     free(net->written);
@@ -152,9 +155,9 @@ void rn_net_close(struct rn_net *net)
 /* Whether evaluation has made something else of parameter i. */
 static bool is_folded(const struct rn_net *net, int i)
 {
-    const struct rn_graph *g = net->graph;
-    for (size_t k = 0; net->folded && k < g->nodes; k++)
-        if (g->node[k].op == RN_OP_NORM && (i == g->node[k].beta || i == g->node[g->node[k].conv].weight))
+    const struct rn_program *program = &net->program[false];
+    for (const struct rn_call *call = program->call; net->folded && call < program->call + program->calls; call++)
+        if (call->with && (i == call->with->beta || i == call->node->weight))
             return true;
     return false;
 }
@@ -267,7 +270,7 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     layout->h = batch->h;
     layout->w = batch->w;
     net->stale = true;
-    const struct rn_layout_of of = { net->dev, net->graph, train, net->train, net->kept, net->tail };
+    const struct rn_layout_of of = { net->dev, net->graph, &net->program[train], train, net->train, net->kept, net->tail };
     int rc = rn_layout_make(layout, &of, err);
     if (rc == 0 && (rc = grow_arena(net, layout->bytes, err)))
         say_what_fits(net, &of, batch, err);
@@ -286,9 +289,9 @@ static int load(struct rn_net *net, const struct rn_layout *layout, const struct
 
 /* ---- forward ---- */
 
-static struct rn_norm norm_of(const struct rn_net *net, size_t i)
+static struct rn_norm norm_of(const struct rn_net *net, const struct rn_node *node)
 {
-    const struct rn_node *node = &net->graph->node[i];
+    size_t i = (size_t)(node - net->graph->node);
     const struct rn_array none = { 0 };
     return (struct rn_norm){
         .gamma = param_of(net, node->gamma), .beta = param_of(net, node->beta),
@@ -298,95 +301,79 @@ static struct rn_norm norm_of(const struct rn_net *net, size_t i)
     };
 }
 
-/* Where the weights of the convolution at node `conv` are when the norm after it is folded in, and what is added. A network that
- * is not trained needs them in no other form: they take the place of the weights and of the norm's beta. */
-static struct rn_array folded_weight(const struct rn_net *net, const struct rn_layout *layout, size_t conv)
+/* Evaluation: the weights of call i, a convolution's, and what is added. A network that is not trained needs those with a norm in them
+ * in no other form: they take the place of the weights and of the norm's beta. */
+static struct rn_array eval_weight(const struct rn_net *net, const struct rn_layout *layout, size_t i)
 {
-    const struct rn_node *node = &net->graph->node[conv];
-    return node->norm == RN_NONE || !net->train ? param_of(net, node->weight) : bind_fixed(net, layout->folded[conv]);
+    const struct rn_call *call = &net->program[false].call[i];
+    return call->with && net->train ? bind_fixed(net, layout->weight[i]) : param_of(net, call->node->weight);
 }
 
-static struct rn_array folded_bias(const struct rn_net *net, const struct rn_layout *layout, size_t norm)
+static struct rn_array eval_bias(const struct rn_net *net, const struct rn_layout *layout, size_t i)
 {
-    return net->train ? bind_fixed(net, layout->folded[norm]) : param_of(net, net->graph->node[norm].beta);
+    const struct rn_call *call = &net->program[false].call[i];
+    if (!call->with)
+        return param_of(net, call->node->bias);
+    return net->train ? bind_fixed(net, layout->bias[i]) : param_of(net, call->with->beta);
 }
 
-/* Evaluation: the convolution at node `conv` with what follows it, as it was prepared. */
-static int evaluate_conv(const struct rn_walk *w, size_t conv, const struct rn_node *last, struct rn_array bias, struct rn_err *err)
+static int forward_conv(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
 {
-    const struct rn_node *node = &w->net->graph->node[conv];
-    struct rn_array weight = folded_weight(w->net, w->layout, conv);
-    struct rn_epilogue epilogue = { bias, value(w, last->residual), last->activation, NULL };
-    if (w->layout->prepared[conv].n) {
-        weight.data = bind_fixed(w->net, w->layout->prepared[conv]).data;
-        epilogue.prepared = weight.data;
+    const struct rn_node *node = call->node;
+    struct rn_array weight = param_of(w->net, node->weight), bias = param_of(w->net, node->bias);
+    const void *prepared = NULL;
+    if (!w->train) {
+        size_t i = (size_t)(call - w->program->call);
+        weight = eval_weight(w->net, w->layout, i);
+        bias = eval_bias(w->net, w->layout, i);
+        if (w->layout->prepared[i].n)
+            prepared = weight.data = bind_fixed(w->net, w->layout->prepared[i]).data;
     }
-    return w->net->on->conv2d(w->net->dev, rn_seen_by(node, value(w, last->y)), rn_seen_by(node, value(w, node->x)), weight, node->window,
-                              epilogue, true, err);
+    return w->net->on->conv2d(w->net->dev, rn_seen_by(node, value(w, call->y)), rn_seen_by(node, value(w, call->x)), weight, node->window,
+                              (struct rn_epilogue){ bias, value(w, call->residual), call->activation, prepared }, !w->train, err);
 }
 
-static int forward_conv(const struct rn_walk *w, size_t i, struct rn_err *err)
+static int forward_norm(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
 {
-    const struct rn_node *node = &w->net->graph->node[i];
-    struct rn_array bias = param_of(w->net, node->bias);
-    if (w->train)
-        return w->net->on->conv2d(w->net->dev, rn_seen_by(node, value(w, node->y)), rn_seen_by(node, value(w, node->x)),
-                                  param_of(w->net, node->weight), node->window,
-                                  (struct rn_epilogue){ .bias = bias, .activation = node->activation }, false, err);
-    return node->norm == RN_NONE ? evaluate_conv(w, i, node, bias, err) : 0;
-}
-
-static int forward_norm(const struct rn_walk *w, size_t i, struct rn_err *err)
-{
-    const struct rn_node *node = &w->net->graph->node[i];
-    struct rn_norm norm = norm_of(w->net, i);
-    struct rn_array x = value(w, node->x);
-    if (!w->train)
-        return evaluate_conv(w, (size_t)node->conv, node, folded_bias(w->net, w->layout, i), err);
-    if (!norm.fixed && rn_norm_check(node, x, err))
+    struct rn_norm norm = norm_of(w->net, call->node);
+    struct rn_array x = value(w, call->x), y = value(w, call->y);
+    if (!norm.fixed && rn_norm_check(call->node, x, err))
         return -1;
-    int pool = rn_pooled(w->net->dev, w->net->graph, i);
-    if (pool != RN_NONE)
-        return w->net->on->norm_pool(w->net->dev, value(w, w->net->graph->node[pool].y), x, &norm, w->net->graph->node[pool].window, err);
-    return w->net->on->batch_norm(w->net->dev, value(w, node->y), x, value(w, node->residual), &norm,
-                                  node->activation == RN_ACT_RELU, err);
+    if (call->with)
+        return w->net->on->norm_pool(w->net->dev, y, x, &norm, call->with->window, err);
+    return w->net->on->batch_norm(w->net->dev, y, x, value(w, call->residual), &norm, call->activation == RN_ACT_RELU, err);
+}
+
+static int forward_call(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
+{
+    const struct rn_device_class *on = w->net->on;
+    struct rn_device *dev = w->net->dev;
+    struct rn_array x = value(w, call->x), y = value(w, call->y);
+    switch (call->op) {
+    case RN_OP_CONV:
+        return forward_conv(w, call, err);
+    case RN_OP_NORM:
+        return forward_norm(w, call, err);
+    case RN_OP_MAX_POOL:
+        return on->max_pool(dev, y, x, rn_window_on(call->node, x), err);
+    case RN_OP_CHANNEL_POOL:
+        return on->channel_pool(dev, y, x, err);
+    case RN_OP_ADD:
+        return on->add(dev, y, x, value(w, call->residual), call->activation, err);
+    case RN_OP_MEAN_POOL:
+        return on->mean_pool(dev, y, x, err);
+    case RN_OP_GATE:
+        return on->gate(dev, y, x, value(w, call->channel), value(w, call->spatial), call->node->combine, err);
+    }
+    return 0;
 }
 
 static int forward(const struct rn_walk *w, struct rn_err *err)
 {
-    const struct rn_graph *g = w->net->graph;
-    const struct rn_device_class *on = w->net->on;
-    int rc = 0;
-    for (size_t i = 0; i < g->nodes && rc == 0; i++) {
-        const struct rn_node *node = &g->node[i];
-        switch (node->op) {
-        case RN_OP_CONV:
-            rc = forward_conv(w, i, err);
-            break;
-        case RN_OP_NORM:
-            rc = forward_norm(w, i, err);
-            break;
-        case RN_OP_MAX_POOL:
-            if (w->train && i && rn_pooled(w->net->dev, g, i - 1) == (int)i)
-                break;
-            rc = on->max_pool(w->net->dev, value(w, node->y), value(w, node->x), rn_window_on(node, value(w, node->x)), err);
-            break;
-        case RN_OP_CHANNEL_POOL:
-            rc = on->channel_pool(w->net->dev, value(w, node->y), value(w, node->x), err);
-            break;
-        case RN_OP_ADD:
-            rc = on->add(w->net->dev, value(w, node->y), value(w, node->x), value(w, node->residual), node->activation, err);
-            break;
-        case RN_OP_MEAN_POOL:
-            rc = on->mean_pool(w->net->dev, value(w, node->y), value(w, node->x), err);
-            break;
-        case RN_OP_GATE:
-            rc = on->gate(w->net->dev, value(w, node->y), value(w, node->x), value(w, node->channel), value(w, node->spatial),
-                          node->combine, err);
-            break;
-        }
-    }
-    return rc;
+    for (size_t i = 0; i < w->program->calls; i++)
+        if (forward_call(w, &w->program->call[i], err))
+            return -1;
+    return 0;
 }
 
 void rn_net_spare(struct rn_net *net)
@@ -403,22 +390,22 @@ bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch)
 /* Folds each convolution's norm into its weights, and has the device prepare them: layer by layer, as rn_layout_make supposes. */
 static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err)
 {
-    const struct rn_graph *g = net->graph;
-    for (size_t step = 0; step < g->nodes; step++) {
-        size_t i = net->train ? step : g->nodes - 1 - step; /* the largest first, while there is room */
-        const struct rn_node *node = &g->node[i];
-        if (node->op != RN_OP_CONV)
+    const struct rn_program *program = &net->program[false];
+    for (size_t step = 0; step < program->calls; step++) {
+        size_t i = net->train ? step : program->calls - 1 - step; /* the largest first, while there is room */
+        const struct rn_call *call = &program->call[i];
+        const struct rn_node *node = call->node;
+        if (call->op != RN_OP_CONV)
             continue;
-        struct rn_array weight = folded_weight(net, layout, i);
-        size_t last = node->norm == RN_NONE ? i : (size_t)node->norm;
-        if (node->norm != RN_NONE && !net->folded) {
-            struct rn_norm norm = norm_of(net, last);
-            if (net->on->fold(net->dev, weight, folded_bias(net, layout, last), param_of(net, node->weight), &norm, err))
+        struct rn_array weight = eval_weight(net, layout, i);
+        if (call->with && !net->folded) {
+            struct rn_norm norm = norm_of(net, call->with);
+            if (net->on->fold(net->dev, weight, eval_bias(net, layout, i), param_of(net, node->weight), &norm, err))
                 return -1;
         }
         if (layout->prepared[i].n &&
-            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, rn_seen_by(node, layout->value[g->node[last].y]),
-                             rn_seen_by(node, layout->value[node->x]), weight, node->window, g->node[last].activation, err))
+            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, rn_seen_by(node, layout->value[call->y]),
+                             rn_seen_by(node, layout->value[call->x]), weight, node->window, call->activation, err))
             return -1;
         if (layout->prepared[i].n && net->spare && net->on->forget)
             net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
@@ -435,7 +422,7 @@ int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *b
         return rn_fail(err, RN_EXIT_SYSTEM, "a network that spares memory takes no larger batches, and no images of another size");
     if (fit(net, batch, false, &layout, err) || (net->stale && prepare(net, layout, err)) || load(net, layout, batch, err))
         return -1;
-    *w = (struct rn_walk){ net, layout, batch->n, false };
+    *w = (struct rn_walk){ net, &net->program[false], layout, batch->n, false };
     return forward(w, err);
 }
 
@@ -470,70 +457,78 @@ static bool is_frozen(const struct rn_net *net, int i)
     return net->frozen && i != RN_NONE && net->frozen[i];
 }
 
-/* Whether a node's backward has something to do for a parameter. */
-static bool wanted(const struct rn_walk *w, size_t i)
+/* Whether a call's backward has something to do for a parameter. */
+static bool wanted(const struct rn_walk *w, const struct rn_call *call)
 {
-    return !w->train || !w->net->needs || w->net->needs[w->net->graph->node[i].y];
+    return !w->train || !w->net->needs || w->net->needs[call->y];
 }
 
-static int backward_node(const struct rn_walk *w, size_t i, struct rn_err *err)
+/* A layer may be used twice. */
+static int backward_conv(const struct rn_walk *w, const struct rn_call *call, unsigned add, struct rn_err *err)
+{
+    struct rn_net *net = w->net;
+    const struct rn_node *node = call->node;
+    const struct rn_array none = { 0 };
+    struct rn_array dy = grad(w, call->y), dx = w->train && net->needs && !net->needs[call->x] ? none : grad(w, call->x);
+    void *gradients = w->train ? net->gradients : NULL;
+    struct rn_array dw = is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight);
+    struct rn_array dbias = is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias);
+    add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
+    if (call->activation != RN_ACT_NONE && net->on->activation_backward(net->dev, dy, dy, value(w, call->y), call->activation, err))
+        return -1;
+    return net->on->conv2d_backward(net->dev, rn_seen_by(node, dx), dw, dbias, rn_seen_by(node, dy), rn_seen_by(node, value(w, call->x)),
+                                    param_of(net, node->weight), node->window, add, err);
+}
+
+static int backward_norm(const struct rn_walk *w, const struct rn_call *call, unsigned add, struct rn_err *err)
+{
+    struct rn_net *net = w->net;
+    struct rn_norm norm = norm_of(net, call->node);
+    void *gradients = w->train ? net->gradients : NULL;
+    struct rn_array dgamma = param_in(net, gradients, call->node->gamma), dbeta = param_in(net, gradients, call->node->beta);
+    struct rn_array dx = grad(w, call->x), dy = grad(w, call->y), x = value(w, call->x), y = value(w, call->y);
+    if (call->with)
+        return net->on->norm_pool_backward(net->dev, dx, dgamma, dbeta, dy, x, y, &norm, call->with->window, adds_norm(net, w), err);
+    add |= adds(net, call->residual, RN_ADD_RESIDUAL) | adds_norm(net, w);
+    return net->on->batch_norm_backward(net->dev, dx, grad(w, call->residual), dgamma, dbeta, dy, x, y, &norm,
+                                        call->activation == RN_ACT_RELU, add, err);
+}
+
+static int backward_call(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
 {
     struct rn_net *net = w->net;
     const struct rn_device_class *on = net->on;
-    const struct rn_node *node = &net->graph->node[i];
-    struct rn_array dy = grad(w, node->y), dx = grad(w, node->x), x = value(w, node->x), y = value(w, node->y);
-    unsigned add = adds(net, node->x, RN_ADD_DX);
-    void *gradients = w->train ? net->gradients : NULL;
-    const struct rn_array none = { 0 };
-    struct rn_norm norm;
-    int pool;
-    switch (node->op) {
-    case RN_OP_CONV: /* a layer may be used twice */
-        add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
-        if (w->train && net->needs && !net->needs[node->x])
-            dx = none;
-        if (node->activation != RN_ACT_NONE && on->activation_backward(net->dev, dy, dy, y, node->activation, err))
-            return -1;
-        return on->conv2d_backward(net->dev, rn_seen_by(node, dx), is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight),
-                                   is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias), rn_seen_by(node, dy),
-                                   rn_seen_by(node, x), param_of(net, node->weight), node->window, add, err);
+    struct rn_array dy = grad(w, call->y), dx = grad(w, call->x), x = value(w, call->x), y = value(w, call->y);
+    unsigned add = adds(net, call->x, RN_ADD_DX);
+    switch (call->op) {
+    case RN_OP_CONV:
+        return backward_conv(w, call, add, err);
     case RN_OP_NORM:
-        norm = norm_of(net, i);
-        pool = rn_pooled(net->dev, net->graph, i);
-        if (pool != RN_NONE)
-            return on->norm_pool_backward(net->dev, dx, param_in(net, gradients, node->gamma), param_in(net, gradients, node->beta),
-                                          grad(w, net->graph->node[pool].y), x, value(w, net->graph->node[pool].y), &norm,
-                                          net->graph->node[pool].window, adds_norm(net, w), err);
-        add |= adds(net, node->residual, RN_ADD_RESIDUAL) | adds_norm(net, w);
-        return on->batch_norm_backward(net->dev, dx, grad(w, node->residual), param_in(net, gradients, node->gamma),
-                                       param_in(net, gradients, node->beta), dy, x, y, &norm,
-                                       node->activation == RN_ACT_RELU, add, err);
+        return backward_norm(w, call, add, err);
     case RN_OP_MAX_POOL:
-        if (i && rn_pooled(net->dev, net->graph, i - 1) == (int)i)
-            return 0;
-        return on->max_pool_backward(net->dev, dx, dy, x, y, rn_window_on(node, x), add, err);
+        return on->max_pool_backward(net->dev, dx, dy, x, y, rn_window_on(call->node, x), add, err);
     case RN_OP_CHANNEL_POOL:
         return on->channel_pool_backward(net->dev, dx, dy, x, y, add, err);
     case RN_OP_ADD:
-        add |= adds(net, node->residual, RN_ADD_RESIDUAL);
-        return on->add_backward(net->dev, dx, grad(w, node->residual), dy, y, node->activation, add, err);
+        add |= adds(net, call->residual, RN_ADD_RESIDUAL);
+        return on->add_backward(net->dev, dx, grad(w, call->residual), dy, y, call->activation, add, err);
     case RN_OP_MEAN_POOL:
         return on->mean_pool_backward(net->dev, dx, dy, add, err);
     case RN_OP_GATE:
-        adds(net, node->channel, 0);
-        adds(net, node->spatial, 0);
-        return on->gate_backward(net->dev, dx, grad(w, node->channel), grad(w, node->spatial), dy, x, value(w, node->channel),
-                                 value(w, node->spatial), node->combine, add, err);
+        adds(net, call->channel, 0);
+        adds(net, call->spatial, 0);
+        return on->gate_backward(net->dev, dx, grad(w, call->channel), grad(w, call->spatial), dy, x, value(w, call->channel),
+                                 value(w, call->spatial), call->node->combine, add, err);
     }
     return 0;
 }
 
-/* Where the gradients begin that are complete when only the nodes before node i are left. */
+/* Where the gradients begin that are complete when only the calls before call i are left. */
 static size_t complete_from(const struct rn_net *net, size_t i)
 {
     size_t from = 0;
-    for (size_t k = 0; k < i; k++) {
-        const struct rn_node *node = &net->graph->node[k];
+    for (const struct rn_call *call = net->program[true].call; i-- > 0; call++) {
+        const struct rn_node *node = call->node;
         const int uses[] = { node->weight, node->bias, node->gamma, node->beta };
         for (size_t u = 0; u < sizeof uses / sizeof *uses; u++) {
             if (uses[u] == RN_NONE)
@@ -565,10 +560,12 @@ int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
     memset(w->net->written, 0, g->values * sizeof *w->net->written);
     memset(w->net->written + g->values, w->train && w->net->accumulate, g->params * sizeof *w->net->written);
     w->net->written[g->output] = true;
-    for (size_t i = g->nodes; i-- > 0;)
-        if ((g->node[i].y > first && wanted(w, i) && backward_node(w, i, err)) ||
+    for (size_t i = w->program->calls; i-- > 0;) {
+        const struct rn_call *call = &w->program->call[i];
+        if ((call->y > first && wanted(w, call) && backward_call(w, call, err)) ||
             (w->train && w->net->on->reduce && sum_complete(w->net, i, &done, err)))
             return -1;
+    }
     return 0;
 }
 
@@ -586,7 +583,7 @@ int rn_net_observe(struct rn_net *net, const struct rn_batch *batch, double mome
 {
     if (rn_net_load(net, batch, err))
         return -1;
-    const struct rn_walk w = { net, &net->layout[true], net->loaded, true };
+    const struct rn_walk w = { net, &net->program[true], &net->layout[true], net->loaded, true };
     net->observe = momentum;
     net->stale = true;
     int rc = forward(&w, err);
@@ -611,7 +608,7 @@ static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *l
                  struct rn_loss *loss, struct rn_err *err)
 {
     const struct rn_layout *layout = &net->layout[true];
-    const struct rn_walk w = { net, layout, net->loaded, true };
+    const struct rn_walk w = { net, &net->program[true], layout, net->loaded, true };
     uint64_t smoothing;
     memcpy(&smoothing, &options->smoothing, sizeof smoothing);
     const struct rn_device_step step = {

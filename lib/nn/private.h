@@ -3,28 +3,28 @@
 #define RN_NN_PRIVATE_H
 
 #include "nn/net.h"
+#include "nn/program.h"
 
 /* One layout of the arena: for a mode, an input size and a largest batch. Arrays hold offsets until they are bound to it. */
 struct rn_layout {
     size_t n, h, w; /* n 0: none yet */
     size_t bytes;
     struct rn_array *value, *grad; /* grad: of what has one */
-    /* Evaluation, by node: of a network that is trained, weights with the norm folded in (CONV; gone once they are prepared) and
-     * what is added (NORM); what the device prepared of a CONV's weights (n 0: nothing). */
-    struct rn_array *folded, *prepared;
+    /* Evaluation, by call: of a network that is trained, weights with the norm folded in (gone once they are prepared) and what is
+     * added; what the device prepared of the weights (n 0: nothing). */
+    struct rn_array *weight, *bias, *prepared;
 };
 
 /* What a layout follows from, besides its n, h and w. */
 struct rn_layout_of {
     struct rn_device *dev;
     const struct rn_graph *graph;
+    const struct rn_program *program;
     bool train;       /* for training; else for evaluation */
     bool keeps;       /* evaluation: weights keep their place, for they are trained */
     const bool *kept; /* rn_net's */
     int tail;
 };
-/* The node that pools what the norm at node i makes, where the device does both at once in training; or RN_NONE. */
-int rn_pooled(const struct rn_device *dev, const struct rn_graph *graph, size_t i);
 /* Allocates nothing but its own tables. */
 RN_MUST int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err);
 void rn_layout_free(struct rn_layout *layout);
@@ -49,6 +49,7 @@ struct rn_net {
     struct rn_device *dev;
     const struct rn_device_class *on;
     struct rn_graph *graph;
+    struct rn_program program[2]; /* for evaluation; for training, where it is trained */
     bool train;
     void *weights, *momentum, *gradients; /* the same layout, `weight_bytes` each */
     void *buffers, *saved;                /* running statistics; batch statistics for backward */
@@ -74,9 +75,10 @@ struct rn_net {
     int tail;                /* evaluation leaves this value and all after it, with room for their gradients; or RN_NONE */
 };
 
-/* One batch on its way through the nodes. */
+/* One batch on its way through the calls. */
 struct rn_walk {
     struct rn_net *net;
+    const struct rn_program *program;
     const struct rn_layout *layout;
     size_t n;
     bool train;
@@ -107,7 +109,7 @@ static inline struct rn_array grad(const struct rn_walk *w, int v)
 
 /* rn_net_eval without the download. */
 RN_MUST int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
-/* Backward through the nodes that made the values after `first`, from the gradient of the logits, which the caller has
+/* Backward through the calls that made the values after `first`, from the gradient of the logits, which the caller has
  * filled. Parameters' gradients are computed in train mode only. */
 RN_MUST int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err);
 

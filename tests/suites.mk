@@ -7,8 +7,8 @@ NVCC ?= nvcc
 SUITE = @tests/suite $@
 
 unit := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
-# a test that names the threads' header is one for the thread sanitizer
-threaded := $(patsubst tests/unit/%.c,%,$(shell grep -l '"core/threads.h"' tests/unit/*.c))
+# a test that names the threads' header, or the flow's, is one for the thread sanitizer
+threaded := $(patsubst tests/unit/%.c,%,$(shell grep -lE '"(core/threads|flow/flow)\.h"' tests/unit/*.c))
 tool := $(patsubst tests/%,%,$(wildcard tests/tool/*.bats $(if $(RN_FULL),tests/full/*.bats)))
 all prepare:
 ifeq ($(shell command -v $(NVCC)),)

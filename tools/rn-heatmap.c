@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/threads.h"
 #include "draw/panel.h"
+#include "flow/flow.h"
 #include "nn/viewer.h"
 #include "stream/seen.h"
 #include "tools/tool.h"
@@ -39,9 +41,27 @@ struct work {
     struct rn_reader *reader;
     struct rn_out *index;
     struct rn_seen seen; /* the pictures that were written */
-    struct rn_buffer path, png;
+    struct rn_buffer path;
     struct rn_progress progress;
 };
+
+/* A batch: looked at by one thread, drawn by others, written by the caller's. */
+struct job {
+    struct rn_look look[2];
+    struct rn_buffer *png; /* (pngs) */
+    size_t pngs;
+};
+
+static void clear_job(void *job_)
+{
+    struct job *job = job_;
+    for (size_t i = 0; i < job->pngs; i++)
+        rn_buffer_free(&job->png[i]);
+    free(job->png);
+    for (size_t k = 0; k < 2; k++)
+        rn_look_free(&job->look[k]);
+    *job = (struct job){ 0 };
+}
 
 /* Where a photo's picture goes; two photos with one picture are an error. */
 static int place(struct work *w, struct rn_text id, struct rn_err *err)
@@ -58,50 +78,93 @@ struct words {
 };
 
 /* What a network says of image i, beside its map. */
-static void describe(const struct work *w, const struct rn_viewer *v, size_t i, int64_t label, struct words *words, struct rn_draw_panel *panel)
+static void describe(const struct work *w, const struct rn_viewer *v, const struct rn_look *look, size_t i, struct words *words,
+                     struct rn_draw_panel *panel)
 {
     static const char *const kinds[] = { "feature", "attention", "Grad-CAM" };
     const struct rn_head *model = v->model.head;
-    const struct rn_maps *maps = &v->maps;
-    size_t best = rn_viewer_best(v, i);
+    const struct rn_maps *maps = &look->maps;
+    size_t best = rn_look_best(look, i);
     bool plain = rn_text_is(model->attention, "none"), gradcam = v->view.kind == RN_VIEW_GRADCAM;
     const char *of = !gradcam ? v->view.layer : w->opts->class ? w->opts->class : model->classes.item[best].data;
     snprintf(words->title, sizeof words->title, "%s%s%s", model->arch.data, plain ? "" : " ", plain ? "" : model->attention.data);
     snprintf(words->verdict, sizeof words->verdict, "%.200s %.1f%%", model->classes.item[best].data,
-             100 * (double)v->probs[i * model->classes.count + best]);
+             100 * (double)look->probs[i * look->classes + best]);
     snprintf(words->note, sizeof words->note, "%s: %s", kinds[v->view.kind], of);
     panel->title = rn_text(words->title);
     panel->verdict = rn_text(words->verdict);
     panel->note = rn_text(words->note);
-    panel->wrong = label != RN_NIL && v->map[label] != (int64_t)best;
+    panel->wrong = look->labels[i] != RN_NIL && look->labels[i] != (int64_t)best;
     panel->map = (struct rn_draw_map){ maps->value + i * maps->h * maps->w, maps->h, maps->w, maps->first, maps->pitch, 0, 0 };
     rn_draw_range(&panel->map);
     panel->map.low = gradcam ? 0 : panel->map.low;
 }
 
-/* 1, and *err says why: no file can have this name. */
-static int draw(struct work *w, size_t i, struct rn_text id, struct rn_text label_name, int64_t label, struct rn_err *err)
+static struct rn_text name_of(const struct rn_head *head, int64_t label)
 {
+    return label == RN_NIL ? (struct rn_text){ 0 } : head->classes.item[label];
+}
+
+static int draw(const struct work *w, const struct rn_item *item, size_t i, struct rn_err *err)
+{
+    struct job *job = item->job;
+    struct rn_look *look = job->look;
     struct words words[2];
-    struct rn_draw_panel panel[3] = { { .title = RN_TEXT("photo"), .verdict = label_name, .note = id } };
+    struct rn_draw_panel panel[3] = { { .title = RN_TEXT("photo"), .verdict = name_of(item->head, item->record.labels[i]), .note = item->record.ids[i] } };
     struct rn_image canvas = { 0 };
-    const uint8_t *pixels = rn_viewer_pixels(&w->viewer[0], i, err);
+    const uint8_t *pixels = rn_look_pixels(look, i, err);
     if (!pixels)
         return -1;
     for (size_t k = 0; k <= w->viewers; k++) {
         panel[k].pixels = pixels;
-        panel[k].h = w->viewer[0].batch.h;
-        panel[k].w = w->viewer[0].batch.w;
+        panel[k].h = look->batch.h;
+        panel[k].w = look->batch.w;
         panel[k].alpha = w->opts->alpha;
         if (k)
-            describe(w, &w->viewer[k - 1], i, label, &words[k - 1], &panel[k]);
+            describe(w, &w->viewer[k - 1], &look[k - 1], i, &words[k - 1], &panel[k]);
     }
-    w->png.length = 0;
-    int rc = rn_draw_panels(&canvas, panel, w->viewers + 1, err) || rn_image_encode_png(&w->png, &canvas, err) ? -1 : 0;
+    int rc = rn_draw_panels(&canvas, panel, w->viewers + 1, err) || rn_image_encode_png(&job->png[i], &canvas, err) ? -1 : 0;
     rn_image_free(&canvas);
-    if (rc)
+    return rc;
+}
+
+static bool is_batch(const struct rn_item *item)
+{
+    return item->event == RN_FLOW_RECORD && !item->record.error.data;
+}
+
+/* One stage, in order: the device is one. */
+static int look(void *context, struct rn_item *item, struct rn_err *err)
+{
+    struct work *w = context;
+    struct job *job = item->job;
+    for (size_t k = 0; k < w->viewers; k++)
+        if ((item->event == RN_FLOW_HEAD && rn_viewer_head(&w->viewer[k], item->head, err)) ||
+            (is_batch(item) && rn_viewer_look(&w->viewer[k], &item->record, item->head, &job->look[k], err)))
+            return -1;
+    return 0;
+}
+
+/* The other. */
+static int draw_all(void *context, struct rn_item *item, struct rn_err *err)
+{
+    const struct work *w = context;
+    struct job *job = item->job;
+    if (!is_batch(item))
+        return 0;
+    if (!(job->png = rn_calloc(item->record.count, sizeof *job->png, err)))
         return -1;
-    rc = rn_file_put(w->folder, w->path.data + strlen(w->folder) + 1, w->png.data, w->png.length, true, err);
+    job->pngs = item->record.count;
+    for (size_t i = 0; i < job->pngs; i++)
+        if (draw(w, item, i, err))
+            return -1;
+    return 0;
+}
+
+/* Into the file that `place` has found. 1, and *err says why: no file can have this name. */
+static int put(const struct work *w, const struct rn_buffer *png, struct rn_err *err)
+{
+    int rc = rn_file_put(w->folder, w->path.data + strlen(w->folder) + 1, png->data, png->length, true, err);
     return rc && err->exit == RN_EXIT_DATA ? 1 : rc;
 }
 
@@ -111,7 +174,7 @@ static int text(struct work *w, struct rn_text text, const char *after, struct r
 }
 
 /* The index's line; error: of a photo that there is no picture of, or nil. */
-static int row(struct work *w, size_t i, struct rn_text id, struct rn_text label, struct rn_text error, struct rn_err *err)
+static int row(struct work *w, const struct rn_look *look, size_t i, struct rn_text id, struct rn_text label, struct rn_text error, struct rn_err *err)
 {
     if (text(w, id, "\t", err) || text(w, label, "\t", err))
         return -1;
@@ -119,48 +182,32 @@ static int row(struct work *w, size_t i, struct rn_text id, struct rn_text label
         return rn_out_printf(w->index, err, "error: ") || text(w, error, w->viewers > 1 ? "\t\t\t\t\n" : "\t\t\n", err) ? -1 : 0;
     for (size_t k = 0; k < w->viewers; k++) {
         const struct rn_texts *classes = &w->viewer[k].model.head->classes;
-        size_t best = rn_viewer_best(&w->viewer[k], i);
+        size_t best = rn_look_best(&look[k], i);
         if (text(w, classes->item[best], "\t", err) ||
-            rn_out_printf(w->index, err, "%.9g\t", (double)w->viewer[k].probs[i * classes->count + best]))
+            rn_out_printf(w->index, err, "%.9g\t", (double)look[k].probs[i * classes->count + best]))
             return -1;
     }
     return text(w, rn_text(w->path.data + strlen(w->folder) + 1), "\n", err);
 }
 
-static int heat(struct work *w, const struct rn_record *record, const struct rn_head *head, struct rn_err *err)
+static int heat(struct work *w, const struct rn_item *item, struct rn_err *err)
 {
-    const struct rn_text nil = { 0 }, *classes = head->classes.item;
+    const struct rn_record *record = &item->record;
+    const struct job *job = item->job;
     if (record->error.data) {
         w->errors++;
-        return row(w, 0, record->id, record->label == RN_NIL ? nil : classes[record->label], record->error, err);
+        return row(w, NULL, 0, record->id, name_of(item->head, record->label), record->error, err);
     }
-    for (size_t k = 0; k < w->viewers; k++)
-        if (rn_viewer_look(&w->viewer[k], record, head, err))
-            return -1;
     for (size_t i = 0; i < record->count; i++) {
-        int64_t label = record->labels[i];
-        struct rn_text name = label == RN_NIL ? nil : classes[label];
-        int rc = place(w, record->ids[i], err) ? -1 : draw(w, i, record->ids[i], name, label, err);
-        if (rc < 0 || row(w, i, record->ids[i], name, rc ? rn_text(err->text) : nil, err))
+        struct rn_text name = name_of(item->head, record->labels[i]);
+        int rc = place(w, record->ids[i], err) ? -1 : put(w, &job->png[i], err);
+        if (rc < 0 || row(w, job->look, i, record->ids[i], name, rc ? rn_text(err->text) : (struct rn_text){ 0 }, err))
             return -1;
         w->errors += rc > 0;
         w->photos++;
         rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->photos, (double)w->photos / (rn_seconds() - w->progress.begun));
     }
     return 0;
-}
-
-static int segment(struct work *w, const struct rn_head *head, struct rn_err *err)
-{
-    struct rn_record record;
-    int rc;
-    for (size_t k = 0; k < w->viewers; k++)
-        if (rn_viewer_head(&w->viewer[k], head, err))
-            return -1;
-    while ((rc = rn_reader_record(w->reader, &record, err)) == 1)
-        if (heat(w, &record, head, err))
-            return -1;
-    return rc;
 }
 
 /* After the first head: what is refused before leaves nothing behind. */
@@ -176,24 +223,37 @@ static int begin_index(struct work *w, struct rn_err *err)
     return rn_out_printf(w->index, err, "id\tlabel\tprediction\tconfidence\t%spicture\n", w->viewers > 1 ? "prediction2\tconfidence2\t" : "");
 }
 
+static int take_all(struct work *w, struct rn_err *err)
+{
+    int jobs = w->opts->jobs > 0 ? (int)w->opts->jobs : rn_threads_default(), rc;
+    const struct rn_flow_plan plan = {
+        .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = (size_t)jobs + 2, .size = sizeof(struct job), .context = w,
+        .stage = { { 1, look }, { jobs, draw_all } }, .clear = clear_job,
+    };
+    struct rn_flow *flow;
+    struct rn_item *item;
+    if (rn_flow_open(&flow, &plan, err))
+        return -1;
+    while ((rc = rn_flow_next(flow, &item, err)) == 1)
+        if ((!w->index && begin_index(w, err)) || (item->event == RN_FLOW_RECORD && heat(w, item, err))) {
+            rc = -1;
+            break;
+        }
+    rn_flow_close(flow);
+    return rc;
+}
+
 static int work(struct work *w, const struct rn_args *args, struct rn_err *err)
 {
     const struct opts *opts = w->opts;
-    const struct rn_head *head;
-    int rc;
     if (rn_device_open(&w->dev, opts->device, (int)opts->jobs, err))
         return -1;
     for (; w->viewers < 2 && opts->model[w->viewers]; w->viewers++)
         if (rn_viewer_open(&w->viewer[w->viewers], opts->model[w->viewers], w->dev, (enum rn_view_kind)opts->kind, opts->layer, opts->class, err))
             return -1;
-    if (rn_reader_open(&w->reader, args->operand, args->operands, err))
+    if (rn_reader_open(&w->reader, args->operand, args->operands, err) || take_all(w, err))
         return -1;
-    while ((rc = rn_reader_head(w->reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1)
-        if ((!w->index && begin_index(w, err)) || segment(w, head, err))
-            return -1;
     struct rn_out *index = w->index;
-    if (rc)
-        return -1;
     w->index = NULL; /* commit frees it in any case */
     return rn_out_commit(index, err);
 }
@@ -220,7 +280,6 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_device_close(w.dev);
     rn_seen_free(&w.seen);
     rn_buffer_free(&w.path);
-    rn_buffer_free(&w.png);
     return rc ? rc : w.errors ? RN_EXIT_NO : RN_EXIT_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/flow.h"
 #include "nn/weights.h"
 #include "score/means.h"
 #include "show/show.h"
@@ -34,11 +35,12 @@ struct work {
     struct rn_device *dev;
     struct rn_model model;
     struct rn_reader *reader;
+    struct rn_flow *flow;
     struct rn_writer *writer; /* one of the two */
     struct rn_out *table;
     struct rn_verdicts verdicts;
-    struct rn_floats floats;
-    float *numbers; /* logits, then probabilities, of one batch */
+    struct rn_floats floats; /* the computing thread's */
+    float *numbers;          /* of a prediction that was made before */
     size_t room;
     bool errors;
     struct rn_means views; /* of photos that not all have been seen of */
@@ -119,11 +121,38 @@ static int all_views_came(const struct work *w, const struct rn_head *head, stru
     return 0;
 }
 
-static int predict(struct work *w, const struct rn_record *record, const struct rn_head *head, const int64_t *map, struct rn_err *err)
+/* What is computed of a batch, while others are read and written. */
+struct job {
+    float *numbers; /* logits, then room for probabilities */
+};
+
+static void clear_job(void *job_)
 {
-    const struct rn_head *model = w->model.head;
-    size_t classes = model->classes.count;
+    struct job *job = job_;
+    free(job->numbers);
+    job->numbers = NULL;
+}
+
+static int compute(void *context, struct rn_item *item, struct rn_err *err)
+{
+    struct work *w = context;
+    struct job *job = item->job;
     struct rn_batch batch;
+    size_t room;
+    if (item->event != RN_FLOW_RECORD || item->record.error.data || item->head->kind != RN_BATCHES)
+        return 0;
+    if (rn_batch_of(&batch, &item->record, &w->model.head->input, item->head, &w->floats, err))
+        return -1;
+    if (!rn_mul(2 * batch.n, w->model.head->classes.count, &room) || !(job->numbers = malloc(room * sizeof *job->numbers)))
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    return rn_model_eval(&w->model, w->opts->model, w->dev, &batch, job->numbers, err);
+}
+
+static int predict(struct work *w, const struct rn_item *item, const struct rn_head *head, const int64_t *map, struct rn_err *err)
+{
+    const struct rn_record *record = &item->record;
+    const float *logits = ((const struct job *)item->job)->numbers;
+    size_t classes = w->model.head->classes.count;
     if (record->error.data) {
         struct rn_record out = *record;
         out.label = record->label == RN_NIL ? RN_NIL : map[record->label];
@@ -131,14 +160,10 @@ static int predict(struct work *w, const struct rn_record *record, const struct 
     }
     if (head->kind == RN_PREDICTIONS)
         return pass(w, record, err);
-    if (rn_batch_of(&batch, record, &model->input, head, &w->floats, err) ||
-        rn_grow(&w->numbers, &w->room, 2 * batch.n * classes, sizeof *w->numbers, err) ||
-        rn_model_eval(&w->model, w->opts->model, w->dev, &batch, w->numbers, err))
-        return -1;
-    for (size_t i = 0; i < batch.n; i++) {
-        float *probs = w->numbers + (batch.n + i) * classes;
+    for (size_t i = 0; i < record->count; i++) {
+        float *probs = ((struct job *)item->job)->numbers + (record->count + i) * classes;
         struct rn_record out = { .id = record->ids[i], .label = record->labels[i] == RN_NIL ? RN_NIL : map[record->labels[i]] };
-        rn_softmax(probs, w->numbers + i * classes, classes);
+        rn_softmax(probs, logits + i * classes, classes);
         if (rn_probs_check(probs, classes, record->ids[i], err) ||
             (head->views == RN_NIL ? emit(w, &out, probs, err) : add_view(w, &out, probs, (size_t)head->views, err)))
             return -1;
@@ -150,7 +175,7 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
 {
     int64_t *map;
     struct rn_head out;
-    struct rn_record record;
+    struct rn_item *item;
     if (head->kind == RN_PREDICTIONS && check_predictions(w, head, err))
         return -1;
     if (rn_classes_map(&w->model.head->classes, &head->classes, &map, err))
@@ -158,13 +183,13 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
     rn_head_init(&out, RN_PREDICTIONS);
     int rc = rn_texts_copy(&out.classes, &w->model.head->classes, err) || rn_history_copy(&out.history, &head->history, err) ||
              rn_head_sign(&out, &rn_tool, w->opts, NULL, err) || (w->writer && rn_writer_head(w->writer, &out, err)) ? -1 : 1;
-    while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1) {
+    while (rc == 1 && (rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
         /* what is done is handed on before the next batch is waited for: a live source sees it at once */
-        if (predict(w, &record, head, map, err) || (w->table ? rn_out_flush(w->table, err) : rn_writer_flush(w->writer, err)))
+        if (predict(w, item, head, map, err) || (w->table ? rn_out_flush(w->table, err) : rn_writer_flush(w->writer, err)))
             rc = -1;
         rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->seen, (double)w->seen / (rn_seconds() - w->progress.begun));
     }
-    if (rc == 0)
+    if (rc == 1)
         rc = all_views_came(w, head, err);
     if (rc == 0 && w->writer)
         rc = rn_writer_tail(w->writer, err);
@@ -197,11 +222,28 @@ static int open_output(struct work *w, const char *path, struct rn_err *err)
     return rn_out_open(&w->table, path, err) || rn_verdicts_head(&w->verdicts, w->table, &w->model.head->classes, err) ? -1 : 0;
 }
 
+/* One batch is read and one computed while a third is written. */
+static int segments(struct work *w, struct rn_err *err)
+{
+    const struct rn_flow_plan plan = {
+        .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES) | RN_KIND_BIT(RN_PREDICTIONS), .ahead = 2, .size = sizeof(struct job),
+        .context = w, .stage = { { 1, compute } }, .clear = clear_job,
+    };
+    struct rn_item *item;
+    int rc;
+    if (rn_flow_open(&w->flow, &plan, err))
+        return -1;
+    while ((rc = rn_flow_next(w->flow, &item, err)) == 1)
+        if ((rc = segment(w, item->head, err)))
+            break;
+    rn_flow_close(w->flow);
+    return rc;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     const struct opts *opts = options_;
     struct work w = { .opts = opts, .progress = rn_progress_begin(args) };
-    const struct rn_head *head;
     if (check_usage(opts, err))
         return -1;
     int rc = -1;
@@ -211,9 +253,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         goto out;
     if (open_output(&w, args->output, err) || rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
-    while ((rc = rn_reader_head(w.reader, RN_KIND_BIT(RN_BATCHES) | RN_KIND_BIT(RN_PREDICTIONS), &head, err)) == 1)
-        if ((rc = segment(&w, head, err)))
-            break;
+    rc = segments(&w, err);
     rn_progress_end(&w.progress);
     if (rc == 0) {
         rc = w.table ? rn_out_commit(w.table, err) : rn_writer_close(w.writer, err);

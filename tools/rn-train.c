@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "flow/flow.h"
 #include "nn/rates.h"
 #include "nn/schedule.h"
 #include "nn/train.h"
@@ -74,6 +75,7 @@ struct work {
     struct rn_device *dev;
     struct rn_trainer trainer;
     struct rn_reader *reader;
+    struct rn_flow *flow;
     struct rn_out *table;
     char *last, *best, *log;
     int lock;              /* the folder, open; -1: not ours */
@@ -433,16 +435,16 @@ static int end_epoch(struct work *w, struct rn_err *err)
 static int train(struct work *w, const struct rn_head *segment, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
-    struct rn_record record;
+    struct rn_item *item;
     int rc;
     w->begun = rn_seconds();
     w->images = 0;
-    while ((rc = rn_reader_record(w->reader, &record, err)) == 1) {
-        int step = rn_trainer_step(t, &record, err);
+    while ((rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
+        int step = rn_trainer_step(t, &item->record, err);
         if (step < 0)
             return -1;
         if (step) {
-            w->images += (int64_t)record.count;
+            w->images += (int64_t)item->record.count;
             if (t->head.seen)
                 show(w, segment);
         }
@@ -455,7 +457,7 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
         if (stop_signal)
             return 1;
     }
-    if (rc == 0 && rn_trainer_finish(t, err))
+    if (rc == 1 && (rc = rn_trainer_finish(t, err)))
         return -1;
     w->rate = (double)w->images / fmax(rn_seconds() - w->begun, 1e-9);
     /* The same Ctrl-C may have ended the input early: that is a stop, no damage. */
@@ -485,10 +487,11 @@ static int stopped(const struct work *w)
 static int segments(struct work *w, struct rn_err *err)
 {
     struct rn_trainer *t = &w->trainer;
-    const struct rn_head *segment;
+    struct rn_item *item;
     int64_t epochs = RN_NIL;
     int rc;
-    for (bool first = true; (rc = rn_reader_head(w->reader, RN_KIND_BIT(RN_BATCHES), &segment, err)) == 1; first = false) {
+    for (bool first = true; (rc = rn_flow_next(w->flow, &item, err)) == 1; first = false) {
+        const struct rn_head *segment = item->head;
         if (rn_trainer_segment(t, segment, err) || (first && first_segment(w, segment, err)))
             return -1;
         epochs = segment->epochs;
@@ -535,6 +538,13 @@ static int check_val(const char *path, struct rn_err *err)
                    rn_text_show(rn_text(path), shown));
 }
 
+/* The next batch is read while one is trained on. */
+static int read_ahead(struct work *w, struct rn_err *err)
+{
+    const struct rn_flow_plan plan = { .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = 1, .stop = &stop_signal };
+    return rn_flow_open(&w->flow, &plan, err);
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = *(const struct opts *)options_, .args = args, .lock = -1, .progress = rn_progress_begin(args) };
@@ -550,9 +560,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         rn_device_precision(w.dev, w.opts.precision, err) || rn_train_check_device(&w.opts.train, w.dev, err) ||
         prepare_folder(&w, err) || open_run(&w, err) ||
         rn_out_open(&w.table, NULL, err) || (!w.opts.train.recall && begin_table(&w, err)) ||
-        rn_reader_open(&w.reader, args->operand, args->operands, err))
+        rn_reader_open(&w.reader, args->operand, args->operands, err) || read_ahead(&w, err))
         goto out;
-    rn_reader_stop_on(w.reader, &stop_signal);
     rc = segments(&w, err);
     rn_progress_end(&w.progress);
     if (rc == 1 && w.trainer.net && save_last(&w, err))
@@ -564,7 +573,10 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         w.table = NULL;
     }
 out:
+    if (rc == 1) /* at once: who reads ahead may be waiting for a file to be opened */
+        die(stop_signal);
     rn_out_discard(w.table);
+    rn_flow_close(w.flow);
     rn_reader_close(w.reader);
     rn_trainer_free(&w.trainer);
     rn_device_close(w.dev);
@@ -575,8 +587,6 @@ out:
     free(w.last);
     free(w.best);
     free(w.log);
-    if (rc == 1)
-        die(stop_signal);
     return rc;
 }
 

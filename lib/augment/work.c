@@ -1,7 +1,8 @@
-/* work.c -- photos through the line of jobs. One thread reads; the jobs decode, augment and write files; the caller's thread
- * writes the stream. A job is a photo and a few of its outputs, so that many copies need no more memory than few. */
+/* work.c -- photos into pictures: the flow's threads decode, augment and write files, the caller's writes the stream. A job is a
+ * photo and a few of its outputs, so that many copies need no more memory than few. */
 #include "augment/work.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 
 #include "core/file.h"
 #include "core/mem.h"
-#include "core/threads.h"
+#include "flow/flow.h"
 #include "source/source.h"
 #include "stream/pack.h"
 #include "stream/seen.h"
@@ -17,7 +18,7 @@
 enum { OUTPUTS = 12 };
 
 struct output {
-    struct rn_record record; /* borrows from the job's and from here */
+    struct rn_record record; /* borrows from the item's and from here */
     char *id, *path, *error; /* owned */
     void *pixels;            /* owned */
     struct rn_buffer extra;
@@ -28,16 +29,14 @@ struct output {
 
 struct job {
     struct rn_head *head;    /* no photo: a segment of the output begins; owned */
-    struct rn_record record; /* borrows from bytes */
-    struct rn_buffer bytes;
+    struct rn_record record; /* the item's */
     struct rn_buffer stem;   /* with a folder: rn_augment_stem */
     bool first, last;        /* of the photo's jobs */
     bool checked;            /* the first of all photos that are augmented, where the plan wants that */
     size_t begin, end;       /* of all outputs of the photo */
     struct output output[OUTPUTS + 1];
     size_t outputs;
-    bool fatal;              /* err holds */
-    struct rn_err err;
+    struct rn_err err;       /* what is wrong with the photo, whatever is made of it */
 };
 
 /* Canvases that no job uses at the moment: as many as there are threads, so that their memory is used again. */
@@ -52,12 +51,22 @@ struct work {
     const struct rn_augment_plan *plan;
     pthread_mutex_t lock;
     struct easel *idle;
+    /* the reading thread's: */
+    struct rn_seen stems; /* hashes of the files' stems */
+    bool with_ending;     /* this photo's stem has its file's ending: another one's is the same without */
+    bool begun;           /* there was a photo */
+    size_t begin;         /* the photo's outputs from here on are the next job's */
+    struct rn_err known;  /* of this photo's first job */
+    uint64_t other_splits;
+    /* the taker's: */
+    struct rn_writer *writer;
+    bool open;
+    uint64_t photos, failed, there;
 };
 
-static void free_job(struct job *job)
+static void clear_job(void *argument)
 {
-    if (!job)
-        return;
+    struct job *job = argument;
     for (size_t i = 0; i < job->outputs; i++) {
         struct output *o = &job->output[i];
         free(o->id);
@@ -69,9 +78,8 @@ static void free_job(struct job *job)
     if (job->head)
         rn_head_free(job->head);
     free(job->head);
-    rn_buffer_free(&job->bytes);
     rn_buffer_free(&job->stem);
-    free(job);
+    *job = (struct job){ 0 };
 }
 
 /* ---- easels ---- */
@@ -318,59 +326,29 @@ static int run_job(struct job *job, const struct rn_augment_plan *plan, struct e
     return rc;
 }
 
-static void work(void *context, void *argument)
+static int work(void *context, struct rn_item *item, struct rn_err *err)
 {
     struct work *w = context;
-    struct job *job = argument;
-    if (job->head)
-        return;
-    struct easel *easel = take_easel(w, &job->err);
-    job->fatal = !easel || run_job(job, w->plan, easel, &job->err);
-    if (easel)
-        return_easel(w, easel);
-    rn_image_thread_end(); /* a line's threads do not say when they end */
+    struct job *job = item->job;
+    if (item->event != RN_FLOW_RECORD)
+        return 0;
+    struct easel *easel = take_easel(w, err);
+    if (!easel)
+        return -1;
+    int rc = run_job(job, w->plan, easel, &job->err);
+    return_easel(w, easel);
+    rn_image_thread_end(); /* a flow's threads do not say when they end */
+    return rc ? (*err = job->err, -1) : 0;
 }
 
 /* ---- reading ---- */
 
-struct feed {
-    const struct rn_augment_plan *plan;
-    struct rn_reader *reader;
-    struct rn_line *line;
-    struct rn_seen stems; /* hashes of the files' stems */
-    bool with_ending;     /* this photo's stem has its file's ending: another one's is the same without */
-    bool begun;           /* a photo was submitted */
-    uint64_t other_splits;
-    atomic_int stop;      /* the writer has failed: the reader must not wait for bytes */
-    struct rn_err err;
-    int rc;
-};
-
-/* The line owns job, or it is freed. */
-static int submit(struct feed *feed, struct job *job)
+static int make_head(const struct work *w, struct job *job, const struct rn_head *in, struct rn_err *err)
 {
-    if (job && rn_line_submit(feed->line, job) == 0)
-        return 0;
-    free_job(job);
-    return -1;
-}
-
-static int submit_head(struct feed *feed, const struct rn_head *in)
-{
-    struct job *job = rn_calloc(1, sizeof *job, &feed->err);
-    if (!job)
+    if (!(job->head = rn_calloc(1, sizeof *job->head, err)))
         return -1;
-    if (!(job->head = rn_calloc(1, sizeof *job->head, &feed->err))) {
-        free_job(job);
-        return -1;
-    }
-    rn_head_init(job->head, feed->plan->folder ? RN_SAMPLES : RN_IMAGES);
-    if (rn_head_inherit(job->head, in, &feed->err) ||
-        rn_head_sign(job->head, feed->plan->tool, feed->plan->options, NULL, &feed->err)) {
-        free_job(job);
-        return -1;
-    }
-    return submit(feed, job);
+    rn_head_init(job->head, w->plan->folder ? RN_SAMPLES : RN_IMAGES);
+    return rn_head_inherit(job->head, in, err) || rn_head_sign(job->head, w->plan->tool, w->plan->options, NULL, err) ? -1 : 0;
 }
 
 /* ".png" of "a/b.png". */
@@ -382,186 +360,127 @@ static struct rn_text ending(struct rn_text id)
     return (struct rn_text){ "", 0 };
 }
 
-static int seen(struct feed *feed, const struct rn_buffer *stem)
+static int seen(struct work *w, const struct rn_buffer *stem, struct rn_err *err)
 {
-    return rn_seen_add(&feed->stems, rn_hash64((struct rn_text){ stem->data, stem->length }), &feed->err);
-}
-
-static int add_ending(struct feed *feed, struct job *job)
-{
-    struct rn_text end = ending(job->record.id);
-    return rn_buffer_add(&job->stem, end.data, end.length, &feed->err);
+    return rn_seen_add(&w->stems, rn_hash64((struct rn_text){ stem->data, stem->length }), err);
 }
 
 /* Two photos must not be written to one file: x.png beside x.jpg keeps its ending in the name. What is wrong stays in the job's
  * err: it is this photo's. */
-static int set_stem(struct feed *feed, struct job *job, const struct rn_head *head)
+static int set_stem(struct work *w, struct job *job, const struct rn_head *head, struct rn_err *err)
 {
     const struct rn_record *record = &job->record;
     char room[256];
     struct rn_text class_name = record->label == RN_NIL ? (struct rn_text){ 0 } : head->classes.item[record->label];
-    if (!feed->plan->folder || record->error.data || rn_augment_stem(&job->stem, record->id, class_name, &job->err))
+    if (!w->plan->folder || record->error.data || rn_augment_stem(&job->stem, record->id, class_name, &job->err))
         return 0;
-    int rc = job->first ? seen(feed, &job->stem) : 1;
+    int rc = job->first ? seen(w, &job->stem, err) : 1;
     if (job->first)
-        feed->with_ending = rc == 0;
-    if (rc < 0 || (feed->with_ending && add_ending(feed, job)))
+        w->with_ending = rc == 0;
+    struct rn_text end = ending(record->id);
+    if (rc < 0 || (w->with_ending && rn_buffer_add(&job->stem, end.data, end.length, err)))
         return -1;
-    if (rc == 0 && (rc = seen(feed, &job->stem)) == 0)
+    if (rc == 0 && (rc = seen(w, &job->stem, err)) == 0)
         rn_fail(&job->err, RN_EXIT_DATA, "%s: another photo is written to %.*s already", rn_text_show(record->id, room),
                 (int)job->stem.length, job->stem.data);
     return rc < 0 ? -1 : 0;
 }
 
-/* One job of the photo, with outputs from begin on. */
-static struct job *make_job(struct feed *feed, const struct rn_record *record, const struct rn_head *head, size_t begin, size_t all,
-                            const struct rn_err *known)
-{
-    struct job *job = rn_calloc(1, sizeof *job, &feed->err);
-    if (!job)
-        return NULL;
-    job->begin = begin;
-    job->end = all - begin < OUTPUTS ? all : begin + OUTPUTS;
-    job->first = begin == 0;
-    job->last = job->end == all;
-    if (rn_record_copy(&job->record, record, &job->bytes, &feed->err) || set_stem(feed, job, head)) {
-        free_job(job);
-        return NULL;
-    }
-    if (!job->first)
-        job->err = *known;
-    return job;
-}
-
+/* A photo of another split: nothing is made of it. */
 static bool is_other_split(const struct rn_augment_plan *plan, const struct rn_record *record)
 {
     return plan->split && record->split.data && !record->error.data && rn_texts_find(plan->split, record->split) < 0;
 }
 
-/* A photo of another split: nothing is made of it. */
-static int submit_original(struct feed *feed, const struct rn_record *record, const struct rn_head *head)
+/* The photo's next job. */
+static int make_job(struct work *w, struct job *job, struct rn_item *item, bool other, struct rn_err *err)
 {
-    feed->other_splits++;
-    return feed->plan->keep ? submit(feed, make_job(feed, record, head, 0, 0, &(const struct rn_err){ 0 })) : 0;
+    const struct rn_record *record = &item->record;
+    size_t all = other ? 0 : w->plan->recipes * (size_t)w->plan->copies;
+    job->record = *record;
+    job->begin = w->begin;
+    job->end = all - job->begin < OUTPUTS ? all : job->begin + OUTPUTS;
+    job->first = job->begin == 0;
+    job->last = job->end == all || record->error.data;
+    job->checked = w->plan->check_first && !other && !w->begun && !record->error.data;
+    w->begun = w->begun || (!other && !record->error.data);
+    if (set_stem(w, job, item->head, err))
+        return -1;
+    if (job->first)
+        w->known = job->err;
+    else
+        job->err = w->known;
+    w->begin = job->last ? 0 : job->end;
+    return job->last ? RN_FLOW_TAKE : RN_FLOW_AGAIN;
 }
 
-static int submit_photo(struct feed *feed, const struct rn_record *record, const struct rn_head *head)
+static int read_item(void *context, struct rn_item *item, struct rn_err *err)
 {
-    size_t all = feed->plan->recipes * (size_t)feed->plan->copies, step = record->error.data ? all : OUTPUTS;
-    struct rn_err known = { 0 };
-    if (is_other_split(feed->plan, record))
-        return submit_original(feed, record, head);
-    for (size_t begin = 0; begin < all; begin += step) {
-        struct job *job = make_job(feed, record, head, begin, all, &known);
-        if (job) {
-            known = job->err;
-            job->checked = feed->plan->check_first && !feed->begun && !record->error.data;
-            feed->begun = feed->begun || !record->error.data;
-        }
-        if (submit(feed, job))
-            return -1;
-    }
-    return 0;
-}
-
-static void *feed_all(void *argument)
-{
-    struct feed *feed = argument;
-    struct rn_record record;
-    const struct rn_head *head;
-    int rc;
-    while ((rc = rn_reader_head(feed->reader, RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), &head, &feed->err)) == 1) {
-        rc = submit_head(feed, head);
-        while (rc == 0 && (rc = rn_reader_record(feed->reader, &record, &feed->err)) == 1)
-            rc = submit_photo(feed, &record, head);
-        if (rc)
-            break;
-    }
-    feed->rc = rc;
-    rn_line_end(feed->line);
-    return NULL;
+    struct work *w = context;
+    if (item->event == RN_FLOW_HEAD)
+        return make_head(w, item->job, item->head, err) ? -1 : RN_FLOW_TAKE;
+    if (item->event == RN_FLOW_TAIL)
+        return RN_FLOW_TAKE;
+    bool other = is_other_split(w->plan, &item->record);
+    w->other_splits += other;
+    return other && !w->plan->keep ? RN_FLOW_OMIT : make_job(w, item->job, item, other, err);
 }
 
 /* ---- writing ---- */
 
-struct sink {
-    struct rn_writer *writer;
-    const struct rn_augment_plan *plan;
-    bool open;
-    uint64_t photos, failed, there;
-};
-
-static int begin_segment(struct sink *sink, const struct rn_head *head, struct rn_err *err)
+static int begin_segment(struct work *w, const struct rn_head *head, struct rn_err *err)
 {
-    if (sink->open && rn_writer_tail(sink->writer, err))
+    if (w->open && rn_writer_tail(w->writer, err))
         return -1;
-    sink->open = true;
-    return rn_writer_head(sink->writer, head, err) || rn_writer_flush(sink->writer, err) ? -1 : 0;
+    w->open = true;
+    return rn_writer_head(w->writer, head, err) || rn_writer_flush(w->writer, err) ? -1 : 0;
 }
 
-static int take(struct sink *sink, const struct job *job, struct rn_err *err)
+static int take(struct work *w, const struct rn_item *item, struct rn_err *err)
 {
-    if (job->head)
-        return begin_segment(sink, job->head, err);
-    if (job->fatal)
-        return *err = job->err, -1;
+    const struct job *job = item->job;
+    if (item->event != RN_FLOW_RECORD)
+        return item->event == RN_FLOW_HEAD ? begin_segment(w, job->head, err) : 0;
     for (size_t i = 0; i < job->outputs; i++) {
-        sink->failed += job->output[i].failed;
-        sink->there += job->output[i].there;
-        if (rn_writer_record(sink->writer, &job->output[i].record, err))
+        w->failed += job->output[i].failed;
+        w->there += job->output[i].there;
+        if (rn_writer_record(w->writer, &job->output[i].record, err))
             return -1;
     }
-    sink->photos += job->last;
-    if (job->last && sink->plan->progress)
-        sink->plan->progress(sink->plan->progress_context, sink->photos);
-    return rn_writer_flush(sink->writer, err);
+    w->photos += job->last;
+    if (job->last && w->plan->progress)
+        w->plan->progress(w->plan->progress_context, w->photos);
+    return rn_writer_flush(w->writer, err);
 }
 
-static int take_all(struct sink *sink, struct feed *feed, struct rn_err *err)
+static int run(struct work *w, struct rn_reader *reader, struct rn_err *err)
 {
-    struct job *job;
-    int rc = 0;
-    while ((job = rn_line_next(feed->line))) {
-        if (rc == 0 && (rc = take(sink, job, err))) {
-            feed->stop = 1;
-            rn_line_stop(feed->line);
+    int jobs = w->plan->jobs, rc;
+    const struct rn_flow_plan plan = {
+        .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), .ahead = (size_t)jobs * 2 + 2,
+        .size = sizeof(struct job), .context = w, .read = read_item, .stage = { { jobs, work } }, .clear = clear_job,
+    };
+    struct rn_flow *flow;
+    struct rn_item *item;
+    if (rn_flow_open(&flow, &plan, err))
+        return -1;
+    while ((rc = rn_flow_next(flow, &item, err)) == 1)
+        if (take(w, item, err)) {
+            rc = -1;
+            break;
         }
-        free_job(job);
-    }
-    return rc;
-}
-
-static int run(struct feed *feed, struct sink *sink, struct work *w, struct rn_err *err)
-{
-    pthread_t thread;
-    if (rn_line_new(&feed->line, w->plan->jobs, (size_t)w->plan->jobs * 2 + 2, work, w, err))
-        return -1;
-    int started = rn_thread_start(&thread, feed_all, feed, err);
-    if (started)
-        rn_line_end(feed->line);
-    int rc = take_all(sink, feed, err);
-    if (started == 0)
-        pthread_join(thread, NULL);
-    rn_line_free(feed->line);
-    if (started || rc)
-        return -1;
-    if (feed->rc)
-        return *err = feed->err, -1;
-    return sink->open ? rn_writer_tail(sink->writer, err) : 0;
+    rn_flow_close(flow);
+    return rc || (w->open && rn_writer_tail(w->writer, err)) ? -1 : 0;
 }
 
 int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan,
                    struct rn_augment_done *done, struct rn_err *err)
 {
-    struct feed feed = { .plan = plan, .reader = reader };
-    struct sink sink = { .writer = writer, .plan = plan };
-    struct work w = { .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct work w = { .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER, .writer = writer };
     rn_reader_unique(reader);
-    rn_reader_stop_on(reader, &feed.stop);
-    int rc = run(&feed, &sink, &w, err);
-    rn_reader_stop_on(reader, NULL);
-    *done = (struct rn_augment_done){ sink.failed, feed.other_splits, sink.there };
-    rn_seen_free(&feed.stems);
+    int rc = run(&w, reader, err);
+    *done = (struct rn_augment_done){ w.failed, w.other_splits, w.there };
+    rn_seen_free(&w.stems);
     free_easels(&w);
     return rc;
 }

@@ -10,31 +10,23 @@ struct rn_photo *rn_photo_new(struct rn_err *err)
     return rn_calloc(1, sizeof(struct rn_photo), err);
 }
 
-void rn_photo_free(struct rn_photo *photo)
+void rn_photo_clear(void *job)
 {
-    if (!photo)
-        return;
+    struct rn_photo *photo = job;
     if (photo->news)
         rn_joined_free(photo->news);
     free(photo->news);
     rn_buffer_free(&photo->bytes);
     rn_arena_free(photo->arena);
     free(photo->pixels);
-    free(photo);
+    *photo = (struct rn_photo){ 0 };
 }
 
-struct rn_photo *rn_photo_copy(const struct rn_record *record, const int64_t *map, struct rn_err *err)
+void rn_photo_free(struct rn_photo *photo)
 {
-    struct rn_photo *photo = rn_photo_new(err);
-    if (!photo)
-        return NULL;
-    if (rn_record_copy(&photo->record, record, &photo->bytes, err)) {
-        rn_photo_free(photo);
-        return NULL;
-    }
-    if (record->label != RN_NIL)
-        photo->record.label = map[record->label];
-    return photo;
+    if (photo)
+        rn_photo_clear(photo);
+    free(photo);
 }
 
 /* What rn_easels_run calls. */
@@ -103,8 +95,6 @@ void rn_photo_work(void *context, void *job)
 {
     const struct rn_photo_work *work = context;
     struct rn_photo *photo = job;
-    if (photo->news)
-        return;
     if (photo->entry && rn_spool_read(work->spool, photo->entry, &photo->record, &photo->bytes, &photo->arena, &photo->err)) {
         photo->state = RN_PHOTO_FATAL;
         return;

@@ -5,7 +5,7 @@
 #include "batch/batch.h"
 #include "core/threads.h"
 
-/* ---- photo.c: one record on its way through the line of jobs ---- */
+/* ---- photo.c: one record on its way to pixels ---- */
 
 enum rn_photo_state {
     RN_PHOTO_GOOD,   /* pixels are there, or the record is an error record already */
@@ -14,7 +14,7 @@ enum rn_photo_state {
 };
 
 struct rn_photo {
-    struct rn_record record; /* borrows from bytes and arena */
+    struct rn_record record; /* train: borrows from bytes and arena. eval: from its item */
     struct rn_buffer bytes;
     struct rn_arena *arena;
     uint8_t *pixels;         /* all views, one behind the other */
@@ -26,12 +26,11 @@ struct rn_photo {
     const struct rn_batch_entry *entry; /* train: where the spool has it */
     uint32_t again;          /* train: how often the epoch has it already */
     size_t size;             /* train: of its pixels */
-    struct rn_joined *news;             /* eval: no photo; the input's segments joined so far, owned */
+    struct rn_joined *news;  /* eval: no photo, but a head: the input's segments joined so far, owned */
 };
 
 struct rn_photo *rn_photo_new(struct rn_err *err);
-/* A copy of a record of samples or images with its label looked up in map. */
-struct rn_photo *rn_photo_copy(const struct rn_record *record, const int64_t *map, struct rn_err *err);
+void rn_photo_clear(void *photo); /* frees what it holds, and zeroes it */
 void rn_photo_free(struct rn_photo *photo); /* NULL is allowed */
 
 struct rn_spool;
@@ -41,7 +40,7 @@ struct rn_photo_work {
     const struct rn_spool *spool; /* train */
     struct rn_easels *easels;     /* train, with a recipe */
 };
-/* The work of a line: photo's pixels, or state and err. */
+/* A job's work: photo's pixels, or state and err. */
 void rn_photo_work(void *context, void *photo);
 
 /* ---- views.c: what evaluation sees of a photo ---- */

@@ -21,12 +21,7 @@ int rn_viewer_open(struct rn_viewer *v, const char *path, struct rn_device *dev,
 void rn_viewer_close(struct rn_viewer *v)
 {
     rn_model_close(&v->model);
-    rn_maps_free(&v->maps);
     free(v->map);
-    free(v->probs);
-    free(v->floats.data);
-    free(v->classes);
-    free(v->pixels);
     *v = (struct rn_viewer){ 0 };
 }
 
@@ -39,50 +34,66 @@ int rn_viewer_head(struct rn_viewer *v, const struct rn_head *stream, struct rn_
     return rn_classes_map(&v->model.head->classes, &stream->classes, &v->map, err);
 }
 
-int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const struct rn_head *stream, struct rn_err *err)
+void rn_look_free(struct rn_look *look)
+{
+    rn_maps_free(&look->maps);
+    free(look->probs);
+    free(look->labels);
+    free(look->floats.data);
+    free(look->pixels);
+    *look = (struct rn_look){ 0 };
+}
+
+/* Whose Grad-CAM is wanted of each image, into room for their labels; NULL: the likeliest class's. */
+static const int64_t *wanted(const struct rn_viewer *v, struct rn_look *look)
+{
+    for (size_t i = 0; i < look->batch.n; i++)
+        look->labels[i] = v->class;
+    return v->class < 0 ? NULL : look->labels;
+}
+
+int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const struct rn_head *stream, struct rn_look *look,
+                   struct rn_err *err)
 {
     const struct rn_head *model = v->model.head;
-    size_t count = model->classes.count, n = record->count, logits;
-    if (rn_batch_of(&v->batch, record, &model->input, stream, &v->floats, err))
+    size_t count = look->classes = model->classes.count, n = record->count, logits;
+    if (rn_batch_of(&look->batch, record, &model->input, stream, &look->floats, err))
         return -1;
     if (!rn_mul(2 * n, count, &logits))
         return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    if (rn_grow(&v->probs, &v->probs_room, logits, sizeof *v->probs, err) ||
-        rn_grow(&v->classes, &v->classes_room, n, sizeof *v->classes, err))
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        v->classes[i] = v->class;
-    if (rn_view_maps(&v->view, v->model.net, &v->batch, v->class < 0 ? NULL : v->classes, v->probs + n * count, &v->maps, err))
+    if (!(look->probs = rn_calloc(logits, sizeof *look->probs, err)) || !(look->labels = rn_calloc(n, sizeof *look->labels, err)) ||
+        rn_view_maps(&v->view, v->model.net, &look->batch, wanted(v, look), look->probs + n * count, &look->maps, err))
         return -1;
     for (size_t i = 0; i < n; i++) {
-        rn_softmax(v->probs + i * count, v->probs + (n + i) * count, count);
-        if (rn_probs_check(v->probs + i * count, count, record->ids[i], err))
+        look->labels[i] = record->labels[i] == RN_NIL ? RN_NIL : v->map[record->labels[i]];
+        rn_softmax(look->probs + i * count, look->probs + (n + i) * count, count);
+        if (rn_probs_check(look->probs + i * count, count, record->ids[i], err))
             return -1;
     }
     return 0;
 }
 
-size_t rn_viewer_best(const struct rn_viewer *v, size_t i)
+size_t rn_look_best(const struct rn_look *look, size_t i)
 {
-    size_t count = v->model.head->classes.count, best = 0;
-    const float *probs = v->probs + i * count;
-    for (size_t k = 1; k < count; k++)
+    size_t best = 0;
+    const float *probs = look->probs + i * look->classes;
+    for (size_t k = 1; k < look->classes; k++)
         best = probs[k] > probs[best] ? k : best;
     return best;
 }
 
-const uint8_t *rn_viewer_pixels(struct rn_viewer *v, size_t i, struct rn_err *err)
+const uint8_t *rn_look_pixels(struct rn_look *look, size_t i, struct rn_err *err)
 {
-    const struct rn_batch *batch = &v->batch;
+    const struct rn_batch *batch = &look->batch;
     size_t area = batch->h * batch->w;
     if (batch->pixels)
         return batch->pixels + i * area * 3;
-    if (rn_grow(&v->pixels, &v->pixels_room, area * 3, 1, err))
+    if (rn_grow(&look->pixels, &look->pixels_room, area * 3, 1, err))
         return NULL;
     for (size_t c = 0; c < 3; c++)
         for (size_t p = 0; p < area; p++) {
             double x = ((double)batch->values[(i * 3 + c) * area + p] * batch->std[c] + batch->mean[c]) * 255;
-            v->pixels[p * 3 + c] = x > 0 ? (uint8_t)lrint(fmin(x, 255)) : 0;
+            look->pixels[p * 3 + c] = x > 0 ? (uint8_t)lrint(fmin(x, 255)) : 0;
         }
-    return v->pixels;
+    return look->pixels;
 }

@@ -202,7 +202,7 @@ struct rn_arena;
 RN_MUST int rn_record_unpack(struct rn_record *record, struct rn_text bytes, const struct rn_head *head,
                              struct rn_arena **arena, struct rn_err *err);
 void rn_arena_free(struct rn_arena *arena);
-/* A copy of a record of samples, images or predictions that borrows from bytes (empty at first) instead of the reader. */
+/* A copy of a record that borrows from bytes (empty at first, then used again) instead of the reader. */
 RN_MUST int rn_record_copy(struct rn_record *to, const struct rn_record *from, struct rn_buffer *bytes, struct rn_err *err);
 
 /* The packed value of a key that we do not know, borrowed from the record; nil (data NULL) where it is absent or nil. Equal

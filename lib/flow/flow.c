@@ -1,0 +1,325 @@
+/* flow.c -- a ring of items, a cursor for each stage. */
+#include "flow/flow.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "core/threads.h"
+
+struct slot {
+    struct rn_item item;
+    int done; /* stages */
+    struct rn_err err;
+};
+
+struct crew {
+    struct rn_flow *flow;
+    int stage;
+};
+
+struct rn_flow {
+    struct rn_flow_plan plan;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct slot *slot; /* a ring: item number k is in slot k % slots */
+    size_t slots;
+    size_t read, begun[RN_FLOW_STAGES], taken; /* item numbers: taken <= begun[i] <= begun[i - 1] <= read <= taken + slots */
+    size_t failed;     /* the first item with an error; SIZE_MAX: none */
+    bool held;         /* item number `taken` is the caller's */
+    bool ended;        /* nothing will be read any more: for this reason: */
+    int end;           /* what rn_flow_next gives then */
+    struct rn_err err;
+    bool closed;
+    atomic_int stop;   /* the reader must not wait for bytes */
+    int stages;
+    struct crew crew[RN_FLOW_STAGES];
+    pthread_t *thread; /* the first reads */
+    int threads;
+    /* the reading thread's: */
+    struct rn_head *head;    /* of the segment that is being read; NULL: none. Its tail's item takes it over */
+    struct rn_record record; /* the reader's */
+    bool again;              /* the record is wanted once more */
+};
+
+/* ---- reading ---- */
+
+static void free_head(struct rn_head *head)
+{
+    if (head)
+        rn_head_free(head);
+    free(head);
+}
+
+static int read_head(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
+{
+    const struct rn_head *head;
+    int rc = rn_reader_head(flow->plan.reader, flow->plan.kinds, &head, err);
+    if (rc != 1)
+        return rc;
+    if (!(flow->head = rn_calloc(1, sizeof *flow->head, err)) || rn_head_copy(flow->head, head, err))
+        return -1;
+    item->event = RN_FLOW_HEAD;
+    item->head = flow->head;
+    return 1;
+}
+
+static int read_record(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
+{
+    int rc = flow->again ? 1 : rn_reader_record(flow->plan.reader, &flow->record, err);
+    item->head = flow->head;
+    if (rc == 1) {
+        item->event = RN_FLOW_RECORD;
+        return rn_record_copy(&item->record, &flow->record, &item->bytes, err) ? -1 : 1;
+    }
+    if (rc)
+        return rc;
+    item->event = RN_FLOW_TAIL;
+    item->owned = flow->head;
+    flow->head = NULL;
+    return 1;
+}
+
+/* The next item that is taken. 1, 0 at the stream's end, -1 or RN_STOPPED. */
+static int read_item(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
+{
+    for (;;) {
+        int rc = (flow->head ? read_record : read_head)(flow, item, err);
+        if (rc != 1 || !flow->plan.read)
+            return rc;
+        int answer = flow->plan.read(flow->plan.context, item, err);
+        flow->again = answer == RN_FLOW_AGAIN;
+        if (answer < 0)
+            return -1;
+        if (answer != RN_FLOW_OMIT || item->event != RN_FLOW_RECORD)
+            return 1;
+    }
+}
+
+static void *read_all(void *argument)
+{
+    struct rn_flow *flow = argument;
+    struct rn_err err = { 0 };
+    int rc = 0;
+    pthread_mutex_lock(&flow->lock);
+    for (;;) {
+        while (!flow->closed && flow->read == flow->taken + flow->slots)
+            pthread_cond_wait(&flow->changed, &flow->lock);
+        if (flow->closed || flow->failed != SIZE_MAX)
+            break;
+        struct slot *slot = &flow->slot[flow->read % flow->slots];
+        pthread_mutex_unlock(&flow->lock);
+        rc = read_item(flow, &slot->item, &err);
+        pthread_mutex_lock(&flow->lock);
+        if (rc != 1)
+            break;
+        slot->done = 0;
+        flow->read++;
+        pthread_cond_broadcast(&flow->changed);
+    }
+    flow->ended = true;
+    flow->end = rc;
+    flow->err = err;
+    pthread_cond_broadcast(&flow->changed);
+    pthread_mutex_unlock(&flow->lock);
+    return NULL;
+}
+
+/* ---- working ---- */
+
+static void work(struct rn_flow *flow, int stage, size_t number)
+{
+    struct slot *slot = &flow->slot[number % flow->slots];
+    struct rn_err err = { 0 };
+    pthread_mutex_unlock(&flow->lock);
+    int rc = flow->plan.stage[stage].work(flow->plan.context, &slot->item, &err);
+    pthread_mutex_lock(&flow->lock);
+    slot->done++;
+    if (rc) {
+        slot->err = err;
+        flow->failed = number < flow->failed ? number : flow->failed;
+        flow->stop = 1; /* what comes behind it is of no use */
+    }
+    pthread_cond_broadcast(&flow->changed);
+}
+
+static void *work_all(void *argument)
+{
+    struct crew *crew = argument;
+    struct rn_flow *flow = crew->flow;
+    size_t *next = &flow->begun[crew->stage];
+    pthread_mutex_lock(&flow->lock);
+    while (!flow->closed && *next < flow->failed && !(flow->ended && *next == flow->read)) {
+        if (*next < flow->read && flow->slot[*next % flow->slots].done == crew->stage)
+            work(flow, crew->stage, (*next)++);
+        else
+            pthread_cond_wait(&flow->changed, &flow->lock);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return NULL;
+}
+
+/* ---- taking ---- */
+
+static void clear(const struct rn_flow *flow, struct rn_item *item)
+{
+    if (flow->plan.clear)
+        flow->plan.clear(item->job);
+    free_head(item->owned);
+    item->owned = NULL;
+}
+
+static void release(struct rn_flow *flow)
+{
+    clear(flow, &flow->slot[flow->taken % flow->slots].item);
+    pthread_mutex_lock(&flow->lock);
+    flow->held = false;
+    flow->taken++;
+    pthread_cond_broadcast(&flow->changed);
+    pthread_mutex_unlock(&flow->lock);
+}
+
+enum { STOP_CHECK_MS = 200 };
+
+static struct timespec soon(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += STOP_CHECK_MS * 1000000;
+    return time.tv_nsec < 1000000000 ? time : (struct timespec){ time.tv_sec + 1, time.tv_nsec - 1000000000 };
+}
+
+/* Until something has changed; true: the deadline is over. A signal does not end a wait for a condition: its flag is looked at. */
+static bool wait(struct rn_flow *flow, const struct timespec *deadline)
+{
+    struct timespec time = soon();
+    if (deadline)
+        return pthread_cond_timedwait(&flow->changed, &flow->lock, deadline) == ETIMEDOUT;
+    if (flow->plan.stop)
+        pthread_cond_timedwait(&flow->changed, &flow->lock, &time);
+    else
+        pthread_cond_wait(&flow->changed, &flow->lock);
+    return false;
+}
+
+int rn_flow_next_until(struct rn_flow *flow, const struct timespec *deadline, struct rn_item **item, struct rn_err *err)
+{
+    bool late = false;
+    int rc;
+    if (flow->held)
+        release(flow);
+    pthread_mutex_lock(&flow->lock);
+    struct slot *slot = &flow->slot[flow->taken % flow->slots];
+    for (;;) {
+        if (flow->failed == flow->taken) {
+            *err = slot->err;
+            rc = -1;
+            break;
+        }
+        if (flow->taken < flow->read && slot->done == flow->stages) {
+            *item = &slot->item;
+            flow->held = true;
+            rc = 1;
+            break;
+        }
+        if (flow->ended && flow->taken == flow->read) {
+            rc = flow->end;
+            *err = rc < 0 ? flow->err : *err;
+            break;
+        }
+        if (late) { /* what came in the last moment was taken, too */
+            rc = RN_FLOW_LATE;
+            break;
+        }
+        if (flow->plan.stop && *flow->plan.stop) {
+            rc = RN_STOPPED;
+            break;
+        }
+        late = wait(flow, deadline);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return rc;
+}
+
+int rn_flow_next(struct rn_flow *flow, struct rn_item **item, struct rn_err *err)
+{
+    return rn_flow_next_until(flow, NULL, item, err);
+}
+
+/* ---- beginning and end ---- */
+
+static int start(struct rn_flow *flow, struct rn_err *err)
+{
+    size_t count = 1;
+    for (; flow->stages < RN_FLOW_STAGES && flow->plan.stage[flow->stages].threads; flow->stages++)
+        count += (size_t)flow->plan.stage[flow->stages].threads;
+    if (!(flow->thread = rn_calloc(count, sizeof *flow->thread, err)) || rn_thread_start(&flow->thread[0], read_all, flow, err))
+        return -1;
+    flow->threads = 1;
+    for (int s = 0; s < flow->stages; s++) {
+        flow->crew[s] = (struct crew){ flow, s };
+        for (int i = 0; i < flow->plan.stage[s].threads; i++, flow->threads++)
+            if (rn_thread_start(&flow->thread[flow->threads], work_all, &flow->crew[s], err))
+                return -1;
+    }
+    return 0;
+}
+
+static int prepare(struct rn_flow *flow, struct rn_err *err)
+{
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&flow->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&flow->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    flow->failed = SIZE_MAX;
+    if (!(flow->slot = rn_calloc(flow->plan.ahead + 1, sizeof *flow->slot, err)))
+        return -1;
+    flow->slots = flow->plan.ahead + 1;
+    for (size_t i = 0; i < flow->slots; i++)
+        if (!(flow->slot[i].item.job = rn_calloc(1, flow->plan.size, err)))
+            return -1;
+    rn_reader_stop_on(flow->plan.reader, &flow->stop);
+    return 0;
+}
+
+int rn_flow_open(struct rn_flow **result, const struct rn_flow_plan *plan, struct rn_err *err)
+{
+    struct rn_flow *flow = *result = rn_calloc(1, sizeof *flow, err);
+    if (!flow)
+        return -1;
+    flow->plan = *plan;
+    if (prepare(flow, err) == 0 && start(flow, err) == 0)
+        return 0;
+    rn_flow_close(flow);
+    *result = NULL;
+    return -1;
+}
+
+void rn_flow_close(struct rn_flow *flow)
+{
+    if (!flow)
+        return;
+    flow->stop = 1;
+    pthread_mutex_lock(&flow->lock);
+    flow->closed = true;
+    pthread_cond_broadcast(&flow->changed);
+    pthread_mutex_unlock(&flow->lock);
+    for (int i = 0; i < flow->threads; i++)
+        pthread_join(flow->thread[i], NULL);
+    rn_reader_stop_on(flow->plan.reader, NULL);
+    for (size_t i = 0; i < flow->slots; i++) {
+        struct rn_item *item = &flow->slot[i].item;
+        if (item->job)
+            clear(flow, item);
+        free(item->job);
+        rn_buffer_free(&item->bytes);
+    }
+    free_head(flow->head);
+    pthread_cond_destroy(&flow->changed);
+    pthread_mutex_destroy(&flow->lock);
+    free(flow->thread);
+    free(flow->slot);
+    free(flow);
+}

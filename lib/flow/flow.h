@@ -1,0 +1,59 @@
+/* flow.h -- a stream read, worked on and taken at once: one thread reads, others work, the caller's takes what is done, in order.
+ *
+ * What goes through are items: a segment's head, its records, its tail. An item that is ready is handed on at once, whatever is
+ * behind it. No more than `ahead` items are read before they are taken, in as many blocks of memory and one, which are used again
+ * and again. An error, of the stream or of an item, comes when all items before it have been taken, and of several the first in
+ * the order of the stream comes, for any number of threads; of what is behind it nothing is begun any more. */
+#ifndef RN_FLOW_FLOW_H
+#define RN_FLOW_FLOW_H
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "stream/stream.h"
+
+enum rn_flow_event { RN_FLOW_HEAD, RN_FLOW_RECORD, RN_FLOW_TAIL };
+
+struct rn_item {
+    enum rn_flow_event event;
+    const struct rn_head *head; /* of its segment: until the tail's item was taken and the next one asked for */
+    struct rn_record record;    /* RN_FLOW_RECORD: it borrows from the item */
+    void *job;                  /* plan->size bytes for the user, zeroed or as `clear` left them */
+    struct rn_buffer bytes;     /* the flow's own: of the record */
+    struct rn_head *owned;      /* ... and of a tail: the segment's head */
+};
+
+/* What `read` says of a record: leave it out, take it, take it and call me again with the same record in another item. */
+enum { RN_FLOW_OMIT, RN_FLOW_TAKE, RN_FLOW_AGAIN };
+enum { RN_FLOW_STAGES = 2 };
+
+struct rn_flow_plan {
+    struct rn_reader *reader; /* borrowed; not to be used until rn_flow_close */
+    unsigned kinds;           /* of segments, as of rn_reader_head */
+    size_t ahead;             /* items; at least 1 */
+    size_t size;              /* of a job */
+    void *context;            /* of the functions */
+    /* Called in the order of the stream, in the reading thread. A head's and a tail's item is taken in any case. -1: the stream
+     * ends here with this error. NULL: every record is taken. */
+    int (*read)(void *context, struct rn_item *item, struct rn_err *err);
+    /* One after the other. In a stage of one thread items come in order, in one of several at once. -1: this item's error. */
+    struct rn_flow_stage {
+        int threads; /* 0: there is no such stage */
+        int (*work)(void *context, struct rn_item *item, struct rn_err *err);
+    } stage[RN_FLOW_STAGES];
+    void (*clear)(void *job); /* frees what the job holds; NULL: nothing. When the item was taken, or at the end */
+    const atomic_int *stop;   /* NULL, or: while it is not 0 (a signal's handler sets it), a wait for input is given up */
+};
+
+struct rn_flow;
+/* Copies the plan, and begins. */
+RN_MUST int rn_flow_open(struct rn_flow **flow, const struct rn_flow_plan *plan, struct rn_err *err);
+/* The next item, which is the caller's until the next call: 1; 0 at the stream's end, -1, or RN_STOPPED. */
+RN_MUST int rn_flow_next(struct rn_flow *flow, struct rn_item **item, struct rn_err *err);
+/* The same; RN_FLOW_LATE when there is none by `deadline` (of CLOCK_MONOTONIC). */
+enum { RN_FLOW_LATE = 3 };
+RN_MUST int rn_flow_next_until(struct rn_flow *flow, const struct timespec *deadline, struct rn_item **item, struct rn_err *err);
+/* At any time: what is being worked on is ended, the rest dropped. NULL is allowed. */
+void rn_flow_close(struct rn_flow *flow);
+
+#endif

@@ -9,7 +9,7 @@
 #include "tools/tool.h"
 
 struct opts {
-    const char *recipe, *probability, *folder, *split;
+    const char *recipe, *probability, *folder, *split, *replay;
     int64_t copies, jobs, quality;
     uint64_t seed, max_pixels;
     bool keep, keep_going, explain, no_exif, png, until_normalize;
@@ -29,6 +29,7 @@ static const struct rn_opt options[] = {
     { 0, "quality", RN_OPT_INT, RN_AT(opts, quality), 1, 100, "of the JPEG files" },
     { 0, "png", RN_OPT_FLAG, RN_AT(opts, png), 0, 0, "write PNG files" },
     { 0, "explain", RN_OPT_FLAG, RN_AT(opts, explain), 0, 0, "say in each record what ran and what it drew (key augment)" },
+    { 0, "replay", RN_OPT_TEXT, RN_AT(opts, replay), 0, 0, "draw nothing: do again what this output of --explain says", "FILE", RN_OPT_HOW },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header" },
     { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says" },
     RN_OPT_LAST,
@@ -107,20 +108,24 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         .keep_going = opts->keep_going, .explain = opts->explain, .folder = opts->folder, .tool = &rn_tool, .options = opts,
         .decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif }, .progress = show, .progress_context = &progress,
         .quality = opts->png ? 0 : (int)opts->quality, .split = strcmp(opts->split, "all") ? &split : NULL,
-        .check_first = !strcmp(opts->recipe, defaults.recipe) && !opts->keep_going,
+        .check_first = !strcmp(opts->recipe, defaults.recipe) && !opts->keep_going && !opts->replay,
     };
+    struct rn_replay *replay = NULL;
     struct rn_recipe *recipes = NULL;
     struct rn_reader *reader = NULL;
     struct rn_writer *writer = NULL;
     struct rn_augment_done done = { 0 };
     char *list = NULL;
     int rc = parse_split(&split, &list, opts->split, err) || load_all(&recipes, &plan.recipes, opts, args->quiet, err) ||
+             (opts->replay && rn_replay_open(&replay, opts->replay, err)) ||
              rn_writer_open(&writer, args->output, err) || rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
     plan.recipe = recipes;
+    plan.replay = replay;
     if (rc == 0)
         rc = rn_augment_all(reader, writer, &plan, &done, err);
     rn_progress_end(&progress);
     rn_reader_close(reader);
+    rn_replay_close(replay);
     for (size_t i = 0; i < plan.recipes; i++)
         rn_recipe_free(&recipes[i]);
     free(recipes);
@@ -151,6 +156,9 @@ const struct rn_tool rn_tool = {
              "What is drawn is a function of seed, id, copy and the transform's place in its recipe: the same for any -j, any order of the "
              "input and any sharding. The program that this replaces wrote the three results of a photo to one file, of which the last was "
              "left, and the first of them as normalised floats; here each has its own, and basic leaves the normalisation to the consumer.\n\n"
+             "--replay takes the records of --explain, whose ids are those that this run will write, instead of random numbers: with the "
+             "other options of the run that wrote them the output is the same bytes; with other photos of the same ids (masks, another "
+             "size) these are changed in the same way. A record that is missing, or that does not fit recipe or picture, is exit 3.\n\n"
              "--write writes nothing through links that lie in DIR. A file whose name is too long, or where a link or a file lies "
              "in the place of its folder, becomes an error record, with or without -k: exit 1.",
     .examples = "rn-pick split=train all.rn | rn-augment -p low -n 2 > extra.rn\n"

@@ -123,6 +123,7 @@ RN_MUST int rn_recipe_named(struct rn_recipe *recipe, const char *name, const ch
 struct rn_trace {
     struct rn_traced {
         const struct rn_augment *transform;
+        size_t at;           /* its place among the recipe's transforms, in the order of the file, from 0 */
         size_t first, count; /* of `value` */
     } *step;
     double *value;

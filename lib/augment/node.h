@@ -13,11 +13,15 @@ struct rn_node {
     const struct rn_augment *transform; /* leaf */
     void *options;                      /* leaf; owned */
     bool always;                        /* leaf: always_apply */
+    size_t at;                          /* leaf: its place among all of them, from 0 */
     struct rn_node *child;              /* the others; owned */
     size_t children;
     int64_t n;                          /* SomeOf */
     bool replace;
 };
 void rn_node_clear(struct rn_node *node);
+/* Applies a leaf, and notes it (trace NULL: not). Errors are rn_recipe_run's. */
+RN_MUST int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count, struct rn_trace *trace,
+                          struct rn_err *err);
 
 #endif

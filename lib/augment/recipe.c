@@ -468,6 +468,13 @@ static int parse_node(struct rn_node *node, const json_t *json, uint64_t parent,
 
 /* ---- recipes ---- */
 
+static void number_leaves(struct rn_node *node, size_t *next)
+{
+    node->at = node->kind == RN_LEAF ? (*next)++ : 0;
+    for (size_t i = 0; i < node->children; i++)
+        number_leaves(&node->child[i], next);
+}
+
 /* Weights are left alone. */
 static void set_chances(struct rn_node *node, double p)
 {
@@ -588,6 +595,8 @@ static int parse_document(struct rn_recipe *recipe, const json_t *document, doub
     if (!(recipe->root = rn_calloc(1, sizeof *recipe->root, err)) || parse_node(recipe->root, transform, 0, 0, 0, err) ||
         check_last(recipe, err))
         return -1;
+    size_t leaves = 0;
+    number_leaves(recipe->root, &leaves);
     if (p >= 0)
         set_chances(recipe->root, p);
     recipe->floats = gives_floats(recipe->root);

@@ -30,19 +30,27 @@ void rn_trace_free(struct rn_trace *trace)
     *trace = (struct rn_trace){ 0 };
 }
 
-static int note(struct run *run, const struct rn_augment *transform, const double *value, size_t count)
+static int note(struct rn_trace *t, const struct rn_node *leaf, const double *value, size_t count, struct rn_err *err)
 {
-    struct rn_trace *t = run->trace;
-    if (!t)
-        return 0;
-    if (rn_grow(&t->step, &t->steps_room, t->steps + 1, sizeof *t->step, run->err) ||
-        rn_grow(&t->value, &t->values_room, t->values + count, sizeof *t->value, run->err))
+    if (rn_grow(&t->step, &t->steps_room, t->steps + 1, sizeof *t->step, err) ||
+        rn_grow(&t->value, &t->values_room, t->values + count, sizeof *t->value, err))
         return -1;
-    t->step[t->steps++] = (struct rn_traced){ transform, t->values, count };
+    t->step[t->steps++] = (struct rn_traced){ leaf->transform, leaf->at, t->values, count };
     if (count)
         memcpy(t->value + t->values, value, count * sizeof *value);
     t->values += count;
     return 0;
+}
+
+int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count, struct rn_trace *trace,
+                  struct rn_err *err)
+{
+    const struct rn_augment *t = leaf->transform;
+    if (t->bytes_only && canvas->type != RN_U8)
+        return rn_fail(err, RN_EXIT_DATA, "%s: takes 8-bit pixels, not floats (after Normalize)", t->class_name);
+    if (t->apply(canvas, leaf->options, value, count, err))
+        return rn_fail_at(err, "%s", t->class_name);
+    return trace ? note(trace, leaf, value, count, err) : 0;
 }
 
 static int run_leaf(struct run *run, const struct rn_node *node, bool forced)
@@ -53,11 +61,7 @@ static int run_leaf(struct run *run, const struct rn_node *node, bool forced)
     if (!(rn_rng_unit(&rng) < node->p) && !node->always && !forced)
         return 0;
     size_t count = t->draw ? t->draw(value, node->options, run->canvas, &rng) : 0;
-    if (t->bytes_only && run->canvas->type != RN_U8)
-        return rn_fail(run->err, RN_EXIT_DATA, "%s: takes 8-bit pixels, not floats (after Normalize)", t->class_name);
-    if (t->apply(run->canvas, node->options, value, count, run->err))
-        return rn_fail_at(run->err, "%s", t->class_name);
-    return note(run, t, value, count);
+    return rn_node_apply(node, run->canvas, value, count, run->trace, run->err);
 }
 
 static int run_node(struct run *run, const struct rn_node *node, bool forced);

@@ -151,9 +151,11 @@ static void pack_drawn(struct rn_pack *pack, const struct rn_traced *step, const
     size_t names = 0, left = step->count;
     for (const struct rn_drawn *d = step->transform->drawn; d && d->name; d++)
         names++;
-    rn_pack_map(pack, names + 1);
+    rn_pack_map(pack, names + 2);
     rn_pack_key(pack, "transform");
     rn_pack_key(pack, step->transform->class_name);
+    rn_pack_key(pack, "at");
+    rn_pack_uint(pack, step->at);
     for (const struct rn_drawn *d = step->transform->drawn; d && d->name; d++) {
         size_t n = d->count ? d->count : left;
         rn_pack_key(pack, d->name);
@@ -247,8 +249,9 @@ static int make_output(struct job *job, size_t index, const struct rn_canvas *fr
     rn_canvas_set(&easel->canvas, from->type, from->pixels, from->height, from->width);
     if (set_id(o, job->record.id, recipe->name, copy, err))
         return -1;
-    int rc = rn_recipe_run(recipe, &easel->canvas, plan->seed, 0, rn_hash64(job->record.id), copy,
-                           plan->explain ? &easel->trace : NULL, err);
+    struct rn_trace *trace = plan->explain ? &easel->trace : NULL;
+    int rc = plan->replay ? rn_replay_run(plan->replay, recipe, &easel->canvas, o->record.id, trace, err)
+                          : rn_recipe_run(recipe, &easel->canvas, plan->seed, 0, rn_hash64(job->record.id), copy, trace, err);
     if (rc == 0)
         rc = plan->folder ? write_picture(o, job, plan, recipe->name, copy, easel, err) : set_pixels(o, &easel->canvas, err);
     if (rc) {

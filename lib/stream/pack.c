@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "stream/skim.h"
 #include "stream/stream.h"
+#include "stream/take.h"
 
 static int append(void *context, const char *bytes, size_t length)
 {
@@ -164,18 +164,6 @@ void rn_pack_object(struct rn_pack *pack, const msgpack_object *object)
     }
 }
 
-/* Takes the first object off `bytes`; they are ours, so a skim cannot fail. */
-static struct rn_text take(struct rn_text *bytes)
-{
-    struct rn_err unused;
-    struct rn_skim skim = rn_skim_start(bytes->length);
-    struct rn_text object = *bytes;
-    object.length = rn_skim(&skim, bytes->data, bytes->length, &unused) == 1 ? skim.length : bytes->length;
-    bytes->data += object.length;
-    bytes->length -= object.length;
-    return object;
-}
-
 /* Whether the packed key is one of the names, none of which has more than 31 bytes. */
 static bool is_known(struct rn_text key, const char *const *known)
 {
@@ -189,8 +177,8 @@ size_t rn_pack_extra_count(struct rn_text extra, size_t pairs, const char *const
 {
     size_t count = 0;
     for (size_t i = 0; i < pairs; i++) {
-        count += !is_known(take(&extra), known);
-        take(&extra);
+        count += !is_known(rn_take(&extra), known);
+        rn_take(&extra);
     }
     return count;
 }
@@ -198,7 +186,7 @@ size_t rn_pack_extra_count(struct rn_text extra, size_t pairs, const char *const
 void rn_pack_extra(struct rn_pack *pack, struct rn_text extra, size_t pairs, const char *const *known)
 {
     for (size_t i = 0; i < pairs; i++) {
-        struct rn_text key = take(&extra), value = take(&extra);
+        struct rn_text key = rn_take(&extra), value = rn_take(&extra);
         if (!is_known(key, known)) {
             rn_pack_raw(pack, key.data, key.length);
             rn_pack_raw(pack, value.data, value.length);
@@ -209,9 +197,9 @@ void rn_pack_extra(struct rn_pack *pack, struct rn_text extra, size_t pairs, con
 static bool has_key(struct rn_text extra, size_t pairs, struct rn_text key)
 {
     for (size_t i = 0; i < pairs; i++) {
-        if (rn_text_equal(take(&extra), key))
+        if (rn_text_equal(rn_take(&extra), key))
             return true;
-        take(&extra);
+        rn_take(&extra);
     }
     return false;
 }
@@ -219,7 +207,7 @@ static bool has_key(struct rn_text extra, size_t pairs, struct rn_text key)
 void rn_pack_extra_join(struct rn_pack *pack, size_t *joined, struct rn_text extra, size_t pairs)
 {
     for (size_t i = 0; i < pairs && pack->rc == 0; i++) {
-        struct rn_text key = take(&extra), value = take(&extra);
+        struct rn_text key = rn_take(&extra), value = rn_take(&extra);
         if (has_key((struct rn_text){ pack->buffer->data, pack->buffer->length }, *joined, key))
             continue;
         rn_pack_raw(pack, key.data, key.length);
@@ -233,7 +221,7 @@ struct rn_text rn_record_field(const struct rn_record *record, const char *key)
     size_t length = strlen(key), header = length < 32 ? 1 : length < 256 ? 2 : 3; /* of a str */
     struct rn_text extra = record->extra;
     for (size_t i = 0; i < record->extras; i++) {
-        struct rn_text name = take(&extra), value = take(&extra);
+        struct rn_text name = rn_take(&extra), value = rn_take(&extra);
         if (name.length != header + length || memcmp(name.data + header, key, length))
             continue;
         return value.length == 1 && (unsigned char)*value.data == 0xc0 ? (struct rn_text){ 0 } : value;

@@ -154,6 +154,56 @@ setup() {
     rn-augment -r affine --explain out.rn | rn-show --json | jq -e -s '[.[] | select(.id) | .augment[-1].transform | test("Flip")] | all'
 }
 
+@test "--replay does again what --explain wrote: the same bytes, with any seed; other pictures in the same way" {
+    rn-list photos >all.rn
+    every=$(one Rotate),$(one RandomBrightness)
+    recipe "$(one SomeOf "\"n\": 2, \"replace\": true, \"transforms\": [$every,$(one Rotate '"limit": [3, 4]')]" | sed 's/"always_apply": false,//'),$(one Rotate '"limit": [70, 80]')" >twice.json
+    for options in "-r affine,distort,mixed.json -n 2" "-r twice.json --keep" "-r affine --write out"; do
+        rn-augment $options --explain all.rn >out.rn
+        rn-augment $options --explain --replay out.rn -j 3 all.rn | cmp - out.rn
+    done
+    rn-augment -r affine,distort,mixed.json -n 2 --explain all.rn >out.rn
+    diff <(records out.rn | jq -c 'del(.augment)' | sort) <(rn-augment -r mixed.json,distort,affine -s 99 -n 2 --replay out.rn all.rn | rn-show --json --values | jq -c 'select(.id)' | sort)
+    # the photos of the same names in another size: the same flips and angles
+    mkdir other && cp -r photos/. other
+    rn-list other | rn-augment -r affine,distort,mixed.json -n 2 --explain --replay out.rn | rn-show --json | jq -c 'select(.id) | .augment' | diff - <(rn-show --json out.rn | jq -c 'select(.id) | .augment')
+}
+
+@test "--replay: what has no record, or one that does not fit, is an error that says so" {
+    rn-list photos | rn-pick --head 2 >two.rn
+    rn-augment -r affine,mixed.json --explain two.rn >out.rn
+    fails 3 "cardboard1.jpg#affine.2: out.rn has no record of it" rn-augment -r affine -n 2 --replay out.rn -o no.rn two.rn
+    rc=0; rn-augment -r affine -n 2 -k --replay out.rn two.rn >k.rn 2>err || rc=$?
+    [ $rc = 1 ] && [ "$(rn-pick --errors k.rn | ids | wc -l)" = 2 ] && [ "$(ids k.rn | wc -l)" = 4 ]
+    # the recipe has changed since
+    recipe "$(one Blur),$(one CLAHE)" >mixed.json
+    fails 3 "cardboard1.jpg#mixed.1: out.rn: augment\\[0\\]: Rotate was transform 0, which is Blur in the recipe mixed" rn-augment -r mixed.json --replay out.rn -o no.rn two.rn
+    fails 3 "two.rn: no record says what was done to it: rn-augment --explain" rn-augment -r affine --replay two.rn two.rn
+    fails 4 "No such file" rn-augment -r affine --replay nowhere.rn two.rn
+    # numbers that are never drawn: of a foreign writer
+    recipe "$(one Rotate),$(one Blur),$(one ChannelShuffle)" >own.json
+    rn-pick --head 1 two.rn >one.rn
+    line() { stream 'head("images", [])' "dict(id => str('cardboard/cardboard1.jpg#own.1'), label => none, split => none, augment => list($1), image => tensor('|u1', [1, 1, 3], 'abc'))" 'tail(1)' >line.rn; }
+    says() { fails 3 "augment\\[0\\]: $1" rn-augment -r own.json --replay line.rn -o no.rn one.rn; }
+    line "dict(transform => str('Rotate'), at => num(0), angle => num(30))" && rn-augment -r own.json --replay line.rn one.rn >/dev/null
+    line "dict(transform => str('Rotate'), at => num(0))" && says "Rotate: angle is missing"
+    line "dict(transform => str('Rotate'), at => num(0), angle => str('x'))" && says "Rotate: angle: not a number"
+    line "dict(transform => str('Rotate'), at => num(0), angle => num(3), scale => num(3))" && says "Rotate: more than it draws"
+    line "dict(transform => str('Rotate'), at => num(7), angle => num(3))" && says "Rotate was transform 7, which is none"
+    line "dict(transform => str('Blur'), at => num(1), ksize => num(60000))" && says "Blur: ksize: 60000 is never drawn"
+    line "dict(transform => str('ChannelShuffle'), at => num(2), order => list(num(0), num(1), num(3)))" && says "ChannelShuffle: order: 3 is never drawn"
+    line "dict(transform => str('ChannelShuffle'), at => num(2), order => list(num(0), num(1)))" && says "ChannelShuffle: order: 2 numbers, not 3"
+    line "num(3)" && says "no transform, or not at which place"
+    # error records are made again
+    printf x >photos-broken.jpg; printf '%s\n' photos-broken.jpg photos/cardboard/cardboard1.jpg | rn-list --unlabeled --files-from - >mixed.rn
+    rc=0; rn-augment -q -k -r affine --explain mixed.rn >first.rn || rc=$?
+    [ $rc = 1 ]
+    rc=0; rn-augment -q -k -r affine --explain --replay first.rn mixed.rn | cmp - first.rn
+    recipe "$(one CenterCrop '"height": 2000, "width": 20')" >large.json
+    rn-augment -q -k -r large.json,affine --explain two.rn >first.rn || [ $? = 1 ]
+    rn-augment -q -k -r large.json,affine --explain --replay first.rn two.rn | cmp - first.rn
+}
+
 @test "odd inputs: too small for a crop, grey, 1 x 1" {
     recipe "$(one RandomCrop '"height": 50, "width": 50')" >crop.json
     mkdir small

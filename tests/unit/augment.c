@@ -757,6 +757,68 @@ static void odd_pictures(void **state)
     rn_canvas_free(&x);
 }
 
+/* ---- numbers that come from a file ---- */
+
+/* One number that may be in a file: an end of the range, something between, or what is in no file of ours but fits. */
+static double any_number(const struct rn_drawn *drawn, struct rn_rng *rng)
+{
+    bool bounded = drawn->low < drawn->high;
+    double low = bounded ? drawn->low : -0x1p53, high = bounded ? drawn->high : 0x1p53, v;
+    switch (rn_rng_below(rng, 5)) {
+    case 0: v = low; break;
+    case 1: v = strcmp(drawn->name, "scale") ? high : fmin(high, 3); break; /* a thousandfold picture takes its time */
+    case 2: v = fmin(fmax(rn_rng_normal(rng) * 3, low), high); break;
+    default: v = fmin(fmax(rn_rng_normal(rng) * 30, low), high);
+    }
+    v = drawn->step ? rint(v) : v;
+    return drawn->step == 2 && v != 0 && fmod(v, 2) == 0 ? v - 1 : v;
+}
+
+static size_t any_numbers(double *value, const struct rn_augment *t, struct rn_rng *rng)
+{
+    size_t count = 0;
+    for (const struct rn_drawn *d = t->drawn; d && d->name; d++)
+        for (size_t i = 0, n = d->count ? d->count : rn_rng_below(rng, 14); i < n; i++)
+            value[count++] = any_number(d, rng);
+    return count;
+}
+
+/* Whatever --replay lets through: a result, or an error. The sanitizers see what `apply` would do with it. */
+static void replayed_numbers(void **state)
+{
+    struct rn_rng rng = rn_rng(5, RN_FOR_AUGMENT, 0, 0);
+    struct rn_canvas x = { 0 };
+    size_t refusals = 0, results = 0;
+    (void)state;
+    for (size_t t = 0; rn_augment_table[t]; t++) {
+        char room[256];
+        struct rn_recipe recipe = recipe_of(minimal(rn_augment_table[t], room));
+        for (int run = 0; run < 60; run++) {
+            size_t h = run % 2 ? 9 : 33, w = run % 3 ? 14 : 40, n = h * w * 3;
+            double value[RN_DRAWS], *exact;
+            size_t count = any_numbers(value, rn_augment_table[t], &rng);
+            uint8_t *pixels = malloc(n);
+            struct rn_err err = { 0 };
+            assert_non_null(pixels);
+            assert_non_null(exact = malloc((count + !count) * sizeof *exact));
+            memcpy(exact, value, count * sizeof *exact);
+            for (size_t i = 0; i < n; i++)
+                pixels[i] = (uint8_t)(i * 37);
+            rn_canvas_set(&x, RN_U8, pixels, h, w);
+            int rc = rn_node_apply(recipe.root, &x, exact, count, NULL, &err);
+            if (rc && err.exit != RN_EXIT_DATA)
+                fail_msg("%s", err.text);
+            refusals += rc != 0;
+            results += rc == 0;
+            free(exact);
+            free(pixels);
+        }
+        rn_recipe_free(&recipe);
+    }
+    assert_true(results > 1000 && refusals > 100);
+    rn_canvas_free(&x);
+}
+
 /* ---- names of files ---- */
 
 static void stems(void **state)
@@ -801,7 +863,7 @@ int main(void)
         cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(accepted), cmocka_unit_test(marked), cmocka_unit_test(composition),
         cmocka_unit_test(drawn_by_place), cmocka_unit_test(shared_draws), cmocka_unit_test(shared_shadows), cmocka_unit_test(pipelines),
         cmocka_unit_test(noise), cmocka_unit_test(wide), cmocka_unit_test(fields), cmocka_unit_test(still_field), cmocka_unit_test(odd_pictures),
-        cmocka_unit_test(stems),
+        cmocka_unit_test(replayed_numbers), cmocka_unit_test(stems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

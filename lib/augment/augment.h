@@ -46,11 +46,15 @@ void rn_canvas_free(struct rn_canvas *canvas);
 
 enum { RN_DRAWS = 640 }; /* most numbers that one application draws */
 
-/* A drawn parameter: `count` numbers; 0: all that are left. The list ends with name NULL. */
+/* A drawn parameter: `count` numbers; 0: all that are left. The list ends with name NULL. What comes from a file instead (replay.h)
+ * is held to the rest, so that `apply` may rely on it. */
 struct rn_drawn {
     const char *name;
     size_t count;
+    double low, high; /* both 0: -2^53 and 2^53 */
+    int step;         /* 1: whole numbers; 2: odd ones, and 0; 0: any */
 };
+#define RN_SEED { "seed", 1, 0, 0x1p53, 1 }
 
 /* Rows of options as Albumentations names and reads them. A PAIR may be given as one number x. */
 enum {
@@ -86,7 +90,7 @@ struct rn_augment {
     size_t (*draw)(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng);
     /* The least height and width that it takes, whatever it draws. NULL: any. */
     void (*least)(size_t least[2], const void *options);
-    /* Exit 3: the picture is too small. */
+    /* Exit 3: the picture is too small; numbers that do not fit it, or each other. */
     int (*apply)(struct rn_canvas *x, const void *options, const double *value, size_t count, struct rn_err *err);
 };
 extern const struct rn_augment *const rn_augment_table[]; /* NULL at the end; made from the file names */

@@ -97,7 +97,38 @@ int rn_crop_frame(struct rn_frame *frame, const struct rn_canvas *x, size_t heig
 {
     if (height > x->height || width > x->width)
         return too_small(x, height, width, err);
+    if (height < 1 || width < 1)
+        return rn_fail(err, RN_EXIT_DATA, "a part of no pixels");
     *frame = (struct rn_frame){ place(x->height, height, h_start), place(x->width, width, w_start), height, width };
+    return 0;
+}
+
+/* ---- bytes and floats ---- */
+
+int rn_to_floats(struct rn_canvas *x, struct rn_err *err)
+{
+    const uint8_t *from = x->pixels;
+    float *y = rn_canvas_next(x, RN_F32, x->height, x->width, err);
+    if (!y)
+        return -1;
+    for (size_t i = 0; i < x->height * x->width * 3; i++)
+        y[i] = (float)from[i] / 255;
+    rn_canvas_turn(x, RN_F32, x->height, x->width);
+    return 0;
+}
+
+int rn_to_bytes(struct rn_canvas *x, bool wrap, struct rn_err *err)
+{
+    const float *from = x->pixels;
+    uint8_t *y = rn_canvas_next(x, RN_U8, x->height, x->width, err);
+    if (!y)
+        return -1;
+    for (size_t i = 0; i < x->height * x->width * 3; i++) {
+        float v = from[i] * 255;
+        bool fits = v > (wrap ? -0x1p31f : 0) && v < (wrap ? 0x1p31f : 255);
+        y[i] = fits ? (uint8_t)(int32_t)v : !wrap && v > 0 ? 255 : 0;
+    }
+    rn_canvas_turn(x, RN_U8, x->height, x->width);
     return 0;
 }
 

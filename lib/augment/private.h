@@ -53,6 +53,10 @@ RN_MUST int rn_linear_floats(struct rn_canvas *x, const double alpha[3], const d
 
 /* alpha v + beta times the largest value, or times the mean of what is brightened (of bytes: of alpha v before it is rounded). */
 RN_MUST int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, bool by_max, struct rn_err *err);
+/* Bytes over 255. Floats times 255, cut off to whole levels; wrap: those that are no bytes keep their last eight bits (numpy's
+ * conversion), else they become 0 or 255. */
+RN_MUST int rn_to_floats(struct rn_canvas *x, struct rn_err *err);
+RN_MUST int rn_to_bytes(struct rn_canvas *x, bool wrap, struct rn_err *err);
 /* Of all samples. */
 double rn_mean(const struct rn_canvas *x);
 
@@ -98,6 +102,20 @@ struct rn_sampling {
     { 0, border_name, RN_OPT_INT, offsetof(struct type, field.border), 0, 4,                                                    \
       "0 constant, 1 replicate, 2 reflect, 3 wrap, 4 reflect without the edge", NULL },                                         \
     { 0, value_name, RN_OPT_REALS, offsetof(struct type, field.value), -1e9, 1e9, "of a constant border", NULL, RN_FIRST | RN_NULL, NULL, 3 }
+
+/* ---- a size for one side, of which the other follows: max_size.c ---- */
+
+enum { RN_SIZES = 16 };
+struct rn_max_size {
+    double max_size[RN_SIZES]; /* of these one; 0: no more of them */
+    int64_t interpolation;
+};
+extern const struct rn_opt rn_max_size_options[];
+extern const struct rn_drawn rn_max_size_drawn[];
+int rn_max_size_check(const void *opts, struct rn_err *err);
+size_t rn_max_size_draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng);
+/* side: the one, in pixels, that becomes size. */
+RN_MUST int rn_max_size_apply(struct rn_canvas *x, const struct rn_max_size *o, double size, size_t side, struct rn_err *err);
 
 /* Which of n pixels lies at i; -1: none, a constant. */
 long rn_border_at(long i, long n, int border);
@@ -181,6 +199,9 @@ void rn_rgb_to_hsv(uint8_t *y, const uint8_t *x, size_t n); /* H 0..179 */
 void rn_hsv_to_rgb(uint8_t *y, const uint8_t *x, size_t n);
 void rn_rgb_to_hls(uint8_t *y, const uint8_t *x, size_t n); /* H 0..180 */
 void rn_hls_to_rgb(uint8_t *y, const uint8_t *x, size_t n);
+/* The same in floats, as planes, H 0..360; back again cut off to whole levels. */
+void rn_rgb_to_hls_floats(float *h, float *l, float *s, const uint8_t *x, size_t n);
+void rn_hls_floats_to_rgb(uint8_t *y, const float *h, const float *l, const float *s, size_t n);
 
 struct rn_lab; /* its tables */
 RN_MUST struct rn_lab *rn_lab_new(struct rn_err *err); /* freed with free() */

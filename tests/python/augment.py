@@ -4,6 +4,7 @@ of these. Speaks TAP, one line a class. What may differ is named in `excused`. r
 import collections
 import io
 import json
+import math
 import os
 import random
 import subprocess
@@ -131,7 +132,7 @@ OPTIONS = {
         sampling(r, "pad_mode", "pad_val"),
     "Downscale": lambda r: dict(zip(("scale_min", "scale_max"), sorted(pair(r, 0.1, 0.99))) if r.random() < 0.7 else {}) |
         some(r, interpolation=r.choice([None, r.randrange(5), {"downscale": r.randrange(5), "upscale": r.randrange(5)}])),
-    "ISONoise": lambda r: dict(some(r, color_shift=pair(r, 0, 0.1)), intensity=[0, 0]),
+    "ISONoise": lambda r: some(r, color_shift=pair(r, 0, 0.1), intensity=r.choice([[0, 0], pair(r, 0, 1), pair(r, 0, 9)])),
     "Equalize": lambda r: some(r, mode=r.choice(["cv", "pil"]), by_channels=r.random() < 0.5),
     "MultiplicativeNoise": lambda r: some(r, multiplier=pair(r, 0, 3), per_channel=r.random() < 0.5),
 }
@@ -200,12 +201,45 @@ def perspective(t, d, image):
         A.random_utils.uniform, A.random_utils.normal = saved
 
 
-UNIFORM = A.random_utils.uniform
+UNCHANGED = A.random_utils.uniform, A.random_utils.normal, A.random_utils.poisson
 
 
 def elastic(t, d, image):
     A.random_utils.uniform = lambda low, high, size=None, random_state=None: np.array(d["offsets"]).reshape(3, 2)
     return {"random_state": 0}
+
+
+def philox(key, n):
+    """n blocks of four numbers of Philox4x32-10, of the counters (0, 0, 0, i)."""
+    m0, m1, low = 0xD2511F53, 0xCD9E8D57, 0xFFFFFFFF
+    c0 = c1 = c2 = np.zeros(n, np.uint64)
+    c3, k0, k1 = np.arange(n, dtype=np.uint64), key & low, key >> 32
+    for _ in range(10):
+        p0, p1 = np.uint64(m0) * c0, np.uint64(m1) * c2
+        c0, c1, c2, c3 = (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), p1 & np.uint64(low), (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1), p0 & np.uint64(low)
+        k0, k1 = (k0 + 0x9E3779B9) & low, (k1 + 0xBB67AE85) & low
+    return np.stack([c0, c1, c2, c3], -1)
+
+
+def units(seed, n):
+    """The first n numbers of rn_rng_unit, of the generator of a drawn seed."""
+    words = philox(int(seed) ^ (5 * 0x9E3779B97F4A7C15 & (1 << 64) - 1), (n + 1) // 2).reshape(-1, 2)
+    return ((words[:n, 0] | words[:n, 1] << np.uint64(32)) >> np.uint64(11)).astype(float) * 2.0**-53
+
+
+def iso_noise(t, d, image):
+    """Three numbers a pixel: one for Poisson's distribution, summed up, and two for a normal one."""
+    u = units(d["seed"], 3 * image.shape[0] * image.shape[1]).reshape(*image.shape[:2], 3)
+
+    def poisson(mean, size, random_state=None):
+        mean = float(mean.item())
+        k = np.arange(int(mean + 12 * math.sqrt(mean) + 20))
+        below = np.cumsum(np.exp(k * math.log(max(mean, 1e-300)) - mean - np.array([math.lgamma(v + 1) for v in k])))
+        return np.minimum(np.searchsorted(below, u[..., 0], "right"), len(k) - 1)
+
+    A.random_utils.poisson = poisson
+    A.random_utils.normal = lambda mean, deviation, size=None, random_state=None: deviation * (np.sqrt(-2 * np.log(1 - u[..., 1])) * np.cos(2 * np.pi * u[..., 2]))
+    return {"color_shift": d["color_shift"], "intensity": d["intensity"], "random_state": 0}
 
 
 PARAMS = {
@@ -228,7 +262,7 @@ PARAMS = {
     "Sharpen": lambda t, d, image: {"sharpening_matrix": t._Sharpen__generate_sharpening_matrix(d["alpha"], d["lightness"])},
     "Emboss": lambda t, d, image: {"emboss_matrix": t._Emboss__generate_emboss_matrix(d["alpha"], d["strength"])},
     "SmallestMaxSize": whole("max_size"), "LongestMaxSize": whole("max_size"),
-    "ISONoise": lambda t, d, image: {"color_shift": d["color_shift"], "intensity": d["intensity"], "random_state": 0},
+    "ISONoise": iso_noise,
     "PadIfNeeded": lambda t, d, image: {},
     "ColorJitter": lambda t, d, image: dict(d, order=[int(v) for v in d["order"]]),
     "ImageCompression": lambda t, d, image: {"quality": int(d["quality"]), "image_type": ".jpg"},
@@ -247,10 +281,6 @@ def excused(name, t, drawn, image):
         return "float sums of cubic and Lanczos weights, cut off to whole levels: their last bits show"
     if name == "Downscale" and cv2.INTER_LINEAR in (t.interpolation.downscale, t.interpolation.upscale):
         return "float sums of IPP, cut off to whole levels: a few last bits show"
-    if name == "ISONoise":
-        return "float HLS, cut off to whole levels; its noise is its own, see noises()"
-    if name == "RandomShadow" and image.dtype == np.float32:
-        return "floats below 0 or above 1 become bytes as the processor has it"
     if getattr(t, "interpolation", None) == cv2.INTER_CUBIC and name in RESIZERS:
         return "IPP's sums of cubic weights: ties go as their last bits have it"
     return None
@@ -290,7 +320,7 @@ def tensor(t):
 
 
 def theirs(name, t, step, image):
-    drawn = {k: v for k, v in step.items() if k != "transform"}
+    drawn = {k: v for k, v in step.items() if k not in ("transform", "at")}
     params = PARAMS[name](t, drawn, image) if name in PARAMS else drawn
     params = t.update_params(dict(params), image=image)
     return np.ascontiguousarray(t.apply(image, **params))
@@ -365,7 +395,7 @@ def noises(folder):
             json.dump({"__version__": "1.3.1", "transform": dict({"__class_fullname__": name, "always_apply": True, "p": 1.0}, **options)}, f)
     listed = subprocess.run(["rn-list", "--unlabeled", "--files-from", "-"], input=os.path.join(folder, "noise.png").encode(), stdout=subprocess.PIPE, check=True)
     done = subprocess.run(["rn-augment", "-q", "-r", ",".join(os.path.join(folder, key + ".json") for key in cases)], input=listed.stdout, stdout=subprocess.PIPE, check=True)
-    A.random_utils.uniform, wrong = UNIFORM, []
+    (A.random_utils.uniform, A.random_utils.normal, A.random_utils.poisson), wrong = UNCHANGED, []
     for record in msgpack.Unpacker(io.BytesIO(done.stdout), raw=False, strict_map_key=False):
         if "id" not in record:
             continue

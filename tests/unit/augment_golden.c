@@ -373,7 +373,7 @@ static void run_all(const char *folder, size_t at_least)
 static void own_cases(void **state)
 {
     (void)state;
-    run_all("tests/fixtures/augment", 79);
+    run_all("tests/fixtures/augment", 81);
 }
 
 static void shared_cases(void **state)

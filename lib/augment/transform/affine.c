@@ -24,7 +24,7 @@ static const struct rn_opt options[] = {
     { 0, "keep_ratio", RN_OPT_FLAG, RN_AT(affine, keep_ratio), 0, 0, "one factor for both directions", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "translate", 2 }, { "shear", 2 }, { "scale", 2 }, { "rotate", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "translate", 2, -1e6, 1e6 }, { "shear", 2, -1e6, 1e6 }, { "scale", 2, 1e-6, 1e6 }, { "rotate", 1, -1e6, 1e6 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {

@@ -9,7 +9,7 @@ static const struct rn_opt options[] = {
     { 0, "blur_limit", RN_OPT_PAIR, RN_AT(blur, blur_limit), 1, RN_KERNEL_MAX, "sides of the square", NULL, RN_FROM_3 | RN_ORDERED | RN_WHOLE },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "ksize", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "ksize", 1, 1, RN_KERNEL_MAX, 1 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

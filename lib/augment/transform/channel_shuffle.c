@@ -1,7 +1,7 @@
 /* channel_shuffle.c -- the channels in a random order: channel i becomes what channel order[i] was. */
 #include "augment/private.h"
 
-static const struct rn_drawn drawn[] = { { "order", 3 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "order", 3, 0, 2, 1 }, { 0 } };
 
 static size_t draw(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -13,7 +13,7 @@ static const struct rn_opt options[] = {
     { 0, "tile_grid_size", RN_OPT_REALS, RN_AT(clahe, tile_grid_size), 1, 256, "tiles across and down", NULL, RN_WHOLE, NULL, 2 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "clip_limit", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "clip_limit", 1, 0, 1e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

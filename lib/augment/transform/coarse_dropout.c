@@ -18,7 +18,7 @@ static const struct rn_opt options[] = {
     { 0, "fill_value", RN_OPT_REALS, RN_AT(coarse_dropout, fill_value), 0, 255, "colour of the holes", NULL, RN_SAME, NULL, 3 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "holes", 0 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "holes", 0, 0, 1 << 20, 1 }, { 0 } };
 
 /* Sides in pixels and sides in shares do not mix. */
 static int check(const void *opts, struct rn_err *err)

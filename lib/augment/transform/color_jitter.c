@@ -15,7 +15,8 @@ static const struct rn_opt options[] = {
     { 0, "hue", RN_OPT_PAIR, RN_AT(color_jitter, hue), -0.5, 0.5, "range of the turn of the hue", NULL, RN_ORDERED },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "brightness", 1 }, { "contrast", 1 }, { "saturation", 1 }, { "hue", 1 }, { "order", 4 }, { 0 } };
+static const struct rn_drawn drawn[] = { 
+    { "brightness", 1, 0, 1e6 }, { "contrast", 1, 0, 1e6 }, { "saturation", 1, 0, 1e6 }, { "hue", 1, -0.5, 0.5 }, { "order", 4, 0, 3, 1 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -13,7 +13,7 @@ static const struct rn_opt options[] = {
     { 0, "fill_value", RN_OPT_REALS, RN_AT(cutout, fill_value), 0, 255, "their colour", NULL, RN_SAME, NULL, 3 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "holes", 0 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "holes", 0, 0, 1 << 20, 1 }, { 0 } };
 
 static void place(double *from, double *to, double at, double size, double whole)
 {

@@ -13,7 +13,7 @@ static const struct rn_opt options[] = {
     { 0, "interpolation", RN_OPT_REALS, RN_AT(downscale, interpolation), 0, 4, "0 to 4, or downscale and upscale of these", NULL, RN_DOWN_UP | RN_SAME | RN_WHOLE | RN_NULL, NULL, 2 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "scale", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "scale", 1, 1e-6, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
@@ -29,30 +29,6 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     return 1;
 }
 
-static int to_floats(struct rn_canvas *x, struct rn_err *err)
-{
-    const uint8_t *from = x->pixels;
-    float *y = rn_canvas_next(x, RN_F32, x->height, x->width, err);
-    if (!y)
-        return -1;
-    for (size_t i = 0; i < x->height * x->width * 3; i++)
-        y[i] = (float)from[i] / 255;
-    rn_canvas_turn(x, RN_F32, x->height, x->width);
-    return 0;
-}
-
-static int to_bytes(struct rn_canvas *x, struct rn_err *err)
-{
-    const float *from = x->pixels;
-    uint8_t *y = rn_canvas_next(x, RN_U8, x->height, x->width, err);
-    if (!y)
-        return -1;
-    for (size_t i = 0; i < x->height * x->width * 3; i++)
-        y[i] = (uint8_t)((from[i] > 0 ? from[i] < 1 ? from[i] : 1 : 0) * 255);
-    rn_canvas_turn(x, RN_U8, x->height, x->width);
-    return 0;
-}
-
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     const struct downscale *o = opts;
@@ -63,13 +39,13 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     double rows = rint((double)height * value[0]), columns = rint((double)width * value[0]);
     if (!(rows >= 1 && columns >= 1))
         return rn_fail(err, RN_EXIT_DATA, "nothing is left of the picture of %zu x %zu (width x height)", width, height);
-    if (through_floats && to_floats(x, err))
+    if (through_floats && rn_to_floats(x, err))
         return -1;
     struct rn_steps steps = { 1 / value[0], 1 / value[0] };
     if (rn_resize_by(x, (struct rn_frame){ 0, 0, height, width }, (size_t)rows, (size_t)columns, steps, down, err) ||
         rn_resize(x, (struct rn_frame){ 0, 0, x->height, x->width }, height, width, up, err))
         return -1;
-    return through_floats ? to_bytes(x, err) : 0;
+    return through_floats ? rn_to_bytes(x, false, err) : 0;
 }
 
 const struct rn_augment rn_augment_downscale = {

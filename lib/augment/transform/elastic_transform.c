@@ -16,7 +16,7 @@ static const struct rn_opt options[] = {
     RN_SAMPLING(elastic_transform, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "random_state", 1 }, { "offsets", 6 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "random_state", 1, 0, 1e6, 1 }, { "offsets", 6, -1e6, 1e6 }, { 0 } };
 
 enum { STATES = 10001 };
 

@@ -10,7 +10,7 @@ static const struct rn_opt options[] = {
     { 0, "strength", RN_OPT_PAIR, RN_AT(emboss, strength), 0, 1e6, "range of their strength", NULL, RN_FROM_0 | RN_ORDERED },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "alpha", 1 }, { "strength", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "alpha", 1, 0, 1 }, { "strength", 1, 0, 1e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -1,7 +1,7 @@
 /* flip.c -- top-bottom (d = 0), left-right (1) or both (-1). */
 #include "augment/private.h"
 
-static const struct rn_drawn drawn[] = { { "d", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "d", 1, -1, 1, 1 }, { 0 } };
 
 static size_t draw(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng)
 {

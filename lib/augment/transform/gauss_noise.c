@@ -14,7 +14,7 @@ static const struct rn_opt options[] = {
     { 0, "per_channel", RN_OPT_FLAG, RN_AT(gauss_noise, per_channel), 0, 0, "each channel has noise of its own", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "variance", 1 }, { "seed", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "variance", 1, 0, 1e9 }, RN_SEED, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

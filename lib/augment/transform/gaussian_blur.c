@@ -13,7 +13,7 @@ static const struct rn_opt options[] = {
     { 0, "sigma_limit", RN_OPT_PAIR, RN_AT(gaussian_blur, sigma_limit), 0, 12, "range of sigma, 0: by the square", NULL, RN_FROM_0 | RN_NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "ksize", 1 }, { "sigma", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "ksize", 1, 0, RN_KERNEL_MAX, 2 }, { "sigma", 1, 0, 12 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {

@@ -19,7 +19,7 @@ static const struct rn_opt options[] = {
     { 0, "normalized", RN_OPT_FLAG, RN_AT(grid_distortion, normalized), 0, 0, "nothing is moved out of the picture", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "steps", 0 }, { 0 } }; /* across, then down */
+static const struct rn_drawn drawn[] = { { "steps", 0, -1e4, 1e4 }, { 0 } }; /* across, then down */
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
@@ -75,6 +75,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 {
     const struct grid_distortion *o = opts;
     size_t steps = (size_t)o->num_steps;
+    if (count != 2 * (steps + 1))
+        return rn_fail(err, RN_EXIT_DATA, "%zu steps, not %zu", count, 2 * (steps + 1));
     double step[RN_DRAWS], *across = step, *down = step + steps + 1;
     for (size_t i = 0; i < count; i++)
         step[i] = value[i];

@@ -22,7 +22,8 @@ static const struct rn_opt options[] = {
     { 0, "fill_value", RN_OPT_REALS, RN_AT(grid_dropout, fill_value), 0, 255, "colour of the holes", NULL, RN_SAME, NULL, 3 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "unit_width", 1 }, { "unit_height", 1 }, { "shift_x", 1 }, { "shift_y", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { 
+    { "unit_width", 1, 1, 1 << 20, 1 }, { "unit_height", 1, 1, 1 << 20, 1 }, { "shift_x", 1, 0, 1 << 20, 1 }, { "shift_y", 1, 0, 1 << 20, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {

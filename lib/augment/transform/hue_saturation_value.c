@@ -14,7 +14,8 @@ static const struct rn_opt options[] = {
     { 0, "val_shift_limit", RN_OPT_PAIR, RN_AT(hue_saturation_value, val_shift_limit), -1e4, 1e4, "range of what is added to the value", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "hue_shift", 1 }, { "sat_shift", 1 }, { "val_shift", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { 
+    { "hue_shift", 1, -1e4, 1e4 }, { "sat_shift", 1, -1e4, 1e4 }, { "val_shift", 1, -1e4, 1e4 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

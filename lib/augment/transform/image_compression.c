@@ -11,7 +11,7 @@ static const struct rn_opt options[] = {
     { 0, "quality_upper", RN_OPT_INT, RN_AT(image_compression, quality_upper), 0, 100, "highest quality", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "quality", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "quality", 1, 0, 100, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {

@@ -1,6 +1,5 @@
 /* iso_noise.c -- a camera's noise: of the hue, Gaussian, and of the lightness, Poisson's. The picture goes to HLS in floats and back;
  * the noise follows from the drawn seed. */
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,7 +15,7 @@ static const struct rn_opt options[] = {
     { 0, "intensity", RN_OPT_PAIR, RN_AT(iso_noise, intensity), 0, 10, "range of the factor of both", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "color_shift", 1 }, { "intensity", 1 }, { "seed", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "color_shift", 1, 0, 1e3 }, { "intensity", 1, 0, 10 }, RN_SEED, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
@@ -26,38 +25,6 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     value[1] = rn_rng_uniform(rng, o->intensity[0], o->intensity[1]);
     value[2] = (double)(rn_rng_u64(rng) >> 11);
     return 3;
-}
-
-/* ---- HLS of one pixel, in floats: h 0 .. 360 ---- */
-
-static void to_hls(float *hls, const uint8_t *x)
-{
-    const float one = (float)(1.0 / 255.0);
-    float r = (float)x[0] * one, g = (float)x[1] * one, b = (float)x[2] * one;
-    float high = fmaxf(fmaxf(r, g), b), low = fminf(fminf(r, g), b), d = high - low, sum = high + low;
-    hls[0] = hls[2] = 0;
-    hls[1] = sum * 0.5f;
-    if (!(d > FLT_EPSILON))
-        return;
-    float scale = 60.0f / d;
-    hls[2] = d / (hls[1] < 0.5f ? sum : 2 - sum);
-    hls[0] = high == r ? (g - b) * scale : high == g ? fmaf(b - r, scale, 120) : fmaf(r - g, scale, 240);
-    hls[0] += hls[0] < 0 ? 360 : 0;
-}
-
-static void from_hls(uint8_t *y, const float *hls)
-{
-    float h = hls[0] * (1 / 60.0f), l = hls[1], s = hls[2];
-    float p2 = l <= 0.5f ? l * (1 + s) : l + s - l * s, p1 = 2 * l - p2;
-    int sector = (int)floorf(h);
-    float f = h - (float)sector, down = p1 + (p2 - p1) * (1 - f), up = p1 + (p2 - p1) * f;
-    const float value[4] = { p2, p1, down, up };
-    static const int8_t pick[6][3] = { { 0, 3, 1 }, { 2, 0, 1 }, { 1, 0, 3 }, { 1, 2, 0 }, { 3, 1, 0 }, { 0, 1, 2 } };
-    const int8_t *at = pick[(sector % 6 + 6) % 6];
-    for (int c = 0; c < 3; c++) {
-        float v = value[at[c]] * 255;
-        y[c] = (uint8_t)(v > 0 ? v < 255 ? v : 255 : 0);
-    }
 }
 
 /* ---- Poisson's distribution: the chances of 0, 1, 2 .. summed up ---- */
@@ -91,42 +58,62 @@ static size_t poisson_draw(const struct poisson *p, double u)
     return low;
 }
 
-static double lightness_deviation(const uint8_t *x, size_t n)
+/* ---- the picture, row by row, as planes of floats ---- */
+
+struct rows {
+    const uint8_t *from;
+    size_t height, width;
+    float *h, *l, *s; /* of a row */
+};
+
+static void to_hls(const struct rows *x, size_t row)
 {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) {
-        float hls[3];
-        to_hls(hls, x + 3 * i);
-        sum += (double)hls[1];
-        squares += (double)hls[1] * (double)hls[1];
+    rn_rgb_to_hls_floats(x->h, x->l, x->s, x->from + row * x->width * 3, x->width);
+}
+
+static double lightness_deviation(const struct rows *x)
+{
+    double sum = 0, squares = 0, n = (double)x->height * (double)x->width;
+    for (size_t i = 0; i < x->height; i++) {
+        to_hls(x, i);
+        for (size_t j = 0; j < x->width; j++) {
+            sum += (double)x->l[j];
+            squares += (double)x->l[j] * (double)x->l[j];
+        }
     }
-    double mean = sum / (double)n;
-    return sqrt(fmax(squares / (double)n - mean * mean, 0));
+    return sqrt(fmax(squares / n - sum / n * (sum / n), 0));
+}
+
+/* turn: the hue's deviation in degrees. Numbers are added in double and rounded once. */
+static void add_noise(const struct rows *x, const struct poisson *poisson, double turn, struct rn_rng *rng)
+{
+    for (size_t j = 0; j < x->width; j++) {
+        double brighter = (double)poisson_draw(poisson, rn_rng_unit(rng)) / 255 * (double)(1 - x->l[j]);
+        float h = (float)((double)x->h[j] + turn * rn_rng_normal(rng));
+        h += h < 0 ? 360 : 0;
+        x->h[j] = h - (h > 360 ? 360 : 0);
+        x->l[j] = (float)((double)x->l[j] + brighter);
+    }
 }
 
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     (void)opts, (void)count;
-    size_t n = x->height * x->width;
-    const uint8_t *from = x->pixels;
+    size_t height = x->height, width = x->width;
     struct rn_rng rng = rn_rng((uint64_t)value[2], RN_FOR_AUGMENT, 0, 0);
     struct poisson poisson;
-    double intensity = value[1], turn = value[0] * 360 * intensity;
-    uint8_t *y = rn_canvas_next(x, RN_U8, x->height, x->width, err);
-    if (!y || poisson_new(&poisson, lightness_deviation(from, n) * intensity * 255, err))
+    uint8_t *y = rn_canvas_next(x, RN_U8, height, width, err);
+    float *plane = y ? rn_canvas_scratch(x, 3 * width * sizeof *plane, err) : NULL;
+    const struct rows rows = { x->pixels, height, width, plane, plane + width, plane + 2 * width };
+    if (!plane || poisson_new(&poisson, lightness_deviation(&rows) * value[1] * 255, err))
         return -1;
-    for (size_t i = 0; i < n; i++) {
-        float hls[3];
-        to_hls(hls, from + 3 * i);
-        float light = (float)((double)poisson_draw(&poisson, rn_rng_unit(&rng)) / 255 * (double)(1 - hls[1]));
-        hls[0] = (float)((double)hls[0] + turn * rn_rng_normal(&rng));
-        hls[0] += hls[0] < 0 ? 360 : 0;
-        hls[0] -= hls[0] > 360 ? 360 : 0;
-        hls[1] += light;
-        from_hls(y + 3 * i, hls);
+    for (size_t i = 0; i < height; i++) {
+        to_hls(&rows, i);
+        add_noise(&rows, &poisson, value[0] * 360 * value[1], &rng);
+        rn_hls_floats_to_rgb(y + i * width * 3, rows.h, rows.l, rows.s, width);
     }
     free(poisson.below);
-    rn_canvas_turn(x, RN_U8, x->height, x->width);
+    rn_canvas_turn(x, RN_U8, height, width);
     return 0;
 }
 

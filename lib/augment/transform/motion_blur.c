@@ -14,7 +14,8 @@ static const struct rn_opt options[] = {
     { 0, "allow_shifted", RN_OPT_FLAG, RN_AT(motion_blur, allow_shifted), 0, 0, "the line may lie anywhere in the square", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "ksize", 1 }, { "p1", 2 }, { "p2", 2 }, { 0 } };
+static const struct rn_drawn drawn[] = { 
+    { "ksize", 1, 1, RN_KERNEL_MAX, 1 }, { "p1", 2, -RN_KERNEL_MAX, RN_KERNEL_MAX, 1 }, { "p2", 2, -RN_KERNEL_MAX, RN_KERNEL_MAX, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
@@ -73,6 +74,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     (void)opts, (void)count;
     struct kernel kernel = { .k = (size_t)value[0] };
     rn_line_draw((int)value[1], (int)value[2], (int)value[3], (int)value[4], set, &kernel);
+    if (!memchr(kernel.mask, 1, kernel.k * kernel.k))
+        return rn_fail(err, RN_EXIT_DATA, "the line lies beside its square of %zu x %zu", kernel.k, kernel.k);
     return rn_mean_of(x, kernel.mask, kernel.k, err);
 }
 

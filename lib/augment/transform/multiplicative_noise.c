@@ -64,8 +64,10 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 {
     uint8_t table[3][256];
     double factor[3];
+    if (count != 1 && (count != 3 || of_pixels(opts)))
+        return rn_fail(err, RN_EXIT_DATA, "%zu numbers, not 1 or 3", count);
     if (of_pixels(opts))
-        return multiply_pixels(x, opts, (uint64_t)value[0], err);
+        return multiply_pixels(x, opts, (uint64_t)fabs(value[0]), err);
     for (size_t c = 0; c < 3; c++)
         factor[c] = value[count == 3 ? c : 0];
     if (x->type == RN_F32)

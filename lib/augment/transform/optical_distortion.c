@@ -15,7 +15,7 @@ static const struct rn_opt options[] = {
     RN_SAMPLING(optical_distortion, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "k", 1 }, { "dx", 1 }, { "dy", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "k", 1, -1e3, 1e3 }, { "dx", 1, -1e5, 1e5 }, { "dy", 1, -1e5, 1e5 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -22,7 +22,8 @@ static const struct rn_opt options[] = {
     { 0, "value", RN_OPT_REALS, RN_AT(pad_if_needed, value), -1e9, 1e9, "of a constant border", NULL, RN_FIRST | RN_NULL, NULL, 3 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "pad_top", 1 }, { "pad_bottom", 1 }, { "pad_left", 1 }, { "pad_right", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { 
+    { "pad_top", 1, 0, 1 << 20, 1 }, { "pad_bottom", 1, 0, 1 << 20, 1 }, { "pad_left", 1, 0, 1 << 20, 1 }, { "pad_right", 1, 0, 1 << 20, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
@@ -103,6 +104,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     size_t size = 3 * rn_type_size(x->type), height = x->height + (size_t)(value[0] + value[1]), width = x->width + (size_t)(value[2] + value[3]);
     const char *from = x->pixels;
     uint8_t constant[12];
+    if (height > 1 << 20 || width > 1 << 20)
+        return rn_fail(err, RN_EXIT_DATA, "a picture of %zu x %zu (width x height) is too large", width, height);
     char *y = rn_canvas_next(x, x->type, height, width, err);
     ptrdiff_t *at = y ? rn_canvas_scratch(x, (width + x->height) * sizeof *at, err) : NULL;
     if (!at)

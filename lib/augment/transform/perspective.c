@@ -20,7 +20,7 @@ static const struct rn_opt options[] = {
     RN_SAMPLING(perspective, sampling, "pad_mode", "pad_val"),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "points", 8 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "points", 8, -1e6, 1e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -9,7 +9,7 @@ static const struct rn_opt options[] = {
     { 0, "num_bits", RN_OPT_REALS, RN_AT(posterize, num_bits), -1, 8, "bits: one number, least and most, or three of these", NULL, RN_FEWER | RN_WHOLE, NULL, 6 },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "num_bits", 0 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "num_bits", 0, 0, 8, 1 }, { 0 } };
 
 static int given(const struct posterize *o)
 {
@@ -49,6 +49,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 {
     (void)opts;
     uint8_t table[3][256];
+    if (count != 1 && count != 3)
+        return rn_fail(err, RN_EXIT_DATA, "%zu numbers, not 1 or 3", count);
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 256; i++)
             table[c][i] = (uint8_t)(i & ~((1 << (8 - (int)value[count == 3 ? c : 0])) - 1));

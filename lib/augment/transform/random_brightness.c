@@ -9,7 +9,7 @@ static const struct rn_opt options[] = {
     { 0, "limit", RN_OPT_PAIR, RN_AT(random_brightness, limit), -1e6, 1e6, "range of the change, as a share of 255", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "beta", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "beta", 1, -2e6, 2e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -12,7 +12,7 @@ static const struct rn_opt options[] = {
     { 0, "brightness_by_max", RN_OPT_FLAG, RN_AT(random_brightness_contrast, brightness_by_max), 0, 0, "brightness is a share of 255, not of the picture's mean", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "alpha", 1 }, { "beta", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "alpha", 1, -2e6, 2e6 }, { "beta", 1, -2e6, 2e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -10,7 +10,7 @@ static const struct rn_opt options[] = {
     { 0, "width", RN_OPT_INT, RN_AT(random_crop, width), 1, 1 << 20, "of the result", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "h_start", 1 }, { "w_start", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "h_start", 1, 0, 1 }, { "w_start", 1, 0, 1 }, { 0 } };
 
 /* There is no usual size. */
 static int check(const void *opts, struct rn_err *err)

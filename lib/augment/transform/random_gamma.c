@@ -11,7 +11,7 @@ static const struct rn_opt options[] = {
     { 0, "gamma_limit", RN_OPT_PAIR, RN_AT(random_gamma, gamma_limit), 0, 1e4, "range of gamma in percent", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "gamma", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "gamma", 1, 0, 100 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -1,7 +1,7 @@
 /* random_rotate90.c -- 0 to 3 quarter turns, counter-clockwise. */
 #include "augment/private.h"
 
-static const struct rn_drawn drawn[] = { { "factor", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "factor", 1, 0, 3, 1 }, { 0 } };
 
 static size_t draw(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -11,7 +11,7 @@ static const struct rn_opt options[] = {
     RN_INTERPOLATION(RN_AT(random_scale, interpolation)),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "scale", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "scale", 1, 0, 1001 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -17,7 +17,7 @@ static const struct rn_opt options[] = {
     { 0, "shadow_dimension", RN_OPT_INT, RN_AT(random_shadow, shadow_dimension), 3, 16, "corners of a polygon", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "polygons", 0 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "polygons", 0, 0, 1 << 20, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
@@ -79,41 +79,14 @@ static int shade(struct rn_canvas *x, const uint8_t *mask, struct rn_err *err)
     return 0;
 }
 
-/* Floats go through 8 bits, as trunc(255 v), and back. */
-static int to_bytes(struct rn_canvas *x, struct rn_err *err)
-{
-    const float *from = x->pixels;
-    uint8_t *y = rn_canvas_next(x, RN_U8, x->height, x->width, err);
-    if (!y)
-        return -1;
-    for (size_t i = 0; i < x->height * x->width * 3; i++) {
-        float v = from[i] * 255;
-        y[i] = (uint8_t)(v > 0 ? v < 255 ? v : 255 : 0);
-    }
-    rn_canvas_turn(x, RN_U8, x->height, x->width);
-    return 0;
-}
-
-static int to_floats(struct rn_canvas *x, struct rn_err *err)
-{
-    const uint8_t *from = x->pixels;
-    float *y = rn_canvas_next(x, RN_F32, x->height, x->width, err);
-    if (!y)
-        return -1;
-    for (size_t i = 0; i < x->height * x->width * 3; i++)
-        y[i] = (float)from[i] / 255;
-    rn_canvas_turn(x, RN_F32, x->height, x->width);
-    return 0;
-}
-
 static int apply(struct rn_canvas *x, const void *opts, const double *value, size_t count, struct rn_err *err)
 {
     const struct random_shadow *o = opts;
     bool floats = x->type == RN_F32;
     uint8_t *mask = rn_canvas_scratch(x, x->height * x->width, err);
-    if (!mask || fill(mask, x, value, count, (size_t)o->shadow_dimension, err) || (floats && to_bytes(x, err)) || shade(x, mask, err))
+    if (!mask || fill(mask, x, value, count, (size_t)o->shadow_dimension, err) || (floats && rn_to_bytes(x, true, err)) || shade(x, mask, err))
         return -1;
-    return floats ? to_floats(x, err) : 0;
+    return floats ? rn_to_floats(x, err) : 0;
 }
 
 const struct rn_augment rn_augment_random_shadow = {

@@ -14,7 +14,7 @@ static const struct rn_opt options[] = {
     RN_INTERPOLATION(RN_AT(random_sized_crop, interpolation)),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "crop_height", 1 }, { "h_start", 1 }, { "w_start", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "crop_height", 1, 1, 1 << 20, 1 }, { "h_start", 1, 0, 1 }, { "w_start", 1, 0, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {

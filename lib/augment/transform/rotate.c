@@ -15,7 +15,7 @@ static const struct rn_opt options[] = {
     { 0, "crop_border", RN_OPT_FLAG, RN_AT(rotate, crop_border), 0, 0, "cut to the largest part without borders", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "angle", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "angle", 1, -1e6, 1e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -14,7 +14,7 @@ static const struct rn_opt options[] = {
     RN_SAMPLING(shift_scale_rotate, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "angle", 1 }, { "scale", 1 }, { "dx", 1 }, { "dy", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "angle", 1, -1e6, 1e6 }, { "scale", 1, 0, 1001 }, { "dx", 1, -1e3, 1e3 }, { "dy", 1, -1e3, 1e3 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

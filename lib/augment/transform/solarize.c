@@ -9,7 +9,7 @@ static const struct rn_opt options[] = {
     { 0, "threshold", RN_OPT_PAIR, RN_AT(solarize, threshold), -1e6, 1e6, "range of the first level that is inverted", NULL, RN_SAME },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "threshold", 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "threshold", 1, -1e6, 1e6 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

@@ -6,13 +6,13 @@
 #include "augment/work.h"
 #include "core/mem.h"
 #include "core/threads.h"
-#include "tools/tool.h"
+#include "tools/decoders.h"
 
 struct opts {
     const char *recipe, *probability, *folder, *split, *replay;
     int64_t copies, jobs, quality;
     uint64_t seed, max_pixels;
-    bool keep, keep_going, explain, no_exif, png, until_normalize;
+    bool keep, keep_going, explain, no_exif, png, until_normalize, no_sandbox;
 };
 
 static const struct rn_opt options[] = {
@@ -32,6 +32,7 @@ static const struct rn_opt options[] = {
     { 0, "replay", RN_OPT_TEXT, RN_AT(opts, replay), 0, 0, "draw nothing: do again what this output of --explain says", "FILE", RN_OPT_HOW },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header" },
     { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says" },
+    RN_OPT_NO_SANDBOX(no_sandbox),
     RN_OPT_LAST,
 };
 static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234, .max_pixels = 178956970,
@@ -118,12 +119,14 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     char *list = NULL;
     int rc = parse_split(&split, &list, opts->split, err) || load_all(&recipes, &plan.recipes, opts, args->quiet, err) ||
              (opts->replay && rn_replay_open(&replay, opts->replay, err)) ||
-             rn_writer_open(&writer, args->output, err) || rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
+             rn_writer_open(&writer, args->output, err) || rn_reader_open(&reader, args->operand, args->operands, err) ||
+             (!opts->no_sandbox && rn_decode_apart(&plan.decode, plan.jobs, args->quiet, err)) ? -1 : 0;
     plan.recipe = recipes;
     plan.replay = replay;
     if (rc == 0)
         rc = rn_augment_all(reader, writer, &plan, &done, err);
     rn_progress_end(&progress);
+    rn_decoders_end(plan.decode.apart);
     rn_reader_close(reader);
     rn_replay_close(replay);
     for (size_t i = 0; i < plan.recipes; i++)

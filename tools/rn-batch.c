@@ -9,10 +9,10 @@
 
 #include "batch/batch.h"
 #include "core/threads.h"
-#include "tools/tool.h"
+#include "tools/decoders.h"
 
 struct opts {
-    bool train, drop_last, keep_going, no_exif, whole, rot90;
+    bool train, drop_last, keep_going, no_exif, whole, rot90, no_sandbox;
     int views, flip, balance;
     int64_t batch, wait, epochs, resize, jobs;
     const char *from, *resume, *model, *size, *augment, *probability;
@@ -54,6 +54,7 @@ static const struct rn_opt options[] = {
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "a photo that fails becomes an error record", NULL, 0 },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header", NULL, 0 },
     { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says", NULL, 0 },
+    RN_OPT_NO_SANDBOX(no_sandbox),
     RN_OPT_LAST,
 };
 enum { FLIP_H, FLIP_V, FLIP_HV, FLIP_NONE }; /* words of --flip */
@@ -354,10 +355,12 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
     struct rn_reader *reader = NULL;
     uint64_t failed = 0;
     int rc = check_usage(&opts, args, err) || rn_writer_open(&writer, args->output, err) || make_plan(&plan, &opts, args, &held, err) ||
-             rn_reader_open(&reader, args->operand, args->operands, err) ? -1 : 0;
+             rn_reader_open(&reader, args->operand, args->operands, err) ||
+             (!opts.no_sandbox && rn_decode_apart(&plan.decode, plan.jobs, args->quiet, err)) ? -1 : 0;
     if (rc == 0)
         rc = opts.train ? rn_batch_train(reader, writer, &plan, &failed, err) : rn_batch_eval(reader, writer, &plan, &failed, err);
     rn_progress_end(&progress);
+    rn_decoders_end(plan.decode.apart);
     rn_reader_close(reader);
     let_go(&held);
     if (rc)

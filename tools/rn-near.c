@@ -6,11 +6,11 @@
 #include "core/sets.h"
 #include "core/threads.h"
 #include "near/near.h"
-#include "tools/tool.h"
+#include "tools/decoders.h"
 
 struct opts {
     int64_t distance, jobs;
-    bool keep_going, no_exif;
+    bool keep_going, no_exif, no_sandbox;
     uint64_t max_pixels;
 };
 
@@ -20,6 +20,7 @@ static const struct rn_opt options[] = {
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "photos that cannot be read are counted, and near no other" },
     { 0, "max-pixels", RN_OPT_COUNT, RN_AT(opts, max_pixels), 1, 1e12, "refuse larger photos, by their header" },
     { 0, "no-exif", RN_OPT_FLAG, RN_AT(opts, no_exif), 0, 0, "do not turn photos as their EXIF or XMP orientation says" },
+    RN_OPT_NO_SANDBOX(no_sandbox),
     RN_OPT_LAST,
 };
 
@@ -155,10 +156,11 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 {
     const struct opts *opts = options_;
     struct work w = { .progress = rn_progress_begin(args) };
-    const struct rn_decode decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif };
+    struct rn_decode decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif };
     int jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
     struct rn_out *out = NULL;
-    int rc = rn_out_open(&out, args->output, err) || rn_prints_begin(&w.prints, jobs, &decode, opts->keep_going, err) ||
+    int rc = rn_out_open(&out, args->output, err) || (!opts->no_sandbox && rn_decode_apart(&decode, jobs, args->quiet, err)) ||
+             rn_prints_begin(&w.prints, jobs, &decode, opts->keep_going, err) ||
              read_all(&w, args, err) || group(&w, opts, jobs, err) || write_all(&w, out, err) ? -1 : 0;
     rn_progress_end(&w.progress);
     if (rc == 0) {
@@ -171,6 +173,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         rc = RN_EXIT_NO;
     rn_out_discard(out);
     rn_prints_free(&w.prints);
+    rn_decoders_end(decode.apart);
     rn_pairs_free(&w.pairs);
     rn_sets_free(&w.sets);
     rn_texts_free(&w.classes);

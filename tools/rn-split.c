@@ -9,7 +9,7 @@
 #include "near/near.h"
 #include "split/split.h"
 #include "stream/stream.h"
-#include "tools/tool.h"
+#include "tools/decoders.h"
 
 struct opts {
     const char *ratio;
@@ -17,7 +17,7 @@ struct opts {
     struct rn_texts list;
     int64_t folds;
     const char *group;
-    bool group_near, keep_going;
+    bool group_near, keep_going, no_sandbox;
     int64_t jobs;
 };
 
@@ -33,6 +33,7 @@ static const struct rn_opt options[] = {
     { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0,
       "with --group-near: a photo that cannot be read is near no other", NULL, RN_OPT_HOW },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 1, 1024, "with --group-near: threads [the cores]", NULL, RN_OPT_HOW },
+    RN_OPT_NO_SANDBOX(no_sandbox),
     RN_OPT_LAST,
 };
 enum { RATIO, SEED, LIST, FOLDS, GROUP, GROUP_NEAR, KEEP_GOING, JOBS }; /* their rows */
@@ -327,13 +328,15 @@ static int decide(struct work *w, const struct rn_args *args, struct rn_err *err
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_ };
-    const struct rn_decode decode = { .max_pixels = 178956970, .exif = true };
+    struct rn_decode decode = { .max_pixels = 178956970, .exif = true };
     rn_head_init(&w.head, RN_SAMPLES);
     int rc = -1;
     if (check_usage(w.opts, args, err) || rn_writer_open(&w.writer, args->output, err) || read_lists(&w, err) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rn_reader_unique(w.reader);
+    if (w.opts->group_near && !w.opts->no_sandbox && rn_decode_apart(&decode, jobs_of(w.opts), args->quiet, err))
+        goto out;
     if (w.opts->group_near && rn_prints_begin(&w.prints, jobs_of(w.opts), &decode, w.opts->keep_going, err))
         goto out;
     if (read_all(&w, err) || decide(&w, args, err) || (!w.keeps && join(&w, err)))
@@ -357,6 +360,7 @@ out:
     rn_texts_free(&w.fields);
     rn_sets_free(&w.sets);
     rn_prints_free(&w.prints);
+    rn_decoders_end(decode.apart);
     free(w.copy);
     free(w.kept);
     free(w.member);

@@ -6,11 +6,10 @@
 #include "core/mem.h"
 #include "image/private.h"
 
-enum { FILE_MAX = 1 << 30 };
-
 void rn_image_free(struct rn_image *image)
 {
-    free(image->pixels);
+    if (!image->place)
+        free(image->pixels);
     *image = (struct rn_image){ 0 };
 }
 
@@ -22,10 +21,10 @@ int rn_image_allocate(struct rn_image *image, size_t height, size_t width, const
     if (!rn_mul(height, width, &pixels) || pixels > how->max_pixels)
         return rn_fail(err, RN_EXIT_DATA, "%zu x %zu pixels are more than --max-pixels %llu", width, height,
                        (unsigned long long)how->max_pixels);
-    uint8_t *block = rn_alloc_aligned(pixels, 3, err);
+    uint8_t *block = how->place ? rn_place_pixels(how->place, pixels * 3, err) : rn_alloc_aligned(pixels, 3, err);
     if (!block)
         return -1;
-    *image = (struct rn_image){ block, height, width };
+    *image = (struct rn_image){ block, height, width, how->place };
     return 0;
 }
 
@@ -95,8 +94,8 @@ int rn_image_turn(struct rn_image *image, int orientation, struct rn_err *err)
         for (size_t x = 0; x < width; x++, to += 3, at += swap ? row : pixel)
             memcpy(to, at, 3);
     }
-    free(image->pixels);
-    *image = (struct rn_image){ turned, height, width };
+    rn_image_free(image);
+    *image = (struct rn_image){ .pixels = turned, .height = height, .width = width };
     return 0;
 }
 
@@ -134,7 +133,7 @@ int rn_image_decode(struct rn_image *image, struct rn_text bytes, const struct r
     *image = (struct rn_image){ 0 };
     if (!bytes.length)
         return rn_fail(err, RN_EXIT_DATA, "an empty file");
-    int rc = decode(image, bytes, how, err);
+    int rc = how->apart ? rn_decoders_decode(image, bytes, how, err) : decode(image, bytes, how, err);
     if (rc)
         rn_image_free(image);
     return rc;
@@ -145,7 +144,7 @@ int rn_image_load(struct rn_image *image, const char *path, const struct rn_deco
     struct rn_buffer file = { 0 };
     char room[256];
     *image = (struct rn_image){ 0 };
-    int rc = rn_file_read(&file, path, FILE_MAX, err);
+    int rc = rn_file_read(&file, path, RN_IMAGE_FILE_MAX, err);
     if (rc == 0 && (rc = rn_image_decode(image, (struct rn_text){ file.data, file.length }, how, err)))
         rn_fail_at(err, "%s", rn_text_show(rn_text(path), room));
     rn_buffer_free(&file);

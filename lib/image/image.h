@@ -15,19 +15,32 @@
 #include "core/rng.h"
 #include "core/text.h"
 
+struct rn_place;
 struct rn_image {
     uint8_t *pixels; /* owned: rn_image_free. Zeroed struct: none */
     size_t height, width;
+    const struct rn_place *place; /* within a decoder: whose memory the pixels are in, and stay */
 };
 void rn_image_free(struct rn_image *image);
 
 void rn_image_thread_end(void); /* each thread that decoded, before it ends */
 
+struct rn_decoders;
 struct rn_decode {
     uint64_t max_pixels; /* more, by the header alone, is refused before any pixel is decoded */
     bool exif;           /* turn the picture as its EXIF orientation says, or XMP's where it has none. HEIC and AVIF are turned
                           * always, and only as their own transformation says */
+    struct rn_decoders *apart; /* NULL: in this process */
+    struct rn_place *place;    /* within a decoder; otherwise NULL */
 };
+
+/* Processes that decode, `count` at once, and may do nothing else: no network, no other programs, no files written, memory up to a
+ * limit that follows from max_pixels. A photo that ends one costs that photo: exit 3. To be called while the process has one thread;
+ * then `apart` of how is theirs. Where the system does not give processes or shared memory, *decoders is NULL and `why` says so;
+ * where it gives them but no lock (seccomp), `why` says that; otherwise it is empty. Errors: exit 4, no memory. */
+RN_MUST int rn_decoders_start(struct rn_decoders **decoders, int count, const struct rn_decode *how, char why[static 128],
+                              struct rn_err *err);
+void rn_decoders_end(struct rn_decoders *decoders); /* when no thread decodes any more. NULL is allowed */
 
 /* Decodes a whole file's bytes by their content, whatever its name. To RGB by the rules of Pillow's convert("RGB"): grey is
  * copied to the three channels, alpha is dropped (not blended), a palette is looked up, CMYK as Pillow multiplies it out,

@@ -4,7 +4,7 @@ load common
 setup_file() {
     command -v cc > /dev/null || skip "no C compiler"
     case ${RN_SANITIZED-} in ?*) skip "sanitizers have their own malloc" ;; esac
-    cc -O1 -D_GNU_SOURCE -shared -fPIC -o "$BATS_FILE_TMPDIR/no_memory.so" "$BATS_TEST_DIRNAME/no_memory.c"
+    cc -O1 -D_GNU_SOURCE -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$BATS_TEST_DIRNAME/faults.c"
     cd "$BATS_FILE_TMPDIR" || return
     lab lab
 }
@@ -15,7 +15,7 @@ setup() { cd "$BATS_FILE_TMPDIR/lab" || return; }
 starved() {
     local fail=$1
     shift
-    timeout -s KILL 60 env RN_FAIL="$fail" LD_PRELOAD="$BATS_FILE_TMPDIR/no_memory.so" "$@" > out 2> err < /dev/null
+    timeout -s KILL 60 env RN_FAIL="$fail" LD_PRELOAD="$BATS_FILE_TMPDIR/faults.so" "$@" > out 2> err < /dev/null
 }
 
 # each SAMPLES COMMAND...: so many places of the command's run, evenly spread, where memory ends. It must write to new or to standard
@@ -25,7 +25,7 @@ each() {
     shift
     rm -rf new*
     RN_FAIL_COUNT=count starved 0 "$@" || { echo "$*"; cat err; return 1; }
-    count=$(cat count)
+    count=$(sed -n 's/^memory //p' count)
     for ((i = 1; i <= samples && i <= count; i++)); do
         local at=$((samples < count ? 1 + i * (count - 1) / samples : i))
         rm -rf new*

@@ -193,18 +193,32 @@ int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, 
     return rc;
 }
 
-/* The folder's entry must reach the disk too, or a crash could bring the old file back. Folders that cannot be
- * synced (some network file systems) are not an error. */
-static void sync_folder(char *path)
+/* The folder that a path's last part lies in: its descriptor, -1 where it may be written to but not read; *rc: -1 and err. */
+static int open_folder(const char *path, int *rc, struct rn_err *err)
 {
-    char *slash = strrchr(path, '/');
-    if (slash)
-        slash[slash == path] = '\0'; /* the path is not used any more */
-    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
+    char room[256];
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0 && errno != EACCES)
+        *rc = rn_fail_errno(err, "%s", shown(path, room));
+    free(folder);
+    return fd;
+}
+
+/* The new entry must reach the disk too, or a crash could bring the old file back. File systems that have no such thing (some over a
+ * network) say so. */
+static int rename_for_good(struct rn_out *out, struct rn_err *err)
+{
+    char room[256];
+    int rc = 0, folder = open_folder(out->path, &rc, err);
+    if (rc == 0 && rename(out->temporary, out->path))
+        rc = rn_fail_errno(err, "%s", shown(out->path, room));
+    else if (rc == 0 && folder >= 0 && fsync(folder) && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS && errno != EROFS)
+        rc = rn_fail_errno(err, "%s: written, but perhaps not for good: its folder cannot be flushed", shown(out->path, room));
+    if (folder >= 0)
+        close(folder);
+    return rc;
 }
 
 int rn_out_commit(struct rn_out *out, struct rn_err *err)
@@ -220,13 +234,9 @@ int rn_out_commit(struct rn_out *out, struct rn_err *err)
     if (close(out->fd) && rc == 0)
         rc = rn_fail_errno(err, "%s", shown(out->path, room));
     out->fd = -1;
-    if (rc == 0 && out->temporary) {
-        if (rename(out->temporary, out->path))
-            rc = rn_fail_errno(err, "%s", shown(out->path, room));
-        else
-            sync_folder(out->path);
-    }
-    if (rc && out->temporary && !out->nameless)
+    if (rc == 0 && out->temporary)
+        rc = rename_for_good(out, err);
+    if (rc && out->temporary && !out->nameless) /* or it was renamed */
         unlink(out->temporary);
     free(out->temporary);
     free(out->path);

@@ -28,7 +28,8 @@ RN_MUST int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *fo
 RN_MUST int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
 /* Hands what is buffered to the system. */
 RN_MUST int rn_out_flush(struct rn_out *out, struct rn_err *err);
-/* Flush, and for a regular file fsync and rename; close, all checked. Frees out in any case; NULL is allowed. */
+/* Flush, and for a regular file fsync, rename, and fsync of its folder; close, all checked. Where only the last fails, the new file is
+ * there, whole. Frees out in any case; NULL is allowed. */
 RN_MUST int rn_out_commit(struct rn_out *out, struct rn_err *err);
 /* Frees out; nothing appears under the final name. NULL is allowed. */
 void rn_out_discard(struct rn_out *out);

@@ -56,10 +56,11 @@ stopped() {
     [ $rc = 3 ] && at "$2" "$1"
 }
 
-@test "kill -9 at 20 moments" {
-    RANDOM=20 landed=0
+@test "kill -9 at 20 moments (with RN_FULL=1 at 200)" {
+    RANDOM=20 landed=0 moments=${RN_FULL:+200}
+    moments=${moments:-20}
     longest=$(($(cat microseconds) / 1000))
-    for ((try = 0; landed < 20 && try < 60; try++)); do
+    for ((try = 0; landed < moments && try < 3 * moments; try++)); do
         how run
         rn-batch --train -j 1 "${batches[@]}" samples.rn 2>/dev/null | rn-train -j 1 "${options[@]}" --save-every $((try % 3)) >table 2>err &
         trainer=$!
@@ -70,7 +71,7 @@ stopped() {
         [ $rc = 137 ] && landed=$((landed + 1)) || [ $rc = 0 ] || { echo "try $try: exit $rc"; cat err; return 1; }
         if [ $rc = 0 ]; then same run; rm -r run; fi # it was done already: another one
     done
-    [ $landed = 20 ] || { echo "only $landed of the signals met a run"; return 1; }
+    [ $landed = $moments ] || { echo "only $landed of the signals met a run"; return 1; }
     line run >table
     same run
 }

@@ -1,0 +1,125 @@
+# faults.bats -- whatever the system does not give: exit 4 and one line, and what has its final name is whole; or the result is as
+# ever. Some places of each run here; with RN_FULL=1 all of them.
+load common
+
+setup_file() {
+    command -v cc > /dev/null || skip "no C compiler"
+    case ${RN_SANITIZED-} in ?*) skip "sanitizers have their own malloc" ;; esac
+    cc -O1 -D_GNU_SOURCE -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$BATS_TEST_DIRNAME/faults.c" -ldl
+    cd "$BATS_FILE_TMPDIR" || return
+    lab lab
+    cat lab/photos/*/*1.jpg > lab/frames
+}
+
+setup() { cd "$BATS_FILE_TMPDIR/lab" || return; }
+
+# hit FAIL FAULT COMMAND...: the FAIL-th time it is asked for, there is none
+hit() {
+    local fail=$1 fault=$2
+    shift 2
+    timeout -s KILL 60 env RN_FAIL="$fail" RN_FAULT="$fault" LD_PRELOAD="$BATS_FILE_TMPDIR/faults.so" "$@" > out 2> err < /dev/null
+}
+
+# whole: each stream and picture that has its name is as it should be
+whole() {
+    local file
+    while IFS= read -r file; do
+        case $file in
+            */log.tsv) ;; # says how long things took
+            new/run/*) rn-show "$file" > /dev/null || return ;; # an epoch's, or the next one's
+            *) cmp "want${file#new}" "$file" || return ;;
+        esac
+    done < <(find new -type f)
+}
+
+# steady: without the columns of rn-train that say how long things took
+steady() { if grep -q '^epoch.*seconds$' out; then cut -f 1-6; else cat; fi; }
+
+# places COUNT: those of them that are tried: all, or two
+places() {
+    if [ -n "${RN_FULL-}" ]; then
+        seq 1 $(($1 > 200 ? $1 / 200 : 1)) "$1"
+    elif [ "$1" -gt 0 ]; then
+        seq 1 $(($1 > 1 ? $1 / 2 : 1)) "$1" | tail -n 2
+    fi
+}
+
+# withstands KINDS COMMAND...: which writes into the folder new, or to standard output
+withstands() {
+    local kinds=$1 kind count at rc
+    shift
+    rm -rf new want count && mkdir new
+    RN_FAIL_COUNT=count hit 0 none "$@" || { echo "$*"; cat err; return 1; }
+    steady < out > want.out && mv new want
+    for kind in $kinds; do
+        count=$(sed -n "s/^$kind //p" count)
+        for at in $(places "$count"); do
+            rm -rf new && mkdir new
+            rc=0; hit "$at" "$kind" "$@" || rc=$?
+            case $rc-$kind in
+                0-*) steady < out | cmp - want.out && [ "$(cd want && find . | sort)" = "$(cd new && find . | sort)" ] ;;
+                4-short | 4-interrupted) false ;;
+                4-*) [ "$(wc -l < err)" = 1 ] && grep -q "^$1: " err ;;
+                *) false ;;
+            esac && whole || { echo "$*: $kind $at of $count: exit $rc"; cat err; ls -l new; return 1; }
+        done
+    done
+}
+
+reading="memory open read close mmap short interrupted"
+writing="$reading write fsync folder rename thread"
+
+@test "the tools that list, choose and look" {
+    withstands "$writing" rn-list photos -o new/x
+    withstands "$reading write" rn-list photos
+    withstands "$writing" rn-split all.rn -o new/x
+    withstands "$writing" rn-pick label=glass all.rn -o new/x
+    withstands "$writing" rn-show --tsv test.rn -o new/x
+    withstands "$writing" rn-show --png 1 val.rn -o new/x.png
+    withstands "$reading" rn-show --header model/last.rn
+    withstands "$writing" rn-score --plot new/x.svg test.rn -o new/y
+    withstands "$writing" rn-frames frames -o new/x
+}
+
+@test "the tools that decode" {
+    withstands "$writing" rn-near -j 1 --distance 0 all.rn -o new/x
+    withstands "$writing" rn-augment -j 1 -r affine --split all all.rn -o new/x
+    withstands "$writing" rn-augment -q -j 1 -r affine --split all --write new/photos all.rn -o new/x
+    withstands "$writing" rn-batch -j 1 --size 32 all.rn -o new/x
+    withstands "$writing" rn-batch -j 1 --train --size 33 all.rn -o new/x
+}
+
+@test "the tools that compute" {
+    withstands "$writing" rn-train -q -j 1 train.rn -o new/run
+    withstands "$writing" rn-predict -j 1 -m model/last.rn val.rn -o new/x
+    withstands "$writing" rn-average model/last.rn model/last.rn -o new/x
+    withstands "$writing" rn-heatmap -q -j 1 -m model/last.rn --kind attention val.rn -o new/maps
+}
+
+@test "the tools that exchange weights" {
+    withstands "$writing" rn-import -q "$TOP/tests/fixtures/import/beside/beside.pth" -o new/x
+    for ending in onnx npz safetensors; do
+        withstands "$writing" rn-export model/last.rn -o new/x.$ending
+    done
+}
+
+# logged COMMAND...: what it does to files is in the file log
+logged() {
+    rm -f log
+    RN_LOG=$PWD/log LD_PRELOAD="$BATS_FILE_TMPDIR/faults.so" "$@" > out 2> err
+}
+
+@test "the power is cut at any moment: a file is the old one or the new one, and at the end the new one" {
+    mkdir power && cp all.rn power/x
+    for command in "rn-split all.rn -o power/x" "rn-export model/last.rn -o power/y.onnx" "rn-score --plot power/z.svg test.rn -o power/x" \
+        "rn-augment -j 1 -r affine --split all all.rn -o power/x" "rn-train -q -j 1 --save-every 1 train.rn -o power/run" \
+        "rn-train -q -j 1 --save-every 1 train.rn -o power/run --overwrite"; do
+        logged $command
+        perl "$BATS_TEST_DIRNAME/power.pl" < log > verdict || { echo "$command"; cat verdict log; return 1; }
+    done
+    [ "$(tail -n 1 verdict | cut -d ' ' -f 1)" -gt 100 ]
+    # without one of its flushes each of them is found out
+    grep -v '^fsync' log | perl "$BATS_TEST_DIRNAME/power.pl" | grep -q 'last.rn could be cut off'
+    logged rn-split all.rn -o power/x
+    grep -v '^folder' log | perl "$BATS_TEST_DIRNAME/power.pl" | grep -q 'is not for good when the program has ended'
+}

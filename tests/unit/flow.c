@@ -1,6 +1,7 @@
 /* flow.c -- the laws of lib/flow: what goes in comes out, once, in order, whatever is slow and whatever fails, and no more is read
  * ahead than was asked for. Run in the repository's root. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -253,6 +254,73 @@ static void the_first_error_wins_and_what_is_before_it_comes(void **state)
         }
 }
 
+/* ---- at once ---- */
+
+/* Each of the three waits for the one before it to be at the next record: where they took turns, nobody would go on. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    int read, worked;
+};
+
+static void reach(struct gate *gate, int *place, int number)
+{
+    pthread_mutex_lock(&gate->lock);
+    *place = number;
+    pthread_cond_broadcast(&gate->moved);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void await(struct gate *gate, const int *place, int number)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (*place < number && number < RECORDS)
+        pthread_cond_wait(&gate->moved, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static int read_gate(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct gate *gate = context;
+    (void)error;
+    if (item->event == RN_FLOW_RECORD)
+        reach(gate, &gate->read, number_of(item));
+    return RN_FLOW_TAKE;
+}
+
+static int work_gate(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct gate *gate = context;
+    (void)error;
+    if (item->event != RN_FLOW_RECORD)
+        return 0;
+    reach(gate, &gate->worked, number_of(item));
+    await(gate, &gate->read, number_of(item) + 1);
+    return 0;
+}
+
+static void one_is_read_and_one_worked_on_while_one_is_taken(void **state)
+{
+    (void)state;
+    struct gate gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NONE, NONE };
+    struct rn_reader *reader = open_file(path);
+    const struct rn_flow_plan plan = { .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES), .ahead = 4, .context = &gate, .read = read_gate,
+                                       .stage = { { 1, work_gate } } }; /* 4: a tail and a head may be between two records */
+    struct rn_flow *flow;
+    struct rn_item *item;
+    int rc, count = 0;
+    must(rn_flow_open(&flow, &plan, &err));
+    while ((rc = rn_flow_next(flow, &item, &err)) == 1)
+        if (item->event == RN_FLOW_RECORD) {
+            await(&gate, &gate.worked, number_of(item) + 1);
+            count++;
+        }
+    assert_int_equal(rc, 0);
+    assert_int_equal(count, RECORDS);
+    rn_flow_close(flow);
+    rn_reader_close(reader);
+}
+
 /* ---- the stream ---- */
 
 /* Through a flow into memory. */
@@ -454,7 +522,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_once_and_in_order), cmocka_unit_test(records_are_left_out_and_taken_twice),
-        cmocka_unit_test(the_first_error_wins_and_what_is_before_it_comes), cmocka_unit_test(records_of_every_kind_stay_what_they_are),
+        cmocka_unit_test(the_first_error_wins_and_what_is_before_it_comes),
+        cmocka_unit_test(one_is_read_and_one_worked_on_while_one_is_taken), cmocka_unit_test(records_of_every_kind_stay_what_they_are),
         cmocka_unit_test(targets_are_copied), cmocka_unit_test(damage_comes_in_its_place),
         cmocka_unit_test(what_is_there_is_handed_on_while_the_input_is_open), cmocka_unit_test(a_flag_ends_the_wait_and_close_does_at_any_time),
     };

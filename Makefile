@@ -108,8 +108,10 @@ check-python: all    ## what we write as Python's packages see it, and what they
 	@tests/python/run $(B)
 asan tsan:           ## the unit tests under a sanitizer
 	@tests/run $(B) '$@/%'
-demo: all            ## the whole line on drawn pictures
+demo: all            ## photos by the network that comes with the program; then the whole line on drawn pictures
 	@pipelines/demo
+study-quick: all     ## the study's 431 predictions of the network that ships, again: TRASHNET=DIR
+	@BUILD=$(abspath $(B)) data/study-quick '$(TRASHNET)'
 bench: all $(BENCH)  ## figures, no verdict
 	@BUILD=$(abspath $(B)) tests/bench/run
 	@for b in memory augment; do echo; BUILD=$(abspath $(B)) $(B)/bench/$$b || exit; done
@@ -126,8 +128,9 @@ SIZE     = 224
 SEEDS    = 1234
 DEVICE   = cpu
 PRECISION = fp32
+LOOKS    =
 JOBS     = 1
-ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE) --precision=$(PRECISION)
+ABLATION = --trashnet=$(TRASHNET) --weights=$(WEIGHTS) --out=$(OUT) --epochs=$(EPOCHS) --batch=$(BATCH) --size=$(SIZE) --seeds='$(SEEDS)' --device=$(DEVICE) --precision=$(PRECISION) $(LOOKS:%=--looks='%')
 row-%: all           ## a row of the published study: row-resnet18-ours ...; data/ablation.tsv names them
 	pipelines/ablation $* $(ABLATION)
 # SSHLOGIN: hosts that see this folder and OUT as they are here.
@@ -170,6 +173,7 @@ install: all         ## PREFIX=/usr/local, DESTDIR=
 	install -d "$(SHARE)/examples" && install -m 755 pipelines/examples/* "$(SHARE)/examples" && chmod 644 "$(SHARE)"/examples/*.service
 	install -d "$(SHARE)/split" && install -m 644 pipelines/*.sh data/ablation.tsv data/classes data/page.pl data/page.html "$(SHARE)" && install -m 644 data/split/* "$(SHARE)/split"
 	install -d "$(SHARE)/recipes" && install -m 644 data/recipes/*.json "$(SHARE)/recipes"
+	install -d "$(SHARE)/models" && install -m 644 data/models/* "$(SHARE)/models"
 	install -d "$(SHARE)/recipes/train" && install -m 644 data/recipes/train/*.conf "$(SHARE)/recipes/train"
 	set -e; for m in $(PAGES); do install -m 644 $$m "$(MAN)/man$${m##*.}/$${m##*/}"; done
 uninstall:
@@ -180,7 +184,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: FORCE help all cuda check test asan tsan check-full check-cuda gpu-verify check-python fuzz demo bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: FORCE help all cuda check test asan tsan check-full check-cuda gpu-verify check-python fuzz demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

@@ -172,7 +172,20 @@ lock() {
     flock -n "$lock" || fail 4 "$1: another $program is at work in this folder"
 }
 need_photos() { [ -e "$1" ] || fail 4 "$1: there are no such photos"; }
-need_model() { [ -r "$1" ] || fail 4 "$1: there is no such network to read (-m MODEL)"; }
+# The network of -m: model is what the tools take for it, model_file a file to read. Without -m it is
+# the one that comes with the program, and that is said.
+take_model() {
+    local models=$data/models
+    model=${opt[model]}
+    if [ -z "$model" ]; then
+        { read -r model < "$models/default"; } 2> /dev/null ||
+            wrong "-m MODEL is needed: no network came with the program"
+        note "the network is $model, which comes with the program (-m takes another)"
+    fi
+    model_file=$model
+    [[ -e $model || $model == *[/.]* ]] || model_file=$models/$model.rn
+    [ -r "$model_file" ] || fail 4 "$model: there is no such network to read (-m MODEL)"
+}
 # The number of records of a stream.
 records() {
     local count

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/opt.h"
+#include "core/shipped.h"
 #include "tools/tool.h"
 
 /* One line, whatever names and values are quoted in it. Where there is no memory to escape them, what would be has a ?. */
@@ -30,6 +31,18 @@ void rn_note(const char *format, ...)
         fprintf(stderr, "%s: %s\n", rn_tool.name, text);
     }
     rn_buffer_free(&escaped);
+}
+
+int rn_model_default(const char **model, struct rn_buffer *room, const struct rn_args *args, struct rn_err *err)
+{
+    if (*model)
+        return 0;
+    if (rn_shipped_default(room, err))
+        return -1;
+    *model = room->data;
+    if (!args->quiet)
+        rn_note("the network is %s, which comes with the program (-m takes another)", *model);
+    return 0;
 }
 
 /* An option that this tool does not have may be another's. */

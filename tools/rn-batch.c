@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "batch/batch.h"
+#include "core/shipped.h"
 #include "core/threads.h"
 #include "tools/decoders.h"
 
@@ -259,14 +260,18 @@ static int take_from_weights(struct opts *opts, struct rn_batch_plan *plan, cons
     const char *file = opts->resume ? opts->resume : opts->model;
     const struct rn_head *head;
     struct rn_reader *reader;
-    if (rn_reader_open(&reader, (char *const[]){ (char *)file }, 1, err))
+    struct rn_buffer path = { 0 };
+    if (rn_shipped_model(&path, file, err) || rn_reader_open(&reader, &path.data, 1, err)) {
+        rn_buffer_free(&path);
         return -1;
+    }
     int rc = rn_reader_head(reader, RN_KIND_BIT(RN_WEIGHTS), &head, err) == 1 ? 0 : -1;
     if (rc == 0 && opts->resume)
         rc = take_checkpoint(opts, plan, args, head, held, err);
     if (rc == 0)
         rc = take_input(opts, plan, args, file, head, held, err);
     rn_reader_close(reader);
+    rn_buffer_free(&path);
     return rc;
 }
 

@@ -21,7 +21,7 @@ struct opts {
 };
 
 static const struct rn_opt options[] = {
-    { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model[0]), 0, 0, "weights of the network (run/best.rn)", "FILE" },
+    { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model[0]), 0, 0, RN_MODEL_HELP, "MODEL" },
     { 0, "side-by-side", RN_OPT_TEXT, RN_AT(opts, model[1]), 0, 0, "a second network, drawn beside the first", "MODEL2" },
     { 0, "kind", RN_OPT_CHOICE, RN_AT(opts, kind), 0, 0, "what is drawn over the photo", "feature|attention|gradcam" },
     { 0, "layer", RN_OPT_TEXT, RN_AT(opts, layer), 0, 0, "feature, attention: of this layer or block, not of the last", "NAME" },
@@ -260,15 +260,17 @@ static int work(struct work *w, const struct rn_args *args, struct rn_err *err)
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    const struct opts *opts = options_;
+    struct opts chosen = *(const struct opts *)options_;
+    const struct opts *opts = &chosen;
+    struct rn_buffer name = { 0 };
     struct work w = { .opts = opts, .folder = args->output, .progress = rn_progress_begin(args) };
-    if (!opts->model[0] || !w.folder || !*w.folder)
-        return rn_fail(err, RN_EXIT_USAGE, "-m MODEL and -o DIR are needed (see rn-heatmap --help)");
+    if (!w.folder || !*w.folder)
+        return rn_fail(err, RN_EXIT_USAGE, "-o DIR is needed (see rn-heatmap --help)");
     if (opts->layer && opts->kind == RN_VIEW_GRADCAM)
         return rn_fail(err, RN_EXIT_USAGE, "--layer goes with --kind feature and attention: Grad-CAM is of the map after the last block");
     if (opts->class && opts->kind != RN_VIEW_GRADCAM)
         return rn_fail(err, RN_EXIT_USAGE, "--class goes with --kind gradcam");
-    int rc = work(&w, args, err);
+    int rc = rn_model_default(&chosen.model[0], &name, args, err) || work(&w, args, err) ? -1 : 0;
     rn_progress_end(&w.progress);
     if (rc == 0 && w.errors && !args->quiet)
         rn_note(w.errors == 1 ? "%zu photo has no picture: an error record (see %s/index.tsv)"
@@ -280,11 +282,12 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_device_close(w.dev);
     rn_seen_free(&w.seen);
     rn_buffer_free(&w.path);
+    rn_buffer_free(&name);
     return rc ? rc : w.errors ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
 const struct rn_tool rn_tool = {
-    .name = "rn-heatmap", .operands = "-m MODEL -o DIR [FILE...]", .summary = "draw over photos where a network looks",
+    .name = "rn-heatmap", .operands = "-o DIR [FILE...]", .summary = "draw over photos where a network looks",
     .options = options, .size = sizeof(struct opts), .run = run, .folder = true,
     .defaults = &(const struct opts){ .device = "cpu", .kind = RN_VIEW_GRADCAM, .alpha = 0.6 },
     .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in grey a "

@@ -96,6 +96,7 @@ static int fit(struct work *w, struct rn_err *err)
         return -1;
     w->head.has_input = true;
     w->head.input = about->has_input ? about->input : rn_input_default;
+    w->head.temperature = about->temperature;
     return copy_text(&w->head.arch, w->arch, err) || copy_text(&w->head.attention, attention, err) ? -1 : 0;
 }
 

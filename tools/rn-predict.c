@@ -18,7 +18,7 @@ struct opts {
 };
 
 static const struct rn_opt options[] = {
-    { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model), 0, 0, "weights of the network (run/best.rn)", "FILE" },
+    { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model), 0, 0, RN_MODEL_HELP, "MODEL" },
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write a table: id, label, prediction, confidence, each class", NULL, RN_OPT_HOW },
     { 0, "csv", RN_OPT_FLAG, RN_AT(opts, csv), 0, 0, "the same table, with commas (RFC 4180)", NULL, RN_OPT_HOW },
     { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "an object a line: id, label, prediction, confidence, probabilities", NULL, RN_OPT_HOW },
@@ -163,7 +163,7 @@ static int predict(struct work *w, const struct rn_item *item, const struct rn_h
     for (size_t i = 0; i < record->count; i++) {
         float *probs = ((struct job *)item->job)->numbers + (record->count + i) * classes;
         struct rn_record out = { .id = record->ids[i], .label = record->labels[i] == RN_NIL ? RN_NIL : map[record->labels[i]] };
-        rn_softmax(probs, logits + i * classes, classes);
+        rn_model_probs(&w->model, probs, logits + i * classes);
         if (rn_probs_check(probs, classes, record->ids[i], err) ||
             (head->views == RN_NIL ? emit(w, &out, probs, err) : add_view(w, &out, probs, (size_t)head->views, err)))
             return -1;
@@ -201,8 +201,6 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
 static int check_usage(const struct opts *opts, struct rn_err *err)
 {
     int forms = opts->tsv + opts->csv + opts->json;
-    if (!opts->model)
-        return rn_fail(err, RN_EXIT_USAGE, "-m MODEL is needed (see rn-predict --help)");
     if (forms > 1)
         return rn_fail(err, RN_EXIT_USAGE, "one of --tsv, --csv and --json");
     if (!forms && (opts->top || opts->least > 0))
@@ -242,11 +240,13 @@ static int segments(struct work *w, struct rn_err *err)
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    const struct opts *opts = options_;
+    struct opts chosen = *(const struct opts *)options_;
+    const struct opts *opts = &chosen;
     struct work w = { .opts = opts, .progress = rn_progress_begin(args) };
-    if (check_usage(opts, err))
-        return -1;
+    struct rn_buffer name = { 0 };
     int rc = -1;
+    if (check_usage(opts, err) || rn_model_default(&chosen.model, &name, args, err))
+        goto out;
     if (rn_device_open(&w.dev, opts->device, (int)opts->jobs, err) ||
         rn_device_precision(w.dev, opts->precision, err) || rn_model_head(&w.model, opts->model, err) ||
         rn_model_load(&w.model, opts->model, w.dev, false, err))
@@ -271,17 +271,19 @@ out:
     free(w.numbers);
     free(w.view);
     rn_means_free(&w.views);
+    rn_buffer_free(&name);
     return rc ? rc : w.errors ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
 const struct rn_tool rn_tool = {
-    .name = "rn-predict", .operands = "-m MODEL [FILE...]", .summary = "classify batches with a trained network",
+    .name = "rn-predict", .operands = "[FILE...]", .summary = "classify batches with a trained network",
     .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu", .precision = "fp32" }, .run = run,
     .about = "Reads batches (rn-batch without --train), writes one prediction a photo: its probabilities, in the order of the "
              "model's classes; labels are mapped to them by name. Batch norms are folded into the convolutions. A photo's "
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"
              "Of a photo of which the batches have several views (rn-batch --views) the mean of their probabilities is written, "
              "once.\n\n"
+             "A network with a temperature (rn-export --temperature) is calibrated: its logits are divided by it first.\n\n"
              RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32.\n\n"
              "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"
              "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label "
@@ -292,6 +294,7 @@ const struct rn_tool rn_tool = {
              "pass through as they are: so a table can be made of them.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
+                "rn-list --unlabeled photos/ | rn-batch -k | rn-predict --tsv   # the network that comes with the program\n"
                 "rn-list --unlabeled photos/*.jpg | rn-batch --for run/best.rn -k |\n"
                 "    rn-predict -m run/best.rn --json --top 3 --min-confidence 0.6",
 };

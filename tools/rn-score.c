@@ -3,15 +3,18 @@
  * exit: 1 when below --min, or when an error record was met. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
+#include "score/looks.h"
 #include "score/means.h"
 #include "score/report.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
 
 struct opts {
-    bool json, tsv, mean, pool;
-    const char *compare, *plot;
+    bool json, tsv, mean, pool, fit;
+    const char *compare, *plot, *looks;
     double min, published[2];
 };
 
@@ -27,6 +30,8 @@ static const struct rn_opt options[] = {
     { 0, "pool", RN_OPT_FLAG, RN_AT(opts, pool), 0, 0, "each FILE is a run of its own: all their predictions count", NULL, RN_OPT_HOW },
     { 0, "published", RN_OPT_REALS, RN_AT(opts, published), 0, 1e12, "compare with an Acc@1 in percent that others had on N photos",
       "ACC,N", RN_OPT_HOW, .count = 2 },
+    { 0, "fit-temperature", RN_OPT_FLAG, RN_AT(opts, fit), 0, 0, "the temperature that calibrates these best (rn-export --temperature)", NULL, RN_OPT_HOW },
+    { 0, "looks", RN_OPT_TEXT, RN_AT(opts, looks), 0, 0, "count in this log how often these photos were scored", "FILE", RN_OPT_HOW },
     RN_OPT_LAST,
 };
 
@@ -37,6 +42,13 @@ struct reading {
     struct rn_answers answers;
     bool keep_answers;
     struct rn_means *means; /* --mean: rows are put there; NULL: into the tally */
+    struct rn_calibration *calibration; /* NULL: not wanted */
+    struct rn_answers *runs; /* --pool: those of each file, and how many there are */
+    size_t run_count;
+    const char *log; /* --looks, or NULL */
+    struct rn_look look;
+    uint64_t looks;
+    struct rn_buffer made_by, bytes;
     uint64_t errors;
     double *row; /* one prediction's probabilities, in the order of `classes` */
     size_t row_capacity;
@@ -46,7 +58,52 @@ static void reading_free(struct reading *reading)
 {
     rn_tally_free(&reading->tally);
     rn_answers_free(&reading->answers);
+    for (size_t i = 0; i < reading->run_count; i++)
+        rn_answers_free(&reading->runs[i]);
+    free(reading->runs);
+    rn_buffer_free(&reading->made_by);
+    rn_buffer_free(&reading->bytes);
     free(reading->row);
+}
+
+/* What the log of looks is to say of it. label: -1: none. */
+static int look_at(struct reading *reading, struct rn_text id, int64_t label, const struct rn_answer *answer, struct rn_err *err)
+{
+    struct rn_look *look = &reading->look;
+    struct rn_text name = label < 0 ? RN_TEXT("") : reading->classes->item[label];
+    size_t length = answer->failed ? 0 : reading->classes->count * sizeof *reading->row;
+    reading->bytes.length = 0;
+    look->n += !answer->failed;
+    look->errors += answer->failed;
+    look->right += answer->right;
+    if (rn_listing_add(&look->photos, id, name, err) || rn_buffer_add(&reading->bytes, id.data, id.length, err) ||
+        rn_buffer_add(&reading->bytes, "", 1, err) || rn_buffer_add(&reading->bytes, reading->row, length, err))
+        return -1;
+    look->predictions += rn_hash64((struct rn_text){ reading->bytes.data, reading->bytes.length });
+    return 0;
+}
+
+/* The log has its line before anybody sees the figure. */
+static int log_look(struct reading *reading, struct rn_err *err)
+{
+    if (!reading->log)
+        return 0;
+    reading->look.made_by = (struct rn_text){ reading->made_by.data ? reading->made_by.data : "", reading->made_by.length };
+    int rc = rn_look_log(reading->log, &reading->look, (int64_t)time(NULL), &reading->looks, err);
+    reading->look = (struct rn_look){ 0 };
+    return rc ? rn_fail_at(err, "--looks") : 0;
+}
+
+/* The last step of the history, as it is typed. */
+static int remember_maker(struct reading *reading, const struct rn_history *history, struct rn_err *err)
+{
+    const struct rn_step *step = history->count ? &history->step[history->count - 1] : NULL;
+    reading->made_by.length = 0;
+    int rc = step ? rn_buffer_add(&reading->made_by, step->tool.data, step->tool.length, err) : 0;
+    for (size_t i = 0; step && i < step->args.count && rc == 0; i++)
+        rc = rn_buffer_add(&reading->made_by, " ", 1, err) ||
+             rn_buffer_add(&reading->made_by, step->args.item[i].data, step->args.item[i].length, err) ? -1 : 0;
+    return rc;
 }
 
 /* The photo's answer; failed: an error record. Its probabilities are in the row. */
@@ -60,7 +117,11 @@ static int judge(struct reading *reading, struct rn_text id, int64_t label, bool
         answer.label = (size_t)label;
         if (rn_tally_add(&reading->tally, reading->row, answer.label, &answer.right, err))
             return rn_fail_at(err, "'%s'", rn_text_show(id, room));
+        if (reading->calibration && rn_calibration_add(reading->calibration, reading->row, reading->classes->count, answer.label, err))
+            return -1;
     }
+    if (reading->log && look_at(reading, id, label, &answer, err))
+        return -1;
     return reading->keep_answers ? rn_answers_add(&reading->answers, id, answer, err) : 0;
 }
 
@@ -87,7 +148,7 @@ static int read_segment(struct reading *reading, struct rn_reader *reader, const
 {
     char where[512];
     int64_t *map = NULL;
-    if (rn_classes_join(reading->classes, head, &map, err))
+    if (rn_classes_join(reading->classes, head, &map, err) || remember_maker(reading, &head->history, err))
         return -1;
     struct rn_record record;
     int rc = -1;
@@ -148,6 +209,30 @@ static int read_ensemble(struct reading *reading, const struct rn_args *args, st
     return rc;
 }
 
+/* Each file is a run of its own, in which an id is one photo. */
+static int read_runs(struct reading *reading, const struct rn_args *args, struct rn_err *err)
+{
+    reading->keep_answers = true;
+    if (!(reading->runs = rn_calloc(args->operands, sizeof *reading->runs, err)))
+        return -1;
+    for (size_t i = 0; i < args->operands; i++) {
+        if (read_stream(reading, args->operand + i, 1, err) || log_look(reading, err))
+            return -1;
+        reading->runs[reading->run_count++] = reading->answers;
+        reading->answers = (struct rn_answers){ 0 };
+    }
+    return 0;
+}
+
+static int read_first(struct reading *first, const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+{
+    if (opts->pool)
+        return read_runs(first, args, err);
+    if (opts->mean ? read_ensemble(first, args, err) : read_stream(first, args->operand, args->operands, err))
+        return -1;
+    return first->tally.n + first->errors ? log_look(first, err) : 0;
+}
+
 static int read_both(struct reading *first, struct reading *second, struct rn_comparison *comparison,
                      const struct opts *opts, const struct rn_args *args, struct rn_texts *classes,
                      struct rn_err *err)
@@ -156,20 +241,18 @@ static int read_both(struct reading *first, struct reading *second, struct rn_co
     char room[256];
     first->classes = second->classes = classes;
     first->keep_answers = second->keep_answers = opts->compare != NULL;
-    if (opts->mean && read_ensemble(first, args, err))
+    first->log = second->log = opts->looks;
+    if (read_first(first, opts, args, err))
         return -1;
-    /* an id is one photo in each run */
-    for (size_t i = 0; !opts->mean && i < (opts->pool ? args->operands : 1); i++)
-        if (read_stream(first, args->operand + i, opts->pool ? 1 : args->operands, err))
-            return -1;
     if (first->tally.n + first->errors == 0)
         return rn_fail(err, RN_EXIT_DATA, "%s: there are no predictions to score",
                        args->operands ? rn_text_show(rn_text(args->operand[0]), room) : "standard input");
     if (!opts->compare)
         return 0;
     char *other = (char *)opts->compare;
-    if (read_stream(second, &other, 1, err) || rn_score(&score, &second->tally, err))
+    if (read_stream(second, &other, 1, err) || log_look(second, err) || rn_score(&score, &second->tally, err))
         return -1;
+    first->looks = second->looks;
     double acc1 = score.acc1;
     rn_score_free(&score);
     if (rn_answers_compare(comparison, &first->answers, &second->answers, err))
@@ -230,6 +313,32 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
     return 0;
 }
 
+/* What several runs are together; none: there is one, or they are of different photos. */
+static int summarise(struct rn_runs *runs, struct reading *reading, struct rn_err *err)
+{
+    if (reading->run_count < 2 || rn_runs_summarise(runs, reading->runs, reading->run_count, err) == 0)
+        return 0;
+    rn_runs_free(runs);
+    return err->exit == RN_EXIT_DATA ? 0 : -1;
+}
+
+static int report_all(struct reading *first, const struct rn_comparison *comparison, const struct rn_calibrated *calibrated,
+                      const struct rn_score *score, const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+{
+    struct rn_published published = { .acc1 = opts->published[0], .n = (uint64_t)opts->published[1] };
+    struct rn_runs runs = { 0 };
+    if (summarise(&runs, first, err))
+        return -1;
+    const struct rn_report report = { .score = score, .tally = &first->tally, .classes = first->classes, .errors = first->errors,
+                                      .comparison = opts->compare ? comparison : NULL, .published = published.n ? &published : NULL,
+                                      .calibrated = opts->fit ? calibrated : NULL, .runs = runs.count ? &runs : NULL,
+                                      .log = opts->looks, .looks = first->looks };
+    rn_score_published(&published, score);
+    int rc = write_report(&report, opts, args, err);
+    rn_runs_free(&runs);
+    return rc;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     const struct opts *opts = options_;
@@ -237,19 +346,20 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     struct rn_texts classes = { 0 };
     struct rn_comparison comparison;
     struct rn_score score = { 0 };
+    struct rn_calibration calibration = { 0 };
+    struct rn_calibrated calibrated = { 0 };
     if (check_usage(opts, args, err))
         return -1;
+    first.calibration = opts->fit ? &calibration : NULL;
     int rc = read_both(&first, &second, &comparison, opts, args, &classes, err);
     if (rc == 0 && (rc = rn_score(&score, &first.tally, err)) == 0) {
-        struct rn_published published = { .acc1 = opts->published[0], .n = (uint64_t)opts->published[1] };
-        const struct rn_report report = { &score, &first.tally, &classes, first.errors, opts->compare ? &comparison : NULL,
-                                          published.n ? &published : NULL };
-        rn_score_published(&published, &score);
-        rc = write_report(&report, opts, args, err);
+        rc = opts->fit ? rn_calibrate(&calibrated, &calibration, RN_TEMPERATURE_LEAST, RN_TEMPERATURE_MOST, err) : 0;
+        rc = rc || report_all(&first, &comparison, &calibrated, &score, opts, args, err) ? -1 : 0;
         if (rc == 0 && (first.errors || second.errors || !(score.acc1 >= opts->min)))
             rc = RN_EXIT_NO;
     }
     rn_score_free(&score);
+    rn_calibration_free(&calibration);
     rn_texts_free(&classes);
     reading_free(&first);
     reading_free(&second);
@@ -275,8 +385,15 @@ const struct rn_tool rn_tool = {
              "--compare adds McNemar's exact test on the predictions of both streams, matched by id: b are right here "
              "only, c there only, p is the chance of a difference at least that large if neither were better.\n\n"
              "--pool takes each file as a run of its own, so that an id may come once in each: networks of several seeds on the same "
-             "photos. --published adds the difference to an accuracy that others have published, and p of the two-sided z-test of "
+             "photos. Where they are the same photos in all, the mean of the runs' Acc@1, its standard deviation and a 95 % interval over runs and "
+             "photos are added (two-level bootstrap, 10,000 draws). --published adds the difference to an accuracy that others have published, and p of the two-sided z-test of "
              "two proportions.\n\n"
+             "--fit-temperature finds the number by which logits are to be divided so that the log loss is least, and says what log loss "
+             "and calibration error are then. Fit it on photos that neither trained nor test the network, as those of validation; "
+             "rn-export --temperature puts it into a network.\n\n"
+             "--looks appends a line to a log, before the score is shown: time, photos (a hash of ids and labels), n, errors, acc1, "
+             "predictions (a hash), and the command that made them; predictions that have a line get no second one. The report says how many "
+             "lines there are of these photos. Who tries many networks on a test list chooses the luckiest: the log shows it.\n\n"
              "--plot writes an SVG besides: the confusion matrix, the reliability diagram (how often it was right, by how sure it "
              "was), precision and recall of each class. It is light or dark as the viewer prefers.\n\n"
              "A prediction without a label is an error. The exit status is 1 when there were error records, in either "

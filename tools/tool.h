@@ -7,6 +7,9 @@
 #include "core/file.h"
 #include "core/opt.h"
 
+/* What -m takes. */
+#define RN_MODEL_HELP "the network: a file (run/best.rn), or the name of one that comes with the program"
+
 /* Of the manuals of tools with a device. */
 #define RN_ABOUT_GPUS \
     "-d cuda:0,1 computes on these NVIDIA GPUs, each with its part of a batch (--jobs means nothing to them); exit 4 says what is " \
@@ -35,6 +38,10 @@ void rn_progress_show(struct rn_progress *progress, bool now, const char *format
 void rn_progress_end(struct rn_progress *progress); /* clears the line */
 /* "1:02:03" or "2:03" in room, which it returns. */
 const char *rn_progress_time(double seconds, char room[static 32]);
+
+/* -m was not given: *model becomes the name of the network that comes with the program (in room), and a note says so (-q: none).
+ * Exit 2: none came with it. */
+RN_MUST int rn_model_default(const char **model, struct rn_buffer *room, const struct rn_args *args, struct rn_err *err);
 
 double rn_seconds(void); /* of a clock that only goes forward */
 

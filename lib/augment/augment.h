@@ -116,8 +116,7 @@ void rn_recipe_free(struct rn_recipe *recipe);
 const struct rn_augment *rn_recipe_least(const struct rn_recipe *recipe, size_t least[2]);
 /* Leaves out a Normalize at the end, and what follows it. Whether there was one. */
 bool rn_recipe_until_normalize(struct rn_recipe *recipe);
-/* The file of a shipped recipe: recipes/NAME.json in the first of these folders that has it: ../data and ../share/recyclenet
- * relative to the program's own file. Exit 2: there is no such recipe (the message names those that there are). */
+/* The file of a shipped recipe, recipes/NAME.json (core/shipped.h). Exit 2: there is no such recipe. */
 RN_MUST int rn_recipe_find(struct rn_buffer *path, const char *name, struct rn_err *err);
 /* A shipped recipe, or a file (a name with a slash, or that ends in .json). probability: low, mid, high, a number, or NULL; for
  * shipped ones only. Exit 2: for neither. */

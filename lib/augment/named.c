@@ -4,6 +4,7 @@
 
 #include "augment/augment.h"
 #include "core/mem.h"
+#include "core/shipped.h"
 
 /* low is what the shipped files say. */
 static int parse_probability(double *p, const char *text, struct rn_err *err)
@@ -17,6 +18,12 @@ static int parse_probability(double *p, const char *text, struct rn_err *err)
     if (text && (end == text || *end || !(*p >= 0 && *p <= 1)))
         return rn_fail(err, RN_EXIT_USAGE, "--probability: '%s' is not low, mid, high or a number from 0 to 1", text);
     return 0;
+}
+
+int rn_recipe_find(struct rn_buffer *path, const char *name, struct rn_err *err)
+{
+    static const struct rn_shipped recipes = { "recipe", "recipes", ".json" };
+    return rn_shipped_find(path, &recipes, name, err);
 }
 
 int rn_recipe_named(struct rn_recipe *recipe, const char *name, const char *probability, struct rn_err *err)

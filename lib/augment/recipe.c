@@ -1,11 +1,9 @@
 /* recipe.c -- Albumentations' own serialisation (A.save) as a tree. Whatever is in the file is either understood or refused. */
 #include <ctype.h>
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -658,52 +656,4 @@ void rn_recipe_free(struct rn_recipe *recipe)
     free(recipe->root);
     free((char *)recipe->name.data);
     *recipe = (struct rn_recipe){ 0 };
-}
-
-/* ---- shipped ones ---- */
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int no_such(const char *folder, const char *name, struct rn_err *err)
-{
-    char names[300] = "", shown[256];
-    struct dirent **entry = NULL;
-    int n = folder ? scandir(folder, &entry, NULL, by_name) : 0;
-    for (int i = 0; i < n; i++) {
-        size_t length = strlen(entry[i]->d_name);
-        if (length > 5 && !strcmp(entry[i]->d_name + length - 5, ".json"))
-            append(names, sizeof names, "%s%.*s", names[0] ? ", " : "", (int)length - 5, entry[i]->d_name);
-        free(entry[i]);
-    }
-    free(entry);
-    if (!names[0])
-        return rn_fail(err, RN_EXIT_USAGE, "there is no recipe %s: the folder of recipes is not beside the program",
-                       rn_text_show(rn_text(name), shown));
-    return rn_fail(err, RN_EXIT_USAGE, "there is no recipe %s; there are %s, and any FILE.json", rn_text_show(rn_text(name), shown),
-                   names);
-}
-
-int rn_recipe_find(struct rn_buffer *path, const char *name, struct rn_err *err)
-{
-    /* installed; in the build; in a build within the build; tests there */
-    static const char *const places[] = { "../share/recyclenet/recipes", "../data/recipes", "../../data/recipes",
-                                          "../../../data/recipes" };
-    char self[4096], folder[sizeof self + 64], *found = NULL, *text;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = '\0';
-    if (strrchr(self, '/'))
-        *strrchr(self, '/') = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places && !found; i++) {
-        snprintf(folder, sizeof folder, "%s/%s", self, places[i]);
-        if (access(folder, R_OK | X_OK) == 0)
-            found = folder;
-    }
-    if (!found || strchr(name, '/') || asprintf(&text, "%s/%s.json", found, name) < 0)
-        return no_such(found, name, err);
-    int rc = access(text, F_OK) ? no_such(found, name, err) : rn_buffer_add(path, text, strlen(text) + 1, err);
-    free(text);
-    return rc;
 }

@@ -15,6 +15,7 @@ enum rn_purpose {
     RN_FOR_AUGMENT,
     RN_FOR_DRAW,    /* the pictures of the demo */
     RN_FOR_MIX,     /* rn-batch --mixup, --cutmix; who: the batch's index */
+    RN_FOR_BOOTSTRAP, /* rn-score --pool; epoch: the draw */
 };
 
 struct rn_rng {

@@ -41,6 +41,21 @@ static double half(uint16_t bits)
     return bits & 0x8000 ? -value : value;
 }
 
+uint16_t rn_half(float value)
+{
+    double size = fabs((double)value);
+    uint16_t sign = signbit(value) ? 0x8000 : 0;
+    int exponent;
+    if (isnan(value))
+        return 0x7e00;
+    if (size >= 65520)
+        return sign | 0x7c00;
+    if (size < 0x1p-14) /* subnormal; what rounds up to the smallest normal number has its bits, too */
+        return sign | (uint16_t)nearbyint(size * 0x1p24);
+    frexp(size, &exponent); /* 2^(exponent-1) <= size; likewise, 2048 carries into the exponent */
+    return sign | (uint16_t)(((exponent + 13) << 10) + (int)nearbyint(ldexp(size, 11 - exponent)));
+}
+
 double rn_tensor_get(const struct rn_tensor *tensor, size_t i)
 {
     const char *at = (const char *)tensor->data + i * rn_type_size(tensor->type);

@@ -1,5 +1,5 @@
 /* about.c -- what a model's file says of it beside its tensors, key by key as text: arch and attention as they are, classes, mean
- * and std as JSON arrays, size and resize as numbers. ONNX models and safetensors have the same. */
+ * and std as JSON arrays, size, resize and, where there is one, temperature as numbers. ONNX models and safetensors have the same. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -33,13 +33,15 @@ static int put_number(int64_t number, const char *key, rn_about_put *put, void *
 
 int rn_about_write(const struct rn_head *head, rn_about_put *put, void *context, struct rn_err *err)
 {
+    char number[32];
     struct rn_buffer classes = { 0 };
     if (!head->arch.data || !head->attention.data || !head->has_input)
         return 0;
     int rc = classes_json(&classes, &head->classes, err) || put(context, "classes", (struct rn_text){ classes.data, classes.length }) ||
              put_triple(head->input.mean, "mean", put, context) || put_triple(head->input.std, "std", put, context) ||
              put_number(head->input.size, "size", put, context) || put_number(head->input.resize, "resize", put, context) ||
-             put(context, "arch", head->arch) || put(context, "attention", head->attention) ? -1 : 0;
+             put(context, "arch", head->arch) || put(context, "attention", head->attention) ||
+             (head->temperature && put(context, "temperature", rn_text(rn_text_number(head->temperature, number)))) ? -1 : 0;
     rn_buffer_free(&classes);
     return rc;
 }
@@ -71,6 +73,15 @@ static bool read_number(const char *text, int64_t *number)
     bool good = json_is_integer(value) && *number > 0 && *number <= 65536;
     json_decref(value);
     return good;
+}
+
+static void read_temperature(struct rn_head *about, const char *text)
+{
+    json_t *value = parse(text);
+    double temperature = json_number_value(value);
+    if (temperature >= RN_TEMPERATURE_LEAST && temperature <= RN_TEMPERATURE_MOST)
+        about->temperature = temperature;
+    json_decref(value);
 }
 
 static int read_classes(struct rn_texts *classes, const char *text, struct rn_err *err)
@@ -115,6 +126,7 @@ int rn_about_read(struct rn_head *about, const char *(*get)(void *context, const
         input->resize = llround((double)input->size * 256 / 224);
     if (read_classes(&about->classes, get(context, "classes"), err))
         return -1;
+    read_temperature(about, get(context, "temperature"));
     if (!arch || !rn_arch_find(rn_text(arch)) || (attention && !rn_attention_find(rn_text(attention))))
         return 0;
     return copy(&about->arch, arch, err) || (attention && copy(&about->attention, attention, err)) ? -1 : 0;

@@ -76,6 +76,7 @@ void rn_fit_free(struct rn_fit *fit);
 /* Parameters and buffers of one weights segment in memory, in the order of the stream; momentum is left out. */
 struct rn_named {
     char *name; /* name and values are owned */
+    enum rn_role role; /* parameter or buffer */
     struct rn_tensor tensor;
 };
 struct rn_tensors {
@@ -86,6 +87,9 @@ struct rn_tensors {
 RN_MUST int rn_tensors_load(struct rn_tensors *tensors, struct rn_reader *reader, struct rn_err *err);
 /* Gives each batch norm the num_batches_tracked (0) that PyTorch's have, where it is not there. */
 RN_MUST int rn_tensors_add_counters(struct rn_tensors *tensors, struct rn_err *err);
+/* To half precision (RN_F16) or single (RN_F32) what is in the other. To half: parameters of two dimensions or more, which are all but the
+ * last per mille of a network; what norms and biases have stays. Exit 3, with the name, for a number that half precision has not. */
+RN_MUST int rn_tensors_convert(struct rn_tensors *tensors, enum rn_type to, struct rn_err *err);
 /* NULL: none. */
 const struct rn_named *rn_tensors_find(const struct rn_tensors *tensors, const char *name);
 void rn_tensors_free(struct rn_tensors *tensors);

@@ -23,6 +23,7 @@ enum { AXES_ARE_INPUT = 18 };
 
 struct writing {
     const struct rn_graph *graph;
+    float temperature; /* 0: none */
     int opset;
     bool axes; /* the axes of the reductions are wanted */
     const struct rn_tensors *tensors;
@@ -222,8 +223,10 @@ static void nodes(struct writing *w)
     struct label logits = value(w->graph->output, NULL);
     whole(w, "axis", 1);
     node(w, "Flatten", (const char *const[]){ logits.text, NULL }, "logits");
+    if (w->temperature)
+        node(w, "Div", (const char *const[]){ "logits", "temperature", NULL }, "calibrated");
     whole(w, "axis", 1);
-    node(w, "Softmax", (const char *const[]){ "logits", NULL }, "probabilities");
+    node(w, "Softmax", (const char *const[]){ w->temperature ? "calibrated" : "logits", NULL }, "probabilities");
 }
 
 /* ---- parameters, input and output ---- */
@@ -261,6 +264,15 @@ static void axes(struct writing *w)
     rn_proto_message(&w->out, GRAPH_INITIALIZER, &w->node);
 }
 
+/* A scalar: no dimensions. */
+static void temperature(struct writing *w)
+{
+    rn_proto_int(&w->node, TENSOR_TYPE, ELEMENT_FLOAT);
+    rn_proto_text(&w->node, TENSOR_NAME, "temperature");
+    rn_proto_bytes(&w->node, TENSOR_RAW, &w->temperature, sizeof w->temperature);
+    rn_proto_message(&w->out, GRAPH_INITIALIZER, &w->node);
+}
+
 /* A float tensor; a dimension has a name where it is free, else it is `size`. */
 static void describe(struct writing *w, unsigned field, const char *name, const char *const *dim, size_t dims, size_t size)
 {
@@ -289,6 +301,8 @@ static int make_graph(struct writing *w)
             return -1;
     if (w->axes)
         axes(w);
+    if (w->temperature)
+        temperature(w);
     describe(w, GRAPH_INPUT, "images", (const char *const[]){ "N", NULL, "H", "W" }, 4, 3);
     describe(w, GRAPH_OUTPUT, "probabilities", (const char *const[]){ "N", NULL }, 2, g->value[g->output].c);
     return w->out.rc | w->node.rc | w->attribute.rc | w->part.rc ? -1 : 0;
@@ -352,7 +366,7 @@ int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, 
     struct rn_graph *graph = NULL;
     if (open_graph(&graph, head, tensors, err))
         return -1;
-    struct writing w = { .graph = graph, .opset = opset, .tensors = tensors, .out.err = err, .node.err = err, .attribute.err = err,
+    struct writing w = { .graph = graph, .temperature = (float)head->temperature, .opset = opset, .tensors = tensors, .out.err = err, .node.err = err, .attribute.err = err,
                          .part.err = err, .err = err };
     struct rn_proto model = { .err = err };
     int rc = rn_tensors_finite(tensors, err) || make_graph(&w) || make_model(&model, head, opset, err) ? -1 : 0;

@@ -27,7 +27,7 @@ static int check_names(const struct rn_tensors *tensors, struct rn_err *err)
 }
 
 /* Copies what is given. */
-static int add(struct rn_tensors *tensors, struct rn_text name, const struct rn_tensor *tensor, struct rn_err *err)
+static int add(struct rn_tensors *tensors, struct rn_text name, enum rn_role role, const struct rn_tensor *tensor, struct rn_err *err)
 {
     char shown[256];
     size_t count;
@@ -38,7 +38,7 @@ static int add(struct rn_tensors *tensors, struct rn_text name, const struct rn_
     struct rn_named *item = &tensors->item[tensors->count++];
     size_t bytes = count * rn_type_size(tensor->type);
     void *data = rn_calloc(bytes, 1, err);
-    *item = (struct rn_named){ rn_calloc(name.length + 1, 1, err), *tensor };
+    *item = (struct rn_named){ rn_calloc(name.length + 1, 1, err), role, *tensor };
     item->tensor.data = data;
     if (!item->name || !data)
         return -1;
@@ -66,7 +66,7 @@ int rn_tensors_load(struct rn_tensors *tensors, struct rn_reader *reader, struct
     struct rn_record record;
     int rc;
     while ((rc = rn_reader_record(reader, &record, err)) == 1)
-        if ((record.role == RN_PARAMETER || record.role == RN_BUFFER) ? add(tensors, record.name, &record.tensor, err)
+        if ((record.role == RN_PARAMETER || record.role == RN_BUFFER) ? add(tensors, record.name, record.role, &record.tensor, err)
             : record.role == RN_EMA                                   ? replace(tensors, &record, err)
                                                                       : 0)
             return -1;
@@ -84,8 +84,44 @@ int rn_tensors_add_counters(struct rn_tensors *tensors, struct rn_err *err)
         if (length <= strlen(variance) || strcmp(tensors->item[i].name + stem, variance) || length > 900)
             continue;
         snprintf(name, sizeof name, "%.*s%s", (int)stem, tensors->item[i].name, counter);
-        if (!rn_tensors_find(tensors, name) && add(tensors, rn_text(name), &none, err))
+        if (!rn_tensors_find(tensors, name) && add(tensors, rn_text(name), RN_BUFFER, &none, err))
             return -1;
+    }
+    return 0;
+}
+
+static int convert(struct rn_tensor *tensor, enum rn_type to, struct rn_err *err)
+{
+    size_t count;
+    if (!rn_tensor_count(tensor, &count))
+        return -1;
+    char *data = rn_calloc(count, rn_type_size(to), err);
+    for (size_t i = 0; i < count && data; i++) {
+        float value = (float)rn_tensor_get(tensor, i);
+        uint16_t half = rn_half(value);
+        if (to == RN_F16 && (half & 0x7c00) == 0x7c00) {
+            free(data);
+            return rn_fail(err, RN_EXIT_DATA, "%g is more than half precision has (65504)", rn_nan_unsigned((double)value));
+        }
+        memcpy(data + i * rn_type_size(to), to == RN_F16 ? (void *)&half : (void *)&value, rn_type_size(to));
+    }
+    if (!data)
+        return -1;
+    free((void *)tensor->data);
+    tensor->data = data;
+    tensor->type = to;
+    return 0;
+}
+
+int rn_tensors_convert(struct rn_tensors *tensors, enum rn_type to, struct rn_err *err)
+{
+    char shown[256];
+    enum rn_type from = to == RN_F16 ? RN_F32 : RN_F16;
+    for (size_t i = 0; i < tensors->count; i++) {
+        struct rn_named *item = &tensors->item[i];
+        bool wanted = item->tensor.type == from && (to == RN_F32 || (item->role == RN_PARAMETER && item->tensor.dims >= 2));
+        if (wanted && convert(&item->tensor, to, err))
+            return rn_fail_at(err, "'%s'", rn_text_show(rn_text(item->name), shown));
     }
     return 0;
 }

@@ -66,7 +66,10 @@ int rn_trainer_load(struct rn_trainer *t, struct rn_device *dev, struct rn_err *
         return -1;
     t->net = t->from.net;
     t->from.net = NULL;
-    return rn_head_copy(&t->head, t->from.head, err) || ready(t, err) ? -1 : 0;
+    if (rn_head_copy(&t->head, t->from.head, err))
+        return -1;
+    t->head.temperature = 0; /* it was of other weights */
+    return ready(t, err);
 }
 
 void rn_trainer_free(struct rn_trainer *t)

@@ -66,7 +66,7 @@ int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const st
         return -1;
     for (size_t i = 0; i < n; i++) {
         look->labels[i] = record->labels[i] == RN_NIL ? RN_NIL : v->map[record->labels[i]];
-        rn_softmax(look->probs + i * count, look->probs + (n + i) * count, count);
+        rn_model_probs(&v->model, look->probs + i * count, look->probs + (n + i) * count);
         if (rn_probs_check(look->probs + i * count, count, record->ids[i], err))
             return -1;
     }

@@ -6,13 +6,15 @@
 #include <sys/stat.h>
 
 #include "core/mem.h"
+#include "core/shipped.h"
 
 int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err)
 {
-    char *files[] = { (char *)path };
     *model = (struct rn_model){ 0 };
-    if (rn_reader_open(&model->reader, files, 1, err))
+    if (rn_shipped_model(&model->file, path, err) || rn_reader_open(&model->reader, &model->file.data, 1, err)) {
+        rn_model_close(model);
         return -1;
+    }
     int rc = rn_reader_head(model->reader, RN_KIND_BIT(RN_WEIGHTS), &model->head, err);
     if (rc == 1)
         return 0;
@@ -26,6 +28,7 @@ void rn_model_close(struct rn_model *model)
 {
     rn_net_close(model->net);
     rn_reader_close(model->reader);
+    rn_buffer_free(&model->file);
     *model = (struct rn_model){ 0 };
 }
 
@@ -196,9 +199,22 @@ int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *de
     model->w = batch->w;
     if (model->varied) /* it would be loaded anew for each of them */
         return rn_net_eval(model->net, batch, logits, err);
-    if (stat(path, &status) == 0 && S_ISREG(status.st_mode))
+    if (stat(model->file.data, &status) == 0 && S_ISREG(status.st_mode))
         rn_net_spare(model->net);
     return rn_net_eval(model->net, batch, logits, err);
+}
+
+void rn_model_probs(const struct rn_model *model, float *probs, const float *logits)
+{
+    size_t classes = model->head->classes.count;
+    double temperature = model->head->temperature;
+    if (!temperature) {
+        rn_softmax(probs, logits, classes);
+        return;
+    }
+    for (size_t k = 0; k < classes; k++)
+        probs[k] = (float)((double)logits[k] / temperature);
+    rn_softmax(probs, probs, classes);
 }
 
 int rn_probs_check(const float *probs, size_t classes, struct rn_text id, struct rn_err *err)

@@ -12,11 +12,12 @@ struct rn_model {
     struct rn_reader *reader;
     const struct rn_head *head; /* classes, input, place: lives as long as the model */
     struct rn_net *net;
+    struct rn_buffer file; /* what its name means: rn_shipped_model */
     size_t h, w; /* of the images that rn_model_eval saw last; 0: none */
     bool varied; /* it saw images of several sizes */
 };
 
-/* Opens the file and reads its head; net stays NULL. */
+/* Opens the file, or the network of that name that comes with the program, and reads its head; net stays NULL. */
 RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err);
 /* After rn_model_head: opens the network on dev and loads every tensor (train: momentum and other roles too, where the file has
  * them; else of a file with averages, role RN_EMA, those). A tensor that is missing, of another shape or of no such network: exit 3
@@ -28,6 +29,9 @@ void rn_model_close(struct rn_model *model);
 RN_MUST int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
                           struct rn_err *err);
 
+/* The softmax of a photo's logits (classes), which are divided by the model's temperature where it has one. The two may be the
+ * same block. */
+void rn_model_probs(const struct rn_model *model, float *probs, const float *logits);
 /* Exit 3, naming the photo, unless all its probabilities are finite. */
 RN_MUST int rn_probs_check(const float *probs, size_t classes, struct rn_text id, struct rn_err *err);
 

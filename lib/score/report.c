@@ -136,6 +136,27 @@ static int text_published(struct rn_out *out, const struct rn_published *publish
                          (unsigned long long)published->n, "difference", published->difference, "its p", published->p);
 }
 
+static int text_runs(struct rn_out *out, const struct rn_runs *runs, struct rn_err *err)
+{
+    return rn_out_printf(out, err, "\n%-18s %8zu\n%-18s %8.2f %%   (95 %% over runs and photos: %.2f to %.2f)\n%-18s %8.2f\n", "runs",
+                         runs->count, "their mean Acc@1", runs->mean, runs->interval[0], runs->interval[1], "their deviation",
+                         runs->deviation);
+}
+
+/* What was asked for besides. */
+static int text_more(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
+{
+    const struct rn_calibrated *c = report->calibrated;
+    char shown[256];
+    if (c && rn_out_printf(out, err, "\n%-18s %8.4f\n%-18s %8.4f\n%-18s %8.4f\n", "temperature", c->temperature, "log loss with it",
+                           c->log_loss, "ECE with it", c->ece))
+        return -1;
+    if (report->runs && text_runs(out, report->runs, err))
+        return -1;
+    return report->log ? rn_out_printf(out, err, "\n%-18s %8llu   (%s)\n", "looks so far", (unsigned long long)report->looks,
+                                       rn_text_show(rn_text(report->log), shown)) : 0;
+}
+
 int rn_report_text(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
 {
     const struct rn_score *score = report->score;
@@ -159,7 +180,9 @@ int rn_report_text(struct rn_out *out, const struct rn_report *report, struct rn
         return -1;
     if (report->comparison && text_comparison(out, report->comparison, err))
         return -1;
-    return report->published ? text_published(out, report->published, err) : 0;
+    if (report->published && text_published(out, report->published, err))
+        return -1;
+    return text_more(out, report, err);
 }
 
 /* ---- JSON ---- */
@@ -202,6 +225,23 @@ static int json_published(struct rn_out *out, const struct rn_published *publish
                          rn_text_number(published->difference, difference), rn_text_number(published->p, p));
 }
 
+static int json_more(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
+{
+    const struct rn_calibrated *c = report->calibrated;
+    const struct rn_runs *runs = report->runs;
+    char a[32], b[32], room[32];
+    if (c && rn_out_printf(out, err, ", \"temperature\": {\"value\": %s, \"log_loss\": %s, \"ece15\": %s}", rn_text_number(c->temperature, a),
+                           rn_text_number(c->log_loss, b), rn_text_number(c->ece, room)))
+        return -1;
+    for (size_t i = 0; runs && i < runs->count; i++)
+        if (rn_out_printf(out, err, "%s%s", i ? ", " : ", \"runs\": {\"acc1\": [", rn_text_number(runs->acc1[i], room)))
+            return -1;
+    if (runs && (rn_out_printf(out, err, "], \"mean\": %s, \"deviation\": %s", rn_text_number(runs->mean, a), rn_text_number(runs->deviation, b)) ||
+                 json_reals(out, "interval", runs->interval, 2, err) || rn_out_printf(out, err, "}")))
+        return -1;
+    return report->log ? rn_out_printf(out, err, ", \"looks\": %llu", (unsigned long long)report->looks) : 0;
+}
+
 int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
 {
     const struct rn_score *score = report->score;
@@ -227,7 +267,7 @@ int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn
     if (rn_out_printf(out, err, "]") || json_reals(out, "acc1_interval", score->acc1_interval, 2, err))
         return -1;
     if ((report->comparison && json_comparison(out, report->comparison, err)) ||
-        (report->published && json_published(out, report->published, err)))
+        (report->published && json_published(out, report->published, err)) || json_more(out, report, err))
         return -1;
     return rn_out_printf(out, err, "}\n");
 }
@@ -274,6 +314,25 @@ static int tsv_published(struct rn_out *out, const struct rn_published *publishe
     return tsv_row(out, "published_p", NULL, NULL, published->p, err);
 }
 
+static int tsv_more(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
+{
+    const struct rn_calibrated *c = report->calibrated;
+    const struct rn_runs *runs = report->runs;
+    if (c && (tsv_row(out, "temperature", NULL, NULL, c->temperature, err) ||
+              tsv_row(out, "temperature_log_loss", NULL, NULL, c->log_loss, err) ||
+              tsv_row(out, "temperature_ece15", NULL, NULL, c->ece, err)))
+        return -1;
+    for (size_t i = 0; runs && i < runs->count; i++)
+        if (tsv_row(out, "runs_acc1", NULL, NULL, runs->acc1[i], err))
+            return -1;
+    if (runs && (tsv_row(out, "runs_mean", NULL, NULL, runs->mean, err) ||
+                 tsv_row(out, "runs_deviation", NULL, NULL, runs->deviation, err) ||
+                 tsv_row(out, "runs_low", NULL, NULL, runs->interval[0], err) ||
+                 tsv_row(out, "runs_high", NULL, NULL, runs->interval[1], err)))
+        return -1;
+    return report->log ? tsv_row(out, "looks", NULL, NULL, (double)report->looks, err) : 0;
+}
+
 int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_err *err)
 {
     const struct rn_score *score = report->score;
@@ -304,5 +363,7 @@ int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_
         return -1;
     if (comparison && tsv_comparison(out, comparison, err))
         return -1;
-    return report->published ? tsv_published(out, report->published, err) : 0;
+    if (report->published && tsv_published(out, report->published, err))
+        return -1;
+    return tsv_more(out, report, err);
 }

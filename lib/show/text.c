@@ -60,8 +60,12 @@ static int about_batches(struct rn_out *out, const struct rn_head *head, struct 
 
 static int about_weights(struct rn_out *out, const struct rn_head *head, struct rn_err *err)
 {
-    if (text(out, ": ", head->arch, err) || text(out, ", attention ", head->attention, err) || head->epoch == RN_NIL)
-        return head->epoch == RN_NIL ? 0 : -1;
+    char room[32];
+    if (text(out, ": ", head->arch, err) || text(out, ", attention ", head->attention, err) ||
+        (head->temperature && rn_out_printf(out, err, ", temperature %s", rn_text_number(head->temperature, room))))
+        return -1;
+    if (head->epoch == RN_NIL)
+        return 0;
     if (rn_out_printf(out, err, ", checkpoint: next batch %lld:%lld", (long long)head->epoch, (long long)head->batch_index))
         return -1;
     return head->best_acc1 < 0 ? 0 : rn_out_printf(out, err, ", best Acc@1 %.2f", head->best_acc1);

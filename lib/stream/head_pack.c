@@ -94,7 +94,7 @@ static size_t left_out(const struct rn_head *head)
 {
     if (head->kind == RN_BATCHES)
         return (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing;
-    return head->kind == RN_WEIGHTS && head->epoch != RN_NIL && !head->has_state;
+    return head->kind == RN_WEIGHTS ? (size_t)!head->temperature + (head->epoch != RN_NIL && !head->has_state) : 0;
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -154,6 +154,10 @@ static void pack_weights(struct rn_pack *pack, const struct rn_head *head)
     rn_pack_key(pack, "attention");
     rn_pack_text(pack, head->attention);
     pack_input(pack, head);
+    if (head->temperature) {
+        rn_pack_key(pack, "temperature");
+        rn_pack_real(pack, head->temperature);
+    }
     if (head->epoch != RN_NIL)
         pack_checkpoint(pack, head);
     if (head->epoch != RN_NIL)
@@ -167,7 +171,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     struct rn_text extra = { head->extra.data, head->extra.length };
     size_t pairs = rn_pack_extra_count(extra, head->extras, known);
     if (head->kind == RN_WEIGHTS && head->epoch == RN_NIL)
-        pairs += 7;
+        pairs += 8;
     else
         for (const char *const *key = known; *key; key++)
             pairs++;

@@ -232,6 +232,17 @@ static int unpack_checkpoint(struct rn_head *head, const struct rn_slot *slots, 
     return 0;
 }
 
+static int unpack_temperature(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
+{
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_slot_real(slot, &head->temperature, err))
+        return -1;
+    if (!(head->temperature >= RN_TEMPERATURE_LEAST && head->temperature <= RN_TEMPERATURE_MOST))
+        return rn_fail(err, RN_EXIT_DATA, "\"temperature\" is not a number from %g to %g", RN_TEMPERATURE_LEAST, RN_TEMPERATURE_MOST);
+    return 0;
+}
+
 static int unpack_weights(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
 {
     struct rn_slot needed[] = { slot_of(slots, "arch"), slot_of(slots, "attention"), slot_of(slots, "input") };
@@ -240,7 +251,8 @@ static int unpack_weights(struct rn_head *head, const struct rn_slot *slots, str
         return -1;
     if (!head->arch.data != !head->attention.data || (head->arch.data && !head->has_input))
         return rn_fail(err, RN_EXIT_DATA, "\"arch\", \"attention\" and \"input\" must be there together, or be nil");
-    return unpack_checkpoint(head, slots, err);
+    struct rn_slot temperature = slot_of(slots, "temperature");
+    return unpack_temperature(head, &temperature, err) || unpack_checkpoint(head, slots, err) ? -1 : 0;
 }
 
 static int unpack_kind(enum rn_kind *kind, const msgpack_object *object, struct rn_err *err)

@@ -12,8 +12,8 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
     [RN_BATCHES] = { "rn", "version", "classes", "mode", "input", "batch", "epoch", "seed", "epochs", "batches_per_epoch",
                      "class_counts", "listing", "views", "any_size", "history" },
     [RN_PREDICTIONS] = { "rn", "version", "classes", "history" },
-    [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "epoch", "batch_index", "best_acc1", "partial",
-                     "batches", "options", "RN_CPU", "state", "history" },
+    [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "temperature", "epoch", "batch_index", "best_acc1",
+                     "partial", "batches", "options", "RN_CPU", "state", "history" },
 };
 
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {

@@ -48,6 +48,9 @@ struct rn_history {
 
 enum rn_mode { RN_EVAL, RN_TRAIN };
 
+#define RN_TEMPERATURE_LEAST 0.01
+#define RN_TEMPERATURE_MOST 100.0
+
 enum { RN_NIL = -1 }; /* a label or a number that is nil or absent */
 
 /* What a training run counts besides its place. Zeroed at its start, but for best. */
@@ -90,6 +93,7 @@ struct rn_head {
 
     /* weights: arch and attention are nil in an import without a network */
     struct rn_text arch, attention; /* NUL-terminated */
+    double temperature; /* logits are divided by it before they become probabilities; 0: not calibrated, which is as 1 */
     /* ... and in checkpoints (epoch not RN_NIL) */
     int64_t batch_index;
     double best_acc1; /* percent; -1: none yet */

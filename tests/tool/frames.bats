@@ -75,7 +75,7 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
 @test "webcam: what goes wrong" {
     pictures 1
     lab l
-    run "$TOP/pipelines/webcam" - < video.mjpeg
+    run "$TOP/pipelines/webcam" - -m none.rn < video.mjpeg
     [ $status = 4 ] && [[ $output == *"no such network"* ]]
     head -c 3000 video.mjpeg > cut
     run "$TOP/pipelines/webcam" - -m l/model/last.rn < cut

@@ -192,8 +192,7 @@ batch() {
     fails 3 '' rn-heatmap -m "$finder" -o maps <(stream 'head("batches", ["glass"])' 'tail(0)')
     fails 3 'size 192.*size 32|size 32.*size 192' rn-heatmap -m "$finder" -o maps <(stream 'head("batches", ["plain"], input => dict(size => num(32), resize => num(32), mean => list((real(0.5)) x 3), std => list((real(0.25)) x 3)))' \
         'dict(epoch => num(0), index => num(0), ids => list(str("a")), labels => list(none), images => tensor("|u1", [1, 32, 32, 3], "x" x 3072))' 'tail(1)')
-    fails 2 '-m MODEL and -o DIR' rn-heatmap -m "$finder"
-    fails 2 '-m MODEL and -o DIR' rn-heatmap -o none
+    fails 2 '-o DIR is needed' rn-heatmap -m "$finder"
     fails 2 'goes with --kind' rn-heatmap -m "$finder" -o none --layer att
     fails 2 'goes with --kind' rn-heatmap -m "$finder" -o none --kind feature --class square
     fails 2 "no class 'gold'" rn-heatmap -m "$finder" -o none --class gold

@@ -46,6 +46,93 @@ END
     jq -e '(.acc1_interval[0] - 37.553 | fabs) < 1e-3 and (.acc1_interval[1] - 96.377 | fabs) < 1e-3' out
 }
 
+@test "--pool: runs of the same photos have a mean, a deviation and an interval over runs and photos" {
+    some > one.rn
+    # the second run has one more right
+    predictions glass paper metal > two.rn <<'END'
+c/1 2 .1 .1 .8
+b/2 1 .3 .6 .1
+b/1 1 .2 .7 .1
+a/2 0 .6 .3 .1
+a/1 0 .8 .1 .1
+END
+    rn-score --pool --json one.rn two.rn > out
+    jq -e '.runs | .acc1 == [80, 100] and .mean == 90 and (.deviation - 14.1421356 | fabs) < 1e-6 and .interval[0] < 80 and .interval[1] == 100' out
+    rn-score --pool --json two.rn one.rn | jq -e --slurpfile a out '.runs.interval == $a[0].runs.interval'
+    rn-score --pool one.rn two.rn | grep -qE '^their mean Acc@1 +90.00 %   .95 % over runs and photos: [0-9.]+ to 100.00.$'
+    [ "$(rn-score --pool --tsv one.rn two.rn | grep -c '^runs_')" = 6 ]
+    # of other photos there is nothing to say of runs
+    some | rn-pick --head 3 > other.rn
+    rn-score --pool --json one.rn other.rn | jq -e '.runs == null and .n == 8'
+}
+
+@test "--fit-temperature: the temperature, and what log loss and ECE are with it" {
+    some > p.rn
+    rn-score --fit-temperature --json p.rn > out
+    # every temperature, one after the other, by the definition
+    best=$(perl -e '
+        @p = ([0, .8, .1, .1], [0, .6, .3, .1], [1, .2, .7, .1], [1, .5, .4, .1], [2, .1, .1, .8]);
+        for ($t = 0.1; $t < 5; $t += 0.0005) {
+            $loss = 0;
+            for (@p) { ($l, @q) = @$_; $s = 0; $s += $_ ** (1 / $t) for @q; $loss -= log($q[$l] ** (1 / $t) / $s) / @p }
+            ($best, $least) = ($t, $loss) if !defined $least || $loss < $least;
+        }
+        print "$best $least"')
+    jq -e --arg best "${best% *}" --arg least "${best#* }" '.temperature | (.value - ($best | tonumber) | fabs) < 0.002 and (.log_loss - ($least | tonumber) | fabs) < 1e-6' out
+    [ "$(rn-score --fit-temperature p.rn | tail -n 3 | sed 's/ *[0-9.]*$//' | paste -sd,)" = 'temperature,log loss with it,ECE with it' ]
+    [ "$(rn-score --fit-temperature --tsv p.rn | grep -c ^temperature)" = 3 ]
+    # all right: the surer the better
+    some | rn-pick id=a/1 id=a/2 > right.rn
+    fails 3 'no temperature fits best: .*every photo is right' rn-score --fit-temperature right.rn
+    # without it nothing is new
+    [ "$(rn-score --json p.rn | jq -r 'keys_unsorted | last')" = acc1_interval ]
+}
+
+@test "--looks: each scoring of other predictions is a line, before the score is shown" {
+    some > one.rn
+    some > same.rn
+    rn-score --looks log one.rn | tail -n 1 | grep -qx 'looks so far              1   (log)'
+    rn-score --looks log --json same.rn | jq -e '.looks == 1'
+    predictions glass paper metal > two.rn <<'END'
+c/1 2 .1 .1 .8
+b/2 1 .3 .6 .1
+b/1 1 .2 .7 .1
+a/2 0 .6 .3 .1
+a/1 0 !gone
+END
+    rc=0; rn-score --looks log --json two.rn > out || rc=$?
+    [ $rc = 1 ] && jq -e '.looks == 2' out
+    # other photos are counted by themselves
+    rn-pick --head 3 one.rn | rn-score --looks log --tsv | grep -qx $'looks\t1'
+    [ "$(head -n 1 log)" = $'time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by' ]
+    [ "$(sed 1d log | cut -f 3-5 | paste -sd' ')" = $'5\t0\t80.00 4\t1\t100.00 3\t0\t100.00' ]
+    [ "$(sed 1d log | cut -f 7 | paste -sd,)" = ",,rn-pick --head=3" ]
+    sed 1d log | cut -f 1 | grep -vE '^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}Z$' && false
+    # each file of a pool is a look, and the other side of a comparison, too
+    rm log
+    predictions glass paper metal > three.rn <<'END'
+a/1 0 .8 .1 .1
+a/2 0 .6 .3 .1
+b/1 1 .1 .8 .1
+b/2 1 .5 .4 .1
+c/1 2 .1 .1 .8
+END
+    rn-score --pool --looks log --json one.rn three.rn | jq -e '.looks == 2'
+    rm log && rn-score --compare three.rn --looks log --json one.rn > /dev/null && [ "$(wc -l < log)" = 3 ]
+    # many at once: no line is lost
+    rm log
+    for i in {1..8}; do predictions glass paper metal <<< "a/1 0 .8 .1 .0$i" > p$i.rn; done
+    for i in {1..8}; do rn-score --looks log p$i.rn > /dev/null & done
+    wait
+    [ "$(wc -l < log)" = 9 ]
+    # no line, no score
+    echo hello > other
+    fails 3 '^rn-score: --looks: other: not a log of looks' rn-score --looks other one.rn
+    fails 4 '^rn-score: --looks: none/log: No such file' rn-score --looks none/log one.rn
+    fails 4 '^rn-score: --looks: /dev/full: ' rn-score --looks /dev/full one.rn
+    [ "$(cat other)" = hello ]
+}
+
 @test "--pool: each file is a run of its own; --published: a difference and its p" {
     some > one.rn && some > two.rn
     fails 3 "a/1" rn-score one.rn two.rn

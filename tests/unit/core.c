@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <float.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -470,6 +471,27 @@ static void tensors(void **state)
     assert_string_equal(rn_tensor_describe(&x, room), "<f4 [4294967296,3]");
 }
 
+/* Every half precision number comes back, and what lies between two goes to the nearer, or to the even one. */
+static void halves(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x7c00; bits++) {
+        const uint16_t pair[2] = { (uint16_t)bits, (uint16_t)(bits + 1) };
+        const struct rn_tensor x = { .type = RN_F16, .dims = 1, .shape = { 2 }, .data = pair };
+        float low = (float)rn_tensor_get(&x, 0), high = bits + 1 < 0x7c00 ? (float)rn_tensor_get(&x, 1) : 65536, middle = (low + high) / 2;
+        assert_int_equal(rn_half(low), bits);
+        assert_int_equal(rn_half(-low), bits | 0x8000);
+        assert_int_equal(rn_half(middle), bits + (bits & 1));
+        assert_int_equal(rn_half(nextafterf(middle, 0)), bits);
+        assert_int_equal(rn_half(nextafterf(middle, INFINITY)), bits + 1);
+    }
+    assert_int_equal(rn_half(INFINITY), 0x7c00);
+    assert_int_equal(rn_half(-INFINITY), 0xfc00);
+    assert_int_equal(rn_half(-FLT_MAX), 0xfc00);
+    assert_int_equal(rn_half(FLT_MIN), 0);
+    assert_true((rn_half(NAN) & 0x7c00) == 0x7c00 && rn_half(NAN) & 0x3ff);
+}
+
 static void memory_is_checked(void **state)
 {
     (void)state;
@@ -801,7 +823,7 @@ int main(void)
         cmocka_unit_test(text_escapes), cmocka_unit_test(text_on_a_terminal_is_not_obeyed),
         cmocka_unit_test(text_for_xml_is_well_formed),
         cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_numbers), cmocka_unit_test(text_utf8),
-        cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(memory_is_checked),
+        cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(halves), cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(errors_read_where_what), cmocka_unit_test(out_appears_whole),
         cmocka_unit_test(out_commit_fails_clean), cmocka_unit_test(out_keeps_links_and_long_names),
         cmocka_unit_test(out_full_device), cmocka_unit_test(file_read_and_scratch), cmocka_unit_test(folders),

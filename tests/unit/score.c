@@ -7,11 +7,17 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "core/rng.h"
 #include "score/compare.h"
+#include "score/looks.h"
+#include "score/runs.h"
 #include "score/score.h"
+#include "score/temperature.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
@@ -210,6 +216,167 @@ static void comparison(void **state)
     rn_answers_free(&b);
 }
 
+/* ---- temperature ---- */
+
+enum { PHOTOS = 200, CLASSES = 4 };
+
+/* Photos whose logits are `sharp` times those that their labels were drawn from: that is the temperature to be found. */
+static void draw_calibration(struct rn_calibration *calibration, double sharp)
+{
+    struct rn_rng rng = rn_rng(1, RN_FOR_DRAW, 0, 0);
+    for (int i = 0; i < PHOTOS; i++) {
+        double z[CLASSES], p[CLASSES], q[CLASSES], sum = 0, tempered = 0, at = rn_rng_unit(&rng);
+        size_t label = 0;
+        for (int k = 0; k < CLASSES; k++)
+            z[k] = 2 * rn_rng_normal(&rng);
+        for (int k = 0; k < CLASSES; k++) {
+            sum += p[k] = exp(z[k]);
+            tempered += q[k] = exp(sharp * z[k]);
+        }
+        for (int k = 0; k < CLASSES; k++)
+            q[k] = (double)(float)(q[k] / tempered);
+        while (label + 1 < CLASSES && (at -= p[label] / sum) > 0)
+            label++;
+        assert_int_equal(rn_calibration_add(calibration, q, CLASSES, label, &err), 0);
+    }
+}
+
+/* The mean loss, written down once more: probabilities to the power 1/T, divided by their sum. */
+static double plain_loss(const struct rn_calibration *c, double temperature)
+{
+    double loss = 0;
+    for (size_t i = 0; i < c->photos; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < CLASSES; k++)
+            sum += pow(exp(c->logit[CLASSES * i + k]), 1 / temperature);
+        loss -= log(pow(exp(c->logit[CLASSES * i + c->photo[i].label]), 1 / temperature) / sum);
+    }
+    return loss / (double)c->photos;
+}
+
+static void temperature_is_the_best_of_all(void **state)
+{
+    (void)state;
+    static const double sharp[] = { 0.5, 1, 3 };
+    for (size_t s = 0; s < LENGTH(sharp); s++) {
+        struct rn_calibration c = { 0 };
+        struct rn_calibrated calibrated;
+        double fitted, best = 0, least = INFINITY;
+        draw_calibration(&c, sharp[s]);
+        assert_int_equal(rn_calibration_fit(&c, 0.01, 100, &fitted, &err), 0);
+        for (double t = 0.2; t < 6; t *= 1.0005) { /* every temperature, one after the other */
+            double loss = plain_loss(&c, t);
+            best = loss < least ? t : best;
+            least = loss < least ? loss : least;
+        }
+        assert_true(fabs(fitted / best - 1) < 0.001);
+        assert_true(fabs(fitted / sharp[s] - 1) < 0.2);
+        near("loss", rn_calibration_loss(&c, fitted), plain_loss(&c, fitted));
+        assert_true(plain_loss(&c, fitted) <= least + 1e-12);
+        assert_int_equal(rn_calibrate(&calibrated, &c, 0.01, 100, &err), 0);
+        assert_true(calibrated.temperature == fitted && fabs(calibrated.log_loss - least) < 1e-6);
+        assert_true(calibrated.ece >= 0 && calibrated.ece < 0.1);
+        rn_calibration_free(&c);
+    }
+}
+
+static void no_temperature_fits(void **state)
+{
+    (void)state;
+    static const double sure[2] = { 0.75, 0.25 }, lost[2] = { 0, 1 }, even[2] = { 0.5, 0.5 };
+    struct rn_calibration c = { 0 };
+    double fitted;
+    assert_int_equal(rn_calibration_fit(&c, 0.01, 100, &fitted, &err), -1); /* of nothing */
+    assert_int_equal(rn_calibration_add(&c, sure, 2, 0, &err), 0);
+    assert_int_equal(rn_calibration_fit(&c, 0.01, 100, &fitted, &err), -1);
+    assert_non_null(strstr(err.text, "every photo is right"));
+    assert_int_equal(err.exit, RN_EXIT_DATA);
+    assert_int_equal(rn_calibration_add(&c, even, 2, 1, &err), 0);
+    assert_int_equal(rn_calibration_fit(&c, 0.01, 100, &fitted, &err), -1);
+    assert_int_equal(rn_calibration_add(&c, lost, 2, 0, &err), 0); /* a probability of 0: no infinity */
+    assert_true(isfinite(rn_calibration_loss(&c, 1)));
+    assert_int_equal(rn_calibration_fit(&c, 0.01, 100, &fitted, &err), -1);
+    assert_non_null(strstr(err.text, "say nothing of the labels"));
+    rn_calibration_free(&c);
+}
+
+/* ---- runs ---- */
+
+static void several_runs(void **state)
+{
+    (void)state;
+    struct rn_answers run[3] = { 0 }, again[3] = { 0 };
+    struct rn_runs runs, other;
+    char id[16];
+    for (int r = 0; r < 3; r++)
+        for (int i = 0; i < 100; i++) {
+            snprintf(id, sizeof id, "photo %d", i);
+            put(&run[r], id, 0, i < 90 + 2 * r, i == 0 && r == 0); /* one failed: 89 of 99, 92, 94 of 100 */
+            put(&again[2 - r], id, 0, i < 90 + 2 * r, i == 0 && r == 0);
+        }
+    assert_int_equal(rn_runs_summarise(&runs, run, 3, &err), 0);
+    near("first", runs.acc1[0], 8900.0 / 99);
+    near("mean", runs.mean, (8900.0 / 99 + 92 + 94) / 3);
+    double d[] = { 8900.0 / 99 - runs.mean, 92 - runs.mean, 94 - runs.mean };
+    near("deviation", runs.deviation, sqrt((d[0] * d[0] + d[1] * d[1] + d[2] * d[2]) / 2));
+    /* of 100 photos at 92 %, and of 3 runs: sqrt(0.92 * 0.08 / 100) and 2.05 / sqrt(3) are 2.71 and 1.18 points */
+    assert_true(fabs(runs.interval[0] - (92 - 1.96 * 2.95)) < 0.8 && fabs(runs.interval[1] - (92 + 1.96 * 2.95)) < 0.8);
+    assert_int_equal(rn_runs_summarise(&other, again, 3, &err), 0);
+    assert_true(other.interval[0] == runs.interval[0] && other.interval[1] == runs.interval[1]);
+    rn_runs_free(&runs);
+    rn_runs_free(&other);
+    put(&run[1], "another", 0, true, false);
+    assert_int_equal(rn_runs_summarise(&runs, run, 3, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_DATA);
+    rn_runs_free(&runs);
+    for (int r = 0; r < 3; r++) {
+        rn_answers_free(&run[r]);
+        rn_answers_free(&again[r]);
+    }
+}
+
+/* ---- looks ---- */
+
+static void looks_are_counted(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/rn-looks.XXXXXX", text[512];
+    uint64_t count;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    struct rn_look look = { .photos = 0xabc, .predictions = 1, .n = 8, .errors = 1, .right = 6, .made_by = rn_text("rn-predict --model=a\tb.rn") };
+    assert_int_equal(rn_look_log(path, &look, 86400, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(rn_look_log(path, &look, 99999, &count, &err), 0); /* the same predictions: no new look */
+    assert_int_equal(count, 1);
+    look.predictions = 2;
+    assert_int_equal(rn_look_log(path, &look, 86401, &count, &err), 0);
+    assert_int_equal(count, 2);
+    look.photos = 0xdef; /* others */
+    assert_int_equal(rn_look_log(path, &look, 86402, &count, &err), 0);
+    assert_int_equal(count, 1);
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
+    assert_true(length > 0);
+    text[length] = '\0';
+    static const char first[] = "time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by\n"
+                                "1970-01-02T00:00:00Z\t0000000000000abc\t8\t1\t75.00\t0000000000000001\trn-predict --model=a\\tb.rn\n";
+    assert_memory_equal(text, first, sizeof first - 1);
+    /* what is no such log stays as it is */
+    static const char *const others[] = { "hello\n", "time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by\nx\n",
+                                          "time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by\ncut" };
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, others[i], strlen(others[i]), 0), strlen(others[i]));
+        assert_int_equal(rn_look_log(path, &look, 0, &count, &err), -1);
+        assert_int_equal(err.exit, RN_EXIT_DATA);
+        assert_int_equal(lseek(fd, 0, SEEK_END), strlen(others[i]));
+    }
+    close(fd);
+    unlink(path);
+    assert_int_equal(rn_look_log("/nowhere/log", &look, 0, &count, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_SYSTEM);
+}
+
 static double real(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
@@ -276,6 +443,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_case), cmocka_unit_test(classes_grow), cmocka_unit_test(extremes),
         cmocka_unit_test(what_is_no_probability), cmocka_unit_test(mcnemar), cmocka_unit_test(comparison),
+        cmocka_unit_test(temperature_is_the_best_of_all), cmocka_unit_test(no_temperature_fits),
+        cmocka_unit_test(several_runs), cmocka_unit_test(looks_are_counted),
         cmocka_unit_test(reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,7 @@ static struct rn_head make_head(enum rn_kind kind)
         head.attention = owned("ours");
         head.has_input = true;
         head.input = rn_input_default;
+        head.temperature = 1.25;
         head.epoch = 4;
         head.batch_index = 17;
         head.best_acc1 = 75;

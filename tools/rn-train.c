@@ -53,6 +53,9 @@ static const struct rn_opt options[] = {
     { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
       "none, inv, sqrt, or numbers w1,w2,..", "W" },
     { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },
+    { 0, "teacher", RN_OPT_TEXT, RN_AT(opts, train.teacher), 0, 0, "learn from these, too: predictions of the photos", "FILE" },
+    { 0, "temperature", RN_OPT_REAL, RN_AT(opts, train.temperature), 0.01, 1000, "at which the teacher is followed", "T" },
+    { 0, "alpha", RN_OPT_REAL, RN_AT(opts, train.alpha), 0, 1, "the teacher's share of the loss", "A" },
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
     { 0, "best", RN_OPT_CHOICE, RN_AT(opts, train.best), 0, 0, "what best.rn is the best of", RN_BEST_WORDS },
     { 0, "patience", RN_OPT_INT, RN_AT(opts, train.patience), 0, 1e9, "stop after N epochs without a better; 0: never" },
@@ -176,19 +179,20 @@ static int clear_folder(const struct work *w, struct rn_err *err)
     return clear_epochs(w, err);
 }
 
-/* A resumed run has the options of the first; one that is given again must be the same (but for the place of --val). */
+/* A resumed run has the options of the first; one that is given again must be the same (but for the places of --val and --teacher). */
 static int take_options(struct work *w, struct rn_err *err)
 {
     char shown[256];
     struct opts saved = w->opts, was = *(const struct opts *)rn_tool.defaults;
     struct rn_texts given = { 0 }, had = { 0 };
     const struct rn_texts *first = &w->trainer.from.head->options; /* without those that its rn-train did not have */
-    const char *val = w->opts.val;
+    const char *val = w->opts.val, *teacher = w->opts.train.teacher;
     int rc = rn_opt_apply(&rn_tool, &saved, first, err) || rn_opt_apply(&rn_tool, &was, first, err) ||
              rn_opt_list(&rn_tool, &was, true, &had, err) || rn_opt_list(&rn_tool, &w->opts, true, &given, err) ? -1 : 0;
     for (size_t i = 0; options[i].kind != RN_OPT_END && rc == 0; i++) {
         size_t length = strlen(options[i].name);
-        if (!(w->args->given >> i & 1) || (options[i].flags & RN_OPT_HOW) || !strcmp(options[i].name, "val"))
+        bool place = !strcmp(options[i].name, "val") || (was.train.teacher && !strcmp(options[i].name, "teacher"));
+        if (!(w->args->given >> i & 1) || (options[i].flags & RN_OPT_HOW) || place)
             continue;
         for (size_t k = 0; k < given.count && rc == 0; k++) {
             const char *text = given.item[k].data;
@@ -203,6 +207,7 @@ static int take_options(struct work *w, struct rn_err *err)
     if (rc == 0)
         w->opts = saved;
     w->opts.val = val ? val : w->opts.val;
+    w->opts.train.teacher = teacher ? teacher : w->opts.train.teacher;
     return rc;
 }
 
@@ -595,7 +600,8 @@ const struct rn_tool rn_tool = {
     .options = options, .size = sizeof(struct opts),
     .defaults = &(const struct opts){
         .train = { .arch = "resnet18", .attention = "none", .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
-                   .class_weights = "none", .seed = 1234, .no_decay = "none", .lr_head = 1, .layer_decay = 1, .accumulate = 1 },
+                   .class_weights = "none", .seed = 1234, .no_decay = "none", .lr_head = 1, .layer_decay = 1, .accumulate = 1,
+                   .temperature = RN_TEMPERATURE, .alpha = RN_ALPHA },
         .device = "cpu", .precision = "fp32",
     },
     .run = run, .folder = true,
@@ -613,7 +619,13 @@ const struct rn_tool rn_tool = {
              "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
              "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
              "reads last.rn but --resume see the average. best.rn is then no checkpoint. The cpu device has all of these, cuda "
-             "no --ema, --clip, --accumulate, --nesterov, --freeze-norms and adamw.\n\n"
+             "no --ema, --clip, --accumulate, --nesterov, --freeze-norms, --teacher and adamw.\n\n"
+             "--teacher: what another network, larger or trained longer, says of the same photos (rn-predict), matched by id and class, "
+             "is followed besides the labels (Hinton et al., 2015): the loss is 1 - A of the one without, and A T^2 "
+             "KL(teacher || network), both at temperature T, the teacher's from its probabilities. Of an ensemble, whose predictions "
+             "'cat' joins, it is the mean, as rn-score --mean has it. Each photo to train on has to be there; what was drawn "
+             "of a photo anew (crops, flips) goes by the same. Photos that are mixed are refused. --resume takes "
+             "the file from where it was, or from --teacher; its numbers must be those of before.\n\n"
              "--best: what --val says of an epoch to be better: Acc@1, loss, balanced accuracy or macro F1. --patience ends "
              "the run, exit 0, and with it whoever writes the batches. --epochs-only-last: no epoch is chosen, so that no "
              "choice flatters: last.rn is what counts. --recall: the log has a column for each class, in percent. --keep=N: "
@@ -631,5 +643,8 @@ const struct rn_tool rn_tool = {
              "other photos in the middle of an epoch; where an epoch begins with others, a line says so.",
     .examples = "rn-pick split=train all.rn | rn-batch --train --epochs 100 | rn-train -t ours --val val.rn -o run\n"
                 "rn-pick split=train all.rn | rn-batch --train --resume run/last.rn |\n"
-                "    rn-train --resume run/last.rn -o run",
+                "    rn-train --resume run/last.rn -o run\n"
+                "rn-pick split=train all.rn | rn-batch --for large/best.rn | rn-predict -m large/best.rn -o said.rn\n"
+                "rn-pick split=train all.rn | rn-batch --train --epochs 100 |\n"
+                "    rn-train --teacher said.rn --val val.rn -o small",
 };

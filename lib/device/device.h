@@ -89,6 +89,11 @@ struct rn_loss_options {
     /* (N,C) in host memory, each row of sum 1: shares of the classes in an image, as PyTorch's probabilities for targets: the sum over
      * classes of weight (smoothed) share -log p, its mean over images. NULL: all is the label's. With labels the heaviest of each. */
     const float *targets;
+    /* Distillation (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015): with (N,C) in host memory, each
+     * row a teacher's probabilities at this temperature T, of sum 1, the loss is (1 - alpha) of what the above says, and alpha T^2
+     * KL(teacher || softmax(logits / T)), the mean over images: PyTorch's KLDivLoss with reduction batchmean. NULL: none. */
+    const float *teacher;
+    double temperature, alpha; /* above 0; 0 to 1 */
 };
 struct rn_loss {
     double loss;     /* the mean; may be NaN or infinite: the caller looks */
@@ -238,7 +243,7 @@ struct rn_device_class {
     /* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
     RN_MUST int (*softmax_loss)(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
                                 const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err);
-    bool soft_targets; /* it takes options->targets */
+    bool soft_targets, distils; /* it takes options->targets, ->teacher */
 
     /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,

@@ -61,6 +61,8 @@ int rn_train_check(const struct rn_train_options *o, bool val, bool given_best, 
                        o->patience ? "--patience" : "--best");
     if (o->fix_norms && !o->freeze)
         return rn_fail(err, RN_EXIT_USAGE, "--freeze-norms: it needs --freeze, which says what is frozen");
+    if (!o->teacher && (o->temperature != RN_TEMPERATURE || o->alpha != RN_ALPHA))
+        return rn_fail(err, RN_EXIT_USAGE, "--%s: it needs --teacher, whose it is", o->alpha != RN_ALPHA ? "alpha" : "temperature");
     return 0;
 }
 
@@ -73,6 +75,7 @@ int rn_train_check_device(const struct rn_train_options *o, const struct rn_devi
                          : o->nesterov && !on->more_sgd                    ? "--nesterov"
                          : o->accumulate > 1 && !on->accumulates           ? "--accumulate"
                          : o->fix_norms && !on->fixed_norms                ? "--freeze-norms"
+                         : o->teacher && !on->distils                      ? "--teacher"
                                                                            : NULL;
     return option ? rn_fail(err, RN_EXIT_USAGE, "%s: device %s cannot do that; cpu can", option, on->name) : 0;
 }

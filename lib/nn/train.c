@@ -28,7 +28,7 @@ int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options
 static bool counts(const struct rn_train_options *o)
 {
     return o->optimizer == RN_OPTIMIZER_ADAMW || o->ema > 0 || o->accumulate > 1 || o->patience || o->best != RN_BEST_ACC1 ||
-           o->schedule == RN_SCHEDULE_PLATEAU;
+           o->schedule == RN_SCHEDULE_PLATEAU || o->teacher;
 }
 
 /* The role's room. A resumed run has it from its checkpoint, once there was an update. */
@@ -83,6 +83,8 @@ void rn_trainer_free(struct rn_trainer *t)
     free(t->map);
     free(t->labels);
     free(t->targets);
+    rn_teacher_close(t->teacher);
+    free(t->taught);
     free(t->floats.data);
     *t = (struct rn_trainer){ 0 };
 }
@@ -281,6 +283,28 @@ static int same_stream(struct rn_trainer *t, const struct rn_head *head, struct 
     return same_photos(t, head, err);
 }
 
+/* The teacher is read when the classes are known, once. */
+static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    char shown[256];
+    struct rn_training_state *state = &t->head.state;
+    uint64_t print;
+    if (!t->options->teacher)
+        return 0;
+    if (head->soft)
+        return rn_fail(err, RN_EXIT_DATA, "--teacher: it has not seen photos that are mixed (rn-batch --mixup, --cutmix)");
+    if (t->teacher)
+        return 0;
+    if (rn_teacher_open(&t->teacher, t->options->teacher, &t->head.classes, err) || rn_teacher_print(t->teacher, &print, err))
+        return -1;
+    if (state->has_teacher && state->teacher != print)
+        return rn_fail(err, RN_EXIT_DATA, "--teacher %s: not the predictions that this run has learnt from",
+                       rn_text_show(rn_text(t->options->teacher), shown));
+    state->has_teacher = true;
+    state->teacher = print;
+    return 0;
+}
+
 int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
     if (head->mode != RN_TRAIN)
@@ -293,7 +317,7 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
         return -1;
     free(t->map);
     t->map = NULL;
-    if (rn_input_check(&t->head.input, head, false, err) || same_stream(t, head, err) ||
+    if (rn_input_check(&t->head.input, head, false, err) || same_stream(t, head, err) || meet_teacher(t, head, err) ||
         rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
         rn_schedule_check(t->options, head, err) || check_last_batch(t, head, err))
         return -1;
@@ -370,6 +394,16 @@ static int take_targets(struct rn_trainer *t, const struct rn_record *record, st
     return 0;
 }
 
+static int take_taught(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err)
+{
+    size_t room;
+    if (!t->teacher)
+        return 0;
+    if (!rn_mul(record->count, t->head.classes.count, &room) || rn_grow(&t->taught, &t->taught_room, room, sizeof *t->taught, err))
+        return -1;
+    return rn_teacher_say(t->teacher, record->ids, record->count, t->options->temperature, t->taught, err);
+}
+
 static int update(struct rn_trainer *t, struct rn_err *err)
 {
     if (t->options->accumulate <= 1 || ++t->head.state.accumulated == t->options->accumulate)
@@ -426,9 +460,11 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     if (record->epoch != head->epoch || (record->index != head->batch_index && !skipped))
         return rn_fail(err, RN_EXIT_DATA, "batch %lld of epoch %lld is not the next one, which is batch %lld of epoch %lld",
                        (long long)record->index, (long long)record->epoch, (long long)head->batch_index, (long long)head->epoch);
-    if (take_labels(t, record, err) || take_targets(t, record, err) || rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
+    if (take_labels(t, record, err) || take_targets(t, record, err) || take_taught(t, record, err) ||
+        rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
         return -1;
-    struct rn_loss_options options = { t->class_weights, t->options->smoothing, t->segment.soft ? t->targets : NULL };
+    struct rn_loss_options options = { t->class_weights, t->options->smoothing, t->segment.soft ? t->targets : NULL,
+                                       t->teacher ? t->taught : NULL, t->options->temperature, t->options->alpha };
     struct rn_ahead *step = &t->ahead[t->begun_steps % RN_STEPS_AHEAD];
     if (rn_net_load(t->net, &batch, err) || (t->begun_steps - t->settled_steps == RN_STEPS_AHEAD && settle_one(t, err)))
         return -1;

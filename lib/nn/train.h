@@ -2,7 +2,11 @@
 #ifndef RN_NN_TRAIN_H
 #define RN_NN_TRAIN_H
 
+#include "nn/teacher.h"
 #include "nn/weights.h"
+
+#define RN_TEMPERATURE 4.0 /* of a teacher that nothing else is said of, */
+#define RN_ALPHA 0.5       /* and its share */
 
 struct rn_train_options {
     const char *arch, *attention;
@@ -28,6 +32,8 @@ struct rn_train_options {
     int best;                  /* enum rn_best */
     bool only_last;            /* no best is kept */
     bool recall;               /* the log has each class's */
+    const char *teacher;       /* predictions to learn from, too; NULL: none */
+    double temperature, alpha; /* of that: device.h */
 };
 
 struct rn_trainer {
@@ -50,6 +56,9 @@ struct rn_trainer {
     size_t label_room;
     float *targets;                      /* of one batch, where the segment is soft: (n, classes) */
     size_t target_room;
+    struct rn_teacher *teacher;          /* NULL: none, or before the first segment */
+    float *taught;                       /* of one batch, what it says: (n, classes) */
+    size_t taught_room;
     struct rn_floats floats;
     /* the steps that a device is computing while the next batch is read, the i-th in [i % RN_STEPS_AHEAD] */
     struct rn_ahead {
@@ -72,12 +81,12 @@ RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struc
 
 /* A segment's head. The first one of a fresh run decides classes and input and starts the network. Errors: exit 3: not a
  * train stream, not the epoch that is next, another seed, batch size, input, a class that is unknown, or an epoch whose last batch is
- * too small for these images; within an epoch: other photos. Where an epoch begins with others, t->other_photos is set. */
+ * too small for these images; within an epoch: other photos; a teacher that is not the one of before, or does not fit. Where an epoch begins with others, t->other_photos is set. */
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
 /* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with
  * the batch: what comes of it is in the head's running sums RN_STEPS_AHEAD steps later, or after settle or save. Errors: exit 3: not the
- * next batch, a photo without a label; exit 5: the loss is not finite (it may be an earlier step's: the network is of no use then,
+ * next batch, a photo without a label, or of which the teacher says nothing; exit 5: the loss is not finite (it may be an earlier step's: the network is of no use then,
  * and save fails likewise before it writes). */
 RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err);
 /* Waits for the batches that are being computed. Before anything but step and save looks at the state. */

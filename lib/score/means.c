@@ -88,6 +88,12 @@ int rn_means_add(struct rn_means *means, struct rn_text id, int64_t label, const
     return 0;
 }
 
+const struct rn_mean *rn_means_find(const struct rn_means *means, struct rn_text id)
+{
+    size_t place = means->places ? *find(means, id) : 0;
+    return place ? &means->item[place - 1] : NULL;
+}
+
 double rn_mean_probability(const struct rn_mean *mean, size_t k)
 {
     return k < mean->length && mean->count ? mean->sum[k] / (double)mean->count : 0;

@@ -29,6 +29,8 @@ struct rn_means {
  * probability. */
 RN_MUST int rn_means_add(struct rn_means *means, struct rn_text id, int64_t label, const double *probs, size_t classes,
                          struct rn_mean **mean, struct rn_err *err);
+/* NULL: no row of it has come. */
+const struct rn_mean *rn_means_find(const struct rn_means *means, struct rn_text id);
 /* The mean of class k so far. */
 double rn_mean_probability(const struct rn_mean *mean, size_t k);
 void rn_means_free(struct rn_means *means); /* empty again */

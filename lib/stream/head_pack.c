@@ -137,7 +137,7 @@ static void pack_state(struct rn_pack *pack, const struct rn_head *head)
     if (!head->has_state)
         return;
     rn_pack_key(pack, "state");
-    rn_pack_map(pack, 6);
+    rn_pack_map(pack, state->has_teacher ? 7 : 6);
     pack_number(pack, "updates", state->updates);
     pack_number(pack, "accumulated", state->accumulated);
     rn_pack_key(pack, "best");
@@ -145,6 +145,10 @@ static void pack_state(struct rn_pack *pack, const struct rn_head *head)
     pack_number(pack, "since_best", state->since_best);
     pack_number(pack, "plateau", state->plateau);
     pack_number(pack, "cuts", state->cuts);
+    if (state->has_teacher) {
+        rn_pack_key(pack, "teacher");
+        rn_pack_uint(pack, state->teacher);
+    }
 }
 
 static void pack_weights(struct rn_pack *pack, const struct rn_head *head)

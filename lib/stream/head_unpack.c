@@ -201,18 +201,20 @@ static int unpack_trained_on(struct rn_head *head, const struct rn_slot *slot, s
 static int unpack_state(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
 {
     struct rn_slot slots[] = { { .key = "updates" }, { .key = "accumulated" }, { .key = "best" }, { .key = "since_best" },
-                               { .key = "plateau" }, { .key = "cuts" } };
+                               { .key = "plateau" }, { .key = "cuts" }, { .key = "teacher" } };
     struct rn_training_state *state = &head->state;
     if (rn_slot_nil(slot))
         return 0;
-    if (rn_object_match(slot->value, slots, 6, NULL, NULL, err) || rn_slots_there(slots, 6, err) ||
+    if (rn_object_match(slot->value, slots, 7, NULL, NULL, err) || rn_slots_there(slots, 6, err) ||
         rn_slot_int(&slots[0], 0, INT64_MAX, &state->updates, err) ||
         rn_slot_int(&slots[1], 0, UINT32_MAX, &state->accumulated, err) ||
         (!rn_slot_nil(&slots[2]) && rn_slot_real(&slots[2], &state->best, err)) ||
         rn_slot_int(&slots[3], 0, UINT32_MAX, &state->since_best, err) ||
-        rn_slot_int(&slots[4], 0, UINT32_MAX, &state->plateau, err) || rn_slot_int(&slots[5], 0, UINT32_MAX, &state->cuts, err))
+        rn_slot_int(&slots[4], 0, UINT32_MAX, &state->plateau, err) || rn_slot_int(&slots[5], 0, UINT32_MAX, &state->cuts, err) ||
+        (!rn_slot_nil(&slots[6]) && rn_slot_u64(&slots[6], &state->teacher, err)))
         return rn_fail_at(err, "state");
     state->has_best = !rn_slot_nil(&slots[2]);
+    state->has_teacher = !rn_slot_nil(&slots[6]);
     head->has_state = true;
     return 0;
 }

@@ -62,6 +62,8 @@ struct rn_training_state {
     int64_t since_best;  /* whole epochs */
     int64_t plateau;     /* whole epochs since the best or the last cut of the learning rate */
     int64_t cuts;        /* of the learning rate */
+    bool has_teacher;
+    uint64_t teacher;    /* which predictions taught (nn/teacher.h) */
 };
 
 /* Owns everything in it (texts included). Zeroed is valid and freeable; use rn_head_init for a head to be written. */

@@ -2,7 +2,7 @@
 # did, and nonsense is refused.
 load common
 
-# 12 photos in 3 batches an epoch, 3 epochs
+# 12 photos in 3 batches an epoch, 3 epochs; said.rn: what another network says of them
 setup_file() {
     cd "$BATS_FILE_TMPDIR"
     draw photos 3
@@ -10,6 +10,8 @@ setup_file() {
     rn-pick split=val all.rn | rn-batch --size 32 -o val.rn
     rn-pick split=train all.rn >samples.rn
     rn-batch --train -b 4 --epochs 3 --size 32 -s 7 samples.rn -o whole.rn
+    rn-batch --train -b 6 --epochs 1 --size 32 samples.rn | rn-train -q --lr 0.01 -s 9 -o teacher >/dev/null
+    rn-batch --for teacher/last.rn samples.rn | rn-predict -m teacher/last.rn -o said.rn
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/." .; }
 USUAL=(-q -t ours --lr 0.01 -s 7)
@@ -72,6 +74,7 @@ same() {
 1:2 --optimizer adamw --accumulate 2 --clip 0.5 --best macro-f1
 1:1 --accumulate 2 --ema 0.5 --patience 9 --best balanced
 2:1 --freeze conv1,bn1,layer1 --freeze-norms --epochs-only-last --schedule constant
+1:2 --teacher said.rn --temperature 2 --alpha 0.7 --ema 0.9
 END
 }
 
@@ -106,6 +109,10 @@ END
 --epochs-only-last --val val.rn --patience 2|--epochs-only-last chooses no epoch: leave out --patience
 --epochs-only-last --val val.rn --best loss|--epochs-only-last chooses no epoch: leave out --best
 --keep -1|--keep: '-1'
+--temperature 2|--temperature: it needs --teacher
+--alpha 0.9|--alpha: it needs --teacher
+--teacher said.rn --temperature 0|--temperature: '0'
+--teacher said.rn --alpha 1.5|--alpha: '1.5'
 END
     # what only the network or the stream can tell: the folder is there, and empty
     for bad in "--freeze layer9|--freeze: 'layer9' is no layer" "--freeze *|nothing is left to train" "--schedule cosine --warmup 3|--warmup: 3 epochs of 3"; do
@@ -245,6 +252,78 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     [ "$(values <plain/last.rn)" = "$(values <wide/last.rn)" ]
     rn-train "${USUAL[@]}" --clip 0.01 -o narrow whole.rn >table
     [ "$(values <plain/last.rn)" != "$(values <narrow/last.rn)" ]
+}
+
+# ---- --teacher ----
+
+# refused CODE PATTERN OPTION... STREAM: before or at the first batch, with one line
+refused() {
+    local code=$1 pattern=$2 rc=0
+    shift 2
+    rn-train "${USUAL[@]}" --overwrite -o none "$@" >table 2>err || rc=$?
+    [ $rc = "$code" ] && grep -qE -- "$pattern" err && [ "$(wc -l <err)" = 1 ] || { echo "$*: exit $rc"; cat err; return 1; }
+    [ ! -e none/last.rn ]
+}
+
+@test "--teacher: it changes what is learnt by its share; the mean of an ensemble counts; history says it" {
+    one() { rn-batch --train -b 4 --epochs 1 --size 32 -s 7 samples.rn | rn-train "${USUAL[@]}" -o "$@" >table; }
+    one plain
+    one none --teacher said.rn --alpha 0
+    one some --teacher said.rn
+    [ "$(values <plain/last.rn)" = "$(values <none/last.rn)" ]
+    [ "$(values <plain/last.rn)" != "$(values <some/last.rn)" ]
+    # twice the same network, photos in another order
+    cat said.rn <(rn-pick --skip 5 said.rn) <(rn-pick --head 5 said.rn) >twice.rn
+    one twice --teacher twice.rn
+    [ "$(values <some/last.rn)" = "$(values <twice/last.rn)" ]
+    [ "$(rn-show --header --json twice/last.rn | jq .state.teacher)" = "$(rn-show --header --json some/last.rn | jq .state.teacher)" ]
+    rn-show --header --json some/last.rn | jq -e '.history[-1].args | index("--teacher=said.rn")'
+    rn-show --header --json plain/last.rn | jq -e 'has("state") | not'
+    # who is taught by it alone comes nearer to it
+    rn-train "${USUAL[@]}" --teacher said.rn --alpha 1 --temperature 1 --lr 0.003 -o taught whole.rn >table
+    awk 'NR == 2 { first = $3 } END { exit !($3 < first) }' taught/log.tsv
+}
+
+@test "--teacher: photos, classes and files that are not there" {
+    first=$(rn-show --json said.rn | jq -r 'select(.id).id' | head -n 1)
+    rn-pick --skip 1 said.rn >few.rn
+    refused 3 "^rn-train: .*--teacher few.rn: it has no prediction of '$first'" --teacher few.rn whole.rn
+    refused 3 "a stream of samples" --teacher samples.rn whole.rn
+    refused 4 "absent.rn" --teacher absent.rn whole.rn
+    refused 3 "class 'cat'" --teacher <(stream 'head("predictions", ["cat", "dog"])' 'tail(0)') whole.rn
+    head -c 500 said.rn >cut.rn
+    refused 3 "cut.rn" --teacher cut.rn whole.rn
+    refused 3 "an ensemble that is not whole: '.*' has . predictions, '.*' " --teacher <(cat said.rn few.rn) whole.rn
+    refused 3 "photos that are mixed .rn-batch --mixup, --cutmix" --teacher said.rn <(rn-batch --train -b 4 --size 32 --mixup 0.2 samples.rn)
+    # a photo that the teacher could not read
+    { stream 'head("predictions", [qw(cardboard glass metal paper plastic trash)])' \
+        "dict(id => str('$first'), label => none(), split => none(), error => str('gone'))" 'tail(1)'; cat few.rn; } >error.rn
+    refused 3 "it has an error record instead of '$first'" --teacher error.rn whole.rn
+}
+
+@test "--teacher: a resumed run finds it, also elsewhere; another one is refused" {
+    cp said.rn here.rn
+    head -c $(($(stat -Lc %s whole.rn) / 2)) whole.rn | rn-train "${USUAL[@]}" --teacher here.rn -o run >table 2>err || true
+    at run 1:0
+    rn-batch --train --resume run/last.rn samples.rn -o rest.rn
+    rm here.rn
+    resume() { rn-train -q --resume run/last.rn -o run "$@" rest.rn >table 2>err; }
+    rc=0; resume || rc=$?
+    [ $rc = 4 ] && grep -q here.rn err || { cat err; return 1; }
+    rn-train "${USUAL[@]}" -t none -o other <(rn-batch --train -b 4 --epochs 1 --size 32 samples.rn) >table
+    rn-batch --for other/last.rn samples.rn | rn-predict -m other/last.rn -o other.rn
+    rc=0; resume --teacher other.rn || rc=$?
+    [ $rc = 3 ] && grep -q "other.rn: not the predictions that this run has learnt from" err || { cat err; return 1; }
+    rc=0; resume --teacher said.rn --alpha 0.9 || rc=$?
+    [ $rc = 2 ] && grep -q "alpha=0.9 is not what the run that is resumed has" err || { cat err; return 1; }
+    resume --teacher said.rn
+    at run 3:0
+    rn-train "${USUAL[@]}" --teacher said.rn -o base whole.rn >table
+    [ "$(values <base/last.rn)" = "$(values <run/last.rn)" ]
+    # a run without one is not taught from its middle on
+    head -c $(($(stat -Lc %s whole.rn) / 2)) whole.rn | rn-train "${USUAL[@]}" -o plain >table 2>err || true
+    rc=0; rn-train -q --resume plain/last.rn --teacher said.rn -o plain rest.rn >table 2>err || rc=$?
+    [ $rc = 2 ] && grep -q "teacher=said.rn is not what the run that is resumed has" err || { cat err; return 1; }
 }
 
 # ---- rn-average ----

@@ -9,14 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "nn/rates.h"
 #include "nn/schedule.h"
+#include "nn/teacher.h"
 
 static struct rn_err err;
 static json_t *golden;
+static char said_path[] = "/tmp/rn-said-XXXXXX"; /* predictions of a teacher */
 
 static const char *const devices[] = { "reference", "cpu" };
 static const double tolerance[] = { 1e-6, 2e-6 }; /* downloads are float32 */
@@ -43,7 +46,8 @@ static int load(void **state)
 {
     (void)state;
     json_error_t error;
-    golden = json_load_file("tests/fixtures/train/golden.json", 0, &error);
+    int fd = mkstemp(said_path);
+    golden = fd < 0 || close(fd) ? NULL : json_load_file("tests/fixtures/train/golden.json", 0, &error);
     return golden ? 0 : -1;
 }
 
@@ -51,7 +55,7 @@ static int unload(void **state)
 {
     (void)state;
     json_decref(golden);
-    return 0;
+    return unlink(said_path);
 }
 
 static struct rn_train_options usual(void)
@@ -154,6 +158,227 @@ static void operators_are_pytorchs(void **state)
         }
         rn_device_close(b.dev);
     }
+}
+
+/* Numbers of a golden list, as float32. */
+static size_t floats(const json_t *list, float *value)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        value[i] = (float)real(list, i);
+    return json_array_size(list);
+}
+
+struct lesson {
+    struct rn_device *dev;
+    struct rn_array x, dx;
+};
+
+static struct lesson open_lesson(const char *name)
+{
+    struct lesson l;
+    float value[12];
+    ok(rn_device_open(&l.dev, name, 2, &err));
+    const struct rn_device_class *on = l.dev->class;
+    l.x = l.dx = (struct rn_array){ NULL, 4, 3, 1, 1, RN_FULL };
+    l.x.data = on->alloc(l.dev, on->bytes(4, 3, 1, 1, RN_FULL), &err);
+    l.dx.data = on->alloc(l.dev, on->bytes(4, 3, 1, 1, RN_FULL), &err);
+    for (int i = 0; i < 12; i++)
+        value[i] = (float)(3 * sin(1 + 0.7 * i));
+    ok(on->upload(l.dev, l.x, value, &err));
+    return l;
+}
+
+static void close_lesson(struct lesson *l)
+{
+    l->dev->class->free(l->dev, l->x.data);
+    l->dev->class->free(l->dev, l->dx.data);
+    rn_device_close(l->dev);
+}
+
+static double loss_of(struct lesson *l, const struct rn_loss_options *options, float gradient[static 12])
+{
+    static const int64_t labels[4] = { 0, 2, 1, 1 };
+    struct rn_loss loss;
+    ok(l->dev->class->softmax_loss(l->dev, &loss, l->dx, l->x, labels, options, &err));
+    ok(l->dev->class->download(l->dev, gradient, l->dx, &err));
+    return loss.loss;
+}
+
+static void distillation_is_pytorchs(void **state)
+{
+    (void)state;
+    const json_t *rows = json_object_get(json_object_get(golden, "distillation"), "rows"), *row;
+    size_t k;
+    for (size_t d = 0; d < 2; d++) {
+        struct lesson l = open_lesson(devices[d]);
+        json_array_foreach (rows, k, row) {
+            float taught[12], got[12];
+            assert_int_equal(floats(json_object_get(row, "taught"), taught), 12);
+            struct rn_loss_options options = { .smoothing = json_number_value(json_object_get(row, "smoothing")), .teacher = taught,
+                                               .temperature = json_number_value(json_object_get(row, "temperature")),
+                                               .alpha = json_number_value(json_object_get(row, "alpha")) };
+            near(loss_of(&l, &options, got), json_number_value(json_object_get(row, "loss")), 2e-6, "loss", k);
+            for (size_t i = 0; i < 12; i++)
+                near((double)got[i], real(json_object_get(row, "gradient"), i), 2e-7, "gradient", i);
+        }
+        close_lesson(&l);
+    }
+}
+
+/* Without a share the teacher changes no bit; who says what the teacher says has nothing to learn; a teacher that is sure of the
+ * labels is the labels; and the gradient is that of the loss. */
+static void laws_of_distillation(void **state)
+{
+    (void)state;
+    for (size_t d = 0; d < 2; d++) {
+        struct lesson l = open_lesson(devices[d]);
+        float x[12], taught[12], plain[12], got[12];
+        ok(l.dev->class->download(l.dev, x, l.x, &err));
+        struct rn_loss_options none = { .smoothing = 0.1 }, options = { NULL, 0.1, NULL, taught, 3, 0 };
+        for (int i = 0; i < 12; i++)
+            taught[i] = 1 / 3.f;
+        double loss = loss_of(&l, &none, plain);
+        assert_true(loss_of(&l, &options, got) == loss);
+        assert_memory_equal(got, plain, sizeof got);
+        for (int i = 0; i < 12; i++) {
+            double sum = 0;
+            for (int k = i / 3 * 3; k < i / 3 * 3 + 3; k++)
+                sum += exp((double)x[k] / 3);
+            taught[i] = (float)(exp((double)x[i] / 3) / sum);
+        }
+        options.alpha = 1;
+        near(loss_of(&l, &options, got), 0, 1e-6, "its own loss", 0);
+        for (size_t i = 0; i < 12; i++)
+            near((double)got[i], 0, 1e-7, "its own gradient", i);
+        static const float labels[12] = { 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0 };
+        options = (struct rn_loss_options){ .teacher = labels, .temperature = 1, .alpha = 1 };
+        none.smoothing = 0;
+        near(loss_of(&l, &options, got), loss_of(&l, &none, plain), 1e-6, "the labels' loss", 0);
+        for (size_t i = 0; i < 12; i++)
+            near((double)got[i], (double)plain[i], 1e-7, "the labels' gradient", i);
+        options = (struct rn_loss_options){ NULL, 0.1, NULL, taught, 2, 0.7 };
+        loss_of(&l, &options, plain);
+        for (size_t i = 0; i < 12 && d == 0; i++) {
+            float moved[12], unused[12];
+            double both[2];
+            for (int side = 0; side < 2; side++) {
+                memcpy(moved, x, sizeof x);
+                moved[i] += side ? 0x1p-8f : -0x1p-8f;
+                ok(l.dev->class->upload(l.dev, l.x, moved, &err));
+                both[side] = loss_of(&l, &options, unused);
+            }
+            near((double)plain[i], (both[1] - both[0]) / 0x1p-7, 1e-5, "finite difference", i);
+        }
+        close_lesson(&l);
+    }
+}
+
+/* ---- teachers ---- */
+
+static const char *const classes_abc[] = { "a", "b", "c" };
+
+/* A file of predictions: classes by their letters, then rows "id p p p", or "id !" of an error record. */
+static const char *said(const char *order, const char *const *row)
+{
+    struct rn_writer *writer;
+    struct rn_head head;
+    rn_head_init(&head, RN_PREDICTIONS);
+    for (size_t i = 0; order[i]; i++)
+        ok(rn_texts_add(&head.classes, (struct rn_text){ order + i, 1 }, &err));
+    ok(rn_writer_open(&writer, said_path, &err));
+    ok(rn_writer_head(writer, &head, &err));
+    for (; *row; row++) {
+        char id[16], *at;
+        float p[3];
+        int length;
+        assert_int_equal(sscanf(*row, "%15s%n", id, &length), 1);
+        struct rn_record record = { .kind = RN_PREDICTIONS, .id = rn_text(id), .label = RN_NIL };
+        if (strchr(*row, '!'))
+            record.error = RN_TEXT("broken");
+        at = (char *)*row + length;
+        for (size_t k = 0; k < strlen(order); k++)
+            p[k] = strtof(at, &at);
+        record.tensor = (struct rn_tensor){ RN_F32, 1, { strlen(order) }, p };
+        ok(rn_writer_record(writer, &record, &err));
+    }
+    ok(rn_writer_tail(writer, &err));
+    ok(rn_writer_close(writer, &err));
+    rn_head_free(&head);
+    return said_path;
+}
+
+static struct rn_texts abc(void)
+{
+    struct rn_texts classes = { 0 };
+    for (size_t i = 0; i < 3; i++)
+        ok(rn_texts_add(&classes, rn_text(classes_abc[i]), &err));
+    return classes;
+}
+
+static void a_teacher_speaks_of_photos_by_name_and_class(void **state)
+{
+    (void)state;
+    struct rn_texts classes = abc();
+    struct rn_teacher *teacher, *same, *other;
+    uint64_t print, same_print, other_print;
+    float got[6];
+    /* of y an ensemble's mean, .5 .25 .25, in other orders of classes, photos, and predictions */
+    static const char *const rows[] = { "x 0 0.64 0.36", "y 0 0.5 0.5", "x 0 0.64 0.36", "y 0.5 0.5 0", NULL };
+    static const char *const turned[] = { "y 0.5 0 0.5", "x 0.64 0.36 0", "y 0.5 0.5 0", "x 0.64 0.36 0", NULL };
+    static const char *const others[] = { "y 0.5 0 0.5", "x 0.36 0.64 0", "y 0.5 0.5 0", "x 0.36 0.64 0", NULL };
+    ok(rn_teacher_open(&teacher, said("cab", rows), &classes, &err));
+    const struct rn_text ids[] = { RN_TEXT("y"), RN_TEXT("x") };
+    ok(rn_teacher_say(teacher, ids, 2, 1, got, &err));
+    static const float want[6] = { 0.5f, 0.25f, 0.25f, 0.64f, 0.36f, 0 };
+    for (size_t i = 0; i < 6; i++)
+        near((double)got[i], (double)want[i], 1e-7, "temperature 1", i);
+    ok(rn_teacher_say(teacher, ids + 1, 1, 2, got, &err));
+    static const float warm[3] = { 0.8f / 1.4f, 0.6f / 1.4f, 0 };
+    for (size_t i = 0; i < 3; i++)
+        near((double)got[i], (double)warm[i], 1e-7, "temperature 2", i);
+    ok(rn_teacher_print(teacher, &print, &err));
+    ok(rn_teacher_open(&same, said("abc", turned), &classes, &err));
+    ok(rn_teacher_print(same, &same_print, &err));
+    ok(rn_teacher_open(&other, said("abc", others), &classes, &err));
+    ok(rn_teacher_print(other, &other_print, &err));
+    assert_true(print == same_print && print != other_print);
+    rn_teacher_close(teacher);
+    rn_teacher_close(same);
+    rn_teacher_close(other);
+    rn_texts_free(&classes);
+}
+
+static void what_a_teacher_cannot_say(void **state)
+{
+    (void)state;
+    struct rn_texts classes = abc();
+    struct rn_teacher *teacher;
+    static const struct { const char *order, *row[4], *says; } rows[] = {
+        { "abd", { "x 0 0 1" }, "class 'd' of the stream is not one" }, { "ab", { "x 0 1" }, "does not know the class 'c'" },
+        { "abc", { NULL }, "no predictions to learn from" }, { "abc", { "x 0 0 1", "y 0 0 1", "x 0 0 1" }, "'x' has 2 predictions, 'y' 1" },
+        { "abc", { "x 0 0 1", "y -1 0 1" }, "'y': -1 is not a probability" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        err = (struct rn_err){ 0 };
+        assert_int_equal(rn_teacher_open(&teacher, said(rows[i].order, rows[i].row), &classes, &err), -1);
+        assert_int_equal(err.exit, RN_EXIT_DATA);
+        if (!strstr(err.text, rows[i].says) || !strstr(err.text, "--teacher /tmp/rn-said-"))
+            fail_msg("%s", err.text);
+    }
+    static const char *const some[] = { "x 0 0 1", "y !", "z 0 0 0", NULL };
+    static const struct { const char *id, *says; } gone[] = { { "w", "it has no prediction of 'w'" }, { "y", "an error record instead of 'y'" },
+                                                              { "z", "it has no class of 'z'" } };
+    float got[3];
+    ok(rn_teacher_open(&teacher, said("abc", some), &classes, &err));
+    for (size_t i = 0; i < 3; i++) {
+        const struct rn_text id = rn_text(gone[i].id);
+        err = (struct rn_err){ 0 };
+        assert_int_equal(rn_teacher_say(teacher, &id, 1, 2, got, &err), -1);
+        assert_true(err.exit == RN_EXIT_DATA && strstr(err.text, gone[i].says));
+    }
+    err = (struct rn_err){ 0 };
+    rn_teacher_close(teacher);
+    rn_texts_free(&classes);
 }
 
 /* Large blocks: any number of threads, the same bits; and sums that the reference has too. */
@@ -629,6 +854,9 @@ int main(void)
         cmocka_unit_test(frozen_layers_are_not_computed_backward),
         cmocka_unit_test(frozen_layers_stay),        cmocka_unit_test(gradients_are_summed),
         cmocka_unit_test(averages_change_places),
+        cmocka_unit_test(distillation_is_pytorchs),  cmocka_unit_test(laws_of_distillation),
+        cmocka_unit_test(a_teacher_speaks_of_photos_by_name_and_class),
+        cmocka_unit_test(what_a_teacher_cannot_say),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

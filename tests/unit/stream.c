@@ -141,7 +141,8 @@ static struct rn_head make_head(enum rn_kind kind)
         head.cpu = owned("avx2");
         head.has_state = true;
         head.state = (struct rn_training_state){ .updates = 1000, .accumulated = 3, .best = 0.5, .has_best = true,
-                                                 .since_best = 2, .plateau = 1, .cuts = 4 };
+                                                 .since_best = 2, .plateau = 1, .cuts = 4, .has_teacher = true,
+                                                 .teacher = UINT64_MAX - 3 };
     }
     return head;
 }

@@ -106,6 +106,7 @@ const struct rn_device_class rn_device_cpu = {
     .gate_backward = rn_cpu_gate_backward,
     .softmax_loss = rn_cpu_softmax_loss,
     .soft_targets = true,
+    .distils = true,
     .sgd = rn_cpu_sgd,
     .adamw = rn_cpu_adamw,
     .lerp = rn_cpu_lerp,

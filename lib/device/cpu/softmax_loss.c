@@ -36,15 +36,9 @@ static void soft_loss(struct rn_loss *loss, struct rn_array dlogits, struct rn_a
     }
 }
 
-int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
-                        struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
-                        struct rn_err *err)
+static void hard_loss(struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits, const int64_t *labels,
+                      const struct rn_loss_options *options)
 {
-    (void)dev;
-    if (rn_check_loss(dlogits, logits, labels, err))
-        return -1;
-    if (options->targets)
-        return soft_loss(loss, dlogits, logits, labels, options), 0;
     const float *weights = options->class_weights;
     size_t c = logits.c;
     double total = 0, all = 0, hard = 0, smooth = 0, e = options->smoothing;
@@ -73,5 +67,40 @@ int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_a
         }
     }
     loss->loss = ((1 - e) * hard + e / (double)c * smooth) / total;
+}
+
+/* Of the loss that is there 1 - alpha stays, and the distance to the teacher comes. */
+static void distil(struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits, const struct rn_loss_options *options)
+{
+    size_t c = logits.c;
+    double t = options->temperature, a = options->alpha, images = (double)logits.n, kl = 0;
+    for (size_t n = 0; n < logits.n; n++) {
+        const float *x = (const float *)logits.data + n * c, *p = options->teacher + n * c;
+        float *dx = dlogits.data ? (float *)dlogits.data + n * c : NULL;
+        double sum = 0, most = (double)x[0];
+        for (size_t i = 1; i < c; i++)
+            most = (double)x[i] > most ? (double)x[i] : most;
+        for (size_t i = 0; i < c; i++)
+            sum += exp(((double)x[i] - most) / t);
+        for (size_t i = 0; i < c; i++) {
+            double log_q = ((double)x[i] - most) / t - log(sum);
+            kl += p[i] > 0 ? (double)p[i] * (log((double)p[i]) - log_q) : 0;
+            if (dx)
+                dx[i] = (float)((1 - a) * (double)dx[i] + a * t * (exp(log_q) - (double)p[i]) / images);
+        }
+    }
+    loss->loss = (1 - a) * loss->loss + a * t * t * kl / images;
+}
+
+int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
+                        struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
+                        struct rn_err *err)
+{
+    (void)dev;
+    if (rn_check_loss(dlogits, logits, labels, err))
+        return -1;
+    (options->targets ? soft_loss : hard_loss)(loss, dlogits, logits, labels, options);
+    if (options->teacher)
+        distil(loss, dlogits, logits, options);
     return 0;
 }

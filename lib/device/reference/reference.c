@@ -72,6 +72,7 @@ const struct rn_device_class rn_device_reference = {
     .gate_backward = rn_reference_gate_backward,
     .softmax_loss = rn_reference_softmax_loss,
     .soft_targets = true,
+    .distils = true,
     .sgd = rn_reference_sgd,
     .adamw = rn_reference_adamw,
     .lerp = rn_reference_lerp,

@@ -1,0 +1,22 @@
+/* teacher.h -- what other networks say of the photos that one is trained on. */
+#ifndef RN_NN_TEACHER_H
+#define RN_NN_TEACHER_H
+
+#include "stream/stream.h"
+
+struct rn_teacher;
+
+/* Reads the predictions in a file; classes are the student's (copied), and the teacher's must be the same, in any order. Where a photo
+ * has several, from an ensemble, they count as their mean: then all photos have as many. About 100 bytes a photo, and 8 a class. Errors:
+ * exit 3. */
+RN_MUST int rn_teacher_open(struct rn_teacher **teacher, const char *path, const struct rn_texts *classes, struct rn_err *err);
+void rn_teacher_close(struct rn_teacher *teacher); /* NULL is allowed */
+/* Which predictions these are, whatever the file's order and history: the sum, modulo 2^64, of the XXH3-64 (seed 0) of each photo's
+ * id, a byte 0, and its probabilities in the order of the student's classes, each as a space and C's %a. */
+RN_MUST int rn_teacher_print(const struct rn_teacher *teacher, uint64_t *print, struct rn_err *err);
+/* probs (count, classes): of each photo softmax(logits / temperature), which is the root of its probabilities, made to sum to 1.
+ * Errors: exit 3, a photo of which there is none. */
+RN_MUST int rn_teacher_say(const struct rn_teacher *teacher, const struct rn_text *ids, size_t count, double temperature, float *probs,
+                           struct rn_err *err);
+
+#endif

@@ -15,7 +15,7 @@ struct opts {
     const char *ratio;
     uint64_t seed;
     struct rn_texts list;
-    int64_t folds;
+    int64_t folds, fold;
     const char *group;
     bool group_near, keep_going, no_sandbox;
     int64_t jobs;
@@ -26,6 +26,7 @@ static const struct rn_opt options[] = {
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, seed), 0, 0, "which samples go where" },
     { 0, "list", RN_OPT_LIST, RN_AT(opts, list), 0, 0, "a published list: lines of a file's name and a class's number", "SPLIT=FILE" },
     { 0, "folds", RN_OPT_INT, RN_AT(opts, folds), 2, 1000, "K equal splits instead, named fold0, fold1, ...", "K" },
+    { 0, "fold", RN_OPT_INT, RN_AT(opts, fold), 0, 999, "of these, fold I as test, the next as val, the others as train", "I" },
     { 0, "group", RN_OPT_TEXT, RN_AT(opts, group), 0, 0,
       "samples with the same value of this key stay together; folder: those of one folder", "FIELD" },
     { 0, "group-near", RN_OPT_FLAG, RN_AT(opts, group_near), 0, 0,
@@ -36,7 +37,7 @@ static const struct rn_opt options[] = {
     RN_OPT_NO_SANDBOX(no_sandbox),
     RN_OPT_LAST,
 };
-enum { RATIO, SEED, LIST, FOLDS, GROUP, GROUP_NEAR, KEEP_GOING, JOBS }; /* their rows */
+enum { RATIO, SEED, LIST, FOLDS, FOLD, GROUP, GROUP_NEAR, KEEP_GOING, JOBS }; /* their rows */
 static const char *const names[] = { "train", "val", "test" };
 enum { LARGEST = 1000 };           /* number of splits */
 
@@ -69,6 +70,17 @@ struct work {
     size_t in[3];        /* of each split, from folders */
 };
 
+static int check_fold(const struct opts *opts, struct rn_err *err)
+{
+    if (opts->fold < 0)
+        return 0;
+    if (opts->folds < 0)
+        return rn_fail(err, RN_EXIT_USAGE, "--fold: it needs --folds, of which it is one");
+    if (opts->fold >= opts->folds)
+        return rn_fail(err, RN_EXIT_USAGE, "--fold: '%lld' is not one of 0 to %lld", (long long)opts->fold, (long long)opts->folds - 1);
+    return opts->folds > 2 ? 0 : rn_fail(err, RN_EXIT_USAGE, "--fold: of two folds none is left to train on: --folds 3 or more");
+}
+
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
     static const char *const useless[] = { "", "id", "label", "split", "path", "data" };
@@ -90,7 +102,7 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         if (!equals || equals == text || !equals[1])
             return rn_fail(err, RN_EXIT_USAGE, "--list: '%s' is not SPLIT=FILE", text);
     }
-    return rn_split_parse_shares(share, opts->ratio, err);
+    return check_fold(opts, err) || rn_split_parse_shares(share, opts->ratio, err) ? -1 : 0;
 }
 
 static int read_lists(struct work *w, struct rn_err *err)
@@ -259,6 +271,17 @@ static int look_up(struct work *w, struct rn_err *err)
     return rc ? -1 : rn_lists_used_up(&w->lists, err);
 }
 
+/* What the j-th part is called. */
+static const char *name_of(const struct opts *opts, size_t j, char room[static 32])
+{
+    if (opts->folds < 0)
+        return names[j];
+    if (opts->fold >= 0)
+        return names[j == (size_t)opts->fold ? 2 : j == (size_t)((opts->fold + 1) % opts->folds)];
+    snprintf(room, 32, "fold%zu", j);
+    return room;
+}
+
 static int draw(struct work *w, struct rn_err *err)
 {
     size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0, photos = 0;
@@ -267,8 +290,7 @@ static int draw(struct work *w, struct rn_err *err)
         photos += !w->copy[i];
     for (size_t j = 0; j < parts; j++) {
         char name[32];
-        snprintf(name, sizeof name, "fold%zu", j);
-        if (rn_texts_add(&w->parts, rn_text(w->opts->folds > 0 ? name : names[j]), err))
+        if (rn_texts_add(&w->parts, rn_text(name_of(w->opts, j, name)), err))
             return -1;
     }
     if (rn_split_parse_shares(share, w->opts->ratio, err))
@@ -370,7 +392,7 @@ out:
 const struct rn_tool rn_tool = {
     .name = "rn-split", .operands = "[FILE...]", .summary = "give each sample a split",
     .options = options, .size = sizeof(struct opts), .run = run,
-    .defaults = &(const struct opts){ .ratio = "70/13/17", .seed = 1234, .folds = -1, .jobs = -1 },
+    .defaults = &(const struct opts){ .ratio = "70/13/17", .seed = 1234, .folds = -1, .fold = -1, .jobs = -1 },
     .about = "Reads samples, all segments joined into one, and writes them in the same order with a split: train, val or test. The "
              "totals are floor(n*A/100), floor(n*B/100) and the rest; each class gets of them what its size asks for, rounded down "
              "or up. Samples without a label are a class of their own here. Which samples go where depends on the seed and on the "
@@ -383,7 +405,8 @@ const struct rn_tool rn_tool = {
              "twice, that no sample has, or that is a sample of another class is an error (exit 3); samples in no list keep no "
              "split, and a line on standard error says how many.\n\n"
              "With --folds the splits have sizes within one of each other, for cross-validation: rn-pick split=fold0 tests, "
-             "rn-pick split!=fold0 trains.\n\n"
+             "rn-pick split!=fold0 trains. With --fold=I too it is said in the other words: fold I is test, the one after it (fold 0 after the "
+             "last) val, and the others train.\n\n"
              "Augmented copies (PHOTO#recipe.copy, or the files NAME-recipe-copy.jpg that rn-augment --write makes) go where "
              "their photo goes, with --list too, and count nothing: the photos' splits are what they would be without them. "
              "--group and --group-near keep others together besides: a set that counts for several goes where it disturbs the "

@@ -102,7 +102,9 @@ END
 }
 
 @test "broken off by INT or KILL it goes on to the bytes of a run that nothing disturbed" {
-    train photos -o whole "${SMALL[@]}" -e 4 > /dev/null
+    # the names of files are in the streams
+    mkdir whole && cp -r photos whole
+    (cd whole && train photos -o broken "${SMALL[@]}" -e 4 > /dev/null)
     for signal in INT KILL; do
         rm -rf broken
         # INT is ignored in what a shell without job control starts behind its back
@@ -121,8 +123,8 @@ END
             [ $rc = 4 ] && sleep 0.1 || break
         done
         [ $rc = 0 ] || { cat err; false; }
-        cmp whole/best.rn broken/best.rn && cmp whole/test.rn broken/test.rn
-        cmp <(cut -f 1-6 whole/log.tsv) <(cut -f 1-6 broken/log.tsv)
+        for file in best.rn last.rn test.rn; do cmp whole/broken/$file broken/$file; done
+        cmp <(cut -f 1-6 whole/broken/log.tsv) <(cut -f 1-6 broken/log.tsv)
     done
 }
 
@@ -241,6 +243,33 @@ END
             done
         done < "$recipe"
     done
+}
+
+@test "--folds: one of them is the test, and it belongs to the run" {
+    train photos -o one "${SMALL[@]}" -e 1 --folds 3 --fold 2 --group-near -q > /dev/null
+    rn-list photos | rn-split --folds 3 --fold 2 --group-near | cmp - one/all.rn
+    cmp <(rn-pick split=test one/all.rn | rn-show --tsv | cut -f 1) <(rn-show --tsv one/test.rn | cut -f 1)
+    fails 2 "^train: photos: not the classes or the split of the run in one: " train photos -o one "${SMALL[@]}" -e 1 --folds 3 --fold 1 --group-near
+    fails 2 "^train: --fold: it needs --folds" train photos -o two "${SMALL[@]}" -e 1 --fold 1
+}
+
+@test "--teacher: a network, or predictions; it belongs to the run" {
+    cp run/best.rn large.rn
+    train photos -o small "${SMALL[@]}" -e 1 -t none --teacher large.rn -q > /dev/null
+    cmp <(rn-pick split=train small/all.rn | rn-batch --for large.rn | rn-predict -m large.rn) small/teacher.rn
+    rn-show --header --json small/last.rn | jq -e '.options | index("--teacher=small/teacher.rn")'
+    # again, longer, its file made anew; without it, and with another
+    rm small/teacher.rn
+    train photos -o small "${SMALL[@]}" -e 2 -t none --teacher large.rn -q > /dev/null
+    [ "$(cut -f 1 small/log.tsv | paste -sd' ')" = "epoch 0 1" ]
+    fails 2 "^train: --teacher: small holds a run of large.rn: " train photos -o small "${SMALL[@]}" -e 2 -t none
+    fails 2 "^train: --teacher: run holds a run of none: " again -e 2 --teacher large.rn
+    cat small/teacher.rn small/teacher.rn > ensemble.rn
+    train photos -o both "${SMALL[@]}" -e 2 -t none --teacher ensemble.rn -q > /dev/null
+    cmp <(rn-show --json both/last.rn | jq -c 'select(.name)') <(rn-show --json small/last.rn | jq -c 'select(.name)')
+    [ ! -e both/teacher.rn ]
+    fails 2 "^rn-train: --alpha: it needs --teacher" train photos -o none --size 32 -b 4 --recipe distil -e 4
+    fails 4 "^rn-show: absent.rn: " train photos -o none "${SMALL[@]}" --teacher absent.rn
 }
 
 @test "folders that have no test split: said before, trained, not scored" {

@@ -85,6 +85,18 @@ END
     fails 2 'from 2' rn-split --folds 1 all.rn
 }
 
+@test "--fold: one of the folds is test, the next val, the others train" {
+    rn-split --folds 4 all.rn | rn-show --tsv | sed 1d | cut -f 1,3 > folds
+    for fold in 0 1 2 3; do
+        rn-split --folds 4 --fold $fold all.rn | rn-show --tsv | sed 1d | cut -f 1,3 > words
+        sed "s/\tfold$fold\$/\ttest/; s/\tfold$(((fold + 1) % 4))\$/\tval/; s/\tfold.\$/\ttrain/" folds | diff - words
+    done
+    fails 2 "^rn-split: --fold: it needs --folds" rn-split --fold 1 all.rn
+    fails 2 "^rn-split: --fold: '4' is not one of 0 to 3" rn-split --folds 4 --fold 4 all.rn
+    fails 2 "^rn-split: --fold: '-1'" rn-split --folds 4 --fold -1 all.rn
+    fails 2 "^rn-split: --fold: of two folds none is left to train on" rn-split --folds 2 --fold 0 all.rn
+}
+
 @test "--list: names and classes, and whatever does not fit" {
     photos d glass/glass1.jpg paper/paper1.jpg paper/paper2.jpg cardboard/x.jpg
     rn-list d > all.rn

@@ -49,9 +49,20 @@ struct row {
     unsigned add;
     double smoothing;
     bool weights;
+    bool targets, teacher; /* of the loss */
+    bool fixed;            /* the norm */
+    const struct update *update;
     bool no_dx, no_dw;
     double within; /* an absolute tolerance, besides the usual one */
     bool winograd; /* one that this way must take */
+};
+
+/* What moves a block of parameters, W, with Y and RUNNING_VAR its moments, X the gradient. */
+struct update {
+    enum { SGD, ADAMW, LERP, SQUARE_SUM } what;
+    struct rn_sgd sgd;
+    struct rn_adamw adamw;
+    double share;
 };
 
 static struct rn_norm norm_of(struct rn_array *a)
@@ -196,6 +207,13 @@ static void activation_shapes(const struct row *r, struct rn_array *a)
     a[Y] = a[DY] = a[DX] = shape(r->n, r->c, r->h, r->w);
 }
 
+static void update_shapes(const struct row *r, struct rn_array *a)
+{
+    a[X] = a[Y] = a[W] = a[RUNNING_VAR] = shape(1, r->n, 1, 1);
+    if (r->update->what == SQUARE_SUM)
+        a[Y] = shape(1, 1, 1, 1);
+}
+
 /* The calls. */
 
 static int conv(struct rn_device *dev, const struct row *r, struct rn_array *a)
@@ -212,12 +230,14 @@ static int conv_backward(struct rn_device *dev, const struct row *r, struct rn_a
 static int norm(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
+    n.fixed = r->fixed;
     return dev->class->batch_norm(dev, a[Y], a[X], a[RESIDUAL], &n, r->relu, &err);
 }
 
 static int norm_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
+    n.fixed = r->fixed;
     return dev->class->batch_norm_backward(dev, a[DX], a[DRESIDUAL], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->relu, r->add, &err);
 }
 
@@ -305,7 +325,16 @@ static int loss_call(struct rn_device *dev, const struct row *r, struct rn_array
     assert_true(r->n <= LENGTH(labels) && r->c <= LENGTH(weights));
     for (size_t i = 0; i < r->n; i++)
         labels[i] = (int64_t)(i * 5 % r->c);
-    struct rn_loss_options options = { r->weights ? weights : NULL, r->smoothing };
+    float shares[64 * 8], said[64 * 8]; /* rows of sum 1; the first class of a teacher's first row is impossible */
+    for (size_t i = 0; i < r->n * r->c; i++) {
+        size_t place = i % r->c;
+        shares[i] = place == i / r->c % r->c ? 0.75f : place == (i / r->c + 1) % r->c ? 0.25f : 0;
+        said[i] = i == 0 ? 0 : (float)(1 + place) / (float)(r->c * (r->c + 1) / 2 - (i < r->c));
+    }
+    struct rn_loss_options options = { r->weights ? weights : NULL, r->smoothing, r->targets ? shares : NULL,
+                                       r->teacher ? said : NULL, 3, 0.75 };
+    for (size_t i = 0; i < r->n && r->targets; i++)
+        labels[i] = (int64_t)(i % r->c);
     if (dev->class->softmax_loss(dev, &loss, dlogits, a[X], labels, &options, &err))
         return -1;
     if (strcmp(dev->class->name, "reference") != 0)
@@ -325,6 +354,23 @@ static int loss_backward(struct rn_device *dev, const struct row *r, struct rn_a
     return loss_call(dev, r, a, a[DX]);
 }
 
+static int updating(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    const struct rn_device_class *on = dev->class;
+    const struct update *u = r->update;
+    size_t bytes = on->bytes(1, r->n, 1, 1, RN_FULL);
+    double sum;
+    if (u->what == SGD)
+        return on->sgd(dev, a[W].data, a[Y].data, a[X].data, bytes, u->sgd, &err);
+    if (u->what == ADAMW)
+        return on->adamw(dev, a[W].data, a[Y].data, a[RUNNING_VAR].data, a[X].data, bytes, u->adamw, &err);
+    if (u->what == LERP)
+        return on->lerp(dev, a[Y].data, a[X].data, u->share, bytes, &err);
+    if (on->square_sum(dev, &sum, a[X].data, bytes, &err))
+        return -1;
+    return on->upload(dev, a[Y], (float[]){ (float)sum }, &err);
+}
+
 #define CONV .forward = conv, .backward = conv_backward
 #define NORM_POOL .forward = norm_pool, .backward = norm_pool_backward
 #define NORM .forward = norm, .backward = norm_backward
@@ -334,6 +380,7 @@ static int loss_backward(struct rn_device *dev, const struct row *r, struct rn_a
 #define CHANNEL_POOL .forward = channel_pool, .backward = channel_pool_backward
 #define GATE .forward = gate, .backward = gate_backward
 #define LOSS .forward = loss, .backward = loss_backward
+#define UPDATE(...) .forward = updating, .update = &(const struct update){ __VA_ARGS__ }
 #define ADD_ALL (RN_ADD_DX | RN_ADD_DW | RN_ADD_RESIDUAL)
 #define WINDOW(r_, s_, stride_, padding_) .window = RN_WINDOW(r_, s_, stride_, padding_)
 
@@ -448,6 +495,25 @@ static const struct row rows[] = {
     { "loss smoothed", LOSS, 4, 3, .smoothing = 0.125 },
     { "loss weighted and smoothed", LOSS, 9, 6, .weights = true, .smoothing = 0.25 },
 
+    { "loss of shares", LOSS, 5, 6, .targets = true },
+    { "loss of shares, weighted and smoothed", LOSS, 7, 4, .targets = true, .weights = true, .smoothing = 0.25 },
+    { "loss of a teacher", LOSS, 5, 6, .teacher = true },
+    { "loss of a teacher, weighted and smoothed", LOSS, 9, 4, .teacher = true, .weights = true, .smoothing = 0.25 },
+    { "loss of a teacher and shares", LOSS, 4, 3, .teacher = true, .targets = true },
+
+    { "norm fixed", NORM, 3, 5, 4, 3, .fixed = true },
+    { "norm fixed, residual, relu, add", NORM, 2, 17, 3, 3, .fixed = true, .residual = true, .relu = true, .add = RN_ADD_DW },
+
+    /* whole blocks: multiples of 64 bytes */
+    { "sgd", UPDATE(SGD, .sgd = { 0.125, 0.875, 0.25 }), .n = 5008 },
+    { "sgd nesterov, scaled", UPDATE(SGD, .sgd = { 0.125, 0.875, 0.25, true, 0.375 }), .n = 5008 },
+    { "adamw", UPDATE(ADAMW, .adamw = { 0.125, 0.875, 0.96875, 1e-8, 0.25, 0, 3 }), .n = 5008 },
+    { "adamw scaled, first", UPDATE(ADAMW, .adamw = { 0.125, 0.875, 0.96875, 1e-8, 0.25, 0.375, 1 }), .n = 16 },
+    { "lerp", UPDATE(LERP, .share = 0.125), .n = 5008 },
+    { "lerp all", UPDATE(LERP, .share = 1), .n = 16 },
+    { "sum of squares", UPDATE(SQUARE_SUM), .n = 5008 },
+    { "sum of few squares", UPDATE(SQUARE_SUM), .n = 16 },
+
     { "activation none", .backward = activation_backward, .n = 2, .c = 5, .h = 3, .w = 3 },
     { "activation relu", .backward = activation_backward, .n = 3, .c = 17, .h = 5, .w = 3, .activation = RN_ACT_RELU },
     { "activation sigmoid", .backward = activation_backward, .n = 2, .c = 64, .h = 3, .w = 1, .activation = RN_ACT_SIGMOID },
@@ -474,6 +540,8 @@ static void shapes_of(const struct row *r, struct rn_array *a)
         gate_shapes(r, a);
     else if (r->forward == loss)
         loss_shapes(r, a);
+    else if (r->forward == updating)
+        update_shapes(r, a);
     else
         activation_shapes(r, a);
 }
@@ -532,7 +600,7 @@ static bool is_map(const struct row *r, int array)
 {
     static const bool maps[ARRAYS] = { [X] = true, [RESIDUAL] = true, [Y] = true, [DY] = true, [DX] = true, [DRESIDUAL] = true,
                                        [CHANNEL] = true, [SPATIAL] = true, [DCHANNEL] = true, [DSPATIAL] = true };
-    return maps[array] && r->forward != loss && r->forward != fold;
+    return maps[array] && r->forward != loss && r->forward != fold && !r->update;
 }
 
 /* Random values of an array, the same for any device and thread count. Multiples of 2^-12 from about -3 to 3. */
@@ -598,6 +666,18 @@ static struct rn_device *device(const char *name, int threads)
     struct rn_device *dev;
     check(rn_device_open(&dev, name, threads, &err));
     return dev;
+}
+
+/* Whether the device can do what the row asks for: some operators are not on every device. */
+static bool has(const struct rn_device *dev, const struct row *r)
+{
+    const struct rn_device_class *on = dev->class;
+    if (r->update) {
+        const struct update *u = r->update;
+        return u->what == SGD ? on->more_sgd || !(u->sgd.nesterov || u->sgd.scale > 0)
+                              : u->what == ADAMW ? on->adamw != NULL : u->what == LERP ? on->lerp != NULL : on->square_sum != NULL;
+    }
+    return (!r->targets || on->soft_targets) && (!r->teacher || on->distils) && (!r->fixed || on->fixed_norms);
 }
 
 /* ---- the tests ---- */
@@ -994,6 +1074,7 @@ static void not_a_number_is_not_lost(void **state)
                 continue;
             struct rn_device *dev = device(devices[i], 1);
             struct rn_array a[ARRAYS];
+            assert_true(has(dev, r));
             shapes_of(r, a);
             allocate(dev, a);
             upload_all(dev, r, a);

@@ -13,13 +13,14 @@
 
 #include <cmocka.h>
 
+#include "nn/average.h"
 #include "nn/rates.h"
 #include "nn/schedule.h"
 #include "nn/teacher.h"
 
 static struct rn_err err;
 static json_t *golden;
-static char said_path[] = "/tmp/rn-said-XXXXXX"; /* predictions of a teacher */
+static char said_path[] = "/tmp/rn-said-XXXXXX"; /* a stream that a case reads */
 
 static const char *const devices[] = { "reference", "cpu" };
 static const double tolerance[] = { 1e-6, 2e-6 }; /* downloads are float32 */
@@ -842,6 +843,70 @@ static void averages_change_places(void **state)
     close_lab(lab);
 }
 
+/* Batches of 4 and 2 of the lab's images. */
+static void write_lab(const struct lab *lab, const char *path)
+{
+    struct rn_writer *writer;
+    struct rn_head head;
+    static const struct rn_text ids[] = { RN_TEXT("a"), RN_TEXT("b"), RN_TEXT("c"), RN_TEXT("d"), RN_TEXT("e"), RN_TEXT("f") };
+    static const size_t from[] = { 0, 4, 6 };
+    rn_head_init(&head, RN_BATCHES);
+    ok(rn_texts_add(&head.classes, RN_TEXT("a"), &err));
+    ok(rn_writer_open(&writer, path, &err));
+    ok(rn_writer_head(writer, &head, &err));
+    for (size_t k = 0; k < 2; k++) {
+        size_t count = from[k + 1] - from[k];
+        static const int64_t labels[4];
+        struct rn_record record = { .kind = RN_BATCHES, .label = RN_NIL, .index = (int64_t)k, .count = count, .ids = ids + from[k],
+                                    .labels = labels, .tensor = { RN_F32, 4, { count, 3, SIZE, SIZE }, lab->values + from[k] * 3 * SIZE * SIZE } };
+        ok(rn_writer_record(writer, &record, &err));
+    }
+    ok(rn_writer_tail(writer, &err));
+    ok(rn_writer_close(writer, &err));
+    rn_head_free(&head);
+}
+
+static size_t param_called(const struct rn_graph *g, const char *name)
+{
+    for (size_t i = 0; i < g->params; i++)
+        if (!strcmp(g->param[i].name, name))
+            return i;
+    fail_msg("%s", name);
+    return 0;
+}
+
+static void norms_measured_anew_are_pytorchs(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "bn1.running_mean", "bn1.running_var" }, *const keys[] = { "mean", "var" };
+    struct lab *lab = open_lab();
+    struct rn_net *net = open_net(lab);
+    const struct rn_graph *g = rn_net_graph(net);
+    struct rn_head head;
+    float weight[64 * 3 * 49];
+    int64_t photos, errors;
+    rn_head_init(&head, RN_WEIGHTS);
+    head.has_input = true;
+    head.input = (struct rn_input){ SIZE, SIZE, { 0 }, { 1, 1, 1 } };
+    for (size_t i = 0; i < sizeof weight / sizeof *weight; i++)
+        weight[i] = (float)(0.05 * sin(1 + 0.7 * (double)i));
+    ok(rn_net_set(net, param_called(g, "conv1.weight"), RN_PARAMETER, weight, &err));
+    write_lab(lab, said_path);
+    ok(rn_average_norms(net, &head, said_path, &photos, &errors, &err));
+    assert_true(photos == 6 && errors == 0);
+    for (size_t k = 0; k < 2; k++) {
+        const json_t *want = json_object_get(json_object_get(golden, "update_bn"), keys[k]);
+        float *got = get(net, param_called(g, names[k]), RN_BUFFER);
+        assert_int_equal(json_array_size(want), 8);
+        for (size_t i = 0; i < 8; i++)
+            near((double)got[i], real(want, i), 1e-5 * fabs(real(want, i)) + 1e-7, names[k], i);
+        free(got);
+    }
+    rn_head_free(&head);
+    rn_net_close(net);
+    close_lab(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -856,7 +921,7 @@ int main(void)
         cmocka_unit_test(averages_change_places),
         cmocka_unit_test(distillation_is_pytorchs),  cmocka_unit_test(laws_of_distillation),
         cmocka_unit_test(a_teacher_speaks_of_photos_by_name_and_class),
-        cmocka_unit_test(what_a_teacher_cannot_say),
+        cmocka_unit_test(what_a_teacher_cannot_say), cmocka_unit_test(norms_measured_anew_are_pytorchs),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

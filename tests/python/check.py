@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CLASSES = ["glass", "paper", "cardboard", "plastic", "metal", "trash"]
 INPUT = {"size": 64, "resize": 64, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 CASES = [("resnet18", a) for a in ("none", "ours", "ours-spatial", "ours-channel", "ours-mul", "ours-max", "se", "cbam")] + [
-    ("resnet50", "ours"), ("resnet50", "cbam")]
+    ("resnet50", "ours"), ("resnet50", "cbam"), ("resnet18", "eca"), ("resnext50_32x4d", "none")]
 number = failed = 0
 
 

@@ -28,6 +28,22 @@ trains() {
     rn-show -l run/last.rn | grep -qx '# 58156102 parameters'
 }
 
+@test "ResNeXt-50 trains a step and predicts, with attention too" {
+    trains resnext50_32x4d eca
+    rn-show -l run/last.rn | grep -E '^layer2.0.conv2 +conv 3x3/2, padding 1, groups 32 +256,[0-9]+,[0-9]+ +\[256,8,3,3\] '
+    rn-show -l run/last.rn | grep -E '^layer4.2.eca.conv +conv of 7 along channels, sigmoid +2048,1,1 +\[1,1,7\] +7 '
+    rn-show -l run/last.rn | grep -qx '# 22992284 parameters'
+    rn-heatmap -q -m run/last.rn --kind gradcam -o maps "$BATS_FILE_TMPDIR/eval.rn"
+}
+
+@test "ResNeXt-50 is exported, and imported as that network alone" {
+    trains resnext50_32x4d none
+    rn-export run/last.rn -o own.safetensors
+    rn-import --arch resnext50_32x4d --classes "$(paste -sd, "$TOP/data/classes")" own.safetensors > back.rn
+    rn-show -l back.rn | grep -qx '# 22992198 parameters'
+    fails 3 "'layer1.0.conv1.weight' is \[128,64,1,1\], not \[64,64,1,1\]" rn-import --arch resnet50 own.safetensors
+}
+
 @test "attention of a named block, and other names are refused" {
     for attention in se cbam; do
         rm -rf run && trains resnet18 $attention

@@ -26,6 +26,23 @@ build() { env -u MAKEFLAGS make -s B=build NVCC=none build/rn-train; }
     ! ar t build/librn.a | grep long_name || false
 }
 
+@test "an architecture is added, built, trained; removed, built, and gone" {
+    [ -d "$BUILD/tools" ] || skip "the tools were not built here"
+    clone
+    build
+    build/rn-train --help > before.txt
+    sed 's/rn_arch_resnext\b/rn_arch_narrow/g; s/"resnext50_32x4d", "resnext101_32x8d"/"narrow"/; s/{ 3, 4, 6, 3 }, 32, 4 }/{ 1, 1, 1, 1 }, 8, 4 }/' \
+        lib/graph/arch/resnext.c > lib/graph/arch/narrow.c
+    build
+    build/rn-train --help | grep -qw narrow
+    "$BUILD/draw" photos 2 > /dev/null
+    rn-list photos | rn-batch --train --size 32 -b 6 | build/rn-train -q -a narrow -t eca -o run > log
+    [ "$(wc -l < log)" = 1 ]
+    rm lib/graph/arch/narrow.c
+    build
+    build/rn-train --help | diff before.txt -
+}
+
 @test "a file of the library that is gone is gone from the archive" {
     [ -d "$BUILD/tools" ] || skip "the tools were not built here"
     clone

@@ -280,6 +280,17 @@ struct rn_device_class {
     RN_MUST int (*reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
 };
 
+/* The functions that every device has, from which its prototypes and its rows of the class are made: an operator is a line here, and
+ * rn_DEVICE_NAME in each device. What only some have they add to the list. */
+#define RN_OPERATORS(X) \
+    X(bytes) X(alloc) X(free) X(upload) X(download) X(upload_images) X(fill) \
+    X(conv2d) X(conv2d_backward) X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) \
+    X(max_pool) X(max_pool_backward) X(mean_pool) X(mean_pool_backward) X(channel_pool) X(channel_pool_backward) \
+    X(gate) X(gate_backward) X(softmax_loss) X(sgd)
+/* RN_OPERATOR_PROTOTYPE(cpu, add): rn_cpu_add, as the class has it. */
+#define RN_OPERATOR_PROTOTYPE(device, name) __typeof__(*((const struct rn_device_class *)0)->name) rn_##device##_##name;
+#define RN_OPERATOR_ROW(device, name) .name = rn_##device##_##name,
+
 /* What every device's own struct begins with. */
 struct rn_device {
     const struct rn_device_class *class;

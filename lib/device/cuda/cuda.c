@@ -244,11 +244,11 @@ __attribute__((visibility("default"))) extern const struct rn_device_class rn_de
 __attribute__((visibility("default"))) extern const size_t rn_device_cuda_size;
 
 const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
-#define OPERATOR(name) .name = rn_cuda_##name,
+#define ROW(operator) RN_OPERATOR_ROW(cuda, operator)
 const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
     .precision = precision, .maps = maps, .room = rn_cuda_room,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
     .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce,
-    RN_CUDA_OPERATORS(OPERATOR)
+    RN_OPERATORS(ROW)
 };

@@ -312,8 +312,8 @@ void rn_cuda_plans_free(struct rn_cuda *cuda);
 extern const struct rn_device_class rn_device_cuda;
 
 /* The operators of struct rn_device_class, in the .cu files. */
-#define RN_CUDA_PROTOTYPE(name) __typeof__(*((struct rn_device_class *)0)->name) rn_cuda_##name;
-RN_CUDA_OPERATORS(RN_CUDA_PROTOTYPE)
+#define RN_CUDA_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(cuda, name)
+RN_OPERATORS(RN_CUDA_PROTOTYPE)
 #undef RN_CUDA_PROTOTYPE
 
 #endif

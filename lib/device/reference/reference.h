@@ -50,57 +50,9 @@ static inline struct rn_pool *rn_reference_pool(struct rn_device *dev)
 extern const struct rn_device_class rn_device_reference;
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
-size_t rn_reference_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage storage);
-void *rn_reference_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);
-void rn_reference_free(struct rn_device *dev, void *memory);
-int rn_reference_upload(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
-int rn_reference_download(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
-int rn_reference_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels,
-                               const double mean[3], const double std[3], struct rn_err *err);
-int rn_reference_fill(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err);
-int rn_reference_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
-                        struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
-int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw,
-                                 struct rn_array dbias, struct rn_array dy, struct rn_array x, struct rn_array w,
-                                 struct rn_window window, unsigned add, struct rn_err *err);
-int rn_reference_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy,
-                                     struct rn_array y, enum rn_activation activation, struct rn_err *err);
-int rn_reference_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
-                     enum rn_activation activation, struct rn_err *err);
-int rn_reference_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy,
-                              struct rn_array y, enum rn_activation activation, unsigned add, struct rn_err *err);
-int rn_reference_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                            const struct rn_norm *norm, bool relu, struct rn_err *err);
-int rn_reference_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
-                                     struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy,
-                                     struct rn_array x, struct rn_array y, const struct rn_norm *norm, bool relu,
-                                     unsigned add, struct rn_err *err);
-int rn_reference_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
-                      const struct rn_norm *norm, struct rn_err *err);
-int rn_reference_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
-                          struct rn_err *err);
-int rn_reference_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                   struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
-int rn_reference_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
-int rn_reference_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
-                                    struct rn_err *err);
-int rn_reference_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
-int rn_reference_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy,
-                                       struct rn_array x, struct rn_array y, unsigned add, struct rn_err *err);
-int rn_reference_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
-                      struct rn_array spatial, enum rn_combine combine, struct rn_err *err);
-int rn_reference_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel,
-                               struct rn_array dspatial, struct rn_array dy, struct rn_array x,
-                               struct rn_array channel, struct rn_array spatial, enum rn_combine combine,
-                               unsigned add, struct rn_err *err);
-int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
-                              struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
-                              struct rn_err *err);
-int rn_reference_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
-                     struct rn_err *err);
-int rn_reference_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
-                       struct rn_err *err);
-int rn_reference_lerp(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err);
-int rn_reference_square_sum(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
+#define RN_REFERENCE_OPERATORS(X) RN_OPERATORS(X) X(adamw) X(lerp) X(square_sum)
+#define RN_REFERENCE_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(reference, name)
+RN_REFERENCE_OPERATORS(RN_REFERENCE_PROTOTYPE)
+#undef RN_REFERENCE_PROTOTYPE
 
 #endif

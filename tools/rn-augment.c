@@ -150,7 +150,7 @@ const struct rn_tool rn_tool = {
              "label and split. Transforms, parameters, chances and pixels are those of Albumentations 1.3.\n\n"
              "Shipped recipes: basic (crop to 224 x 224, brightness, contrast), affine (transpose, rotate or shift, flip), distort (blur, "
              "one change of colour or shape, noise, shadow). They are files as A.save(pipeline, 'x.json') writes them, and such files of "
-             "Albumentations 1.0 to 1.3 run, with more than fifty transforms in Compose OneOf SomeOf Sequential OneOrOther ReplayCompose: rn-recipes(7) "
+             "Albumentations 1.0 to 1.3, and some of 1.4, run, with more than fifty transforms in Compose OneOf SomeOf Sequential OneOrOther ReplayCompose: rn-recipes(7) "
              "lists them, says where pixels may differ, and what files of later versions call them. After Normalize pictures are floats, "
              "which rn-batch and --write refuse: --until-normalize leaves it to them.\n\n"
              "Of a dataset that is split, only train is augmented, so that no copy of a photo is in two splits; --split says which others.\n\n"

@@ -73,12 +73,16 @@ enum {
     RN_XY = 1 << 18,      /* four REALS: {"x": PAIR, "y": PAIR}, a PAIR for both, or one number; a direction that is not there is 1 (RN_FROM_0: 0) */
 };
 
+enum { RN_PROVED = 7, RN_SINCE_1_4 = -1 }; /* 1.4.7; until: no 1.4 */
+
 struct rn_augment {
     const char *class_name;
     const struct rn_opt *options; /* NULL: none */
     size_t size;                  /* of the struct of options */
     const void *defaults;
     double p;                     /* chance, where a file does not say */
+    int until;                    /* n: what 1.4.n and later mean by the name is not proved to be this (tests/python/versions.py); 0: up to
+                                     RN_PROVED it is */
     const char *neutral;          /* "key=value key=*": keys that may be there, with the only value that there is, or any; or NULL */
     const struct rn_drawn *drawn; /* NULL: draws nothing */
     bool bytes_only;              /* does not take pictures of floats */

@@ -18,11 +18,12 @@ static const struct {
     const char *class_name;
     double p; /* where a file does not say */
     const char *keys;
+    int until; /* as rn_augment's */
 } combinators[] = {
     /* boxes, points and further targets are none of ours: the picture is the same with them */
     [RN_COMPOSE] = { "Compose", 1, "bbox_params=* keypoint_params=* additional_targets=* is_check_shapes=*" },
     [RN_ONE_OF] = { "OneOf", 0.5, "" },
-    [RN_SEQUENTIAL] = { "Sequential", 0.5, "" },
+    [RN_SEQUENTIAL] = { "Sequential", 0.5, "", 4 },
     [RN_SOME_OF] = { "SomeOf", 1, "" },
     [RN_ONE_OR_OTHER] = { "OneOrOther", 0.5, "" },
     [RN_REPLAY_COMPOSE] = { "ReplayCompose", 1,
@@ -565,17 +566,55 @@ bool rn_recipe_until_normalize(struct rn_recipe *recipe)
     return found;
 }
 
-/* Versions whose transforms ours are. */
-static int check_version(const json_t *version, struct rn_err *err)
+/* ---- versions ---- */
+
+/* The n of 1.4.n; -1: 1.0 to 1.3, or none is said; RN_PROVED + 1: any other. */
+static int version_of(const json_t *version)
 {
-    char shown[256];
     const char *text = json_string_value(version);
     if (!version || (text && !strncmp(text, "1.", 2) && text[2] >= '0' && text[2] <= '3' && (text[3] == '.' || !text[3])))
+        return -1;
+    bool known = text && !strncmp(text, "1.4.", 4) && text[4] >= '0' && text[4] <= '0' + RN_PROVED && !text[5];
+    return known ? text[4] - '0' : RN_PROVED + 1;
+}
+
+static int until_of(const char *name)
+{
+    const struct rn_augment *t = rn_augment_find(name);
+    for (int i = RN_COMPOSE; i < COMBINATORS && !t; i++)
+        if (!strcmp(combinators[i].class_name, name))
+            return combinators[i].until;
+    return t ? t->until : 0;
+}
+
+/* Of everything in it. */
+static int check_proved(const json_t *json, int version, struct rn_err *err)
+{
+    const char *full = json_string_value(json_object_get(json, "__class_fullname__")), *name = full ? short_name(full) : "";
+    const json_t *list = json_object_get(json, "transforms");
+    int until = until_of(name), first = until == RN_SINCE_1_4 ? 0 : until;
+    if (until && version >= first)
+        return rn_fail(err, RN_EXIT_USAGE, "written by Albumentations 1.4.%d: since 1.4.%d its %s is another one than that of 1.3 (rn-recipes(7))",
+                       version, first, name);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (check_proved(json_array_get(list, i), version, err))
+            return -1;
+    return 0;
+}
+
+static int check_version(const json_t *document, struct rn_err *err)
+{
+    char shown[256];
+    const json_t *said = json_object_get(document, "__version__");
+    int version = version_of(said);
+    if (version < 0)
         return 0;
+    if (version <= RN_PROVED)
+        return check_proved(json_object_get(document, "transform"), version, err);
     return rn_fail(err, RN_EXIT_USAGE,
-                   "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read (rn-recipes(7) says "
-                   "what became of names)",
-                   text ? rn_text_show(rn_text(text), shown) : "of no version");
+                   "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read, and what is the same in 1.4.0 to 1.4.%d "
+                   "(rn-recipes(7) says what became of names)",
+                   json_string_value(said) ? rn_text_show(rn_text(json_string_value(said)), shown) : "of no version", RN_PROVED);
 }
 
 static int parse_document(struct rn_recipe *recipe, const json_t *document, double p, struct rn_err *err)
@@ -585,7 +624,7 @@ static int parse_document(struct rn_recipe *recipe, const json_t *document, doub
     json_t *value;
     if (!json_is_object(transform))
         return rn_fail(err, RN_EXIT_USAGE, "not a pipeline that Albumentations saved: no \"transform\"");
-    if (check_version(json_object_get(document, "__version__"), err))
+    if (check_version(document, err))
         return -1;
     json_object_foreach((json_t *)document, key, value)
         if (strcmp(key, "__version__") && strcmp(key, "transform"))

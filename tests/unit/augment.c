@@ -59,6 +59,13 @@ static void refused(void **state)
         { WHOLE("{" CLASS("RandomBrightnesContrast") "}"), "unknown transform RandomBrightnesContrast; did you mean RandomBrightnessContrast? There are " },
         { WHOLE("{" CLASS("oneof") "}"), "did you mean OneOf?" },
         { "{\"__version__\": \"1.4.24\", \"transform\": {" CLASS("Flip") "}}", "written by Albumentations 1.4.24, whose transforms are others: versions 1.0 to 1.3 are read" },
+        { "{\"__version__\": \"1.4.8\", \"transform\": {" CLASS("Flip") "}}", "written by Albumentations 1.4.8" },
+        { "{\"__version__\": \"1.4.03\", \"transform\": {" CLASS("Flip") "}}", "written by Albumentations 1.4.03" },
+        { "{\"__version__\": \"1.4\", \"transform\": {" CLASS("Flip") "}}", "written by Albumentations 1.4," },
+        { "{\"__version__\": \"1.4.0\", \"transform\": {" CLASS("Blur") "}}", "written by Albumentations 1.4.0: since 1.4.0 its Blur is another one" },
+        { "{\"__version__\": \"1.4.7\", \"transform\": {" CLASS("Compose") ", \"transforms\": [{" CLASS("Flip") "}, {" CLASS("OneOf") ", \"transforms\": [{"
+          CLASS("RandomResizedCrop") ", \"size\": [3, 4]}]}]}}", "written by Albumentations 1.4.7: since 1.4.4 its RandomResizedCrop is another one" },
+        { "{\"__version__\": \"1.4.4\", \"transform\": {" CLASS("Sequential") ", \"transforms\": []}}", "since 1.4.4 its Sequential is another one" },
         { "{\"__version__\": \"1.30\", \"transform\": {" CLASS("Flip") "}}", "written by Albumentations 1.30" },
         { "{\"__version__\": \"2.0.8\", \"transform\": {" CLASS("Flip") "}}", "written by Albumentations 2.0.8" },
         { "{\"__version__\": 1.3, \"transform\": {" CLASS("Flip") "}}", "of no version" },
@@ -160,12 +167,19 @@ static void accepted(void **state)
     rn_recipe_free(&recipe);
 }
 
-/* A byte order mark is no part of the text; no version is any. */
+/* A byte order mark is no part of the text; no version is any; of 1.4 what is the same is read. */
 static void marked(void **state)
 {
+    static const char *const later[] = { "{\"__version__\": \"1.4.3\", \"transform\": {" CLASS("Normalize") "}}",
+                                         "{\"__version__\": \"1.4.0\", \"transform\": {" CLASS("Sequential") ", \"transforms\": [{" CLASS("GridDropout") "}]}}",
+                                         "{\"__version__\": \"1.4.7\", \"transform\": {" CLASS("Compose") ", \"transforms\": [{" CLASS("Rotate") "}]}}" };
     struct rn_recipe recipe;
     struct rn_err err = { 0 };
     (void)state;
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        must(rn_recipe_parse(&recipe, rn_text(later[i]), -1, &err), &err);
+        rn_recipe_free(&recipe);
+    }
     must(rn_recipe_parse(&recipe, rn_text("\xef\xbb\xbf{\"transform\": {" CLASS("Flip") "}}"), -1, &err), &err);
     rn_recipe_free(&recipe);
     must(rn_recipe_parse(&recipe, rn_text("{\"__version__\": \"1.0.3\", \"transform\": {" CLASS("Flip") "}}"), -1, &err), &err);

@@ -26,6 +26,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_blur = {
-    .class_name = "Blur", .p = 0.5, .options = options, .size = sizeof(struct blur), .drawn = drawn,
+    .class_name = "Blur", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct blur), .drawn = drawn,
     .defaults = &(const struct blur){ { 3, 7 } }, .bytes_only = true, .draw = draw, .apply = apply,
 };

@@ -74,5 +74,5 @@ static int apply(struct rn_canvas *x, const void *options, const double *value, 
 }
 
 const struct rn_augment rn_augment_channel_shuffle = {
-    .class_name = "ChannelShuffle", .p = 0.5, .drawn = drawn, .draw = draw, .apply = apply,
+    .class_name = "ChannelShuffle", .until = 4, .p = 0.5, .drawn = drawn, .draw = draw, .apply = apply,
 };

@@ -62,7 +62,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_coarse_dropout = {
-    .class_name = "CoarseDropout", .p = 0.5, .options = options, .size = sizeof(struct coarse_dropout), .drawn = drawn,
+    .class_name = "CoarseDropout", .until = 6, .p = 0.5, .options = options, .size = sizeof(struct coarse_dropout), .drawn = drawn,
     .defaults = &(const struct coarse_dropout){ 8, -1, 8, 8, -1, -1, { 0 } }, .neutral = "mask_fill_value=*",
     .check = check, .draw = draw, .apply = apply,
 };

@@ -121,7 +121,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_color_jitter = {
-    .class_name = "ColorJitter", .p = 0.5, .options = options, .size = sizeof(struct color_jitter), .drawn = drawn,
+    .class_name = "ColorJitter", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct color_jitter), .drawn = drawn,
     .defaults = &(const struct color_jitter){ { 0.8, 1.2 }, { 0.8, 1.2 }, { 0.8, 1.2 }, { -0.2, 0.2 } }, .bytes_only = true,
     .draw = draw, .apply = apply,
 };

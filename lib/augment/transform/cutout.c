@@ -40,6 +40,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_cutout = {
-    .class_name = "Cutout", .p = 0.5, .options = options, .size = sizeof(struct cutout), .drawn = drawn,
+    .class_name = "Cutout", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct cutout), .drawn = drawn,
     .defaults = &(const struct cutout){ 8, 8, 8, { 0 } }, .draw = draw, .apply = apply,
 };

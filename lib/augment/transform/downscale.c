@@ -49,6 +49,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_downscale = {
-    .class_name = "Downscale", .p = 0.5, .options = options, .size = sizeof(struct downscale), .drawn = drawn,
+    .class_name = "Downscale", .until = 6, .p = 0.5, .options = options, .size = sizeof(struct downscale), .drawn = drawn,
     .defaults = &(const struct downscale){ 0.25, 0.25, { RN_NEAREST, RN_NEAREST } }, .check = check, .draw = draw, .apply = apply,
 };

@@ -98,7 +98,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_grid_distortion = {
-    .class_name = "GridDistortion", .p = 0.5, .options = options, .size = sizeof(struct grid_distortion), .drawn = drawn,
+    .class_name = "GridDistortion", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct grid_distortion), .drawn = drawn,
     .defaults = &(const struct grid_distortion){ 5, { -0.3, 0.3 }, { RN_LINEAR, RN_REFLECT_101, { 0 } }, false },
     .neutral = "mask_value=*", .draw = draw, .apply = apply,
 };

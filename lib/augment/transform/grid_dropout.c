@@ -97,7 +97,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_grid_dropout = {
-    .class_name = "GridDropout", .p = 0.5, .options = options, .size = sizeof(struct grid_dropout), .drawn = drawn,
+    .class_name = "GridDropout", .until = 1, .p = 0.5, .options = options, .size = sizeof(struct grid_dropout), .drawn = drawn,
     .defaults = &(const struct grid_dropout){ 0.5, { 0 }, -1, -1, -1, -1, 0, 0, false }, .neutral = "mask_fill_value=*",
     .check = check, .draw = draw, .apply = apply,
 };

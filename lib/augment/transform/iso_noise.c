@@ -118,6 +118,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_iso_noise = {
-    .class_name = "ISONoise", .p = 0.5, .options = options, .size = sizeof(struct iso_noise), .drawn = drawn,
+    .class_name = "ISONoise", .until = 1, .p = 0.5, .options = options, .size = sizeof(struct iso_noise), .drawn = drawn,
     .defaults = &(const struct iso_noise){ { 0.01, 0.05 }, { 0.1, 0.5 } }, .bytes_only = true, .draw = draw, .apply = apply,
 };

@@ -48,7 +48,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_normalize = {
-    .class_name = "Normalize", .p = 1, .options = options, .size = sizeof(struct normalize),
+    .class_name = "Normalize", .until = 4, .p = 1, .options = options, .size = sizeof(struct normalize),
     .defaults = &(const struct normalize){ { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }, 255 },
     .to_floats = true, .apply = apply,
 };

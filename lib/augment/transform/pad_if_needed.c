@@ -134,7 +134,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_pad_if_needed = {
-    .class_name = "PadIfNeeded", .p = 1, .options = options, .size = sizeof(struct pad_if_needed), .drawn = drawn,
+    .class_name = "PadIfNeeded", .until = 2, .p = 1, .options = options, .size = sizeof(struct pad_if_needed), .drawn = drawn,
     .defaults = &(const struct pad_if_needed){ 1024, 1024, -1, -1, RN_REFLECT_101, { 0 }, CENTER }, .neutral = "mask_value=*",
     .check = check, .draw = draw, .apply = apply,
 };

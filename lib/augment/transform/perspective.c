@@ -269,7 +269,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_perspective = {
-    .class_name = "Perspective", .p = 0.5, .options = options, .size = sizeof(struct perspective), .drawn = drawn,
+    .class_name = "Perspective", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct perspective), .drawn = drawn,
     .defaults = &(const struct perspective){ { 0.05, 0.1 }, true, false, { RN_LINEAR, RN_CONSTANT, { 0 } } },
     .neutral = "mask_pad_val=*", .draw = draw, .apply = apply,
 };

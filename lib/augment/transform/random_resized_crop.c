@@ -70,7 +70,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_resized_crop = {
-    .class_name = "RandomResizedCrop", .p = 1, .options = options, .size = sizeof(struct random_resized_crop), .drawn = drawn,
+    .class_name = "RandomResizedCrop", .until = 4, .p = 1, .options = options, .size = sizeof(struct random_resized_crop), .drawn = drawn,
     .defaults = &(const struct random_resized_crop){ -1, -1, RN_LINEAR, { 0.08, 1 }, { 0.75, 1.3333333333333333 } },
     .check = check, .draw = draw, .apply = apply,
 };

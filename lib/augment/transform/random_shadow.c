@@ -90,6 +90,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_shadow = {
-    .class_name = "RandomShadow", .p = 0.5, .options = options, .size = sizeof(struct random_shadow), .drawn = drawn,
+    .class_name = "RandomShadow", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct random_shadow), .drawn = drawn,
     .defaults = &(const struct random_shadow){ { 0, 0.5, 1, 1 }, 1, 2, 5 }, .check = check, .draw = draw, .apply = apply,
 };

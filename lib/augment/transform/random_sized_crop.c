@@ -53,7 +53,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_sized_crop = {
-    .class_name = "RandomSizedCrop", .p = 1, .options = options, .size = sizeof(struct random_sized_crop), .drawn = drawn,
+    .class_name = "RandomSizedCrop", .until = 4, .p = 1, .options = options, .size = sizeof(struct random_sized_crop), .drawn = drawn,
     .defaults = &(const struct random_sized_crop){ { 0, 0 }, 1, -1, -1, RN_LINEAR },
     .check = check, .least = least, .draw = draw, .apply = apply,
 };

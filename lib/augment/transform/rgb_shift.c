@@ -35,6 +35,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_rgb_shift = {
-    .class_name = "RGBShift", .p = 0.5, .options = options, .size = sizeof(struct rgb_shift), .drawn = drawn,
+    .class_name = "RGBShift", .until = 6, .p = 0.5, .options = options, .size = sizeof(struct rgb_shift), .drawn = drawn,
     .defaults = &(const struct rgb_shift){ { -20, 20 }, { -20, 20 }, { -20, 20 } }, .draw = draw, .apply = apply,
 };

@@ -39,7 +39,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_shift_scale_rotate = {
-    .class_name = "ShiftScaleRotate", .p = 0.5, .options = options, .size = sizeof(struct shift_scale_rotate), .drawn = drawn,
+    .class_name = "ShiftScaleRotate", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct shift_scale_rotate), .drawn = drawn,
     .defaults = &(const struct shift_scale_rotate){ { -0.0625, 0.0625 }, { -0.0625, 0.0625 }, { -0.1, 0.1 }, { -45, 45 },
                                                           { RN_LINEAR, RN_REFLECT_101, { 0 } } },
     .neutral = "mask_value=* rotate_method=*",

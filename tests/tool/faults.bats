@@ -123,3 +123,86 @@ logged() {
     logged rn-split all.rn -o power/x
     grep -v '^folder' log | perl "$BATS_TEST_DIRNAME/power.pl" | grep -q 'is not for good when the program has ended'
 }
+
+# survives TOOL COMMAND...: the pipeline, where that tool of it is refused something: exit 4, or the same output
+survives() {
+    local tool=$1 kind count at rc
+    shift
+    rm -rf new count && mkdir new
+    RN_FAIL_TOOL=$tool RN_FAIL_COUNT=count hit 0 none "$@" || { echo "$*"; cat err; return 1; }
+    steady < out > want.out
+    for kind in memory read open write interrupted short; do
+        count=$(sed -n "s/^$kind //p" count)
+        for at in $(places "$count" | tail -n "${RN_FULL:+1000}${RN_FULL:-1}"); do
+            rm -rf new && mkdir new
+            rc=0; RN_FAIL_TOOL=$tool hit "$at" "$kind" "$@" || rc=$?
+            case $rc-$kind in
+                0-*) steady < out | cmp - want.out ;;
+                4-short | 4-interrupted) false ;;
+                4-*) grep -q "$tool: " err ;;
+                1-*) grep -q 'error records made: [1-9]' err ;; # of a photo
+                *) false ;;
+            esac || { echo "$*: $tool: $kind $at of $count: exit $rc"; cat err; return 1; }
+        done
+    done
+}
+
+@test "pipelines: the code is the tool's, whichever is refused something" {
+    for tool in rn-list rn-batch rn-predict; do
+        survives $tool "$TOP/pipelines/classify" -j 1 -m model/last.rn photos
+    done
+    for tool in rn-batch rn-predict rn-score; do
+        survives $tool "$TOP/pipelines/evaluate" -m model/last.rn photos
+    done
+    for tool in rn-split rn-train; do
+        survives $tool "$TOP/pipelines/train" -q photos -o new/run -t none -e 1 -b 4 --size 32
+    done
+    survives rn-augment "$TOP/pipelines/augment" -j 1 -r affine photos new/photos
+}
+
+# of FILE COMMAND...: runs it, and puts its exit code into the file
+of() {
+    local file=$1 rc=0
+    shift
+    "$@" || rc=$?
+    echo $rc > "$file"
+}
+
+# six STAGE SIGNAL: six tools, of which that one gets the signal when all run; the codes are in the files 0 to 5
+six() {
+    local i stages=(rn-pick rn-split rn-augment rn-batch rn-predict rn-score)
+    mkfifo feed
+    { head -c -30 all.rn; until [ -e go ]; do sleep 0.05; done; tail -c 30 all.rn; } > feed 2> feed.err &
+    {
+        of 0 rn-pick < feed | of 1 rn-split -q -r 0/0/100 | of 2 rn-augment -q -j 1 -r affine --split all | of 3 rn-batch -j 1 --size 32 |
+            of 4 rn-predict -j 1 -m model/last.rn | of 5 rn-score > out
+    } 2> err & line=$!
+    for ((i = 0; i < 200; i++)); do victim=$(below $line "${stages[$1]}" | head -n 1); [ -z "$victim" ] || break; sleep 0.02; done
+    kill -"$2" "$victim"
+    touch go
+}
+
+@test "of six tools in a line any is killed: all end in seconds, and none says that all went well" {
+    for stage in 0 1 2 3 4 5; do
+        rm -f feed go ? out
+        six $stage KILL
+        for ((i = 0; i < 100; i++)); do kill -0 $line 2> /dev/null || break; sleep 0.05; done
+        ! kill -0 $line 2> /dev/null || { echo "stage $stage: after 5 seconds some run"; false; }
+        wait || true
+        [ "$(cat $stage)" = 137 ] && [ ! -s out ] || { echo "stage $stage: $(cat ? | paste -s)"; cat err; false; }
+        for ((i = stage + 1; i < 6; i++)); do [ "$(cat $i)" = 3 ] || { echo "$stage: $i exits $(cat $i)"; false; }; done
+        for ((i = 0; i < stage; i++)); do [[ $(cat $i) =~ ^(0|141)$ ]] || { echo "$stage: $i exits $(cat $i)"; false; }; done
+    done
+}
+
+@test "... or stopped: the others wait, and go on when it does" {
+    for stage in 0 2 4; do
+        rm -f feed go ? out
+        six $stage STOP
+        sleep 0.3
+        kill -0 $line
+        kill -CONT "$victim"
+        wait
+        [ "$(cat ? | tr -d '\n')" = 000000 ] && grep -q '^predictions *12$' out
+    done
+}

@@ -8,13 +8,14 @@ B       ?= build
 NVCC    ?= nvcc
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
-RNFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
+# Where it is built is not to be seen in what is built: equal sources give equal bytes.
+RNFLAGS := -std=c11 '-ffile-prefix-map=$(CURDIR)=.' -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
 PACKAGES := vips libseccomp libxxhash libjpeg libpng libtiff-4 zlib jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
 LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
-MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/gen/options.o
+MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/tools/versions.o $(B)/gen/options.o
 TABLES  := $(B)/gen/arch.c $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
@@ -106,6 +107,10 @@ fuzz:                ## each fuzzer for SECONDS=15; needs clang
 	@tests/fuzz/run $(SECONDS)
 check-python: all    ## what we write as Python's packages see it, and what they write; makes a virtual environment
 	@tests/python/run $(B)
+coverage:            ## which lines and branches the tests run; needs gcovr; T='unit/net' for some suites
+	@tests/coverage $(T)
+sbom: all            ## what the programs are linked with, as SPDX, on standard output; needs dpkg and jq
+	@tests/sbom $(B)
 asan tsan:           ## the unit tests under a sanitizer
 	@tests/run $(B) '$@/%'
 demo: all            ## photos by the network that comes with the program; then the whole line on drawn pictures
@@ -184,7 +189,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: FORCE help all cuda check test asan tsan check-full check-cuda gpu-verify check-python fuzz demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: FORCE help all cuda check test asan tsan check-full check-cuda gpu-verify check-python fuzz coverage sbom demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d
+-include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(B)/tools/versions.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

@@ -64,7 +64,7 @@ static int document(enum rn_opt_result what, struct rn_err *err)
 {
     struct rn_buffer text = { 0 };
     struct rn_out *out = NULL;
-    int rc = rn_opt_document(&rn_tool, what, &text, err);
+    int rc = rn_opt_document(&rn_tool, what, &text, err) || (what == RN_OPT_VERSIONS && rn_versions(&text, err)) ? -1 : 0;
     if (rc == 0 && (rc = rn_out_open(&out, NULL, err)) == 0) {
         rc = rn_out_write(out, text.data, text.length, err);
         rc = rc ? (rn_out_discard(out), rc) : rn_out_commit(out, err);

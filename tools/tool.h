@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "core/file.h"
+#include "core/mem.h"
 #include "core/opt.h"
 
 /* What -m takes. */
@@ -42,6 +43,8 @@ const char *rn_progress_time(double seconds, char room[static 32]);
 /* -m was not given: *model becomes the name of the network that comes with the program (in room), and a note says so (-q: none).
  * Exit 2: none came with it. */
 RN_MUST int rn_model_default(const char **model, struct rn_buffer *room, const struct rn_args *args, struct rn_err *err);
+/* A line for each library that the tool has on this machine, or would load: name, version, file. */
+RN_MUST int rn_versions(struct rn_buffer *text, struct rn_err *err);
 
 double rn_seconds(void); /* of a clock that only goes forward */
 

@@ -17,7 +17,7 @@ static const struct rn_opt common[] = {
     { 0, "progress", RN_OPT_CHOICE, RN_AT(rn_args, progress), 0, 0, "show a progress line on standard error",
       "auto|always|never", RN_OPT_HOW },
     { 'h', "help", RN_OPT_FLAG, 0, 0, 0, "show this help", NULL, RN_OPT_HOW },
-    { 'V', "version", RN_OPT_FLAG, 0, 0, 0, "show the version", NULL, RN_OPT_HOW },
+    { 'V', "version", RN_OPT_FLAG, 0, 0, 0, "show the version; with --verbose, also those of the libraries", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
 };
 
@@ -242,6 +242,15 @@ static bool cuts_a_word(const struct rn_opt *opt, const char *text)
     return opt->kind == RN_OPT_FLAG && length > 2 && length - 2 < strlen(opt->name) && opt->name[length - 2] == '-';
 }
 
+/* --verbose goes with --version alone, and is no option of its own. */
+static bool asks_for_more(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--verbose"))
+            return true;
+    return false;
+}
+
 int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv, struct rn_err *err)
 {
     struct option longs[96] = { { 0 } };
@@ -287,7 +296,7 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
         if (opt && opt->letter == 'h' && !strcmp(opt->name, "help"))
             return RN_OPT_HELP;
         if (opt && opt->letter == 'V')
-            return RN_OPT_VERSION;
+            return asks_for_more(argc, argv) ? RN_OPT_VERSIONS : RN_OPT_VERSION;
         if (opt && c >= 1000 && cuts_a_word(opt, argv[optind - 1]))
             return no_option(longs, argv[optind - 1], tool, args, err);
         bool shared = opt >= common && opt < common + count(common);
@@ -668,6 +677,7 @@ int rn_opt_document(const struct rn_tool *tool, enum rn_opt_result what, struct 
     case RN_OPT_HELP:
         return document_help(tool, out, err);
     case RN_OPT_VERSION:
+    case RN_OPT_VERSIONS:
         return add(out, err, "%s (recyclenet) %s\n", tool->name, RN_VERSION);
     case RN_OPT_MAN:
         return document_man(tool, out, err);

@@ -71,7 +71,7 @@ struct rn_tool {
 
 #define RN_VERSION "0.1.0"
 
-enum rn_opt_result { RN_OPT_RUN = 0, RN_OPT_HELP = 1, RN_OPT_VERSION = 2, RN_OPT_MAN = 3, RN_OPT_COMPLETION = 4 };
+enum rn_opt_result { RN_OPT_RUN = 0, RN_OPT_HELP = 1, RN_OPT_VERSION = 2, RN_OPT_MAN = 3, RN_OPT_COMPLETION = 4, RN_OPT_VERSIONS = 5 };
 
 /* Fills options (tool->size bytes) and args. An enum rn_opt_result, or -1 (exit 2). */
 RN_MUST int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv,

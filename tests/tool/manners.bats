@@ -19,6 +19,29 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     done
 }
 
+@test "--version --verbose: a line for each library, with the version that it says itself" {
+    for tool in $(tools); do
+        "$tool" --version --verbose > out
+        [ "$(head -n 1 out)" = "$("$tool" -V)" ]
+        grep -qE '^C library: [0-9]+\.[0-9]+ \(/' out
+        ! tail -n +2 out | grep -vE '^[A-Za-z -]+: (not here|.*[0-9]+\.[0-9]+.* \(/.*\))$' || { echo "$tool"; cat out; false; }
+    done
+    rn-batch --version --verbose > out
+    for name in jansson libjpeg libpng libseccomp libvips msgpack-c xxHash zlib; do grep -q "^$name: " out; done
+    [ "$(sed -n 's/^zlib: \([0-9.]*\).*/\1/p' out)" = "$(pkg-config --modversion zlib)" ]
+    fails 2 "--verbose is not an option here" rn-list --verbose
+}
+
+@test "what the programs are linked with and load, as SPDX" {
+    for tool in dpkg jq ldd; do command -v $tool > /dev/null || skip "$tool is not here"; done
+    SOURCE_DATE_EPOCH=0 "$TOP/tests/sbom" "$BUILD" > sbom.json
+    jq -e '.spdxVersion == "SPDX-2.3" and .creationInfo.created == "1970-01-01T00:00:00Z"' sbom.json
+    for name in libc libjpeg libvips libopenblas libmsgpackc libseccomp; do
+        jq -e --arg name $name 'any(.packages[]; (.name | startswith($name)) and (.checksums[0].checksumValue | length == 64))' sbom.json
+    done
+    jq -e '[.packages[].SPDXID] as $ids | all(.relationships[]; .relatedSpdxElement as $id | any($ids[]; . == $id))' sbom.json
+}
+
 @test "wrong usage: exit 2, one line, nothing on standard output" {
     for tool in $(tools); do
         "$tool" --no-such-option > out 2> err < /dev/null && status=0 || status=$?

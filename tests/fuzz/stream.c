@@ -1,10 +1,54 @@
 /* stream.c -- any bytes as an rn stream: every head and record of it, as JSON and packed again. */
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <string.h>
 
+#include "stream/source.h"
 #include "stream/stream.h"
 #include "tests/fuzz/fuzz.h"
+
+/* In the place of lib/stream/source.c: files cost more than all the rest. The input comes in two pieces, the second in a block that is
+ * not longer than the bytes that are there, so that a read behind them is seen. */
+static struct {
+    const uint8_t *bytes;
+    size_t length, given;
+} input;
+
+int rn_source_next(struct rn_source *source, struct rn_err *err)
+{
+    (void)err;
+    source->name = "input";
+    source->offset = 0;
+    return source->next++ ? 0 : 1;
+}
+
+int rn_source_fill(struct rn_source *source, struct rn_err *err)
+{
+    size_t more = input.given || input.length < 2 ? input.length - input.given : input.length / 2, here = source->end - source->start;
+    (void)err;
+    if (!more)
+        return 0;
+    char *data = malloc(here + more);
+    if (here)
+        memcpy(data, source->data + source->start, here);
+    memcpy(data + here, input.bytes + input.given, more);
+    free(source->data);
+    source->data = data;
+    source->start = 0;
+    source->end = source->capacity = here + more;
+    input.given += more;
+    return 1;
+}
+
+void rn_source_take(struct rn_source *source, size_t length)
+{
+    source->start += length;
+    source->offset += length;
+}
+
+void rn_source_close(struct rn_source *source)
+{
+    free(source->data);
+    source->data = NULL;
+}
 
 static void record(const struct rn_record *record, const struct rn_texts *classes, struct rn_buffer *room)
 {
@@ -39,17 +83,13 @@ static void read_all(struct rn_reader *reader)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-    char path[64], *file[] = { path };
+    char *const file[] = { "input" };
     struct rn_err err = { 0 };
     struct rn_reader *reader;
-    int fd = memfd_create("stream", 0);
-    if (fd < 0 || rn_file_write(fd, bytes, length, &err))
-        abort();
-    snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    input = (__typeof__(input)){ bytes, length, 0 };
     if (rn_reader_open(&reader, file, 1, &err))
         abort();
     read_all(reader);
     rn_reader_close(reader);
-    close(fd);
     return 0;
 }

@@ -24,3 +24,16 @@ load common
         rm -r train mixed
     done
 }
+
+@test "a model and a stream that differ in what they mean: exit 3, and both are named" {
+    folder=$(find "$TOP/tests/streams" -mindepth 1 -type d | head -n 1)
+    xz -dc "$folder/checkpoint.rn.xz" > model.rn
+    rn-batch --size 48 "$folder/samples.rn" -o larger.rn
+    fails 3 'the model takes input of size 32, .*; the stream has size 48, ' rn-predict -j 1 -m model.rn larger.rn
+    rn-export model.rn -o model.safetensors
+    fails 3 'is .64,64,3,3., not .64,64,1,1.' rn-import --arch resnet50 --attention ours --classes a,b,c,d,e,f model.safetensors
+    stream "head('images', ['cat', 'dog'])" \
+        "dict(id => str('a'), label => num(0), split => none(), image => tensor('|u1', [32, 32, 3], 'x' x 3072))" 'tail(1)' |
+        rn-batch --size 32 -o cats.rn
+    fails 3 'cat' rn-predict -j 1 -m model.rn cats.rn
+}

@@ -172,8 +172,8 @@ lock() {
     flock -n "$lock" || fail 4 "$1: another $program is at work in this folder"
 }
 need_photos() { [ -e "$1" ] || fail 4 "$1: there are no such photos"; }
-# The network of -m: model is what the tools take for it, model_file a file to read. Without -m it is
-# the one that comes with the program, and that is said.
+# The network of -m: model is what the tools take for it, model_file a file to read. Without -m it
+# is the one that comes with the program, and that is said.
 take_model() {
     local models=$data/models
     model=${opt[model]}

@@ -26,7 +26,7 @@ BENCH   := $(filter-out $(B)/bench/bench,$(patsubst tests/bench/%.c,$(B)/bench/%
 
 PAGED   := $(TOOLS) $(PIPELINES:%=rn-pipe-%)
 
-all: $(TOOLS:%=$(B)/%) $(PAGED:%=$(B)/man/%.1) $(PAGED:%=$(B)/completions/%) $(B)/draw cuda
+all: $(TOOLS:%=$(B)/%) $(PAGED:%=$(B)/man/%.1) $(PAGED:%=$(B)/completions/%) $(B)/draw cuda share
 
 # Debian calls msgpack-c's package msgpack, upstream msgpack-c. OpenBLAS is not linked but loaded (device/cpu/blas.c).
 $(B)/packages.cflags $(B)/packages.libs &: Makefile
@@ -73,6 +73,10 @@ $(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% ima
 	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
 	$(CC) $(CFLAGS) $(EXTRA) -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
+# Programs find recipes and networks beside them, wherever the build is.
+share:
+	@mkdir -p $(B)
+	@ln -sfn "$(CURDIR)/data" $(B)/share
 # The CUDA device is a plug-in, made where nvcc is; the tools are the same without it.
 cuda:
 	@if command -v $(NVCC) >/dev/null; then $(MAKE) --no-print-directory -f lib/device/cuda/plugin.mk B=$(B) $(B)/rn-cuda.so; fi
@@ -189,7 +193,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: FORCE help all cuda check test asan tsan check-full check-cuda gpu-verify check-python fuzz coverage sbom demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: FORCE help all cuda share check test asan tsan check-full check-cuda gpu-verify check-python fuzz coverage sbom demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(B)/tools/versions.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

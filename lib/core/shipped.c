@@ -15,8 +15,8 @@ static const struct rn_shipped models = { "network", "models", ".rn" };
 /* *path: the folder of that name; empty: there is none. */
 static int find_folder(struct rn_buffer *path, const char *name, struct rn_err *err)
 {
-    /* installed; in the build; in a build within the build; tests there */
-    static const char *const places[] = { "../share/recyclenet", "../data", "../../data", "../../../data" };
+    /* installed; in the build, which has a link to data/; tests there; in a build within the build, and tests there */
+    static const char *const places[] = { "../share/recyclenet", "share", "../share", "../../data", "../../../data" };
     char self[4096], folder[sizeof self + 128];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';

@@ -10,7 +10,7 @@
 #include "show/show.h"
 
 /* What a node does, in room, which it returns. */
-static const char *action(const struct rn_graph *g, const struct rn_node *node, char room[static 128])
+static const char *action(const struct rn_graph *g, const struct rn_node *node, char room[static 256])
 {
     static const char *const combine[] = { [RN_COMBINE_SUM] = "sum", [RN_COMBINE_MUL] = "product", [RN_COMBINE_MAX] = "maximum" };
     const struct rn_window *w = &node->window;
@@ -28,35 +28,35 @@ static const char *action(const struct rn_graph *g, const struct rn_node *node, 
     switch (node->op) {
     case RN_OP_CONV:
         if (g->param[node->weight].dims == 2)
-            snprintf(room, 128, "linear%s", then);
+            snprintf(room, 256, "linear%s", then);
         else if (node->along)
-            snprintf(room, 128, "conv of %zu along channels%s", w->r, then);
+            snprintf(room, 256, "conv of %zu along channels%s", w->r, then);
         else
-            snprintf(room, 128, "conv %zux%zu/%zu, padding %s%s%s%s", w->r, w->s, w->stride, padding, dilation, groups, then);
+            snprintf(room, 256, "conv %zux%zu/%zu, padding %s%s%s%s", w->r, w->s, w->stride, padding, dilation, groups, then);
         break;
     case RN_OP_NORM:
-        snprintf(room, 128, "batch norm%s%s", node->residual == RN_NONE ? "" : " + residual", then);
+        snprintf(room, 256, "batch norm%s%s", node->residual == RN_NONE ? "" : " + residual", then);
         break;
     case RN_OP_MAX_POOL:
         if (w->r)
-            snprintf(room, 128, "max pool %zux%zu/%zu, padding %s", w->r, w->s, w->stride, padding);
+            snprintf(room, 256, "max pool %zux%zu/%zu, padding %s", w->r, w->s, w->stride, padding);
         else
-            snprintf(room, 128, "maximum over pixels");
+            snprintf(room, 256, "maximum over pixels");
         break;
     case RN_OP_CHANNEL_POOL:
-        snprintf(room, 128, "maximum and mean over channels");
+        snprintf(room, 256, "maximum and mean over channels");
         break;
     case RN_OP_ADD:
-        snprintf(room, 128, "%s%s", node->residual == RN_NONE ? "as it is" : "sum", then);
+        snprintf(room, 256, "%s%s", node->residual == RN_NONE ? "as it is" : "sum", then);
         break;
     case RN_OP_MEAN_POOL:
-        snprintf(room, 128, "mean over pixels");
+        snprintf(room, 256, "mean over pixels");
         break;
     case RN_OP_GATE:
         if (node->channel != RN_NONE && node->spatial != RN_NONE)
-            snprintf(room, 128, "gates, %s of channel and spatial", combine[node->combine]);
+            snprintf(room, 256, "gates, %s of channel and spatial", combine[node->combine]);
         else
-            snprintf(room, 128, "gate, %s", node->channel == RN_NONE ? "spatial" : "channel");
+            snprintf(room, 256, "gate, %s", node->channel == RN_NONE ? "spatial" : "channel");
         break;
     }
     return room;
@@ -79,7 +79,7 @@ static void add_param(const struct rn_graph *g, int i, bool *done, size_t *count
 static int layer(struct rn_out *out, const struct rn_graph *g, const struct rn_footprint *f, const struct rn_node *node, bool *done,
                  bool tsv, struct rn_err *err)
 {
-    char what[128], weights[256] = "", output[64];
+    char what[256], weights[256] = "", output[64];
     size_t count = 0;
     const int conv[] = { node->weight, node->bias }, norm[] = { node->gamma, node->beta };
     for (int k = 0; k < 2; k++)

@@ -23,7 +23,7 @@ static const struct rn_opt options[] = {
     { 0, "opset", RN_OPT_INT, RN_AT(opts, opset), 13, 21, "of ONNX: what the runtime understands", NULL, RN_OPT_HOW },
     { 0, "half", RN_OPT_FLAG, RN_AT(opts, half), 0, 0, "rn, safetensors, npz: convolutions and matrices in half precision" },
     { 0, "temperature", RN_OPT_REAL, RN_AT(opts, temperature), RN_TEMPERATURE_LEAST, RN_TEMPERATURE_MOST,
-      "what logits are divided by (rn-score --fit-temperature)", "T" },
+      "what logits are divided by (rn-score fits it)", "T" },
     RN_OPT_LAST,
 };
 

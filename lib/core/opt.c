@@ -450,7 +450,8 @@ static int add_roff(struct rn_buffer *out, struct rn_err *err, const char *text)
     for (const char *s = text; *s; s++) {
         bool start = s == text || s[-1] == '\n';
         const char *guard = start && (*s == '.' || *s == '\'') ? "\\&" : "";
-        if (add(out, err, *s == '\\' ? "%s\\e" : *s == '-' ? "%s\\-" : "%s%c", guard, *s))
+        /* names joined by '|' may be broken there */
+        if (add(out, err, *s == '\\' ? "%s\\e" : *s == '-' ? "%s\\-" : *s == '|' ? "%s|\\:" : "%s%c", guard, *s))
             return -1;
     }
     return 0;

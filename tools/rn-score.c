@@ -30,7 +30,7 @@ static const struct rn_opt options[] = {
     { 0, "pool", RN_OPT_FLAG, RN_AT(opts, pool), 0, 0, "each FILE is a run of its own: all their predictions count", NULL, RN_OPT_HOW },
     { 0, "published", RN_OPT_REALS, RN_AT(opts, published), 0, 1e12, "compare with an Acc@1 in percent that others had on N photos",
       "ACC,N", RN_OPT_HOW, .count = 2 },
-    { 0, "fit-temperature", RN_OPT_FLAG, RN_AT(opts, fit), 0, 0, "the temperature that calibrates these best (rn-export --temperature)", NULL, RN_OPT_HOW },
+    { 0, "fit-temperature", RN_OPT_FLAG, RN_AT(opts, fit), 0, 0, "the temperature that calibrates these best, for rn-export", NULL, RN_OPT_HOW },
     { 0, "looks", RN_OPT_TEXT, RN_AT(opts, looks), 0, 0, "count in this log how often these photos were scored", "FILE", RN_OPT_HOW },
     RN_OPT_LAST,
 };

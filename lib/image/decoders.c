@@ -98,7 +98,7 @@ static int put(int socket, const void *message, size_t length)
 
 /* ---- the decoder ---- */
 
-uint8_t *rn_place_pixels(struct rn_place *place, size_t bytes, struct rn_err *err)
+static uint8_t *place_pixels(struct rn_place *place, size_t bytes, struct rn_err *err)
 {
     if (share(&place->pixels, bytes))
         rn_fail_errno(err, "out of memory: %zu bytes", bytes);
@@ -116,10 +116,10 @@ static void answer_one(struct rn_place *place, const struct rn_decode *how, cons
         rn_fail_errno(&answer->err, "out of memory: %zu bytes", question->length);
         return;
     }
-    if (rn_image_decode(&image, (struct rn_text){ (char *)place->file.map, question->length }, how, &answer->err))
+    if (rn_image_decode_here(&image, (struct rn_text){ (char *)place->file.map, question->length }, how, &answer->err))
         return;
     size_t bytes = image.height * image.width * 3;
-    uint8_t *pixels = image.place ? image.pixels : rn_place_pixels(place, bytes, &answer->err);
+    uint8_t *pixels = image.place ? image.pixels : place_pixels(place, bytes, &answer->err);
     if (pixels && pixels != image.pixels)
         memcpy(pixels, image.pixels, bytes); /* it was turned */
     answer->height = image.height;
@@ -135,6 +135,7 @@ static _Noreturn void decode_all(struct rn_place *place, const struct rn_decode 
     struct answer answer = { .kind = HELLO, .status = rn_image_lock(given) };
     ssize_t n;
     how.place = place;
+    how.pixels = place_pixels;
     if (hello && put(place->theirs, &answer, sizeof answer))
         _exit(NOT_WANTED);
     while ((n = get(place->theirs, &question, sizeof question)) == sizeof question) {
@@ -450,7 +451,10 @@ static int decode_at(struct rn_place *place, struct rn_image *image, struct rn_t
 int rn_decoders_decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
 {
     struct rn_place *place = take(how->apart);
+    *image = (struct rn_image){ 0 };
     int rc = decode_at(place, image, bytes, how, err);
     let_go(how->apart, place);
+    if (rc)
+        rn_image_free(image);
     return rc;
 }

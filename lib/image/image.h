@@ -32,6 +32,7 @@ struct rn_decode {
                           * always, and only as their own transformation says */
     struct rn_decoders *apart; /* NULL: in this process */
     struct rn_place *place;    /* within a decoder; otherwise NULL */
+    uint8_t *(*pixels)(struct rn_place *place, size_t bytes, struct rn_err *err); /* memory there; NULL and err: there is none */
 };
 
 /* Processes that decode, `count` at once, and may do nothing else: no network, no other programs, no files written, memory up to a

@@ -84,10 +84,9 @@ struct rn_samples {
 void rn_image_from_samples(uint8_t *rgb, const uint8_t *row, size_t width, const struct rn_samples *samples);
 
 enum { RN_IMAGE_FILE_MAX = 1 << 30 };
-/* The same as rn_image_decode, by how->apart. */
+/* The same as rn_image_decode, whatever how->apart says; and by how->apart. */
+RN_MUST int rn_image_decode_here(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
 RN_MUST int rn_decoders_decode(struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err);
-/* Memory for the pixels that a decoder makes at this place; NULL and err when there is none. */
-uint8_t *rn_place_pixels(struct rn_place *place, size_t bytes, struct rn_err *err);
 /* From now on this process may do nothing but decode. 0, or the errno of what the system does not give. */
 int rn_image_lock(const struct rn_decode *how);
 

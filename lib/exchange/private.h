@@ -27,14 +27,15 @@ static inline void rn_put_le(char *at, uint64_t value, size_t bytes)
         at[i] = (char)(value >> 8 * i);
 }
 
-/* ---- foreign.c ---- */
+/* ---- views.c ---- */
 
 size_t rn_element_size(enum rn_element element);
 bool rn_element_known(enum rn_element element); /* whether it can be read */
 /* Adds the tensor after checking that every element of the view lies in its storage. */
 RN_MUST int rn_foreign_add(struct rn_foreign *foreign, struct rn_text name, const struct rn_view *view, struct rn_err *err);
 
-/* The readers of the formats: bytes is the whole file. */
+/* ---- the readers of the formats: bytes is the whole file ---- */
+
 RN_MUST int rn_torch_zip_read(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err);
 RN_MUST int rn_torch_legacy_read(struct rn_foreign *foreign, struct rn_text bytes, const char *key, struct rn_err *err);
 RN_MUST int rn_safetensors_read(struct rn_foreign *foreign, struct rn_text bytes, struct rn_err *err);

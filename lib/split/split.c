@@ -179,14 +179,3 @@ int rn_split_group(struct rn_split_member *member, size_t members, const struct 
     rn_texts_free(&sorted);
     return rc;
 }
-
-int rn_split_draw(struct rn_split_member *member, size_t members, size_t groups, const size_t *total, size_t parts,
-                  uint64_t seed, struct rn_err *err)
-{
-    struct rn_sets sets;
-    if (rn_sets_init(&sets, members, err))
-        return -1;
-    int rc = rn_split_draw_sets(member, members, groups, total, parts, seed, &sets, NULL, err);
-    rn_sets_free(&sets);
-    return rc;
-}

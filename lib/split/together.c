@@ -188,3 +188,14 @@ out:
     free(d.need);
     return rc;
 }
+
+int rn_split_draw(struct rn_split_member *member, size_t members, size_t groups, const size_t *total, size_t parts,
+                  uint64_t seed, struct rn_err *err)
+{
+    struct rn_sets sets;
+    if (rn_sets_init(&sets, members, err))
+        return -1;
+    int rc = rn_split_draw_sets(member, members, groups, total, parts, seed, &sets, NULL, err);
+    rn_sets_free(&sets);
+    return rc;
+}

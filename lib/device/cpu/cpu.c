@@ -48,28 +48,6 @@ static const char *variant_of(const struct rn_device *dev)
     return ((const struct rn_cpu *)dev)->variant;
 }
 
-static int grow(float **block, size_t *capacity, size_t count, struct rn_err *err)
-{
-    if (count <= *capacity)
-        return 0;
-    rn_cpu_block_free(*block);
-    *capacity = 0;
-    size_t bytes;
-    *block = rn_mul(count, sizeof **block, &bytes) ? rn_cpu_block(bytes, err) : NULL;
-    if (!*block)
-        return err->exit ? -1 : rn_fail(err, RN_EXIT_SYSTEM, "out of memory: scratch of %zu numbers", count);
-    *capacity = count;
-    return 0;
-}
-
-int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struct rn_err *err)
-{
-    for (int i = 0; i < rn_pool_threads(cpu->pool); i++)
-        if (grow(&cpu->scratch[i], &cpu->capacity[i], each, err))
-            return -1;
-    return grow(&cpu->shared, &cpu->shared_capacity, shared, err);
-}
-
 #define ROW(operator) RN_OPERATOR_ROW(cpu, operator)
 const struct rn_device_class rn_device_cpu = {
     .name = "cpu",

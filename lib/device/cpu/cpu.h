@@ -48,9 +48,6 @@ struct rn_cpu {
 RN_MUST int rn_cpu_blas_open(const char **variant, int *isa, int threads, struct rn_err *err);
 void rn_cpu_gemm(const struct rn_cpu_gemm *gemm); /* on the calling thread */
 
-/* Grows each thread's scratch block, and the one that all share, to at least so many floats (undefined contents). */
-RN_MUST int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struct rn_err *err);
-
 static inline struct rn_cpu *rn_cpu(struct rn_device *dev)
 {
     return (struct rn_cpu *)dev;
@@ -101,6 +98,8 @@ extern const struct rn_device_class rn_device_cpu;
 /* memory.c: zeroed, aligned to 64. NULL is allowed to be freed. */
 void *rn_cpu_block(size_t bytes, struct rn_err *err);
 void rn_cpu_block_free(void *memory);
+/* Grows each thread's scratch block, and the one that all share, to at least so many floats (undefined contents). */
+RN_MUST int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struct rn_err *err);
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
 #define RN_CPU_OPERATORS(X) RN_OPERATORS(X) X(forget) X(prepared) X(prepare) X(norm_pool) X(norm_pool_backward) X(adamw) X(lerp) X(square_sum)

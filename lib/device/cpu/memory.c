@@ -93,6 +93,28 @@ void rn_cpu_forget(struct rn_device *dev, void *memory, size_t bytes)
         madvise((char *)memory + ahead, (bytes - ahead) / page * page, MADV_DONTNEED);
 }
 
+static int grow(float **block, size_t *capacity, size_t count, struct rn_err *err)
+{
+    if (count <= *capacity)
+        return 0;
+    rn_cpu_block_free(*block);
+    *capacity = 0;
+    size_t bytes;
+    *block = rn_mul(count, sizeof **block, &bytes) ? rn_cpu_block(bytes, err) : NULL;
+    if (!*block)
+        return err->exit ? -1 : rn_fail(err, RN_EXIT_SYSTEM, "out of memory: scratch of %zu numbers", count);
+    *capacity = count;
+    return 0;
+}
+
+int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struct rn_err *err)
+{
+    for (int i = 0; i < rn_pool_threads(cpu->pool); i++)
+        if (grow(&cpu->scratch[i], &cpu->capacity[i], each, err))
+            return -1;
+    return grow(&cpu->shared, &cpu->shared_capacity, shared, err);
+}
+
 struct transfer {
     struct rn_array array;
     const float *from;

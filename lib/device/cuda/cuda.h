@@ -291,6 +291,7 @@ RN_MUST int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err)
 
 /* 0, or -1 and "device cuda:0: WHAT: the library's text". */
 RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err);
+RN_MUST int rn_cuda_check_nccl(struct rn_cuda *cuda, ncclResult_t status, const char *what, struct rn_err *err);
 
 /* Memory of the GPU, not zeroed; what cannot be had is reported with what is free. */
 RN_MUST void *rn_cuda_take(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err);

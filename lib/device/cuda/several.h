@@ -7,17 +7,14 @@
 /* Makes NCCL's communicators; with one GPU there is nothing to do. */
 RN_MUST int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err);
 void rn_cuda_part_ways(struct rn_cuda *cuda);
-/* Have all GPUs and NCCL been well so far? -1: one has not, which *err names. */
-RN_MUST int rn_cuda_look_around(struct rn_cuda *cuda, struct rn_err *err);
 /* Before memory is freed: waits for all work; where something has failed, gives up the sums, which may never end, nor would
  * cudaFree, which waits for them. */
 void rn_cuda_settle(struct rn_cuda *cuda);
 /* Starts the sum over the GPUs, behind what their streams were given. */
 RN_MUST int rn_cuda_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err);
 
-/* share, cut and reduce of struct rn_device_class. */
+/* share and cut of struct rn_device_class. */
 size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval);
 void rn_cuda_cut_block(struct rn_device *dev, void *memory);
-RN_MUST int rn_cuda_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
 
 #endif

@@ -123,9 +123,17 @@ static int end_piece(struct rn_cuda *cuda, void *gradients, size_t bytes, struct
     return play(cuda, piece, err);
 }
 
-int rn_cuda_record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+static int record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
 {
     return end_piece(cuda, gradients, bytes, err) || listen(cuda, err) ? -1 : 0;
+}
+
+int rn_cuda_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    if (cuda->gpus == 1 || !bytes)
+        return 0;
+    return (cuda->stage == RN_CUDA_RECORDING ? record_sum : rn_cuda_sum)(cuda, gradients, bytes, err);
 }
 
 /* ---- the step ---- */

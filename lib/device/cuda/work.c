@@ -1,66 +1,8 @@
 /* work.c -- what operators start on a GPU, and the memory that they share. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
-#include "device/cuda/several.h"
-
-bool rn_cuda_next(struct rn_cuda_part *p, struct rn_err *err)
-{
-    if (p->rc || p->g + 1 >= p->cuda->gpus)
-        return false;
-    size_t chunk = rn_cuda_ceil(p->images, (size_t)p->cuda->gpus);
-    p->g++;
-    p->gpu = &p->cuda->gpu[p->g];
-    p->first = rn_cuda_least((size_t)p->g * chunk, p->images);
-    p->n = rn_cuda_least(chunk, p->images - p->first);
-    p->rc = rn_cuda_check(p, p->cuda->api.cudaSetDevice(p->gpu->ordinal), "choosing it", err);
-    return p->rc == 0;
-}
-
-struct rn_cuda_block *rn_cuda_block_of(const struct rn_cuda *cuda, int g, const void *pointer)
-{
-    const char *wanted = pointer;
-    for (size_t i = 0; i < cuda->blocks; i++)
-        if (wanted >= cuda->block[i].at[g] && wanted < cuda->block[i].at[g] + cuda->block[i].bytes)
-            return &cuda->block[i];
-    return NULL;
-}
-
-void *rn_cuda_at(const struct rn_cuda_part *p, const void *pointer)
-{
-    const char *wanted = pointer;
-    if (p->g == 0 || !pointer)
-        return (void *)wanted;
-    const struct rn_cuda_block *block = rn_cuda_block_of(p->cuda, 0, pointer);
-    return block ? block->at[p->g] + (wanted - block->at[0]) : NULL; /* not ours: the kernel would fail, and say so */
-}
-
-int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err)
-{
-    if (status == cudaSuccess)
-        return 0;
-    const struct rn_gpu *gpu = p->gpu;
-    char last[256] = "";
-    size_t length = 0;
-    p->cuda->failed = true;
-    p->cuda->api.cudaGetLastError();
-    for (int i = 0; i < 2 && gpu->started[i].what; i++) { /* work that fails is reported by a later call */
-        const struct rn_array *on = &gpu->started[i].shape;
-        length += (size_t)snprintf(last + length, sizeof last - length, "%s%s on (%zu,%zu,%zu,%zu)",
-                                   i ? ", before that " : "; started last: ", gpu->started[i].what, on->n, on->c, on->h, on->w);
-    }
-    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s (%d)%s", gpu->ordinal, what, p->cuda->api.cudaGetErrorString(status),
-                   (int)status, last);
-}
-
-void rn_cuda_starts(const struct rn_cuda_part *p, const char *what, struct rn_array shape)
-{
-    p->gpu->started[1] = p->gpu->started[0];
-    p->gpu->started[0] = (struct rn_cuda_started){ what, shape };
-}
+#include "device/cuda/cuda.h"
 
 int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, struct rn_cuda_grid grid, const void *args,
                    struct rn_array shape, struct rn_err *err)
@@ -85,24 +27,6 @@ int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, str
 int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, struct rn_err *err)
 {
     return bytes ? rn_cuda_check(p, p->cuda->api.cudaMemcpyAsync(to, from, bytes, kind, p->gpu->stream), "a copy", err) : 0;
-}
-
-/* A GPU that is lost leaves the others waiting for its part of a sum for ever: so with several, all are looked at meanwhile. */
-int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct rn_err *err)
-{
-    static const char failure[] = "its work failed";
-    const struct timespec pause = { .tv_nsec = 20000 };
-    struct rn_cuda_api *api = &p->cuda->api;
-    if (!p->gpu->comm)
-        return rn_cuda_check(p, event ? api->cudaEventSynchronize(event) : api->cudaStreamSynchronize(p->gpu->stream), failure, err);
-    cudaError_t status;
-    while ((status = event ? api->cudaEventQuery(event) : api->cudaStreamQuery(p->gpu->stream)) == cudaErrorNotReady) {
-        api->cudaGetLastError(); /* it would be given to the next call otherwise */
-        if (rn_cuda_look_around(p->cuda, err) || rn_cuda_check(p, api->cudaSetDevice(p->gpu->ordinal), "choosing it", err))
-            return -1;
-        nanosleep(&pause, NULL);
-    }
-    return rn_cuda_check(p, status, failure, err);
 }
 
 int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err)

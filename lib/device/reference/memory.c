@@ -72,3 +72,9 @@ int rn_reference_fill(struct rn_device *dev, struct rn_array y, double value, st
         *rn_reference_of(y, i) = value;
     return 0;
 }
+
+void rn_reference_begin(struct rn_array a, unsigned add)
+{
+    if (a.data && !add)
+        memset(a.data, 0, rn_reference_count(a) * sizeof(double));
+}

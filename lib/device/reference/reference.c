@@ -2,7 +2,6 @@
 #include "device/reference/reference.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/mem.h"
 
@@ -33,12 +32,6 @@ static const char *variant_of(const struct rn_device *dev)
 {
     (void)dev;
     return "float64";
-}
-
-void rn_reference_begin(struct rn_array a, unsigned add)
-{
-    if (a.data && !add)
-        memset(a.data, 0, rn_reference_count(a) * sizeof(double));
 }
 
 #define ROW(operator) RN_OPERATOR_ROW(reference, operator)

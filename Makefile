@@ -14,7 +14,8 @@ PACKAGES := vips libseccomp libxxhash libjpeg libpng libtiff-4 zlib jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))
-LIB     := $(filter-out lib/device/cuda/%,$(wildcard lib/*/*.c lib/*/*/*.c))
+PLUGGED := $(patsubst lib/device/%/plugin.mk,%,$(wildcard lib/device/*/plugin.mk))
+LIB     := $(filter-out $(PLUGGED:%=lib/device/%/%),$(wildcard lib/*/*.c lib/*/*/*.c))
 MAIN    := $(B)/tools/main.o $(B)/tools/progress.o $(B)/tools/versions.o $(B)/gen/options.o
 TABLES  := $(B)/gen/arch.c $(B)/gen/attention.c $(B)/gen/augment.c $(B)/gen/device.c
 OBJ     := $(LIB:%.c=$(B)/%.o) $(TABLES:%.c=%.o)
@@ -26,7 +27,7 @@ BENCH   := $(filter-out $(B)/bench/bench,$(patsubst tests/bench/%.c,$(B)/bench/%
 
 PAGED   := $(TOOLS) $(PIPELINES:%=rn-pipe-%)
 
-all: $(TOOLS:%=$(B)/%) $(PAGED:%=$(B)/man/%.1) $(PAGED:%=$(B)/completions/%) $(B)/draw cuda share
+all: $(TOOLS:%=$(B)/%) $(PAGED:%=$(B)/man/%.1) $(PAGED:%=$(B)/completions/%) $(B)/draw plugins share
 
 # Debian calls msgpack-c's package msgpack, upstream msgpack-c. OpenBLAS is not linked but loaded (device/cpu/blas.c).
 $(B)/packages.cflags $(B)/packages.libs &: Makefile
@@ -36,7 +37,7 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; echo -Wl,--as-needed $$(pkg-config --libs $(PACKAGES) $$m) > $(B)/packages.libs
 
 # The file name is the registration: lib/graph/arch/X.c defines rn_arch_X, lib/graph/attention/X.c rn_attention_X, lib/augment/transform/X.c rn_augment_X,
-# lib/device/X/ rn_device_X; gen/options.c has the options of all tools/rn-X.c, to tell whose one is. Tables and archive follow files
+# lib/device/X/ rn_device_X (a plug-in where X has a plugin.mk); gen/options.c has the options of all tools/rn-X.c, to tell whose one is. Tables and archive follow files
 # that come and go, on other branches too: the lists are made each time, and are new when they differ.
 IF_CHANGED = mkdir -p $(@D) && $(1) > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(TABLES) $(B)/gen/options.c: $(B)/gen/%.c: FORCE
@@ -77,9 +78,9 @@ $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
 share:
 	@mkdir -p $(B)
 	@ln -sfn "$(CURDIR)/data" $(B)/share
-# The CUDA device is a plug-in, made where nvcc is; the tools are the same without it.
-cuda:
-	@if command -v $(NVCC) >/dev/null; then $(MAKE) --no-print-directory -f lib/device/cuda/plugin.mk B=$(B) $(B)/rn-cuda.so; fi
+# A device with a plugin.mk is a plug-in, made where what it needs is; the tools are the same without it.
+plugins:
+	@set -e; for p in $(PLUGGED); do $(MAKE) --no-print-directory -f lib/device/$$p/plugin.mk B=$(B) plugin; done
 $(B)/man/rn-pipe-%.1: pipelines/% doc/pipe-page
 	@mkdir -p $(@D)
 	doc/pipe-page man $< > $@
@@ -173,7 +174,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share/recyclenet
 COMP = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 install: all         ## PREFIX=/usr/local, DESTDIR=
 	install -d "$(BIN)" "$(MAN)/man1" "$(MAN)/man5" "$(MAN)/man7" "$(COMP)"
-	if [ -e $(B)/rn-cuda.so ]; then install -d "$(PLUGINS)" && install -m 755 $(B)/rn-cuda.so "$(PLUGINS)"; fi
+	set -e; for p in $(PLUGGED:%=$(B)/rn-%.so); do if [ -e $$p ]; then install -d "$(PLUGINS)" && install -m 755 $$p "$(PLUGINS)"; fi; done
 	set -e; for t in $(TOOLS); do install -m 755 $(B)/$$t "$(BIN)/$$t"; done
 	set -e; for t in $(PAGED); do \
 	    install -m 644 $(B)/man/$$t.1 "$(MAN)/man1/$$t.1"; \
@@ -193,7 +194,7 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: FORCE help all cuda share check test asan tsan check-full check-cuda gpu-verify check-python fuzz coverage sbom demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
+.PHONY: FORCE help all plugins share check test asan tsan check-full check-cuda gpu-verify check-python fuzz coverage sbom demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(B)/tools/versions.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d

@@ -9,20 +9,33 @@
 #include "core/mem.h"
 #include "core/text.h"
 
-/* "cpu, reference, cuda": the table's, and the plug-in's. */
-static int unknown(struct rn_text name, struct rn_err *err)
+static int add_name(struct rn_buffer *list, const char *name, struct rn_err *err)
+{
+    return (list->length && rn_buffer_add(list, ", ", 2, err)) || rn_buffer_add(list, name, strlen(name), err) ? -1 : 0;
+}
+
+static int unknown(const char *name, struct rn_err *err)
 {
     struct rn_buffer list = { 0 };
     char room[256];
     int rc = 0;
     for (const struct rn_device_class *const *class = rn_device_table; *class && !rc; class++)
-        rc = (list.length && rn_buffer_add(&list, ", ", 2, err)) ||
-             rn_buffer_add(&list, (*class)->name, strlen((*class)->name), err);
+        rc = add_name(&list, (*class)->name, err);
+    for (const char *const *plugin = rn_device_plugins; *plugin && !rc; plugin++)
+        rc = add_name(&list, *plugin, err);
     if (!rc)
-        rn_fail(err, RN_EXIT_USAGE, "device %s: there is no such device; there are: %.*s, cuda", rn_text_show(name, room),
+        rn_fail(err, RN_EXIT_USAGE, "device %s: there is no such device; there are: %.*s", rn_text_show(rn_text(name), room),
                 (int)list.length, list.data ? list.data : "");
     rn_buffer_free(&list);
     return -1;
+}
+
+static bool is_ours(const char *name)
+{
+    const char *const *plugin = rn_device_plugins;
+    while (*plugin && strcmp(*plugin, name) != 0)
+        plugin++;
+    return *plugin != NULL;
 }
 
 /* The plug-in's file: in the build beside the program, or above a test; installed in ../lib. false: there is none. */
@@ -42,18 +55,22 @@ static bool find_plugin(char *path, size_t size, const char *name)
 }
 
 /* A plug-in stays loaded: what it loads in turn may not be unloaded safely. */
-static int load_cuda(const struct rn_device_class **class, struct rn_err *err)
+static int load(const struct rn_device_class **class, const char *name, struct rn_err *err)
 {
-    char path[4200];
-    if (!find_plugin(path, sizeof path, "cuda"))
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: this build has no CUDA plug-in");
+    char path[4200], symbol[80];
+    if (!find_plugin(path, sizeof path, name) && !is_ours(name))
+        return unknown(name, err);
+    if (!find_plugin(path, sizeof path, name))
+        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: this build has no plug-in rn-%s.so", name, name);
     void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!plugin)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: the CUDA plug-in does not load: %s", dlerror());
-    const size_t *size = dlsym(plugin, "rn_device_cuda_size");
-    *class = dlsym(plugin, "rn_device_cuda");
+        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: the plug-in does not load: %s", name, dlerror());
+    snprintf(symbol, sizeof symbol, "rn_device_%s_size", name);
+    const size_t *size = dlsym(plugin, symbol);
+    *strrchr(symbol, '_') = '\0';
+    *class = dlsym(plugin, symbol);
     if (!*class || !size || *size != sizeof **class)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: %s is another version's", path);
+        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: %s is another version's", name, path);
     return 0;
 }
 
@@ -62,13 +79,18 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
     *dev = NULL;
     const char *colon = strchr(spec, ':');
     struct rn_text name = { spec, colon ? (size_t)(colon - spec) : strlen(spec) };
-    for (const struct rn_device_class *const *class = rn_device_table; *class; class++)
-        if (rn_text_is(name, (*class)->name))
-            return (*class)->open(dev, colon ? colon + 1 : NULL, threads, err);
-    const struct rn_device_class *class = NULL;
-    if (!rn_text_is(name, "cuda"))
-        return unknown(name, err);
-    return load_cuda(&class, err) ? -1 : class->open(dev, colon ? colon + 1 : NULL, threads, err);
+    const struct rn_device_class *const *built_in = rn_device_table, *class;
+    while (*built_in && !rn_text_is(name, (*built_in)->name))
+        built_in++;
+    if (!(class = *built_in)) {
+        char word[33]; /* of a file, and of a symbol in it */
+        snprintf(word, sizeof word, "%.*s", (int)name.length, spec);
+        if (strspn(spec, "abcdefghijklmnopqrstuvwxyz0123456789_") != name.length || strlen(word) != name.length || !name.length)
+            return unknown(spec, err);
+        if (load(&class, word, err))
+            return -1;
+    }
+    return class->open(dev, colon ? colon + 1 : NULL, threads, err);
 }
 
 const char *rn_precision_name(size_t i)

@@ -1,8 +1,9 @@
 /* device.h -- the seam between networks and the hardware that computes them.
  *
- * A device is one const struct of functions (struct rn_device_class), in one folder: lib/device/cpu, .../cuda. The
- * folder's name is the registration. The CPU's slow twin, lib/device/reference, computes the same operators in
- * float64 with plain loops; it is what tests compare with (-d reference runs a whole network on it).
+ * A device is one const struct of functions (struct rn_device_class), in one folder, whose name is the registration:
+ * lib/device/cpu, or a plug-in, which a program loads when it is asked for. The CPU's slow twin, lib/device/reference,
+ * computes the same operators in float64 with plain loops; it is what tests compare with (-d reference runs a whole
+ * network on it).
  *
  * Letters: N images, C K channels in and out, H W input, P Q output, R S kernel; x y w values, dx dy dw their gradients.
  *
@@ -296,10 +297,14 @@ struct rn_device {
     const struct rn_device_class *class;
 };
 
-extern const struct rn_device_class *const rn_device_table[]; /* NULL-terminated; made by lib/gen-table */
+/* NULL-terminated; made by lib/gen-table. A folder with a plugin.mk is no part of the tools. */
+extern const struct rn_device_class *const rn_device_table[];
+extern const char *const rn_device_plugins[];
 
-/* spec: "cpu", "reference", "cuda", "cuda:0,1". Errors: exit 2 for a name that no device has, exit 4 for one that cannot be
- * opened here, saying what is missing. */
+/* spec: "NAME" or "NAME:which". A name that is not in the table is a plug-in's: rn-NAME.so in the program's folder, the one
+ * above it, or ../lib/recyclenet, which has rn_device_NAME and, as size_t, rn_device_NAME_size, the class's sizeof (another:
+ * refused). Its name is of a-z, 0-9 and _, 32 at most. Errors: exit 2 for a name that no device has, exit 4 for one that
+ * cannot be opened here, saying what is missing. */
 RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
 /* "fp32", "tf32", "bf16"; NULL behind the last: for a table of options. */

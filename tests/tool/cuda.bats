@@ -24,10 +24,10 @@ refused() {
 }
 
 @test "a program without the plug-in says so, with one that is damaged too" {
-    refused 4 "this build has no CUDA plug-in" cuda
-    refused 4 "this build has no CUDA plug-in" cuda:0,1
+    refused 4 "this build has no plug-in rn-cuda.so" cuda
+    refused 4 "this build has no plug-in rn-cuda.so" cuda:0,1
     echo "no library" >bin/rn-cuda.so
-    refused 4 "the CUDA plug-in does not load: .*rn-cuda.so" cuda
+    refused 4 "the plug-in does not load: .*rn-cuda.so" cuda
 }
 
 @test "the plug-in of another version is refused" {

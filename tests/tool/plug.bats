@@ -62,3 +62,49 @@ build() { env -u MAKEFLAGS make -s B=build NVCC=none build/rn-train; }
     build
     [ ! build/rn-train -nt stamp ]
 }
+
+# plug NAME: the reference device as a plug-in of that name
+plug() {
+    mkdir -p bin
+    cp "$BUILD/rn-predict" bin/
+    cc -shared -fPIC -O1 -std=c11 -ffp-contract=off -D_GNU_SOURCE -I "$TOP/lib" -include device/device.h -Drn_device_reference="rn_device_$1" \
+        -o "bin/rn-$1.so" "$TOP"/lib/device/reference/*.c "$TOP"/lib/device/check.c "$TOP"/lib/core/{err,mem,threads}.c -x c - -lm -pthread <<END
+const size_t rn_device_$1_size = sizeof(struct rn_device_class);
+END
+}
+
+@test "a device is a file rn-NAME.so beside the program, whatever its name" {
+    plug twin_2
+    "$BUILD/draw" photos 2 > /dev/null
+    rn-list photos | rn-batch --size 32 -b 4 > eval.rn
+    rn-list photos | rn-batch --train --size 32 -b 6 | rn-train -q -a resnet18 -o run > log
+    bin/rn-predict --tsv -d reference -m run/last.rn eval.rn > expected
+    bin/rn-predict --tsv -d twin_2 -m run/last.rn eval.rn > there
+    [ -s there ] && diff expected there
+    rc=0; bin/rn-predict -d twin_2:0 -m run/last.rn eval.rn > out 2> err || rc=$?
+    [ $rc = 2 ] && grep -q ':0: there is nothing to choose from' err
+}
+
+@test "a device of which nobody knows is refused, and no path is a name" {
+    mkdir bin && cp "$BUILD/rn-predict" bin/
+    for name in twin ../bin/rn-twin Twin a-b "" "$(printf 'x%.0s' {1..300})"; do
+        rc=0; bin/rn-predict -d "$name" -m none.rn > out 2> err < /dev/null || rc=$?
+        cat err
+        [ $rc = 2 ] && [ ! -s out ] && [ "$(wc -l < err)" = 1 ] && grep -q 'there is no such device; there are: cpu, reference, cuda$' err
+    done
+}
+
+@test "a folder of a device with a plugin.mk is in no program, and its plug-in is made" {
+    [ -d "$BUILD/tools" ] || skip "the tools were not built here"
+    clone
+    mkdir lib/device/toy
+    echo '#error no part of the tools' > lib/device/toy/toy.c
+    printf 'plugin: ; @echo toy > $(B)/rn-toy.so\n' > lib/device/toy/plugin.mk
+    build
+    rc=0; build/rn-train -d toy -o run < /dev/null 2> err || rc=$?
+    cat err
+    [ $rc = 4 ] && grep -q 'device toy: this build has no plug-in rn-toy.so' err
+    env -u MAKEFLAGS make -s B=build NVCC=none plugins
+    rc=0; build/rn-train -d toy -o run < /dev/null 2> err || rc=$?
+    [ $rc = 4 ] && grep -q 'device toy: the plug-in does not load: .*rn-toy.so' err
+}

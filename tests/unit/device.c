@@ -1109,8 +1109,8 @@ static void errors(void **state)
     expect_error("", RN_EXIT_USAGE, "cpu");
     expect_error("cpu:0", RN_EXIT_USAGE, "cpu:0");
     if (access("/dev/nvidiactl", F_OK)) { /* no GPU */
-        expect_error("cuda", RN_EXIT_SYSTEM, "CUDA");
-        expect_error("cuda:0,1", RN_EXIT_SYSTEM, "CUDA");
+        expect_error("cuda", RN_EXIT_SYSTEM, "device cuda");
+        expect_error("cuda:0,1", RN_EXIT_SYSTEM, "device cuda");
     }
     const char *given = getenv("RN_CPU");
     char *was = given ? strdup(given) : NULL;

@@ -12,11 +12,11 @@
  *         p.rc = rn_cuda_launch(&p, RN_CUDA_add, grid, &args, y, err);
  *     return p.rc;
  *
- * The host half calls KERNEL(name) RN_CUDA_name. lib/gen-table finds kernels and operators in the .cu files. */
+ * The host half calls KERNEL(name) RN_CUDA_name. gen-table finds kernels and operators in the .cu files. */
 #ifndef RN_DEVICE_CUDA_CUDA_H
 #define RN_DEVICE_CUDA_CUDA_H
 
-#include "cuda_table.h" /* made by lib/gen-table */
+#include "cuda_table.h" /* made by gen-table */
 #include "device/cuda/api.h"
 #include "device/cuda/kernel.h"
 #include "device/device.h"

@@ -1,4 +1,4 @@
-# The CUDA device as a plug-in, $(B)/rn-cuda.so. The Makefile calls this where nvcc is: CUDA=its toolkit (made from nvcc's place).
+# The CUDA device as a plug-in, $(B)/rn-cuda.so, where nvcc is: CUDA=its toolkit (made from nvcc's place).
 # Only rn_device_cuda is seen from outside. The few helpers of lib/core and lib/device that it uses are compiled in once more:
 # so the tools need not export anything, and the plug-in loads into any program that has the same device.h.
 CC     ?= cc
@@ -19,11 +19,12 @@ TABLE   := $(B)/gen/cuda_table.h
 COMPILE = $(CC) -Ilib -I$(B)/gen -isystem $(CUDA)/include -D_GNU_SOURCE -DRN_CUDA_FATBINS='"$(B)/lib/device/cuda"' $(CPPFLAGS) $(CFLAGS) \
     -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -pthread $(WARN) $(EXTRA) -MMD -MP -c
 
+plugin: $(if $(shell command -v $(NVCC)),$(B)/rn-cuda.so)
 $(B)/rn-cuda.so: $(OBJ)
 	$(CC) $(CFLAGS) $(EXTRA) -shared -pthread -Wl,-z,defs -o $@ $^ -ldl -lm
 $(TABLE): FORCE
 	@mkdir -p $(@D)
-	@lib/gen-table cuda > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@lib/device/cuda/gen-table > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 # Registers that spill are an error (-warn-spills with -Werror). What each kernel takes goes to FILE.ptxas, for a test. The PTX
 # lies in the fat binary uncompressed, for tests that execute it.
 $(B)/%.fatbin: %.cu lib/device/cuda/kernel.h
@@ -44,4 +45,4 @@ $(B)/pic/%.o: %.c
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d)
-.PHONY: FORCE
+.PHONY: FORCE plugin

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device/cpu/dry.h"
+#include "device/device.h"
 #include "graph/graph.h"
 #include "show/show.h"
 #include "stream/stream.h"
@@ -179,7 +179,7 @@ static int weigh_program(size_t *bytes, struct rn_err *err)
 {
     struct rn_device *dev;
     unsigned long pages = 0;
-    if (rn_cpu_dry(&dev, 0, err))
+    if (rn_device_open_dry(&dev, "cpu", 0, err))
         return -1;
     FILE *file = fopen("/proc/self/statm", "r");
     if (file && fscanf(file, "%*u %lu", &pages) != 1)
@@ -199,7 +199,7 @@ static int show_cpu(const struct opts *opts, const struct rn_args *args, struct 
     if (args->operands || opts->json || opts->tsv || opts->values || opts->header || opts->where || opts->layers || opts->table > 0 ||
         opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy)
         return rn_fail(err, RN_EXIT_USAGE, "--cpu stands alone: it looks at the processor, not at a stream");
-    if (rn_cpu_dry(&dev, 1, err))
+    if (rn_device_open_dry(&dev, "cpu", 1, err))
         return -1;
     int rc = rn_out_open(&out, args->output, err);
     if (rc == 0) {

@@ -93,6 +93,19 @@ int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct
     return class->open(dev, colon ? colon + 1 : NULL, threads, err);
 }
 
+int rn_device_open_dry(struct rn_device **dev, const char *spec, int threads, struct rn_err *err)
+{
+    if (rn_device_open(dev, spec, threads, err))
+        return -1;
+    int rc = (*dev)->class->dry ? (*dev)->class->dry(*dev, err)
+                                : rn_fail(err, RN_EXIT_USAGE, "device %s: what memory a network takes is not known before it runs", spec);
+    if (rc) {
+        rn_device_close(*dev);
+        *dev = NULL;
+    }
+    return rc;
+}
+
 const char *rn_precision_name(size_t i)
 {
     static const char *const names[] = { [RN_PRECISION_FP32] = "fp32", [RN_PRECISION_TF32] = "tf32", [RN_PRECISION_BF16] = "bf16" };

@@ -137,6 +137,11 @@ enum { RN_STEPS_AHEAD = 2 }; /* steps of training that may have begun and not en
 
 struct rn_device;
 
+/* Bytes: the most that blocks had at any time; how many of them were forgotten; what operators have for their own work now. */
+struct rn_device_usage {
+    size_t blocks, forgotten, scratch;
+};
+
 struct rn_device_class {
     const char *name;    /* the folder's */
     const char *summary; /* a phrase for lists */
@@ -160,6 +165,11 @@ struct rn_device_class {
     /* Bytes that could still be had for arrays, of the part that has the least: what operators may want for their own work is
      * taken off. 0: nobody knows. NULL: never known. */
     size_t (*room)(const struct rn_device *dev);
+    /* What memory would a network take? From now on, with a device that has no block yet, nothing is computed: blocks and scratch
+     * memory are reserved as ever, by the same operators, whose loops are left out; pages that nobody touches cost nothing.
+     * Values mean nothing, and a batch's pixels are not read. Both NULL: not on this device. */
+    RN_MUST int (*dry)(struct rn_device *dev, struct rn_err *err);
+    struct rn_device_usage (*usage)(struct rn_device *dev); /* of a dry one */
     RN_MUST int (*upload)(struct rn_device *dev, struct rn_array y, const float *x, struct rn_err *err);
     RN_MUST int (*download)(struct rn_device *dev, float *y, struct rn_array x, struct rn_err *err);
     /* y(N,3,H,W) = (pixels(N,H,W,3) / 255 - mean) / std, for each of the three channels; pixels in host memory. */
@@ -306,6 +316,8 @@ extern const char *const rn_device_plugins[];
  * refused). Its name is of a-z, 0-9 and _, 32 at most. Errors: exit 2 for a name that no device has, exit 4 for one that
  * cannot be opened here, saying what is missing. */
 RN_MUST int rn_device_open(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
+/* The same, and dry. Exit 2: this device has no such thing. */
+RN_MUST int rn_device_open_dry(struct rn_device **dev, const char *spec, int threads, struct rn_err *err);
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
 /* "fp32", "tf32", "bf16"; NULL behind the last: for a table of options. */
 const char *rn_precision_name(size_t i);

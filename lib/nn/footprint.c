@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "device/cpu/dry.h"
 #include "nn/private.h"
 
 static int step(struct rn_net *net, const struct rn_batch *batch, size_t classes, struct rn_err *err)
@@ -33,18 +32,19 @@ int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn
     struct rn_net *net = NULL;
     struct rn_batch batch = { .n = n, .h = h, .w = w, .pixels = &none, .mean = mean, .std = std };
     *f = (struct rn_footprint){ 0 };
-    if (rn_cpu_dry(&dev, threads, err))
+    if (rn_device_open_dry(&dev, "cpu", threads, err))
         return -1;
     int rc = rn_net_open(&net, dev, arch, attention, classes, train, err);
-    f->network = rn_cpu_dry_blocks(dev);
+    f->network = dev->class->usage(dev).blocks;
     if (rc == 0)
         rn_net_spare(net);
     rc = rc || !(f->value = rn_calloc(graph->values, sizeof *f->value, err)) || step(net, &batch, classes, err) ? -1 : 0;
     if (rc == 0) {
         memcpy(f->value, net->layout[train].value, graph->values * sizeof *f->value);
-        f->activations = rn_cpu_dry_blocks(dev) - f->network;
-        f->scratch = rn_cpu_dry_scratch(dev);
-        f->network -= rn_cpu_dry_forgotten(dev);
+        struct rn_device_usage usage = dev->class->usage(dev);
+        f->activations = usage.blocks - f->network;
+        f->scratch = usage.scratch;
+        f->network -= usage.forgotten;
     }
     rn_net_close(net);
     rn_device_close(dev);

@@ -1,5 +1,5 @@
 /* footprint.h -- what a network costs before it runs: the shapes of its values, its multiply-adds, and the memory that the
- * CPU device takes for it, found by walking it over a device that computes nothing (device/cpu/dry.h). */
+ * CPU device takes for it, found by walking it over a dry device, which computes nothing. */
 #ifndef RN_NN_FOOTPRINT_H
 #define RN_NN_FOOTPRINT_H
 

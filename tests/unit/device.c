@@ -1105,6 +1105,11 @@ static void expect_error(const char *spec, int exit, const char *text)
 static void errors(void **state)
 {
     (void)state;
+    struct rn_device *dry = NULL;
+    err = (struct rn_err){ 0 };
+    assert_int_equal(rn_device_open_dry(&dry, "reference", 1, &err), -1);
+    assert_int_equal(err.exit, RN_EXIT_USAGE);
+    assert_null(dry);
     expect_error("tpu", RN_EXIT_USAGE, "cpu, reference");
     expect_error("", RN_EXIT_USAGE, "cpu");
     expect_error("cpu:0", RN_EXIT_USAGE, "cpu:0");

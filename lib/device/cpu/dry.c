@@ -1,6 +1,4 @@
 /* dry.c -- the CPU device with its threads idle and its blocks counted. */
-#include "device/cpu/dry.h"
-
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -15,6 +13,7 @@ struct block {
 
 struct dry {
     struct rn_device_class class; /* first: the device's class is one of these */
+    const struct rn_device_class *wet; /* the one that it had */
     struct block *blocks;
     size_t now, most, forgotten;
 };
@@ -69,43 +68,33 @@ static void close_dry(struct rn_device *dev)
     struct dry *dry = dry_of(dev);
     while (dry->blocks)
         release(dev, dry->blocks->memory);
-    dev->class = &rn_device_cpu;
-    rn_device_cpu.close(dev);
+    dev->class = dry->wet;
+    dev->class->close(dev);
     free(dry);
 }
 
-int rn_cpu_dry(struct rn_device **dev, int threads, struct rn_err *err)
+int rn_cpu_dry(struct rn_device *dev, struct rn_err *err)
 {
     struct dry *dry = rn_calloc(1, sizeof *dry, err);
-    if (!dry || rn_device_cpu.open(dev, NULL, threads, err)) {
-        free(dry);
+    if (!dry)
         return -1;
-    }
-    dry->class = rn_device_cpu;
+    dry->class = *dev->class;
+    dry->wet = dev->class;
     dry->class.alloc = reserve;
     dry->class.free = release;
     dry->class.forget = forget;
     dry->class.close = close_dry;
-    (*dev)->class = &dry->class;
-    rn_pool_idle(rn_cpu(*dev)->pool);
+    dev->class = &dry->class;
+    rn_pool_idle(rn_cpu(dev)->pool);
     return 0;
 }
 
-size_t rn_cpu_dry_blocks(const struct rn_device *dev)
-{
-    return dry_of(dev)->most;
-}
-
-size_t rn_cpu_dry_forgotten(const struct rn_device *dev)
-{
-    return dry_of(dev)->forgotten;
-}
-
-size_t rn_cpu_dry_scratch(struct rn_device *dev)
+struct rn_device_usage rn_cpu_usage(struct rn_device *dev)
 {
     const struct rn_cpu *cpu = rn_cpu(dev);
+    const struct dry *dry = dry_of(dev);
     size_t floats = cpu->shared_capacity;
     for (int i = 0; i < rn_pool_threads(cpu->pool); i++)
         floats += cpu->capacity[i];
-    return floats * sizeof(float);
+    return (struct rn_device_usage){ .blocks = dry->most, .forgotten = dry->forgotten, .scratch = floats * sizeof(float) };
 }

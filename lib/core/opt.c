@@ -1,17 +1,16 @@
-/* opt.c -- one table, all its uses. */
-#include "core/opt.h"
+/* opt.c -- one table: options read, set, and listed for the history. */
+#include "core/private.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAN = 256, COMPLETION };
 
-static const struct rn_opt common[] = {
+const struct rn_opt rn_opt_common[] = {
     { 'o', "output", RN_OPT_TEXT, RN_AT(rn_args, output), 0, 0, "write there, not to standard output", "FILE", RN_OPT_HOW },
     { 'q', "quiet", RN_OPT_FLAG, RN_AT(rn_args, quiet), 0, 0, "say nothing but errors", NULL, RN_OPT_HOW },
     { 0, "progress", RN_OPT_CHOICE, RN_AT(rn_args, progress), 0, 0, "show a progress line on standard error",
@@ -21,13 +20,7 @@ static const struct rn_opt common[] = {
     RN_OPT_LAST,
 };
 
-/* The first common row, as it is said of a tool whose output is a folder. */
-static const struct rn_opt folder_row[] = {
-    { 'o', "output", RN_OPT_TEXT, RN_AT(rn_args, output), 0, 0, "the folder for what is made", "DIR", RN_OPT_HOW },
-    RN_OPT_LAST,
-};
-
-static size_t count(const struct rn_opt *options)
+size_t rn_opt_count(const struct rn_opt *options)
 {
     size_t n = 0;
     while (options && options[n].kind != RN_OPT_END)
@@ -41,8 +34,7 @@ static int unit_of(char letter)
     return at ? (int)(at - units) + 1 : 0;
 }
 
-/* "a|b|c" of a table's names, in room, which it returns. */
-static const char *names(const struct rn_opt *opt, char *room, size_t size)
+const char *rn_opt_names(const struct rn_opt *opt, char *room, size_t size)
 {
     size_t length = 0;
     room[0] = '\0';
@@ -57,7 +49,7 @@ static int check_name(const struct rn_opt *opt, const char *value, struct rn_err
     for (size_t i = 0; opt->choice(i); i++)
         if (!strcmp(opt->choice(i), value))
             return 0;
-    return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not one of %s", opt->name, value, names(opt, room, sizeof room));
+    return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not one of %s", opt->name, value, rn_opt_names(opt, room, sizeof room));
 }
 
 static int set_choice(const struct rn_opt *opt, int *field, const char *value, struct rn_err *err)
@@ -255,11 +247,11 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
 {
     struct option longs[96] = { { 0 } };
     char shorts[256] = ":"; /* getopt stays silent */
-    size_t own = count(tool->options), all = own + count(common), length = 1;
+    size_t own = rn_opt_count(tool->options), all = own + rn_opt_count(rn_opt_common), length = 1;
     if (all + 3 > sizeof longs / sizeof *longs)
         return rn_fail(err, RN_EXIT_USAGE, "the option table is too long");
     for (size_t i = 0; i < all; i++) {
-        const struct rn_opt *opt = i < own ? &tool->options[i] : &common[i - own];
+        const struct rn_opt *opt = i < own ? &tool->options[i] : &rn_opt_common[i - own];
         longs[i] = (struct option){ opt->name, has_argument(opt), NULL, 1000 + (int)i };
         if (opt->letter)
             length += (size_t)snprintf(shorts + length, sizeof shorts - length, "%c%s", opt->letter,
@@ -286,7 +278,7 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
             return rn_fail(err, RN_EXIT_USAGE, "%s %s (see %s --help)", brief ? one : argv[optind - 1], what, tool->name);
         }
         for (size_t i = 0; i < all; i++) {
-            const struct rn_opt *row = i < own ? &tool->options[i] : &common[i - own];
+            const struct rn_opt *row = i < own ? &tool->options[i] : &rn_opt_common[i - own];
             if (c == 1000 + (int)i || (row->letter && c == row->letter)) {
                 opt = row;
                 if (i < own)
@@ -299,7 +291,7 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
             return asks_for_more(argc, argv) ? RN_OPT_VERSIONS : RN_OPT_VERSION;
         if (opt && c >= 1000 && cuts_a_word(opt, argv[optind - 1]))
             return no_option(longs, argv[optind - 1], tool, args, err);
-        bool shared = opt >= common && opt < common + count(common);
+        bool shared = opt >= rn_opt_common && opt < rn_opt_common + rn_opt_count(rn_opt_common);
         if (!opt || rn_opt_set(opt, shared ? (void *)args : options, optarg ? optarg : "", err))
             return -1;
     }
@@ -310,13 +302,12 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
 
 void rn_opt_free(const struct rn_tool *tool, void *options)
 {
-    for (size_t i = 0; i < count(tool->options); i++)
+    for (size_t i = 0; i < rn_opt_count(tool->options); i++)
         if (tool->options[i].kind == RN_OPT_LIST)
             rn_texts_free((struct rn_texts *)((char *)options + tool->options[i].offset));
 }
 
-/* The value as text that rn_opt_set reads back; false: nothing to say (a flag that is off, a text not given). */
-static bool value_text(const struct rn_opt *opt, const void *options, char room[static 64], const char **text)
+bool rn_opt_value(const struct rn_opt *opt, const void *options, char room[static 64], const char **text)
 {
     const char *field = (const char *)options + opt->offset;
     *text = room;
@@ -371,7 +362,7 @@ static int add_option(struct rn_texts *list, const struct rn_opt *opt, const cha
 static int add_options(const struct rn_tool *tool, const void *options, const void *defaults, bool all, struct rn_texts *list,
                        struct rn_err *err)
 {
-    for (size_t i = 0; i < count(tool->options); i++) {
+    for (size_t i = 0; i < rn_opt_count(tool->options); i++) {
         const struct rn_opt *opt = &tool->options[i];
         char room[64], other[64];
         const char *text, *usual;
@@ -384,9 +375,9 @@ static int add_options(const struct rn_tool *tool, const void *options, const vo
                     return -1;
             continue;
         }
-        if (!value_text(opt, options, room, &text))
+        if (!rn_opt_value(opt, options, room, &text))
             continue;
-        bool is_default = value_text(opt, defaults, other, &usual) && !strcmp(text, usual);
+        bool is_default = rn_opt_value(opt, defaults, other, &usual) && !strcmp(text, usual);
         if ((all || !is_default) && add_option(list, opt, text, err))
             return -1;
     }
@@ -410,7 +401,7 @@ int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_text
         const char *text = list->item[k].data;
         size_t length = strcspn(text, "=");
         const struct rn_opt *opt = NULL;
-        for (size_t i = 0; i < count(tool->options); i++)
+        for (size_t i = 0; i < rn_opt_count(tool->options); i++)
             if (length > 2 && strlen(tool->options[i].name) == length - 2 && !memcmp(tool->options[i].name, text + 2, length - 2))
                 opt = &tool->options[i];
         if (!opt || strncmp(text, "--", 2)) {
@@ -424,268 +415,6 @@ int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_text
             err->exit = RN_EXIT_DATA;
             return -1;
         }
-    }
-    return 0;
-}
-
-/* ---- documents ---- */
-
-__attribute__((format(printf, 3, 4))) static int add(struct rn_buffer *out, struct rn_err *err, const char *format, ...)
-{
-    va_list args;
-    char *text = NULL;
-    va_start(args, format);
-    int n = vasprintf(&text, format, args);
-    va_end(args);
-    if (n < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int rc = rn_buffer_add(out, text, (size_t)n, err);
-    free(text);
-    return rc;
-}
-
-/* Text for roff: backslashes and hyphens escaped, no line that starts with a control character. */
-static int add_roff(struct rn_buffer *out, struct rn_err *err, const char *text)
-{
-    for (const char *s = text; *s; s++) {
-        bool start = s == text || s[-1] == '\n';
-        const char *guard = start && (*s == '.' || *s == '\'') ? "\\&" : "";
-        /* names joined by '|' may be broken there */
-        if (add(out, err, *s == '\\' ? "%s\\e" : *s == '-' ? "%s\\-" : *s == '|' ? "%s|\\:" : "%s%c", guard, *s))
-            return -1;
-    }
-    return 0;
-}
-
-static const char *argument_of(const struct rn_opt *opt)
-{
-    static const char *const names[] = { [RN_OPT_INT] = "N", [RN_OPT_REAL] = "X", [RN_OPT_SEED] = "N", [RN_OPT_COUNT] = "N",
-                                         [RN_OPT_TEXT] = "TEXT", [RN_OPT_LIST] = "TEXT", [RN_OPT_PAIR] = "LOW,HIGH",
-                                         [RN_OPT_REALS] = "X,.." };
-    return opt->argument ? opt->argument : names[opt->kind];
-}
-
-/* "-b, --batch=N" */
-static void synopsis(const struct rn_opt *opt, char *room, size_t size)
-{
-    char letter[8] = "    ", words[512];
-    if (opt->letter)
-        snprintf(letter, sizeof letter, "-%c, ", opt->letter);
-    bool optional = opt->flags & RN_OPT_OPTIONAL;
-    if (opt->kind == RN_OPT_FLAG)
-        snprintf(room, size, "%s--%s", letter, opt->name);
-    else
-        snprintf(room, size, "%s--%s%s%s%s", letter, opt->name, optional ? "[=" : "=",
-                 opt->choice ? names(opt, words, sizeof words) : argument_of(opt), optional ? "]" : "");
-}
-
-/* " [16]", or nothing where there is no default worth a word */
-static void default_note(const struct rn_opt *opt, const void *defaults, char *room, size_t size)
-{
-    char value[64];
-    const char *text;
-    room[0] = '\0';
-    if (!defaults || opt->kind == RN_OPT_FLAG || !value_text(opt, defaults, value, &text))
-        return;
-    if (opt->kind == RN_OPT_INT && *(const int64_t *)(const void *)((const char *)defaults + opt->offset) < 0)
-        return; /* -1 and its like mean "it depends": the help text says on what */
-    snprintf(room, size, " [%s]", text);
-}
-
-enum { WIDTH = 80, MARGIN = 27 }; /* of --help, and where its explanations begin */
-
-/* Words of text and note from column `at` on; a line begins at the margin. */
-static int wrap(struct rn_buffer *out, struct rn_err *err, size_t at, const char *text, const char *note)
-{
-    const char *parts[] = { text, note };
-    bool first = true;
-    for (size_t i = 0; i < 2; i++)
-        for (const char *word = parts[i] + strspn(parts[i], " "); *word; first = false) {
-            size_t length = strcspn(word, " ");
-            bool fits = at + !first + length <= WIDTH;
-            if (add(out, err, first ? "%s%*s%.*s" : fits ? " %s%*s%.*s" : "%s\n%*s%.*s", "", first || fits ? 0 : MARGIN, "", (int)length, word))
-                return -1;
-            at = (fits ? at + !first : MARGIN) + length;
-            word += length + strspn(word + length, " ");
-        }
-    return add(out, err, "\n");
-}
-
-/* An option and its argument, padded to `width`. Names that do not fit on a line go on in the next, behind the equals sign. */
-static int help_option(struct rn_buffer *out, struct rn_err *err, const char *text, size_t width)
-{
-    size_t begin = 2, behind = begin + strcspn(text, "=") + 1;
-    for (size_t cut; begin + strlen(text) > WIDTH; text += cut, begin = behind) {
-        for (cut = WIDTH - begin; cut > 0 && text[cut - 1] != '|'; cut--)
-            ;
-        if (!cut)
-            break;
-        if (add(out, err, "%*s%.*s\n", (int)begin, "", (int)cut, text))
-            return -1;
-    }
-    return add(out, err, "%*s%-*s", (int)begin, "", (int)width, text);
-}
-
-static int help_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
-{
-    for (size_t i = 0; i < count(options); i++) {
-        char left[640], note[128];
-        synopsis(&options[i], left, sizeof left);
-        default_note(&options[i], defaults, note, sizeof note);
-        /* beside its explanation, also where that begins later but needs no second line */
-        size_t at = strlen(left) + 4 > MARGIN ? strlen(left) + 4 : MARGIN;
-        bool beside = at == MARGIN || at + strlen(options[i].help) + strlen(note) <= WIDTH;
-        if (help_option(out, err, left, beside ? at - 2 : 0) || (!beside && add(out, err, "\n%*s", MARGIN, "")) ||
-            wrap(out, err, beside ? at : MARGIN, options[i].help, note))
-            return -1;
-    }
-    return 0;
-}
-
-/* A command line; one that is too long goes on in the next, after a pipe where there is one. */
-static int example(struct rn_buffer *out, struct rn_err *err, const char *line, size_t length)
-{
-    size_t indent = 2;
-    for (size_t cut; length > WIDTH - indent; line += cut + 1, length -= cut + 1, indent = 6) {
-        size_t space = 0, most = WIDTH - indent - 2;
-        for (cut = 0; most > 0; most--)
-            if (line[most] == ' ' && line[most - 1] == '|' && !cut)
-                cut = most;
-            else if (line[most] == ' ' && !space)
-                space = most;
-        bool pipe = cut > 0;
-        cut = pipe ? cut : space;
-        if (!cut)
-            break;
-        if (add(out, err, "%*s%.*s%s\n", (int)indent, "", (int)cut, line, pipe ? "" : " \\"))
-            return -1;
-    }
-    return add(out, err, "%*s%.*s\n", (int)indent, "", (int)length, line);
-}
-
-static int document_help(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
-{
-    if (add(out, err, "usage: %s [OPTION]... %s\n%s\n\n", tool->name, tool->operands, tool->summary) ||
-        help_rows(tool->options, tool->defaults, out, err) ||
-        add(out, err, "  %-*s%s\n", MARGIN - 2, tool->folder ? "-o, --output=DIR" : "-o, --output=FILE",
-            tool->folder ? "the folder for what is made" : "write there, not to standard output") ||
-        add(out, err, "  -q, --quiet  -h, --help  -V, --version  --progress=auto|always|never\n"))
-        return -1;
-    if (tool->examples && add(out, err, "\nexamples:\n"))
-        return -1;
-    for (const char *line = tool->examples; line && *line;) {
-        size_t length = strcspn(line, "\n");
-        if (example(out, err, line, length))
-            return -1;
-        line += length + (line[length] == '\n');
-    }
-    return 0;
-}
-
-static int man_rows(const struct rn_opt *options, const void *defaults, struct rn_buffer *out, struct rn_err *err)
-{
-    for (size_t i = 0; i < count(options); i++) {
-        char left[640], note[128];
-        synopsis(&options[i], left, sizeof left);
-        default_note(&options[i], defaults, note, sizeof note);
-        if (add(out, err, ".TP\n.B ") || add_roff(out, err, left + strspn(left, " ")) || add(out, err, "\n") ||
-            add_roff(out, err, options[i].help) || add_roff(out, err, note) || add(out, err, "\n"))
-            return -1;
-    }
-    return 0;
-}
-
-static const char exit_codes[] =
-    "0 done. 1 done, but the answer is no, or records failed. 2 wrong usage. 3 bad data. 4 the system or a device. "
-    "5 training diverged.";
-
-static int document_man(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
-{
-    static const struct rn_args usual = { 0 };
-    char upper[64] = "";
-    for (size_t i = 0; tool->name[i] && i < sizeof upper - 1; i++)
-        upper[i] = (char)(tool->name[i] >= 'a' && tool->name[i] <= 'z' ? tool->name[i] - 32 : tool->name[i]);
-    if (add(out, err, ".TH ") || add_roff(out, err, upper) || add(out, err, " 1 \"\" \"recyclenet %s\" \"RecycleNet\"\n.SH NAME\n", RN_VERSION) ||
-        add_roff(out, err, tool->name) || add(out, err, " \\- ") || add_roff(out, err, tool->summary) ||
-        add(out, err, "\n.SH SYNOPSIS\n.B ") || add_roff(out, err, tool->name) || add(out, err, "\n[OPTION]... ") ||
-        add_roff(out, err, tool->operands) || add(out, err, "\n.SH DESCRIPTION\n"))
-        return -1;
-    for (const char *at = tool->about ? tool->about : tool->summary; *at;) {
-        const char *end = strstr(at, "\n\n");
-        size_t length = end ? (size_t)(end - at) : strlen(at);
-        char *paragraph = strndup(at, length);
-        if (!paragraph)
-            return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-        int rc = add(out, err, ".PP\n") || add_roff(out, err, paragraph) || add(out, err, "\n");
-        free(paragraph);
-        if (rc)
-            return -1;
-        at += length + (end ? 2 : 0);
-    }
-    if (add(out, err, ".SH OPTIONS\n") || man_rows(tool->options, tool->defaults, out, err) ||
-        (tool->folder && man_rows(folder_row, &usual, out, err)) || man_rows(common + tool->folder, &usual, out, err) ||
-        add(out, err, ".SH EXIT STATUS\n%s\n", exit_codes))
-        return -1;
-    if (tool->examples &&
-        (add(out, err, ".SH EXAMPLES\n.nf\n") || add_roff(out, err, tool->examples) || add(out, err, "\n.fi\n")))
-        return -1;
-    return 0;
-}
-
-static int document_completion(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
-{
-    char function[64];
-    snprintf(function, sizeof function, "_%s", tool->name);
-    for (char *c = function; *c; c++)
-        *c = *c == '-' ? '_' : *c;
-    if (add(out, err, "# bash completion for %s\n%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-                      "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n    case $prev in\n",
-            tool->name, function))
-        return -1;
-    size_t own = count(tool->options), all = own + count(common);
-    struct rn_buffer words = { 0 };
-    int rc = 0;
-    for (size_t i = 0; i < all && !rc; i++) {
-        const struct rn_opt *opt = i < own ? &tool->options[i] : &common[i - own];
-        char letter[8] = "";
-        if (opt->letter)
-            snprintf(letter, sizeof letter, "-%c|", opt->letter);
-        rc = add(&words, err, "--%s%s ", opt->name, opt->kind == RN_OPT_FLAG ? "" : "=");
-        if ((opt->kind == RN_OPT_CHOICE || opt->choice) && !rc) {
-            char choices[512];
-            if (opt->choice)
-                names(opt, choices, sizeof choices);
-            else
-                snprintf(choices, sizeof choices, "%s", opt->argument);
-            for (char *c = choices; *c; c++)
-                *c = *c == '|' ? ' ' : *c;
-            rc = add(out, err, "    %s--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n", letter, opt->name, choices);
-        } else if (opt->kind == RN_OPT_TEXT && !rc) {
-            rc = add(out, err, "    %s--%s) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n", letter, opt->name);
-        }
-    }
-    rc = rc || add(out, err, "    esac\n    if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '%.*s' -- \"$cur\"))\n"
-                             "    else COMPREPLY=($(compgen -f -- \"$cur\")); fi\n"
-                             "    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace\n}\ncomplete -o filenames -F %s %s\n",
-                   (int)words.length, words.data ? words.data : "", function, tool->name);
-    rn_buffer_free(&words);
-    return rc ? -1 : 0;
-}
-
-int rn_opt_document(const struct rn_tool *tool, enum rn_opt_result what, struct rn_buffer *out, struct rn_err *err)
-{
-    switch (what) {
-    case RN_OPT_HELP:
-        return document_help(tool, out, err);
-    case RN_OPT_VERSION:
-    case RN_OPT_VERSIONS:
-        return add(out, err, "%s (recyclenet) %s\n", tool->name, RN_VERSION);
-    case RN_OPT_MAN:
-        return document_man(tool, out, err);
-    case RN_OPT_COMPLETION:
-        return document_completion(tool, out, err);
-    case RN_OPT_RUN:
-        break;
     }
     return 0;
 }

@@ -45,11 +45,16 @@ static void make_taps(struct tap *tap, size_t to, size_t from, double scale, boo
     }
 }
 
-/* Floats, which OpenCV's builds for x86 leave to IPP: places in double, a + (b - a) f in one rounding. */
+/* Floats, which OpenCV's builds for x86 leave to IPP: places in double, in one rounding, and so is a + (b - a) f. */
+static double exact_place(size_t i, double scale)
+{
+    return fma((double)i + 0.5, scale, -0.5);
+}
+
 static void make_exact_taps(struct tap *tap, size_t to, size_t from, double scale)
 {
     for (size_t i = 0; i < to; i++) {
-        double s = fmin(fmax(((double)i + 0.5) * scale - 0.5, 0), (double)from - 1), whole = floor(s);
+        double s = fmin(fmax(exact_place(i, scale), 0), (double)from - 1), whole = floor(s);
         tap[i] = (struct tap){ { (int32_t)whole, (int32_t)fmin(whole + 1, (double)from - 1) }, { 0, 0 }, (float)(s - whole) };
     }
 }
@@ -119,6 +124,27 @@ RN_PLAIN down_floats_plain(float *restrict y, const float *restrict a, const flo
 }
 RN_WIDE(down_floats, (float *restrict y, const float *restrict a, const float *restrict b, float w, size_t n), (y, a, b, w, n))
 
+/* Samples behind the last whole register of four of those that lie between two columns: there a product is rounded by itself. */
+struct left_over {
+    size_t first, end;
+};
+
+static struct left_over find_left_over(size_t to, size_t from, double scale)
+{
+    size_t first = 0, end = to;
+    while (first < to && exact_place(first, scale) < 0)
+        first++;
+    while (end > first && exact_place(end - 1, scale) >= (double)from - 1)
+        end--;
+    return (struct left_over){ 3 * first + (end - first) * 3 / 4 * 4, 3 * end };
+}
+
+static void down_left_over(float *y, const float *a, const float *b, float w, struct left_over part)
+{
+    for (size_t i = part.first; i < part.end; i++)
+        y[i] = a[i] + (b[i] - a[i]) * w;
+}
+
 /* The two rows that are needed, each computed once: rows come in order. */
 struct rows {
     int32_t index[2];
@@ -160,6 +186,7 @@ static int linear(struct rn_canvas *x, struct rn_frame part, size_t height, size
     if (!scratch)
         return -1;
     struct tap *columns = (struct tap *)scratch, *tap = columns + width;
+    struct left_over left_over = find_left_over(width, part.width, steps->across);
     struct rows rows = { { -1, -1 }, { tap + height, (int32_t *)(tap + height) + 3 * width + 4 }, area };
     if (bytes || area) {
         make_taps(columns, width, part.width, steps->across, true, area);
@@ -176,6 +203,8 @@ static int linear(struct rn_canvas *x, struct rn_frame part, size_t height, size
             down_products((float *)(void *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].weight, width * 3);
         else
             down_floats((float *)(void *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].weight, width * 3);
+        if (!bytes && !area)
+            down_left_over((float *)(void *)y + i * width * 3, rows.row[0], rows.row[1], tap[i].weight, left_over);
     }
     rn_canvas_turn(x, x->type, height, width);
     return 0;

@@ -54,8 +54,8 @@ static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, siz
 
 /* ---- cubic, Lanczos ----
  *
- * OpenCV's builds for x86 leave cubic of pictures of 4 x 4 and more to IPP, whose float32 sums are not rounded in between. These
- * are its results but for ties that its sums' last bits decide. The others have whole numbers of 1/2048. */
+ * OpenCV's builds for x86 leave cubic of pictures of 4 x 4 and more to IPP, whose float32 sums are not rounded in between; in which
+ * order it adds, and where it rounds once for a product and a sum, decides ties. The others have whole numbers of 1/2048. */
 
 /* Taps of one result: source pixels, clamped, and weights, of bytes in 1/2048. */
 struct taps {
@@ -65,6 +65,7 @@ struct taps {
 
 static void exact_cubic(float weight[4], double x)
 {
+    x = (double)(1 + (float)x) - 1; /* what is left of it in float32 next to 1 */
     const double a = -0.75, w[3] = { ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a,
                                      ((a + 2) * x - (a + 3)) * x * x + 1, ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1 };
     for (int k = 0; k < 3; k++)
@@ -72,10 +73,10 @@ static void exact_cubic(float weight[4], double x)
     weight[3] = (float)(1 - w[0] - w[1] - w[2]);
 }
 
-static void make_exact_taps(struct taps *taps, size_t to, size_t from)
+static void make_exact_taps(struct taps *taps, size_t to, size_t from, double step)
 {
     for (size_t i = 0; i < to; i++) {
-        double place = ((double)i + 0.5) * (double)from / (double)to - 0.5, whole = floor(place);
+        double place = fma((double)i + 0.5, step, -0.5), whole = floor(place);
         exact_cubic(taps[i].real, place - whole);
         for (int k = 0; k < 4; k++)
             taps[i].at[k] = (int32_t)rn_border_at((long)whole + k - 1, (long)from, RN_REPLICATE);
@@ -127,11 +128,32 @@ static void across_exact(float *y, const uint8_t *x, const struct taps *taps, si
         }
 }
 
+RN_PLAIN across_exact_floats_plain(float *restrict y, const float *restrict x, const struct taps *taps, size_t width)
+{
+    for (size_t j = 0; j < width; j++)
+        for (int c = 0; c < 3; c++) {
+            const float *w = taps[j].real, v[4] = { x[taps[j].at[0] * 3 + c], x[taps[j].at[1] * 3 + c], x[taps[j].at[2] * 3 + c], x[taps[j].at[3] * 3 + c] };
+            y[3 * j + c] = fmaf(v[0], w[0], v[3] * w[3]) + fmaf(v[1], w[1], v[2] * w[2]);
+        }
+}
+RN_WIDE(across_exact_floats, (float *restrict y, const float *restrict x, const struct taps *taps, size_t width), (y, x, taps, width))
+
+RN_PLAIN down_exact_floats_plain(float *restrict y, const float *restrict a, const float *restrict b, const float *restrict c,
+                                 const float *restrict d, const float *restrict weight, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = fmaf(a[i], weight[0], b[i] * weight[1]) + fmaf(c[i], weight[2], d[i] * weight[3]);
+}
+RN_WIDE(down_exact_floats,
+        (float *restrict y, const float *restrict a, const float *restrict b, const float *restrict c, const float *restrict d,
+         const float *restrict weight, size_t n),
+        (y, a, b, c, d, weight, n))
+
 RN_PLAIN down_exact_plain(uint8_t *restrict y, const float *restrict a, const float *restrict b, const float *restrict c,
                           const float *restrict d, const float *restrict weight, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float sum = fmaf(d[i], weight[3], fmaf(c[i], weight[2], fmaf(b[i], weight[1], a[i] * weight[0])));
+        float sum = fmaf(a[i], weight[0], b[i] * weight[1]) + fmaf(c[i], weight[2], d[i] * weight[3]);
         int32_t v = (int32_t)(sum + 12582912.0f - 12582912.0f);
         y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
@@ -167,11 +189,19 @@ static void down_bytes(uint8_t *y, const int32_t *const row[MOST], const float *
     }
 }
 
+/* Whole registers of four samples from the last row to the first, the rest from the first to the last, as there. */
 static void down_floats(float *y, const float *const row[MOST], const float *weight, int size, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        float sum = 0;
-        for (int k = 0; k < size; k++)
+    size_t wide = n / 4 * 4;
+    for (size_t i = 0; i < wide; i++) {
+        float sum = row[size - 1][i] * weight[size - 1];
+        for (int k = size - 2; k >= 0; k--)
+            sum = row[k][i] * weight[k] + sum;
+        y[i] = sum;
+    }
+    for (size_t i = wide; i < n; i++) {
+        float sum = row[0][i] * weight[0];
+        for (int k = 1; k < size; k++)
             sum += row[k][i] * weight[k];
         y[i] = sum;
     }
@@ -185,10 +215,40 @@ struct weighing {
     size_t n, width; /* n: samples of a row */
     int size;
     bool exact;
+    size_t inner, left_over, beside; /* of exact: samples, see find_spans */
     const struct taps *columns, *rows;
     int32_t index[MOST];
     char *block;
 };
+
+/* Columns whose four pixels all lie in the picture: whole registers of four of their samples are summed in one way, what is left of
+ * them in another, and the columns beside them in a third one. */
+static void find_spans(struct weighing *w, double step)
+{
+    size_t first = 0, end = w->width;
+    double last = (double)w->part.width - 2;
+    while (first < end && fma((double)first + 0.5, step, -0.5) < 1)
+        first++;
+    while (end > first && fma((double)end - 0.5, step, -0.5) >= last)
+        end--;
+    w->inner = 3 * first;
+    w->left_over = 3 * first + 3 * (end - first) / 4 * 4;
+    w->beside = 3 * end;
+}
+
+/* Floats beside the whole registers. */
+static void put_rest(float *y, const struct weighing *w, const float *const row[4], const float *weight)
+{
+    const float *a = row[0], *b = row[1], *c = row[2], *d = row[3];
+    for (size_t i = w->left_over; i < w->beside; i++)
+        y[i] = (a[i] * weight[0] + b[i] * weight[1]) + (c[i] * weight[2] + d[i] * weight[3]);
+    for (size_t i = 0; i < w->n; i++) {
+        if (i == w->inner)
+            i = w->beside;
+        if (i < w->n)
+            y[i] = fmaf(d[i], weight[3], fmaf(c[i], weight[2], fmaf(a[i], weight[0], b[i] * weight[1])));
+    }
+}
 
 static const void *scaled_row(struct weighing *w, int32_t index)
 {
@@ -198,8 +258,10 @@ static const void *scaled_row(struct weighing *w, int32_t index)
     if (w->index[at] == index)
         return row;
     w->index[at] = index;
-    if (w->exact)
+    if (w->exact && w->x->type == RN_U8)
         across_exact(row, from, w->columns, w->width);
+    else if (w->exact)
+        across_exact_floats(row, from, w->columns, w->width);
     else if (w->x->type == RN_U8)
         across_bytes(row, from, w->columns, w->size, w->width);
     else
@@ -213,12 +275,17 @@ static void put_weighted(void *y, struct weighing *w, size_t i)
     const void *row[MOST];
     for (int k = 0; k < w->size; k++)
         row[k] = scaled_row(w, taps->at[k]);
-    if (w->exact)
-        down_exact((uint8_t *)y + i * w->n, row[0], row[1], row[2], row[3], taps->real, w->n);
+    void *to = (char *)y + i * w->n * rn_type_size(w->x->type);
+    if (w->exact && w->x->type != RN_U8)
+        down_exact_floats(to, row[0], row[1], row[2], row[3], taps->real, w->n);
+    else if (w->exact)
+        down_exact(to, row[0], row[1], row[2], row[3], taps->real, w->n);
     else if (w->x->type == RN_U8)
         down_bytes((uint8_t *)y + i * w->n, (const int32_t *const *)row, taps->fixed, w->size, w->n);
     else
         down_floats((float *)y + i * w->n, (const float *const *)row, taps->real, w->size, w->n);
+    if (w->exact && w->x->type != RN_U8)
+        put_rest(to, w, (const float *const *)row, taps->real);
 }
 
 static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
@@ -234,12 +301,13 @@ static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, si
         return -1;
     }
     memset(w.index, 0xff, sizeof w.index);
-    w.exact = interpolation == RN_CUBIC && x->type == RN_U8 && part.height >= 4 && part.width >= 4;
+    w.exact = interpolation == RN_CUBIC && part.height >= 4 && part.width >= 4;
     w.columns = columns;
     w.rows = rows;
     if (w.exact) {
-        make_exact_taps(columns, width, part.width);
-        make_exact_taps(rows, height, part.height);
+        make_exact_taps(columns, width, part.width, steps.across);
+        make_exact_taps(rows, height, part.height, steps.down);
+        find_spans(&w, steps.across);
     } else {
         make_taps(columns, width, part.width, steps.across, interpolation, w.size);
         make_taps(rows, height, part.height, steps.down, interpolation, w.size);

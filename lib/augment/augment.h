@@ -81,8 +81,8 @@ struct rn_augment {
     size_t size;                  /* of the struct of options */
     const void *defaults;
     double p;                     /* chance, where a file does not say */
-    int until;                    /* n: what 1.4.n and later mean by the name is not proved to be this (tests/python/versions.py); 0: up to
-                                     RN_PROVED it is */
+    int until;                    /* n: what 1.4.n and later mean by the name is not proved to be this
+                                     (tests/python/versions.py); 0: up to RN_PROVED it is */
     const char *neutral;          /* "key=value key=*": keys that may be there, with the only value that there is, or any; or NULL */
     const struct rn_drawn *drawn; /* NULL: draws nothing */
     bool bytes_only;              /* does not take pictures of floats */

@@ -115,7 +115,8 @@ static inline uint8_t level(float v)
 }
 
 /* The largest and the least of the three, and the two between them, go to the channels by the hue's sixth. */
-static inline __attribute__((always_inline)) void put_levels(uint8_t *y, float sixth, float most, float least, float falling, float rising)
+static inline __attribute__((always_inline)) void put_levels(uint8_t *y, float sixth, float most, float least,
+                                                                float falling, float rising)
 {
     y[0] = level(sixth < 1 ? most : sixth < 2 ? falling : sixth < 4 ? least : sixth < 5 ? rising : most);
     y[1] = level(sixth < 1 ? rising : sixth < 3 ? most : sixth < 4 ? falling : least);

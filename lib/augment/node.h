@@ -21,7 +21,7 @@ struct rn_node {
 };
 void rn_node_clear(struct rn_node *node);
 /* Applies a leaf, and notes it (trace NULL: not). Errors are rn_recipe_run's. */
-RN_MUST int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count, struct rn_trace *trace,
-                          struct rn_err *err);
+RN_MUST int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count,
+                          struct rn_trace *trace, struct rn_err *err);
 
 #endif

@@ -110,7 +110,8 @@ static int take_numbers(double *value, size_t *count, const struct rn_drawn *dra
     if (drawn->count != 1 && !rn_take_array(&packed, &n))
         return rn_fail(err, RN_EXIT_DATA, "%s: not a list of numbers", drawn->name);
     if (n > RN_DRAWS - *count || (drawn->count && n != drawn->count))
-        return rn_fail(err, RN_EXIT_DATA, "%s: %zu numbers, not %zu", drawn->name, n, drawn->count ? drawn->count : RN_DRAWS - *count);
+        return rn_fail(err, RN_EXIT_DATA, "%s: %zu numbers, not %zu", drawn->name, n,
+                       drawn->count ? drawn->count : RN_DRAWS - *count);
     for (size_t i = 0; i < n; i++) {
         double *v = &value[(*count)++];
         if (!rn_take_real(&packed, v))
@@ -149,13 +150,13 @@ static int run_step(const struct rn_recipe *recipe, struct rn_canvas *canvas, st
     size_t count = 0;
     struct rn_text packed_name, packed_at, name;
     char shown[256];
-    if (!rn_take_key(step, "transform", &packed_name) || !rn_take_text(&packed_name, &name) || !rn_take_key(step, "at", &packed_at) ||
-        !rn_take_real(&packed_at, &at))
+    if (!rn_take_key(step, "transform", &packed_name) || !rn_take_text(&packed_name, &name) ||
+        !rn_take_key(step, "at", &packed_at) || !rn_take_real(&packed_at, &at))
         return rn_fail(err, RN_EXIT_DATA, "no transform, or not at which place");
     const struct rn_node *node = find_leaf(recipe->root, at);
     if (!node || !rn_text_equal(name, rn_text(node->transform->class_name)))
-        return rn_fail(err, RN_EXIT_DATA, "%s was transform %g, which is %s in the recipe %s: another recipe's", rn_text_show(name, shown), at,
-                       node ? node->transform->class_name : "none", recipe->name.data);
+        return rn_fail(err, RN_EXIT_DATA, "%s was transform %g, which is %s in the recipe %s: another recipe's",
+                       rn_text_show(name, shown), at, node ? node->transform->class_name : "none", recipe->name.data);
     if (take_drawn(value, &count, node->transform, step, err))
         return rn_fail_at(err, "%s", node->transform->class_name);
     return rn_node_apply(node, canvas, value, count, trace, err);
@@ -189,7 +190,8 @@ int rn_replay_run(const struct rn_replay *replay, const struct rn_recipe *recipe
     size_t steps;
     rn_text_show(rn_text(replay->path), shown);
     if (!line)
-        return rn_fail(err, RN_EXIT_DATA, "%s has no record of it: it was made of other photos, recipes (-r) or copies (-n)", shown);
+        return rn_fail(err, RN_EXIT_DATA, "%s has no record of it: it was made of other photos, recipes (-r) or copies (-n)",
+                       shown);
     struct rn_text packed = { replay->bytes.data + line->first, line->length };
     if (line->failed)
         return fail_again(packed, id, err);

@@ -132,8 +132,9 @@ RN_PLAIN across_exact_floats_plain(float *restrict y, const float *restrict x, c
 {
     for (size_t j = 0; j < width; j++)
         for (int c = 0; c < 3; c++) {
-            const float *w = taps[j].real, v[4] = { x[taps[j].at[0] * 3 + c], x[taps[j].at[1] * 3 + c], x[taps[j].at[2] * 3 + c], x[taps[j].at[3] * 3 + c] };
-            y[3 * j + c] = fmaf(v[0], w[0], v[3] * w[3]) + fmaf(v[1], w[1], v[2] * w[2]);
+            const int32_t *at = taps[j].at;
+            const float *w = taps[j].real, *v = x + c;
+            y[3 * j + c] = fmaf(v[at[0] * 3], w[0], v[at[3] * 3] * w[3]) + fmaf(v[at[1] * 3], w[1], v[at[2] * 3] * w[2]);
         }
 }
 RN_WIDE(across_exact_floats, (float *restrict y, const float *restrict x, const struct taps *taps, size_t width), (y, x, taps, width))

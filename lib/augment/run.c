@@ -42,8 +42,8 @@ static int note(struct rn_trace *t, const struct rn_node *leaf, const double *va
     return 0;
 }
 
-int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count, struct rn_trace *trace,
-                  struct rn_err *err)
+int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count,
+                  struct rn_trace *trace, struct rn_err *err)
 {
     const struct rn_augment *t = leaf->transform;
     if (t->bytes_only && canvas->type != RN_U8)

@@ -84,7 +84,8 @@ static double real_of(uint64_t bits, bool wide)
 bool rn_take_real(struct rn_text *packed, double *value)
 {
     unsigned first = first_of(*packed);
-    bool is_real = first == 0xca || first == 0xcb, is_unsigned = first >= 0xcc && first <= 0xcf, is_signed = first >= 0xd0 && first <= 0xd3;
+    bool is_real = first == 0xca || first == 0xcb, is_unsigned = first >= 0xcc && first <= 0xcf;
+    bool is_signed = first >= 0xd0 && first <= 0xd3;
     if (first < 0x80 || first >= 0xe0) {
         *value = first < 0x80 ? (double)first : (double)first - 256;
     } else if (is_real || is_unsigned || is_signed) {

@@ -69,7 +69,7 @@ $(B)/bench/bench.a: $(B)/tests/bench/bench.o $(MAIN)
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librn-fuzz.a $(B)/packages.libs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -pthread -o $@ $(filter %.o %.a,$^) $(call PKG,libs) -lm -ldl
-$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% image/% graph/%),$(OBJ)) $(B)/gen/arch.o $(B)/gen/attention.o
+$(B)/librn-fuzz.a: $(filter $(addprefix $(B)/lib/,core/% stream/% exchange/% image/% graph/% augment/% split/% source/%),$(OBJ)) $(B)/gen/arch.o $(B)/gen/attention.o $(B)/gen/augment.o
 	@rm -f $@
 	ar rcs $@ $^
 $(B)/draw: $(B)/data/draw.o $(B)/librn.a $(B)/packages.libs
@@ -197,4 +197,4 @@ clean:
 .PHONY: FORCE help all plugins share check test asan tsan check-full check-cuda gpu-verify check-python fuzz coverage sbom demo study-quick bench bench-peers bench-scale bench-python bench-environment table1 table2 table3 table4 tables install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(B)/tools/versions.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d
+-include $(OBJ:.o=.d) $(BENCH:$(B)/bench/%=$(B)/tests/bench/%.d) $(B)/tests/bench/bench.d $(TOOLS:%=$(B)/tools/%.d) $(B)/tools/main.d $(B)/tools/progress.d $(B)/tools/versions.d $(UNIT:$(B)/tests/%=$(B)/tests/unit/%.d) $(B)/data/draw.d $(wildcard $(B)/tests/fuzz/*.d)

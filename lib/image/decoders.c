@@ -337,7 +337,7 @@ static int begin(struct rn_decoders *decoders, char why[static 128], struct rn_e
     if (begin_keeper(decoders))
         return snprintf(why, 128, "%s", strerror(errno)), 0;
     if (get(decoders->place[0].ours, &hello, sizeof hello) != sizeof hello || hello.kind != HELLO)
-        return rn_fail(err, RN_EXIT_SYSTEM, "the decoder does not start: out of memory, or a fault in a library");
+        return rn_fail(err, RN_EXIT_SYSTEM, "the decoder does not start: out of memory, or a fault in a library (--no-sandbox is without)");
     if (hello.status)
         snprintf(why, 128, "seccomp: %s", strerror(hello.status));
     return 1;

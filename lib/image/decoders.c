@@ -269,7 +269,8 @@ static void close_share(struct share *share)
 static int make_place(struct rn_place *place, size_t pixels)
 {
     int ends[2];
-    if (make_share(&place->file, RN_IMAGE_FILE_MAX) || make_share(&place->pixels, pixels) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+    if (make_share(&place->file, RN_IMAGE_FILE_MAX) || make_share(&place->pixels, pixels) ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return -1;
     place->ours = ends[0];
     place->theirs = ends[1];
@@ -337,7 +338,8 @@ static int begin(struct rn_decoders *decoders, char why[static 128], struct rn_e
     if (begin_keeper(decoders))
         return snprintf(why, 128, "%s", strerror(errno)), 0;
     if (get(decoders->place[0].ours, &hello, sizeof hello) != sizeof hello || hello.kind != HELLO)
-        return rn_fail(err, RN_EXIT_SYSTEM, "the decoder does not start: out of memory, or a fault in a library (--no-sandbox is without)");
+        return rn_fail(err, RN_EXIT_SYSTEM,
+                       "the decoder does not start: out of memory, or a fault in a library (--no-sandbox is without)");
     if (hello.status)
         snprintf(why, 128, "seccomp: %s", strerror(hello.status));
     return 1;
@@ -431,7 +433,8 @@ static int take_pixels(struct rn_image *image, struct rn_place *place, const str
     return 0;
 }
 
-static int decode_at(struct rn_place *place, struct rn_image *image, struct rn_text bytes, const struct rn_decode *how, struct rn_err *err)
+static int decode_at(struct rn_place *place, struct rn_image *image, struct rn_text bytes, const struct rn_decode *how,
+                     struct rn_err *err)
 {
     struct answer answer;
     if (ask(place, bytes, &answer, err))

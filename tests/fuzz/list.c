@@ -36,8 +36,10 @@ static size_t fuzz_mend(uint8_t *bytes, size_t length, size_t most)
 
 static const char *fuzz_word(unsigned draw, size_t *length)
 {
-    static const char *const words[] = { "paper70.jpg 2\n", "glass1.jpg 0\n", "x 7\n", "x -1\n", " 1\n", "\n", "a b 1\n", "\xff 1\n", "x\t1\r\n",
-                                         "../x.jpg 1\n", "x 99999999999999999999\n" };
+    static const char *const words[] = {
+        "paper70.jpg 2\n", "glass1.jpg 0\n", "x 7\n", "x -1\n", " 1\n", "\n", "a b 1\n", "\xff 1\n", "x\t1\r\n",
+        "../x.jpg 1\n", "x 99999999999999999999\n",
+    };
     const char *word = words[draw % (sizeof words / sizeof *words)];
     *length = strlen(word);
     return word;

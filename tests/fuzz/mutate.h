@@ -1,5 +1,5 @@
-/* mutate.h -- changes to an input that know what it is made of: pieces are left out, doubled, exchanged, or changed inside, and what
- * says how long they are, or sums them up, is made right again. A quarter of the changes are libFuzzer's own, on the bytes.
+/* mutate.h -- changes to an input that know what it is made of: pieces are left out, doubled, exchanged, or changed inside, and
+ * what says how long they are, or sums them up, is made right again. A quarter of the changes are libFuzzer's own, on the bytes.
  *
  * A fuzzer that includes this defines what is static here and ends in a semicolon. */
 #ifndef RN_TESTS_FUZZ_MUTATE_H

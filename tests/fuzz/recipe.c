@@ -1,4 +1,4 @@
-/* recipe.c -- any text as a recipe of rn-augment; one that is taken is run on a small picture. */
+/* recipe.c -- any text as a recipe of rn-augment. */
 #include "augment/augment.h"
 #include "tests/fuzz/mutate.h"
 
@@ -53,10 +53,11 @@ static size_t fuzz_mend(uint8_t *bytes, size_t length, size_t most)
 static const char *fuzz_word(unsigned draw, size_t *length)
 {
     static const char *const words[] = {
-        "null", "true", "false", "0", "-1", "1", "2", "3", "0.5", "1e308", "-1e308", "1e-320", "2147483648", "-9223372036854775808", "[]", "{}",
-        "\"\"", "[0,0]", "[-1,1]", "[3,7]", "[1e9,1e9]", "\"Compose\"", "\"OneOf\"", "\"SomeOf\"", "\"ReplayCompose\"", "\"RandomCrop\"",
-        "\"Resize\"", "\"CLAHE\"", "\"ElasticTransform\"", "\"GridDistortion\"", "\"Normalize\"", "\"ImageCompression\"", "\"CoarseDropout\"",
-        "\"transforms\"", "\"__class_fullname__\"", "\"p\"", "\"limit\"",
+        "null", "true", "false", "0", "-1", "1", "2", "3", "0.5", "1e308", "-1e308", "1e-320", "2147483648",
+        "-9223372036854775808", "[]", "{}", "\"\"", "[0,0]", "[-1,1]", "[3,7]", "[1e9,1e9]", "\"Compose\"", "\"OneOf\"",
+        "\"SomeOf\"", "\"ReplayCompose\"", "\"RandomCrop\"", "\"Resize\"", "\"CLAHE\"", "\"ElasticTransform\"",
+        "\"GridDistortion\"", "\"Normalize\"", "\"ImageCompression\"", "\"CoarseDropout\"", "\"transforms\"",
+        "\"__class_fullname__\"", "\"p\"", "\"limit\"",
     };
     const char *word = words[draw % (sizeof words / sizeof *words)];
     *length = strlen(word);

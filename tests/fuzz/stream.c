@@ -11,8 +11,8 @@
 /* The bytes of the object at `at` before what it contains, and how many objects that is; false: none is there. */
 static bool object_at(const uint8_t *bytes, size_t length, size_t at, size_t *head, size_t *payload, size_t *objects)
 {
-    static const uint8_t sizes[32] = { /* c0.. */ 1, 1, 1, 1, 2, 3, 5, 3, 4, 6, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18, 2, 3, 5,
-                                       3, 5, 3, 5 };
+    static const uint8_t sizes[32] = { 1, 1, 1, 1, 2, 3, 5, 3, 4, 6, 5, 9, 2, 3, 5, 9, /* of c0 and the following */
+                                       2, 3, 5, 9, 3, 4, 6, 10, 18, 2, 3, 5, 3, 5, 3, 5 };
     uint8_t byte = at < length ? bytes[at] : 0xc1;
     uint64_t n = 0;
     *payload = *objects = 0;
@@ -109,10 +109,11 @@ static const char *fuzz_word(unsigned draw, size_t *length)
     } words[] = {
         WORD("\xc0"), WORD("\xc3"), WORD("\0"), WORD("\x7f"), WORD("\xff"), WORD("\xcd\xff\xff"), WORD("\xce\xff\xff\xff\xff"),
         WORD("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), WORD("\xd3\x80\0\0\0\0\0\0\0"), WORD("\xcb\x7f\xf8\0\0\0\0\0\0"),
-        WORD("\xcb\x7f\xf0\0\0\0\0\0\0"), WORD("\xa0"), WORD("\x80"), WORD("\x90"), WORD("\xc4\0"), WORD("\xdd\xff\xff\xff\xff"),
-        WORD("\xdf\x7f\xff\xff\xff"), WORD("\xc6\xff\xff\xff\xff"), WORD("\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0"), WORD("\xa2id"),
-        WORD("\xa5label"), WORD("\xa5split"), WORD("\xa5""error"), WORD("\xa4path"), WORD("\xa4""data"), WORD("\xa6labels"), WORD("\xa5probs"),
-        WORD("\xa5""batch"), WORD("\xa5value"), WORD("\xa3|u1"), WORD("\xa3<f4"), WORD("\xa3<i8"), WORD("\xa6images"), WORD("\xa7samples"),
+        WORD("\xcb\x7f\xf0\0\0\0\0\0\0"), WORD("\xa0"), WORD("\x80"), WORD("\x90"), WORD("\xc4\0"),
+        WORD("\xdd\xff\xff\xff\xff"), WORD("\xdf\x7f\xff\xff\xff"), WORD("\xc6\xff\xff\xff\xff"),
+        WORD("\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0"), WORD("\xa2id"), WORD("\xa5label"), WORD("\xa5split"),
+        WORD("\xa5""error"), WORD("\xa4path"), WORD("\xa4""data"), WORD("\xa6labels"), WORD("\xa5probs"), WORD("\xa5""batch"),
+        WORD("\xa5value"), WORD("\xa3|u1"), WORD("\xa3<f4"), WORD("\xa3<i8"), WORD("\xa6images"), WORD("\xa7samples"),
         WORD("\xa7weights"), WORD("\xab""predictions"), WORD("\xa7""batches"),
     };
     *length = words[draw % (sizeof words / sizeof *words)].length;
@@ -121,8 +122,8 @@ static const char *fuzz_word(unsigned draw, size_t *length)
 
 /* ---- the fuzzer ---- */
 
-/* In the place of lib/stream/source.c: files cost more than all the rest. The input comes in two pieces, the second in a block that is
- * not longer than the bytes that are there, so that a read behind them is seen. */
+/* In the place of lib/stream/source.c: files cost more than all the rest. The input comes in two pieces, in blocks that are not
+ * longer than the bytes that are there, so that a read behind them is seen. */
 static struct {
     const uint8_t *bytes;
     size_t length, given;
@@ -138,7 +139,8 @@ int rn_source_next(struct rn_source *source, struct rn_err *err)
 
 int rn_source_fill(struct rn_source *source, struct rn_err *err)
 {
-    size_t more = input.given || input.length < 2 ? input.length - input.given : input.length / 2, here = source->end - source->start;
+    size_t more = input.given || input.length < 2 ? input.length - input.given : input.length / 2;
+    size_t here = source->end - source->start;
     (void)err;
     if (!more)
         return 0;

@@ -64,7 +64,8 @@ static void escape(void)
     said("make a folder", mkdir("made", 0777) == 0);
     said("change what others may do", chmod("in", 0600) == 0);
     said("signal who started it", kill(getppid(), 0) == 0);
-    said("have 64 GiB", mmap(NULL, (size_t)64 << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED);
+    int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    said("have 64 GiB", mmap(NULL, (size_t)64 << 30, PROT_READ | PROT_WRITE, how, -1, 0) != MAP_FAILED);
     pid_t child = fork();
     said("fork", child >= 0);
     if (child == 0) {

@@ -1,7 +1,7 @@
-/* faults.c -- preloaded into a tool: the RN_FAIL-th time that the program itself (with RN_FAIL_ANY=1: the program or a library) asks
- * the system for something, it does not get it; with RN_FAIL_ALL=1 nobody gets any from then on. RN_FAIL=0: all is given.
- * RN_FAULT says what: memory (the default), open, read, write, close, fsync, folder (fsync of one), rename, mmap, thread; or short (a
- * write takes half), interrupted (EINTR of a read or write).
+/* faults.c -- preloaded into a tool: the RN_FAIL-th time that the program itself (with RN_FAIL_ANY=1: the program or a library)
+ * asks the system for something, it does not get it; with RN_FAIL_ALL=1 nobody gets any from then on. RN_FAIL=0: all is given.
+ * RN_FAULT says what: memory (the default), open, read, write, close, fsync, folder (fsync of one), rename, mmap, thread; or short
+ * (a write takes half), interrupted (EINTR of a read or write).
  * RN_FAIL_TOOL=NAME: in that program alone, not in those that start it. RN_FAIL_COUNT=FILE: how often the program asked for each of
  * them is written there at the end.
  * RN_LOG=FILE: what is done to files is appended there, a line each, for tests/tool/power.pl: no fault is needed for that. */
@@ -25,8 +25,8 @@ void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
 
-static const char *const kinds[] = { "memory", "open", "read", "write", "close", "fsync", "folder", "rename", "mmap", "thread", "short",
-                                     "interrupted" };
+static const char *const kinds[] = { "memory", "open", "read", "write", "close", "fsync", "folder", "rename", "mmap", "thread",
+                                     "short", "interrupted" };
 enum { MEMORY, OPEN, READ, WRITE, CLOSE, FSYNC, FOLDER, RENAME, MMAP, THREAD, SHORT, INTERRUPTED, KINDS };
 
 static atomic_long asked[KINDS];

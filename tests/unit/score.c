@@ -307,7 +307,7 @@ static void several_runs(void **state)
     (void)state;
     struct rn_answers run[3] = { 0 }, again[3] = { 0 };
     struct rn_runs runs, other;
-    char id[16];
+    char id[24];
     for (int r = 0; r < 3; r++)
         for (int i = 0; i < 100; i++) {
             snprintf(id, sizeof id, "photo %d", i);

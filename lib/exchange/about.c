@@ -41,7 +41,7 @@ int rn_about_write(const struct rn_head *head, rn_about_put *put, void *context,
              put_triple(head->input.mean, "mean", put, context) || put_triple(head->input.std, "std", put, context) ||
              put_number(head->input.size, "size", put, context) || put_number(head->input.resize, "resize", put, context) ||
              put(context, "arch", head->arch) || put(context, "attention", head->attention) ||
-             (head->temperature && put(context, "temperature", rn_text(rn_text_number(head->temperature, number)))) ? -1 : 0;
+             (head->temperature > 0 && put(context, "temperature", rn_text(rn_text_number(head->temperature, number)))) ? -1 : 0;
     rn_buffer_free(&classes);
     return rc;
 }

@@ -223,10 +223,10 @@ static void nodes(struct writing *w)
     struct label logits = value(w->graph->output, NULL);
     whole(w, "axis", 1);
     node(w, "Flatten", (const char *const[]){ logits.text, NULL }, "logits");
-    if (w->temperature)
+    if (w->temperature > 0)
         node(w, "Div", (const char *const[]){ "logits", "temperature", NULL }, "calibrated");
     whole(w, "axis", 1);
-    node(w, "Softmax", (const char *const[]){ w->temperature ? "calibrated" : "logits", NULL }, "probabilities");
+    node(w, "Softmax", (const char *const[]){ w->temperature > 0 ? "calibrated" : "logits", NULL }, "probabilities");
 }
 
 /* ---- parameters, input and output ---- */
@@ -301,7 +301,7 @@ static int make_graph(struct writing *w)
             return -1;
     if (w->axes)
         axes(w);
-    if (w->temperature)
+    if (w->temperature > 0)
         temperature(w);
     describe(w, GRAPH_INPUT, "images", (const char *const[]){ "N", NULL, "H", "W" }, 4, 3);
     describe(w, GRAPH_OUTPUT, "probabilities", (const char *const[]){ "N", NULL }, 2, g->value[g->output].c);

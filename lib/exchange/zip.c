@@ -80,7 +80,7 @@ static int read_end64(struct rn_text bytes, size_t end, struct directory *d, str
 
 static int read_end(struct rn_text bytes, struct directory *d, struct rn_err *err)
 {
-    size_t end;
+    size_t end = 0;
     if (find_end(bytes, &end, err))
         return -1;
     const char *at = bytes.data + end;

@@ -13,7 +13,7 @@ stand_in() {
     done
     cat > bin/ssh <<END
 #!/bin/bash
-all=$PWD/hosts path=$BUILD:$PATH
+all=$(printf %q "$PWD/hosts") path=$(printf %q "$BUILD:$PATH")
 END
     cat >> bin/ssh <<'END'
 [[ $* == *BatchMode=yes*ConnectTimeout=*ServerAliveInterval=* ]] || exit 255

@@ -71,7 +71,7 @@ all() {
 @test "a limit of the address space: the work is done, or exit 4, but nobody waits for ever" {
     for limit in 100000 250000 300000 400000; do
         rm -rf new
-        rc=0; (ulimit -v $limit; timeout -s KILL 60 rn-train -q -j 2 train.rn -o new > out 2> err) || rc=$?
+        rc=0; (ulimit -v $limit; timeout -s KILL 300 rn-train -q -j 2 train.rn -o new > out 2> err) || rc=$?
         [ $rc = 0 ] || { [ $rc = 4 ] && [ "$(wc -l < err)" = 1 ]; } || { echo "$limit: exit $rc"; cat err; false; }
     done
     (ulimit -v 100000; fails 4 "OpenBLAS needs 128 MiB of addresses" rn-predict -m model/last.rn val.rn)

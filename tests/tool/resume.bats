@@ -343,6 +343,7 @@ fails_but_for_header() {
 
 @test "progress: epochs as in log.tsv, no wider than the terminal, the time of validation counted" {
     command -v script >/dev/null || skip "script is not here"
+    script -qec true /dev/null >out 2>&1 </dev/null || skip "no pseudo-terminal can be made here"
     script -qec "stty cols 40; rn-train -j 1 ${OPTIONS[*]} --val val.rn -o run whole.rn >table" screen </dev/null >/dev/null
     tr '\r' '\n' <screen | grep -q '^epoch 0 of 0-2 batch 1/3 loss'
     tr '\r' '\n' <screen | grep -q '^epoch 2 of 0-2: validating'

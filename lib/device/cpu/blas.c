@@ -1,8 +1,8 @@
 /* blas.c -- OpenBLAS, loaded when the device is opened.
  *
  * Each product that is under way has a buffer of 128 MiB of addresses, which OpenBLAS maps when it is first wanted and keeps; where
- * that fails it tries again for ever. So they are mapped before anything else, and where there is not room for one a thread (a
- * limit on the address space), threads wait for each other.
+ * that fails it tries again for ever, and 0.3.29 does so while it is loaded. So there must be room before that; they are mapped
+ * before anything else, and where there is not room for one a thread (a limit on the address space), threads wait for each other.
  *
  * It is not linked: it picks its kernels while it is loaded, and releases older than a processor take its slowest ones
  * for it (0.3.21 takes "Prescott", of SSE3, for Intel's Emerald Rapids). What it picks can be set only
@@ -62,6 +62,13 @@ static int buffers, lent, threads_most;
 static void *(*map_buffer)(int);
 static void (*give_buffer)(void *);
 
+enum { LIBRARY = 64 << 20 }; /* more than OpenBLAS takes for itself */
+
+static int no_room(struct rn_err *err)
+{
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cpu: out of memory: OpenBLAS needs 128 MiB of addresses (ulimit -v is too low)");
+}
+
 /* Whether as many more bytes of addresses can be had. */
 static bool room_for(size_t bytes)
 {
@@ -87,7 +94,7 @@ static int map_buffers(int threads, struct rn_err *err)
     for (int i = 0; i < count; i++)
         give_buffer(block[i]);
     if (map_buffer && !count)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device cpu: out of memory: OpenBLAS needs 128 MiB of addresses (ulimit -v is too low)");
+        return no_room(err);
     buffers = count > buffers ? count : buffers;
     threads_most = threads > threads_most ? threads : threads_most;
     return 0;
@@ -110,6 +117,8 @@ static int load(const struct variant *variant, struct rn_err *err)
 #endif
     setenv("OPENBLAS_NUM_THREADS", "1", 1); /* our own threads call it */
     setenv("OMP_NUM_THREADS", "1", 0);
+    if (!room_for(LIBRARY + (size_t)BUFFER))
+        return no_room(err);
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!library)
         library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);

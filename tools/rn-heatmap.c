@@ -47,7 +47,7 @@ struct work {
 
 /* A batch: looked at by one thread, drawn by others, written by the caller's. */
 struct job {
-    struct rn_look look[2];
+    struct rn_viewed look[2];
     struct rn_buffer *png; /* (pngs) */
     size_t pngs;
 };
@@ -59,7 +59,7 @@ static void clear_job(void *job_)
         rn_buffer_free(&job->png[i]);
     free(job->png);
     for (size_t k = 0; k < 2; k++)
-        rn_look_free(&job->look[k]);
+        rn_viewed_free(&job->look[k]);
     *job = (struct job){ 0 };
 }
 
@@ -78,13 +78,13 @@ struct words {
 };
 
 /* What a network says of image i, beside its map. */
-static void describe(const struct work *w, const struct rn_viewer *v, const struct rn_look *look, size_t i, struct words *words,
+static void describe(const struct work *w, const struct rn_viewer *v, const struct rn_viewed *look, size_t i, struct words *words,
                      struct rn_draw_panel *panel)
 {
     static const char *const kinds[] = { "feature", "attention", "Grad-CAM" };
     const struct rn_head *model = v->model.head;
     const struct rn_maps *maps = &look->maps;
-    size_t best = rn_look_best(look, i);
+    size_t best = rn_viewed_best(look, i);
     bool plain = rn_text_is(model->attention, "none"), gradcam = v->view.kind == RN_VIEW_GRADCAM;
     const char *of = !gradcam ? v->view.layer : w->opts->class ? w->opts->class : model->classes.item[best].data;
     snprintf(words->title, sizeof words->title, "%s%s%s", model->arch.data, plain ? "" : " ", plain ? "" : model->attention.data);
@@ -108,11 +108,11 @@ static struct rn_text name_of(const struct rn_head *head, int64_t label)
 static int draw(const struct work *w, const struct rn_item *item, size_t i, struct rn_err *err)
 {
     struct job *job = item->job;
-    struct rn_look *look = job->look;
+    struct rn_viewed *look = job->look;
     struct words words[2];
     struct rn_draw_panel panel[3] = { { .title = RN_TEXT("photo"), .verdict = name_of(item->head, item->record.labels[i]), .note = item->record.ids[i] } };
     struct rn_image canvas = { 0 };
-    const uint8_t *pixels = rn_look_pixels(look, i, err);
+    const uint8_t *pixels = rn_viewed_pixels(look, i, err);
     if (!pixels)
         return -1;
     for (size_t k = 0; k <= w->viewers; k++) {
@@ -174,7 +174,7 @@ static int text(struct work *w, struct rn_text text, const char *after, struct r
 }
 
 /* The index's line; error: of a photo that there is no picture of, or nil. */
-static int row(struct work *w, const struct rn_look *look, size_t i, struct rn_text id, struct rn_text label, struct rn_text error, struct rn_err *err)
+static int row(struct work *w, const struct rn_viewed *look, size_t i, struct rn_text id, struct rn_text label, struct rn_text error, struct rn_err *err)
 {
     if (text(w, id, "\t", err) || text(w, label, "\t", err))
         return -1;
@@ -182,7 +182,7 @@ static int row(struct work *w, const struct rn_look *look, size_t i, struct rn_t
         return rn_out_printf(w->index, err, "error: ") || text(w, error, w->viewers > 1 ? "\t\t\t\t\n" : "\t\t\n", err) ? -1 : 0;
     for (size_t k = 0; k < w->viewers; k++) {
         const struct rn_texts *classes = &w->viewer[k].model.head->classes;
-        size_t best = rn_look_best(&look[k], i);
+        size_t best = rn_viewed_best(&look[k], i);
         if (text(w, classes->item[best], "\t", err) ||
             rn_out_printf(w->index, err, "%.9g\t", (double)look[k].probs[i * classes->count + best]))
             return -1;

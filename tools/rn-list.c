@@ -15,7 +15,7 @@
 struct opts {
     bool unlabeled, zero, embed, live, by_ending;
     const char *classes, *files_from;
-    int layout; /* enum rn_layout */
+    int layout; /* enum rn_list_layout */
 };
 
 static const struct rn_opt options[] = {
@@ -102,7 +102,7 @@ static int find_one(struct work *w, const char *operand, struct rn_err *err)
 {
     struct stat status;
     size_t before = w->pictures.count;
-    enum rn_layout layout = w->opts.unlabeled && !w->opts.layout ? RN_LAYOUT_FLAT : (enum rn_layout)w->opts.layout;
+    enum rn_list_layout layout = w->opts.unlabeled && !w->opts.layout ? RN_LAYOUT_FLAT : (enum rn_list_layout)w->opts.layout;
     bool wanted = layout == RN_LAYOUT_SPLITS;
     if (stat(operand, &status) == 0 && !S_ISDIR(status.st_mode))
         return rn_list_file(&w->pictures, operand, false, err);

@@ -141,7 +141,7 @@ static int compute(void *context, struct rn_item *item, struct rn_err *err)
     size_t room;
     if (item->event != RN_FLOW_RECORD || item->record.error.data || item->head->kind != RN_BATCHES)
         return 0;
-    if (rn_batch_of(&batch, &item->record, &w->model.head->input, item->head, &w->floats, err))
+    if (rn_net_batch_of(&batch, &item->record, &w->model.head->input, item->head, &w->floats, err))
         return -1;
     if (!rn_mul(2 * batch.n, w->model.head->classes.count, &room) || !(job->numbers = malloc(room * sizeof *job->numbers)))
         return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
@@ -178,7 +178,7 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
     struct rn_item *item;
     if (head->kind == RN_PREDICTIONS && check_predictions(w, head, err))
         return -1;
-    if (rn_classes_map(&w->model.head->classes, &head->classes, &map, err))
+    if (rn_labels_map(&w->model.head->classes, &head->classes, &map, err))
         return -1;
     rn_head_init(&out, RN_PREDICTIONS);
     int rc = rn_texts_copy(&out.classes, &w->model.head->classes, err) || rn_history_copy(&out.history, &head->history, err) ||

@@ -69,7 +69,7 @@ enum {
     RN_NULL = 1 << 16,    /* null: as if it were not there */
     RN_WHOLE = 1 << 17,   /* REALS or PAIR of whole numbers only */
     RN_DOWN_UP = 1 << 20, /* two REALS: {"downscale": x, "upscale": y}, or one number */
-    RN_NONE = 1 << 19,    /* null: the number -1 */
+    RN_NULL_NUMBER = 1 << 19, /* null: the number -1 */
     RN_XY = 1 << 18,      /* four REALS: {"x": PAIR, "y": PAIR}, a PAIR for both, or one number; a direction that is not there is 1 (RN_FROM_0: 0) */
 };
 
@@ -102,10 +102,10 @@ const struct rn_augment *rn_augment_find(const char *class_name); /* or NULL */
 
 /* ---- recipes: pipelines of transforms ---- */
 
-struct rn_node;
+struct rn_recipe_node;
 struct rn_recipe {
     struct rn_text name;  /* in ids: a shipped recipe's, or its file's without .json; owned, NUL-terminated */
-    struct rn_node *root; /* owned */
+    struct rn_recipe_node *root; /* owned */
     bool floats;          /* gives pictures of floats: a Normalize is in it */
     bool tensors;         /* a ToTensorV2 is at its end, which changes nothing here */
 };

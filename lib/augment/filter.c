@@ -452,7 +452,7 @@ static int weighted_mean(struct rn_canvas *x, const uint8_t *mask, size_t k, siz
     return rn_correlate(x, kernel, k, err);
 }
 
-int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err)
+int rn_canvas_masked_mean(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err)
 {
     if (k <= RN_CORRELATED && has_inexact_ties(count_taps(mask, k)))
         return weighted_mean(x, mask, k, count_taps(mask, k), err);

@@ -5,7 +5,7 @@
 #include "augment/private.h"
 #include "core/mem.h"
 
-double rn_draw_int(struct rn_rng *rng, double low, double high)
+double rn_uniform_int(struct rn_rng *rng, double low, double high)
 {
     return high <= low ? low : low + (double)rn_rng_below(rng, (uint64_t)(high - low) + 1);
 }
@@ -198,7 +198,7 @@ int rn_turn(struct rn_canvas *x, bool transposed, bool across, bool down, struct
 
 /* ---- brightness and contrast ---- */
 
-double rn_mean(const struct rn_canvas *x)
+double rn_canvas_mean(const struct rn_canvas *x)
 {
     size_t n = x->height * x->width * 3;
     const uint8_t *bytes = x->pixels;
@@ -215,7 +215,7 @@ double rn_mean(const struct rn_canvas *x)
 int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, bool by_max, struct rn_err *err)
 {
     uint8_t table[3][256];
-    double largest = by_max || beta == 0 ? 1 : alpha * rn_mean(x);
+    double largest = by_max || beta == 0 ? 1 : alpha * rn_canvas_mean(x);
     if (x->type == RN_F32)
         return rn_linear_floats(x, (const double[]){ alpha, alpha, alpha },
                                 (const double[]){ beta * largest, beta * largest, beta * largest }, true, err);
@@ -227,7 +227,7 @@ int rn_brightness_contrast(struct rn_canvas *x, double alpha, double beta, bool 
 
 /* ---- sides of kernels ---- */
 
-int rn_check_sides(const double limit[2], bool odd_low, bool odd_high, struct rn_err *err)
+int rn_sides_check(const double limit[2], bool odd_low, bool odd_high, struct rn_err *err)
 {
     for (int i = 0; i < 2; i++)
         if ((i ? odd_high : odd_low) && fmod(limit[i], 2) != 1)
@@ -235,7 +235,7 @@ int rn_check_sides(const double limit[2], bool odd_low, bool odd_high, struct rn
     return 0;
 }
 
-double rn_draw_side(struct rn_rng *rng, const double limit[2])
+double rn_uniform_side(struct rn_rng *rng, const double limit[2])
 {
-    return limit[0] + 2 * rn_draw_int(rng, 0, floor((limit[1] - limit[0]) / 2));
+    return limit[0] + 2 * rn_uniform_int(rng, 0, floor((limit[1] - limit[0]) / 2));
 }

@@ -58,7 +58,7 @@ RN_MUST int rn_brightness_contrast(struct rn_canvas *x, double alpha, double bet
 RN_MUST int rn_to_floats(struct rn_canvas *x, struct rn_err *err);
 RN_MUST int rn_to_bytes(struct rn_canvas *x, bool wrap, struct rn_err *err);
 /* Of all samples. */
-double rn_mean(const struct rn_canvas *x);
+double rn_canvas_mean(const struct rn_canvas *x);
 
 struct rn_frame {
     size_t top, left, height, width;
@@ -167,7 +167,7 @@ RN_MUST int rn_smooth(struct rn_canvas *x, const uint16_t *kernel, size_t k, int
 /* Sums of k x k pixels times weights, kernel not turned, half to even; k at most RN_CORRELATED. */
 RN_MUST int rn_correlate(struct rn_canvas *x, const float *kernel, size_t k, struct rn_err *err);
 /* Means over the pixels of a k x k mask (0 or 1), half to even; up to RN_CORRELATED with OpenCV's float sums. */
-RN_MUST int rn_mean_of(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err);
+RN_MUST int rn_canvas_masked_mean(struct rn_canvas *x, const uint8_t *mask, size_t k, struct rn_err *err);
 /* k odd; borders repeat the edge. */
 RN_MUST int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err);
 
@@ -236,9 +236,9 @@ RN_MUST int rn_displace(struct rn_canvas *x, const double *dx, const double *dy,
                         struct rn_err *err);
 
 /* Uniform whole numbers low..high, both included; also where high < low: then low. */
-double rn_draw_int(struct rn_rng *rng, double low, double high);
+double rn_uniform_int(struct rn_rng *rng, double low, double high);
 /* Sides of a filter's square, low, low + 2 .. high: exit 2 where one that must be is not odd; one of them. */
-RN_MUST int rn_check_sides(const double limit[2], bool odd_low, bool odd_high, struct rn_err *err);
-double rn_draw_side(struct rn_rng *rng, const double limit[2]);
+RN_MUST int rn_sides_check(const double limit[2], bool odd_low, bool odd_high, struct rn_err *err);
+double rn_uniform_side(struct rn_rng *rng, const double limit[2]);
 
 #endif

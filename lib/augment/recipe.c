@@ -39,10 +39,10 @@ const struct rn_augment *rn_augment_find(const char *class_name)
     return NULL;
 }
 
-void rn_node_clear(struct rn_node *node)
+void rn_recipe_node_clear(struct rn_recipe_node *node)
 {
     for (size_t i = 0; i < node->children; i++)
-        rn_node_clear(&node->child[i]);
+        rn_recipe_node_clear(&node->child[i]);
     free(node->child);
     free(node->options);
 }
@@ -228,7 +228,7 @@ static int set_option(void *options, const struct rn_opt *opt, const json_t *val
     char text[1024], shown[256];
     if (json_is_null(value) && opt->flags & RN_NULL)
         return 0;
-    if (json_is_null(value) && opt->flags & RN_NONE)
+    if (json_is_null(value) && opt->flags & RN_NULL_NUMBER)
         return *(int64_t *)((char *)options + opt->offset) = -1, 0;
     if (opt->kind == RN_OPT_FLAG)
         return get_flag((bool *)((char *)options + opt->offset), opt->name, value, err);
@@ -330,7 +330,7 @@ static int unknown_key(const struct rn_augment *t, const char *key, struct rn_er
     return unknown("parameter", key, near, names, err);
 }
 
-static int set_key(struct rn_node *node, const char *key, const json_t *value, struct rn_err *err)
+static int set_key(struct rn_recipe_node *node, const char *key, const json_t *value, struct rn_err *err)
 {
     const struct rn_augment *t = node->transform;
     if (!strcmp(key, "__class_fullname__"))
@@ -346,7 +346,7 @@ static int set_key(struct rn_node *node, const char *key, const json_t *value, s
     return rc ? (rc < 0 ? -1 : 0) : unknown_key(t, key, err);
 }
 
-static int parse_leaf(struct rn_node *node, const struct rn_augment *t, const json_t *json, struct rn_err *err)
+static int parse_leaf(struct rn_recipe_node *node, const struct rn_augment *t, const json_t *json, struct rn_err *err)
 {
     const char *key;
     json_t *value;
@@ -365,7 +365,7 @@ static int parse_leaf(struct rn_node *node, const struct rn_augment *t, const js
 
 /* ---- combinators ---- */
 
-static int set_combinator_key(struct rn_node *node, const char *key, const json_t *value, struct rn_err *err)
+static int set_combinator_key(struct rn_recipe_node *node, const char *key, const json_t *value, struct rn_err *err)
 {
     char shown[256];
     if (!strcmp(key, "__class_fullname__") || !strcmp(key, "transforms"))
@@ -385,7 +385,7 @@ static int set_combinator_key(struct rn_node *node, const char *key, const json_
 }
 
 /* Children of OneOf and SomeOf are chosen by weight. */
-static int check_weights(const struct rn_node *node, struct rn_err *err)
+static int check_weights(const struct rn_recipe_node *node, struct rn_err *err)
 {
     size_t possible = 0;
     for (size_t i = 0; i < node->children; i++)
@@ -397,9 +397,10 @@ static int check_weights(const struct rn_node *node, struct rn_err *err)
     return 0;
 }
 
-static int parse_node(struct rn_node *node, const json_t *json, uint64_t parent, size_t index, int depth, struct rn_err *err);
+static int parse_node(struct rn_recipe_node *node, const json_t *json, uint64_t parent, size_t index, int depth,
+                      struct rn_err *err);
 
-static int parse_combinator(struct rn_node *node, const json_t *json, int depth, struct rn_err *err)
+static int parse_combinator(struct rn_recipe_node *node, const json_t *json, int depth, struct rn_err *err)
 {
     const char *key;
     json_t *value, *list = json_object_get(json, "transforms");
@@ -444,7 +445,8 @@ static const char *short_name(const char *name)
     return dot && !strncmp(name, "albumentations.", 15) ? dot + 1 : name;
 }
 
-static int parse_node(struct rn_node *node, const json_t *json, uint64_t parent, size_t index, int depth, struct rn_err *err)
+static int parse_node(struct rn_recipe_node *node, const json_t *json, uint64_t parent, size_t index, int depth,
+                      struct rn_err *err)
 {
     const char *full = json_string_value(json_object_get(json, "__class_fullname__")), *name = full ? short_name(full) : NULL;
     struct { uint64_t parent, index, name; } place = { parent, index, 0 };
@@ -459,7 +461,7 @@ static int parse_node(struct rn_node *node, const json_t *json, uint64_t parent,
         return parse_leaf(node, t, json, err) ? rn_fail_at(err, "%s", name) : 0;
     for (int i = RN_COMPOSE; i < COMBINATORS; i++)
         if (!strcmp(combinators[i].class_name, name)) {
-            node->kind = (enum rn_node_kind)i;
+            node->kind = (enum rn_recipe_kind)i;
             return parse_combinator(node, json, depth, err) ? rn_fail_at(err, "%s", name) : 0;
         }
     return unknown_class(name, err);
@@ -467,7 +469,7 @@ static int parse_node(struct rn_node *node, const json_t *json, uint64_t parent,
 
 /* ---- recipes ---- */
 
-static void number_leaves(struct rn_node *node, size_t *next)
+static void number_leaves(struct rn_recipe_node *node, size_t *next)
 {
     node->at = node->kind == RN_LEAF ? (*next)++ : 0;
     for (size_t i = 0; i < node->children; i++)
@@ -475,7 +477,7 @@ static void number_leaves(struct rn_node *node, size_t *next)
 }
 
 /* Weights are left alone. */
-static void set_chances(struct rn_node *node, double p)
+static void set_chances(struct rn_recipe_node *node, double p)
 {
     for (size_t i = 0; i < node->children; i++) {
         if (node->child[i].kind != RN_LEAF)
@@ -485,7 +487,7 @@ static void set_chances(struct rn_node *node, double p)
     }
 }
 
-static bool gives_floats(const struct rn_node *node)
+static bool gives_floats(const struct rn_recipe_node *node)
 {
     bool floats = node->transform && node->transform->to_floats;
     for (size_t i = 0; i < node->children; i++)
@@ -494,7 +496,7 @@ static bool gives_floats(const struct rn_node *node)
 }
 
 /* What is behind the last of a chain of combinators that run all of their children. */
-static struct rn_node *last_leaf(struct rn_node *node)
+static struct rn_recipe_node *last_leaf(struct rn_recipe_node *node)
 {
     while (node->kind == RN_COMPOSE || node->kind == RN_REPLAY_COMPOSE || node->kind == RN_SEQUENTIAL) {
         if (!node->children)
@@ -504,9 +506,9 @@ static struct rn_node *last_leaf(struct rn_node *node)
     return node->kind == RN_LEAF ? node : NULL;
 }
 
-static const struct rn_node *find_last(const struct rn_node *node)
+static const struct rn_recipe_node *find_last(const struct rn_recipe_node *node)
 {
-    const struct rn_node *found = node->transform && node->transform->last ? node : NULL;
+    const struct rn_recipe_node *found = node->transform && node->transform->last ? node : NULL;
     for (size_t i = 0; i < node->children && !found; i++)
         found = find_last(&node->child[i]);
     return found;
@@ -514,7 +516,7 @@ static const struct rn_node *find_last(const struct rn_node *node)
 
 static int check_last(struct rn_recipe *recipe, struct rn_err *err)
 {
-    const struct rn_node *last = find_last(recipe->root);
+    const struct rn_recipe_node *last = find_last(recipe->root);
     recipe->tensors = last != NULL;
     if (last && last != last_leaf(recipe->root))
         return rn_fail(err, RN_EXIT_USAGE, "%s: it must be the last transform", last->transform->class_name);
@@ -522,7 +524,7 @@ static int check_last(struct rn_recipe *recipe, struct rn_err *err)
 }
 
 /* The first transforms of a chain; all that may be chosen. */
-static void find_least(const struct rn_node *node, size_t least[2], const struct rn_augment **who)
+static void find_least(const struct rn_recipe_node *node, size_t least[2], const struct rn_augment **who)
 {
     bool chain = node->kind == RN_COMPOSE || node->kind == RN_REPLAY_COMPOSE || node->kind == RN_SEQUENTIAL;
     size_t size[2] = { 0, 0 };
@@ -548,7 +550,7 @@ const struct rn_augment *rn_recipe_least(const struct rn_recipe *recipe, size_t 
 bool rn_recipe_until_normalize(struct rn_recipe *recipe)
 {
     bool found = false;
-    struct rn_node *node = recipe->root, *end;
+    struct rn_recipe_node *node = recipe->root, *end;
     while (node->kind != RN_LEAF && node->children && node->child[node->children - 1].kind != RN_LEAF && last_leaf(node))
         node = &node->child[node->children - 1];
     if (node->kind != RN_COMPOSE && node->kind != RN_REPLAY_COMPOSE && node->kind != RN_SEQUENTIAL)
@@ -560,7 +562,7 @@ bool rn_recipe_until_normalize(struct rn_recipe *recipe)
             return false;
     }
     for (; found && node->children > keep; node->children--)
-        rn_node_clear(&node->child[node->children - 1]);
+        rn_recipe_node_clear(&node->child[node->children - 1]);
     recipe->floats = gives_floats(recipe->root);
     recipe->tensors = recipe->tensors && !found;
     return found;
@@ -692,7 +694,7 @@ int rn_recipe_load(struct rn_recipe *recipe, const char *path, double p, struct 
 void rn_recipe_free(struct rn_recipe *recipe)
 {
     if (recipe->root)
-        rn_node_clear(recipe->root);
+        rn_recipe_node_clear(recipe->root);
     free(recipe->root);
     free((char *)recipe->name.data);
     *recipe = (struct rn_recipe){ 0 };

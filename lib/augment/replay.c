@@ -135,9 +135,9 @@ static int take_drawn(double *value, size_t *count, const struct rn_augment *t, 
     return rn_take_map(&map, &pairs) && pairs == names + 2 ? 0 : rn_fail(err, RN_EXIT_DATA, "more than it draws");
 }
 
-static const struct rn_node *find_leaf(const struct rn_node *node, double at)
+static const struct rn_recipe_node *find_leaf(const struct rn_recipe_node *node, double at)
 {
-    const struct rn_node *found = node->kind == RN_LEAF && (double)node->at == at ? node : NULL;
+    const struct rn_recipe_node *found = node->kind == RN_LEAF && (double)node->at == at ? node : NULL;
     for (size_t i = 0; i < node->children && !found; i++)
         found = find_leaf(&node->child[i], at);
     return found;
@@ -153,13 +153,13 @@ static int run_step(const struct rn_recipe *recipe, struct rn_canvas *canvas, st
     if (!rn_take_key(step, "transform", &packed_name) || !rn_take_text(&packed_name, &name) ||
         !rn_take_key(step, "at", &packed_at) || !rn_take_real(&packed_at, &at))
         return rn_fail(err, RN_EXIT_DATA, "no transform, or not at which place");
-    const struct rn_node *node = find_leaf(recipe->root, at);
+    const struct rn_recipe_node *node = find_leaf(recipe->root, at);
     if (!node || !rn_text_equal(name, rn_text(node->transform->class_name)))
         return rn_fail(err, RN_EXIT_DATA, "%s was transform %g, which is %s in the recipe %s: another recipe's",
                        rn_text_show(name, shown), at, node ? node->transform->class_name : "none", recipe->name.data);
     if (take_drawn(value, &count, node->transform, step, err))
         return rn_fail_at(err, "%s", node->transform->class_name);
-    return rn_node_apply(node, canvas, value, count, trace, err);
+    return rn_recipe_node_apply(node, canvas, value, count, trace, err);
 }
 
 /* ---- one record ---- */

@@ -16,7 +16,7 @@ struct run {
 };
 
 /* Random numbers of this node for this photo and copy. */
-static struct rn_rng rng_of(struct run *run, const struct rn_node *node)
+static struct rn_rng rng_of(struct run *run, const struct rn_recipe_node *node)
 {
     run->place.who = node->who;
     uint64_t who = rn_hash64((struct rn_text){ (const char *)&run->place, sizeof run->place });
@@ -30,7 +30,7 @@ void rn_trace_free(struct rn_trace *trace)
     *trace = (struct rn_trace){ 0 };
 }
 
-static int note(struct rn_trace *t, const struct rn_node *leaf, const double *value, size_t count, struct rn_err *err)
+static int note(struct rn_trace *t, const struct rn_recipe_node *leaf, const double *value, size_t count, struct rn_err *err)
 {
     if (rn_grow(&t->step, &t->steps_room, t->steps + 1, sizeof *t->step, err) ||
         rn_grow(&t->value, &t->values_room, t->values + count, sizeof *t->value, err))
@@ -42,8 +42,8 @@ static int note(struct rn_trace *t, const struct rn_node *leaf, const double *va
     return 0;
 }
 
-int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const double *value, size_t count,
-                  struct rn_trace *trace, struct rn_err *err)
+int rn_recipe_node_apply(const struct rn_recipe_node *leaf, struct rn_canvas *canvas, const double *value, size_t count,
+                         struct rn_trace *trace, struct rn_err *err)
 {
     const struct rn_augment *t = leaf->transform;
     if (t->bytes_only && canvas->type != RN_U8)
@@ -53,7 +53,7 @@ int rn_node_apply(const struct rn_node *leaf, struct rn_canvas *canvas, const do
     return trace ? note(trace, leaf, value, count, err) : 0;
 }
 
-static int run_leaf(struct run *run, const struct rn_node *node, bool forced)
+static int run_leaf(struct run *run, const struct rn_recipe_node *node, bool forced)
 {
     const struct rn_augment *t = node->transform;
     double value[RN_DRAWS];
@@ -61,13 +61,13 @@ static int run_leaf(struct run *run, const struct rn_node *node, bool forced)
     if (!(rn_rng_unit(&rng) < node->p) && !node->always && !forced)
         return 0;
     size_t count = t->draw ? t->draw(value, node->options, run->canvas, &rng) : 0;
-    return rn_node_apply(node, run->canvas, value, count, run->trace, run->err);
+    return rn_recipe_node_apply(node, run->canvas, value, count, run->trace, run->err);
 }
 
-static int run_node(struct run *run, const struct rn_node *node, bool forced);
+static int run_node(struct run *run, const struct rn_recipe_node *node, bool forced);
 
 /* A Compose that has no luck still runs what is always applied, at any depth. */
-static int run_always(struct run *run, const struct rn_node *node)
+static int run_always(struct run *run, const struct rn_recipe_node *node)
 {
     if (node->kind == RN_LEAF)
         return node->always ? run_leaf(run, node, false) : 0;
@@ -78,7 +78,7 @@ static int run_always(struct run *run, const struct rn_node *node)
 }
 
 /* One child by weight, but not one that is taken already. */
-static size_t choose(const struct rn_node *node, const bool *taken, struct rn_rng *rng)
+static size_t choose(const struct rn_recipe_node *node, const bool *taken, struct rn_rng *rng)
 {
     double all = 0, sum = 0;
     size_t last = 0;
@@ -96,7 +96,7 @@ static size_t choose(const struct rn_node *node, const bool *taken, struct rn_rn
     return last;
 }
 
-static int run_some(struct run *run, const struct rn_node *node, struct rn_rng *rng)
+static int run_some(struct run *run, const struct rn_recipe_node *node, struct rn_rng *rng)
 {
     bool *taken = rn_calloc(node->children, sizeof *taken, run->err);
     uint64_t turn = run->place.turn;
@@ -112,7 +112,7 @@ static int run_some(struct run *run, const struct rn_node *node, struct rn_rng *
     return rc;
 }
 
-static int run_node(struct run *run, const struct rn_node *node, bool forced)
+static int run_node(struct run *run, const struct rn_recipe_node *node, bool forced)
 {
     if (node->kind == RN_LEAF)
         return run_leaf(run, node, forced);

@@ -80,9 +80,9 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
 }
 
 /* Takes the oldest photo out of the line. */
-static int take(struct training *t, struct rn_line *line, struct rn_err *err)
+static int take(struct training *t, struct rn_queue *line, struct rn_err *err)
 {
-    struct rn_photo *photo = rn_line_next(line);
+    struct rn_photo *photo = rn_queue_next(line);
     int rc = rn_assembly_add(&t->assembly, photo, err);
     rn_photo_free(photo);
     return rc;
@@ -121,7 +121,7 @@ static int order(struct training *t, const struct rn_batch_plan *plan, uint32_t 
 }
 
 /* One thread submits and takes, so that it must never submit into a full line. */
-static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, size_t first, struct rn_err *err)
+static int run_epoch(struct training *t, struct rn_queue *line, size_t capacity, size_t first, struct rn_err *err)
 {
     size_t inside = 0;
     for (size_t i = first; i < t->used; i++) {
@@ -133,7 +133,7 @@ static int run_epoch(struct training *t, struct rn_line *line, size_t capacity, 
         struct rn_photo *photo = photo_of(t, t->assembly.plan, i, err);
         if (!photo)
             return -1;
-        if (rn_line_submit(line, photo)) {
+        if (rn_queue_submit(line, photo)) {
             rn_photo_free(photo);
             return rn_fail(err, RN_EXIT_SYSTEM, "the line of jobs has stopped");
         }
@@ -150,10 +150,10 @@ static int run_epochs(struct training *t, const struct rn_batch_plan *plan, stru
     struct rn_easels easels = { .lock = PTHREAD_MUTEX_INITIALIZER };
     struct rn_photo_work work = { plan, RN_TRAIN, &t->spool, &easels };
     struct rn_photo *left;
-    struct rn_line *line;
+    struct rn_queue *line;
     size_t capacity = (size_t)plan->jobs * 2 + 2;
     int rc = 0;
-    if (rn_line_new(&line, plan->jobs, capacity, rn_photo_work, &work, err))
+    if (rn_queue_new(&line, plan->jobs, capacity, rn_photo_work, &work, err))
         return -1;
     for (int64_t epoch = plan->epoch; rc == 0 && epoch < plan->epochs; epoch++) {
         t->assembly.head.epoch = epoch;
@@ -162,10 +162,10 @@ static int run_epochs(struct training *t, const struct rn_batch_plan *plan, stru
         if (rc == 0)
             rc = run_epoch(t, line, capacity, (size_t)(t->assembly.index * plan->batch), err);
     }
-    rn_line_stop(line);
-    while ((left = rn_line_next(line)))
+    rn_queue_stop(line);
+    while ((left = rn_queue_next(line)))
         rn_photo_free(left);
-    rn_line_free(line);
+    rn_queue_free(line);
     rn_easels_free(&easels);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* threads.c -- a pool for loops and a line for jobs in order. */
+/* threads.c -- a pool for loops and a queue of jobs in order. */
 #include "core/threads.h"
 
 #include <errno.h>
@@ -192,14 +192,14 @@ void rn_pool_for(struct rn_pool *pool, size_t n, void (*work)(void *, size_t, in
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* ---- line ---- */
+/* ---- queue ---- */
 
 struct slot {
     void *job;
     bool done;
 };
 
-struct rn_line {
+struct rn_queue {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct slot *slots; /* a ring: job number k is in slot k % capacity */
@@ -212,133 +212,134 @@ struct rn_line {
     int started;
 };
 
-static void *line_thread(void *argument)
+static void *queue_thread(void *argument)
 {
-    struct rn_line *line = argument;
-    pthread_mutex_lock(&line->lock);
+    struct rn_queue *queue = argument;
+    pthread_mutex_lock(&queue->lock);
     for (;;) {
-        if (line->stopped || (line->ended && line->begun == line->submitted))
+        if (queue->stopped || (queue->ended && queue->begun == queue->submitted))
             break;
-        if (line->begun == line->submitted) {
-            pthread_cond_wait(&line->changed, &line->lock);
+        if (queue->begun == queue->submitted) {
+            pthread_cond_wait(&queue->changed, &queue->lock);
             continue;
         }
-        struct slot *slot = &line->slots[line->begun++ % line->capacity];
-        pthread_mutex_unlock(&line->lock);
-        line->work(line->context, slot->job);
-        pthread_mutex_lock(&line->lock);
+        struct slot *slot = &queue->slots[queue->begun++ % queue->capacity];
+        pthread_mutex_unlock(&queue->lock);
+        queue->work(queue->context, slot->job);
+        pthread_mutex_lock(&queue->lock);
         slot->done = true;
-        pthread_cond_broadcast(&line->changed);
+        pthread_cond_broadcast(&queue->changed);
     }
-    pthread_mutex_unlock(&line->lock);
+    pthread_mutex_unlock(&queue->lock);
     return NULL;
 }
 
-int rn_line_new(struct rn_line **result, int threads, size_t capacity, void (*work)(void *, void *), void *context,
-                struct rn_err *err)
+int rn_queue_new(struct rn_queue **result, int threads, size_t capacity, void (*work)(void *, void *), void *context,
+                 struct rn_err *err)
 {
     *result = NULL;
-    struct rn_line *line = rn_calloc(1, sizeof *line, err);
-    if (!line)
+    struct rn_queue *queue = rn_calloc(1, sizeof *queue, err);
+    if (!queue)
         return -1;
     pthread_condattr_t monotonic;
-    pthread_mutex_init(&line->lock, NULL);
+    pthread_mutex_init(&queue->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&line->changed, &monotonic);
+    pthread_cond_init(&queue->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    line->capacity = capacity;
-    line->work = work;
-    line->context = context;
-    line->slots = rn_calloc(capacity, sizeof *line->slots, err);
-    line->threads = line->slots ? rn_calloc((size_t)threads, sizeof *line->threads, err) : NULL;
-    while (line->threads && line->started < threads && rn_thread_start(&line->threads[line->started], line_thread, line, err) == 0)
-        line->started++;
-    if (line->started < threads) {
-        rn_line_stop(line);
-        rn_line_free(line);
+    queue->capacity = capacity;
+    queue->work = work;
+    queue->context = context;
+    queue->slots = rn_calloc(capacity, sizeof *queue->slots, err);
+    queue->threads = queue->slots ? rn_calloc((size_t)threads, sizeof *queue->threads, err) : NULL;
+    while (queue->threads && queue->started < threads &&
+           rn_thread_start(&queue->threads[queue->started], queue_thread, queue, err) == 0)
+        queue->started++;
+    if (queue->started < threads) {
+        rn_queue_stop(queue);
+        rn_queue_free(queue);
         return -1;
     }
-    *result = line;
+    *result = queue;
     return 0;
 }
 
-int rn_line_submit(struct rn_line *line, void *job)
+int rn_queue_submit(struct rn_queue *queue, void *job)
 {
     int rc = -1;
-    pthread_mutex_lock(&line->lock);
-    while (!line->stopped && line->submitted == line->taken + line->capacity)
-        pthread_cond_wait(&line->changed, &line->lock);
-    if (!line->stopped) {
-        line->slots[line->submitted++ % line->capacity] = (struct slot){ job, false };
-        pthread_cond_broadcast(&line->changed);
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->stopped && queue->submitted == queue->taken + queue->capacity)
+        pthread_cond_wait(&queue->changed, &queue->lock);
+    if (!queue->stopped) {
+        queue->slots[queue->submitted++ % queue->capacity] = (struct slot){ job, false };
+        pthread_cond_broadcast(&queue->changed);
         rc = 0;
     }
-    pthread_mutex_unlock(&line->lock);
+    pthread_mutex_unlock(&queue->lock);
     return rc;
 }
 
-static void set(struct rn_line *line, bool *flag)
+static void set(struct rn_queue *queue, bool *flag)
 {
-    pthread_mutex_lock(&line->lock);
+    pthread_mutex_lock(&queue->lock);
     *flag = true;
-    pthread_cond_broadcast(&line->changed);
-    pthread_mutex_unlock(&line->lock);
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
 }
 
-void rn_line_end(struct rn_line *line)
+void rn_queue_end(struct rn_queue *queue)
 {
-    set(line, &line->ended);
+    set(queue, &queue->ended);
 }
 
-void rn_line_stop(struct rn_line *line)
+void rn_queue_stop(struct rn_queue *queue)
 {
-    set(line, &line->stopped);
+    set(queue, &queue->stopped);
 }
 
-void *rn_line_next(struct rn_line *line)
+void *rn_queue_next(struct rn_queue *queue)
 {
     bool late;
-    return rn_line_next_until(line, NULL, &late);
+    return rn_queue_next_until(queue, NULL, &late);
 }
 
-void *rn_line_next_until(struct rn_line *line, const struct timespec *deadline, bool *late)
+void *rn_queue_next_until(struct rn_queue *queue, const struct timespec *deadline, bool *late)
 {
     void *job = NULL;
     *late = false;
-    pthread_mutex_lock(&line->lock);
+    pthread_mutex_lock(&queue->lock);
     for (;;) {
-        struct slot *slot = &line->slots[line->taken % line->capacity];
-        bool begun = line->taken < line->begun;
-        if (line->taken < line->submitted && (slot->done || (line->stopped && !begun))) {
+        struct slot *slot = &queue->slots[queue->taken % queue->capacity];
+        bool begun = queue->taken < queue->begun;
+        if (queue->taken < queue->submitted && (slot->done || (queue->stopped && !begun))) {
             job = slot->job;
-            line->taken++;
-            pthread_cond_broadcast(&line->changed);
+            queue->taken++;
+            pthread_cond_broadcast(&queue->changed);
             break;
         }
-        if (line->taken == line->submitted && (line->ended || line->stopped))
+        if (queue->taken == queue->submitted && (queue->ended || queue->stopped))
             break;
         if (*late)
             break;
         if (!deadline)
-            pthread_cond_wait(&line->changed, &line->lock);
+            pthread_cond_wait(&queue->changed, &queue->lock);
         else /* what came in the last moment is taken, too */
-            *late = pthread_cond_timedwait(&line->changed, &line->lock, deadline) == ETIMEDOUT;
+            *late = pthread_cond_timedwait(&queue->changed, &queue->lock, deadline) == ETIMEDOUT;
     }
-    *late = *late && !job && !(line->taken == line->submitted && (line->ended || line->stopped));
-    pthread_mutex_unlock(&line->lock);
+    *late = *late && !job && !(queue->taken == queue->submitted && (queue->ended || queue->stopped));
+    pthread_mutex_unlock(&queue->lock);
     return job;
 }
 
-void rn_line_free(struct rn_line *line)
+void rn_queue_free(struct rn_queue *queue)
 {
-    if (!line)
+    if (!queue)
         return;
-    for (int i = 0; i < line->started; i++)
-        pthread_join(line->threads[i], NULL);
-    pthread_cond_destroy(&line->changed);
-    pthread_mutex_destroy(&line->lock);
-    free(line->threads);
-    free(line->slots);
-    free(line);
+    for (int i = 0; i < queue->started; i++)
+        pthread_join(queue->threads[i], NULL);
+    pthread_cond_destroy(&queue->changed);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue->threads);
+    free(queue->slots);
+    free(queue);
 }

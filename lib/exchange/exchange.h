@@ -26,7 +26,7 @@ enum rn_element {
 };
 
 /* A view of a storage: element (i,j,...) is storage[offset + i stride[0] + j stride[1] + ...]. */
-struct rn_view {
+struct rn_strided {
     enum rn_element element;
     int dims;
     size_t shape[RN_DIMS], stride[RN_DIMS], offset; /* strides and offset in elements */
@@ -38,7 +38,7 @@ struct rn_view {
 /* The tensors of a file. Zeroed: none. */
 struct rn_foreign {
     struct rn_texts name;     /* one a view, without what wrappers put before it ("module.", "_orig_mod.", "model." ...) */
-    struct rn_view *view;
+    struct rn_strided *view;
     size_t count, capacity;
     size_t bytes;             /* of all tensors as they are read */
     struct rn_texts left_out; /* entries of the state dict that are not tensors */

@@ -35,7 +35,7 @@ static bool is_running_var(const char *name)
 
 static int check_shape(const struct rn_foreign *foreign, size_t i, const struct rn_param *p, struct rn_err *err)
 {
-    const struct rn_view *view = &foreign->view[i];
+    const struct rn_strided *view = &foreign->view[i];
     const size_t vector[4] = { p->c }, full[4] = { p->n, p->c, p->h, p->w };
     struct rn_tensor is = { .type = RN_F32, .dims = view->dims }, should = { .type = RN_F32, .dims = p->dims };
     char shown[2][256];

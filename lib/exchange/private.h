@@ -32,7 +32,7 @@ static inline void rn_put_le(char *at, uint64_t value, size_t bytes)
 size_t rn_element_size(enum rn_element element);
 bool rn_element_known(enum rn_element element); /* whether it can be read */
 /* Adds the tensor after checking that every element of the view lies in its storage. */
-RN_MUST int rn_foreign_add(struct rn_foreign *foreign, struct rn_text name, const struct rn_view *view, struct rn_err *err);
+RN_MUST int rn_foreign_add(struct rn_foreign *foreign, struct rn_text name, const struct rn_strided *view, struct rn_err *err);
 
 /* ---- the readers of the formats: bytes is the whole file ---- */
 

@@ -66,7 +66,7 @@ static int parse_sizes(json_t *value, size_t *size, size_t most)
 
 static int parse_tensor(struct reading *r, const char *name, json_t *entry)
 {
-    struct rn_view view = { 0 };
+    struct rn_strided view = { 0 };
     size_t offset[2], bytes = 1;
     if (!json_is_object(entry) || json_object_size(entry) != 3)
         return bad(r, name, "not an object of dtype, shape and data_offsets");

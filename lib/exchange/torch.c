@@ -171,7 +171,7 @@ static int cannot(struct torch *t, struct rn_text name, struct rn_text what)
 }
 
 /* The bits that PyTorch keeps beside a view: {'neg': True}, {'conj': True}. */
-static int take_bits(struct torch *t, struct rn_text name, const struct rn_pickle_value *bits, struct rn_view *view)
+static int take_bits(struct torch *t, struct rn_text name, const struct rn_pickle_value *bits, struct rn_strided *view)
 {
     const struct rn_pickle_value *value;
     if (bits->kind != RN_P_DICT)
@@ -209,7 +209,7 @@ static int find_type(struct torch *t, const struct rn_torch_call *call, struct r
 static int add_tensor(struct torch *t, struct rn_text name, const struct rn_pickle_value *value)
 {
     struct rn_torch_call call;
-    struct rn_view view = { 0 };
+    struct rn_strided view = { 0 };
     struct storage storage;
     if (!rn_torch_call(&t->pickle, value, &call))
         return bad(t, "a tensor with other arguments than PyTorch's");

@@ -26,7 +26,7 @@ bool rn_element_known(enum rn_element element)
 }
 
 /* Number of elements; false when one of them would lie outside the storage, or a size overflows. */
-static bool inside(const struct rn_view *view, size_t *count)
+static bool inside(const struct rn_strided *view, size_t *count)
 {
     size_t last = view->offset, step;
     bool empty = false;
@@ -42,7 +42,7 @@ static bool inside(const struct rn_view *view, size_t *count)
     return empty ? view->offset <= view->elements : last < view->elements;
 }
 
-int rn_foreign_add(struct rn_foreign *f, struct rn_text name, const struct rn_view *view, struct rn_err *err)
+int rn_foreign_add(struct rn_foreign *f, struct rn_text name, const struct rn_strided *view, struct rn_err *err)
 {
     char shown[256];
     size_t count, bytes;
@@ -147,7 +147,7 @@ static void convert(void *to, enum rn_type type, const char *from, enum rn_eleme
 }
 
 /* Walks all indices but the last, which is one run. */
-static void gather(char *to, enum rn_type type, const struct rn_view *view, size_t count)
+static void gather(char *to, enum rn_type type, const struct rn_strided *view, size_t count)
 {
     size_t index[RN_DIMS] = { 0 }, size = rn_element_size(view->element), at = view->offset;
     int last = view->dims - 1;
@@ -184,7 +184,7 @@ static int check_unsigned(const struct rn_tensor *tensor, size_t count, struct r
 int rn_foreign_read(const struct rn_foreign *foreign, size_t i, struct rn_tensor *tensor, struct rn_buffer *room,
                     struct rn_err *err)
 {
-    const struct rn_view *view = &foreign->view[i];
+    const struct rn_strided *view = &foreign->view[i];
     size_t count;
     *tensor = (struct rn_tensor){ .type = elements[view->element].type, .dims = view->dims };
     memcpy(tensor->shape, view->shape, sizeof view->shape);

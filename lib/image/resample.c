@@ -78,7 +78,7 @@ static void row_across(uint8_t *y, const uint8_t *x, const struct rn_weights *w)
 }
 
 /* y (x.height, w->results, 3). The last row is copied first: nothing may lie beyond it. */
-static int across(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err)
+static int across(uint8_t *y, struct rn_region x, const struct rn_weights *w, struct rn_err *err)
 {
     size_t last = x.height - 1, row = w->results * 3;
     uint8_t *copy = rn_calloc(x.width * 3 + 1, 1, err);
@@ -105,7 +105,7 @@ static void round_row(uint8_t *restrict y, const int32_t *restrict sum, size_t n
 }
 
 /* y (w->results, x.width, 3) */
-static int down(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err)
+static int down(uint8_t *y, struct rn_region x, const struct rn_weights *w, struct rn_err *err)
 {
     size_t n = x.width * 3;
     int32_t *sum = rn_alloc_aligned(n, sizeof *sum, err);
@@ -125,7 +125,7 @@ static int down(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct
 const struct rn_passes rn_passes_plain = { across, down };
 
 /* Views as narrow as these are read by bytes; nothing is to be gained there. */
-static const struct rn_passes *suits(struct rn_view x, const struct rn_weights *h)
+static const struct rn_passes *suits(struct rn_region x, const struct rn_weights *h)
 {
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2") && x.width * 3 >= 32 && h->results * 3 >= 32)
@@ -136,13 +136,13 @@ static const struct rn_passes *suits(struct rn_view x, const struct rn_weights *
     return &rn_passes_plain;
 }
 
-static int run_passes(const struct rn_passes *by, uint8_t *y, uint8_t *between, struct rn_view x, const struct rn_weights *h,
+static int run_passes(const struct rn_passes *by, uint8_t *y, uint8_t *between, struct rn_region x, const struct rn_weights *h,
                       const struct rn_weights *v, bool down_first, struct rn_err *err)
 {
-    struct rn_view then = { between, h->results * 3, v->length, h->results };
+    struct rn_region then = { between, h->results * 3, v->length, h->results };
     if (!down_first)
         return by->across(between, x, h, err) || by->down(y, then, v, err) ? -1 : 0;
-    then = (struct rn_view){ between, h->length * 3, v->results, h->length };
+    then = (struct rn_region){ between, h->length * 3, v->results, h->length };
     return by->down(between, x, v, err) || by->across(y, then, h, err) ? -1 : 0;
 }
 
@@ -190,7 +190,7 @@ int rn_image_resample_by(const struct rn_passes *passes, uint8_t *y, const struc
     if (mirror)
         turn_round(&h);
     size_t stride = x->width * 3;
-    struct rn_view from = { x->pixels + (crop.top + v.start) * stride + (crop.left + h.start) * 3, stride, v.length, h.length };
+    struct rn_region from = { x->pixels + (crop.top + v.start) * stride + (crop.left + h.start) * 3, stride, v.length, h.length };
     bool down_first = goes_down_first(crop, height, width);
     if (!rn_mul(down_first ? v.results : v.length, down_first ? h.length : h.results, &pixels)) {
         rn_fail(err, RN_EXIT_DATA, "a resize to %zu x %zu is too large", width, height);

@@ -15,16 +15,16 @@ struct rn_weights {
 };
 
 /* Pixels of 3 bytes in rows of `stride` bytes. */
-struct rn_view {
+struct rn_region {
     const uint8_t *pixels;
     size_t stride, height, width;
 };
 
 struct rn_passes {
     /* y (x.height, w->results, 3) */
-    RN_MUST int (*across)(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err);
+    RN_MUST int (*across)(uint8_t *y, struct rn_region x, const struct rn_weights *w, struct rn_err *err);
     /* y (w->results, x.width, 3) */
-    RN_MUST int (*down)(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err);
+    RN_MUST int (*down)(uint8_t *y, struct rn_region x, const struct rn_weights *w, struct rn_err *err);
 };
 extern const struct rn_passes rn_passes_plain;
 #ifdef __x86_64__

@@ -66,7 +66,7 @@ AVX2 static void rows_across(uint8_t *y0, uint8_t *y1, const uint8_t *x0, const 
 }
 
 /* The last row is copied first: nothing may lie beyond it. */
-AVX2 static int across(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err)
+AVX2 static int across(uint8_t *y, struct rn_region x, const struct rn_weights *w, struct rn_err *err)
 {
     size_t row = w->results * 3, last = x.height - 1, r = 0;
     struct pairs pairs = { 0 };
@@ -105,7 +105,7 @@ AVX2 static inline void block_down(uint8_t *y, const uint8_t *x, size_t stride, 
     _mm256_storeu_si256((__m256i *)(void *)y, bytes);
 }
 
-AVX2 static int down(uint8_t *y, struct rn_view x, const struct rn_weights *w, struct rn_err *err)
+AVX2 static int down(uint8_t *y, struct rn_region x, const struct rn_weights *w, struct rn_err *err)
 {
     (void)err;
     size_t n = x.width * 3;

@@ -30,7 +30,7 @@ static bool looks_split(const struct rn_pictures *pictures, size_t first)
     return deep;
 }
 
-int rn_list_split(struct rn_pictures *pictures, size_t first, enum rn_layout *layout, struct rn_err *err)
+int rn_list_split(struct rn_pictures *pictures, size_t first, enum rn_list_layout *layout, struct rn_err *err)
 {
     char path[256], room[256];
     if (*layout == RN_LAYOUT_AUTO && !looks_split(pictures, first)) {

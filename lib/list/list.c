@@ -195,7 +195,7 @@ static int compare(const void *a, const void *b)
 /* ---- classes, splits ---- */
 
 /* Class folders in which there is no picture: those of the level that the layout has classes on. */
-static int find_empty(struct walk *walk, size_t first, enum rn_layout layout, struct rn_err *err)
+static int find_empty(struct walk *walk, size_t first, enum rn_list_layout layout, struct rn_err *err)
 {
     struct rn_pictures *pictures = walk->pictures;
     rn_texts_sort(&walk->folder);
@@ -221,7 +221,7 @@ static int find_empty(struct walk *walk, size_t first, enum rn_layout layout, st
     return 0;
 }
 
-int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, enum rn_layout *layout, struct rn_err *err)
+int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, enum rn_list_layout *layout, struct rn_err *err)
 {
     size_t first = pictures->count, length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/')

@@ -29,7 +29,7 @@ struct rn_picture {
 /* FLAT: the first folder below the listed one is the class. SPLITS: the first is the split, in one of its usual names (train
  * training, val valid validation, test testing, in any case), the second the class. AUTO: SPLITS where each picture lies below a
  * folder of such a name and one at least in a folder below that. */
-enum rn_layout { RN_LAYOUT_AUTO, RN_LAYOUT_FLAT, RN_LAYOUT_SPLITS };
+enum rn_list_layout { RN_LAYOUT_AUTO, RN_LAYOUT_FLAT, RN_LAYOUT_SPLITS };
 
 /* Owns the paths and errors. Zeroed: empty. */
 struct rn_pictures {
@@ -47,7 +47,7 @@ void rn_pictures_free(struct rn_pictures *pictures);
 /* Appends the pictures below the folder. whole_id: the id is the path, not what of it is below the folder. *layout: in, what is
  * wanted; out, FLAT or SPLITS. Errors: exit 4, naming the folder, when it cannot be read; exit 3 for SPLITS and a picture below a
  * folder of another name. */
-RN_MUST int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, enum rn_layout *layout,
+RN_MUST int rn_list_folder(struct rn_pictures *pictures, const char *folder, bool whole_id, enum rn_list_layout *layout,
                            struct rn_err *err);
 
 /* Appends one file, whatever it is called; the id is the path, the class its parent folder's name. Not there, or a folder: exit 4;

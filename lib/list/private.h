@@ -23,6 +23,6 @@ void rn_list_pass_folder(struct rn_pictures *pictures, const char *name);
 /* ---- layout.c ---- */
 
 /* Pictures from `first` on, of one listed folder and with the first folder below it as class: *layout as of rn_list_folder. */
-RN_MUST int rn_list_split(struct rn_pictures *pictures, size_t first, enum rn_layout *layout, struct rn_err *err);
+RN_MUST int rn_list_split(struct rn_pictures *pictures, size_t first, enum rn_list_layout *layout, struct rn_err *err);
 
 #endif

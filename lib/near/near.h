@@ -34,7 +34,7 @@ double rn_print_alike(const struct rn_print *a, const struct rn_print *b, int tu
 struct rn_prints {
     struct rn_print *item;
     size_t count, capacity;
-    struct rn_line *line;
+    struct rn_queue *line;
     size_t inside, room; /* jobs in the line */
     struct rn_decode decode;
     bool keep_going;     /* a photo that cannot be read gets a print that is not valid; otherwise it is the error */

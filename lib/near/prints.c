@@ -49,13 +49,13 @@ int rn_prints_begin(struct rn_prints *prints, int jobs, const struct rn_decode *
     prints->decode = *decode;
     prints->keep_going = keep_going;
     prints->room = (size_t)jobs * 2 + 2;
-    return rn_line_new(&prints->line, jobs, prints->room, work, &prints->decode, err);
+    return rn_queue_new(&prints->line, jobs, prints->room, work, &prints->decode, err);
 }
 
 /* The oldest job. */
 static int take(struct rn_prints *prints, struct rn_err *err)
 {
-    struct job *job = rn_line_next(prints->line);
+    struct job *job = rn_queue_next(prints->line);
     bool failed = !job->print.valid && !job->record.error.data;
     int rc = 0;
     prints->inside--;
@@ -77,7 +77,7 @@ int rn_prints_add(struct rn_prints *prints, const struct rn_record *record, stru
     struct job *job = rn_calloc(1, sizeof *job, err);
     if (!job)
         return -1;
-    if (rn_record_copy(&job->record, record, &job->bytes, err) || rn_line_submit(prints->line, job)) {
+    if (rn_record_copy(&job->record, record, &job->bytes, err) || rn_queue_submit(prints->line, job)) {
         free_job(job);
         return err->exit ? -1 : rn_fail(err, RN_EXIT_SYSTEM, "the line of jobs has stopped");
     }
@@ -97,11 +97,11 @@ void rn_prints_free(struct rn_prints *prints)
 {
     struct job *left;
     if (prints->line) {
-        rn_line_end(prints->line);
-        rn_line_stop(prints->line);
-        while ((left = rn_line_next(prints->line)))
+        rn_queue_end(prints->line);
+        rn_queue_stop(prints->line);
+        while ((left = rn_queue_next(prints->line)))
             free_job(left);
-        rn_line_free(prints->line);
+        rn_queue_free(prints->line);
     }
     free(prints->item);
     *prints = (struct rn_prints){ 0 };

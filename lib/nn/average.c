@@ -138,7 +138,7 @@ static int observe(struct rn_net *net, const struct rn_head *model, struct rn_re
                 ++*errors;
                 continue;
             }
-            if (rn_batch_of(&batch, &record, &model->input, stream, &floats, err) ||
+            if (rn_net_batch_of(&batch, &record, &model->input, stream, &floats, err) ||
                 rn_net_observe(net, &batch, 1 / (double)++batches, err)) {
                 rc = -1;
                 break;

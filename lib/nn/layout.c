@@ -6,7 +6,7 @@
 #include "nn/plan.h"
 #include "nn/private.h"
 
-struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x)
+struct rn_window rn_maxpool_window(const struct rn_node *node, struct rn_array x)
 {
     return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window)RN_WINDOW(x.h, x.w, 1, 0);
 }
@@ -21,7 +21,7 @@ static int shapes(struct rn_layout *layout, const struct rn_graph *g, enum rn_st
         y.c = g->value[node->y].c;
         if (node->op == RN_OP_MEAN_POOL)
             y.h = y.w = 1;
-        struct rn_window window = rn_window_on(node, y);
+        struct rn_window window = rn_maxpool_window(node, y);
         if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along && !rn_window_slide(window, &y.h, &y.w))
             return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
         layout->value[node->y] = y;
@@ -112,7 +112,7 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
         struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
         int step = (int)i - (int)b->calls;
         if (on->prepared)
-            b->prepared[i].bytes = on->prepared(of->dev, rn_seen_by(node, layout->value[call->y]), rn_seen_by(node, layout->value[call->x]),
+            b->prepared[i].bytes = on->prepared(of->dev, rn_conv_sees(node, layout->value[call->y]), rn_conv_sees(node, layout->value[call->x]),
                                                 weight, node->window, call->activation);
         if (b->prepared[i].bytes) {
             layout->prepared[i].n = 1;

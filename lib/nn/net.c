@@ -281,7 +281,7 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
 
 static int load(struct rn_net *net, const struct rn_layout *layout, const struct rn_batch *batch, struct rn_err *err)
 {
-    struct rn_array x = bind(net, layout->value[0], batch->n);
+    struct rn_array x = rn_net_bind(net, layout->value[0], batch->n);
     if (batch->pixels)
         return net->on->upload_images(net->dev, x, batch->pixels, batch->mean, batch->std, err);
     return net->on->upload(net->dev, x, batch->values, err);
@@ -329,7 +329,7 @@ static int forward_conv(const struct rn_walk *w, const struct rn_call *call, str
         if (w->layout->prepared[i].n)
             prepared = weight.data = bind_fixed(w->net, w->layout->prepared[i]).data;
     }
-    return w->net->on->conv2d(w->net->dev, rn_seen_by(node, value(w, call->y)), rn_seen_by(node, value(w, call->x)), weight, node->window,
+    return w->net->on->conv2d(w->net->dev, rn_conv_sees(node, value(w, call->y)), rn_conv_sees(node, value(w, call->x)), weight, node->window,
                               (struct rn_epilogue){ bias, value(w, call->residual), call->activation, prepared }, !w->train, err);
 }
 
@@ -355,7 +355,7 @@ static int forward_call(const struct rn_walk *w, const struct rn_call *call, str
     case RN_OP_NORM:
         return forward_norm(w, call, err);
     case RN_OP_MAX_POOL:
-        return on->max_pool(dev, y, x, rn_window_on(call->node, x), err);
+        return on->max_pool(dev, y, x, rn_maxpool_window(call->node, x), err);
     case RN_OP_CHANNEL_POOL:
         return on->channel_pool(dev, y, x, err);
     case RN_OP_ADD:
@@ -404,8 +404,8 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
                 return -1;
         }
         if (layout->prepared[i].n &&
-            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, rn_seen_by(node, layout->value[call->y]),
-                             rn_seen_by(node, layout->value[call->x]), weight, node->window, call->activation, err))
+            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, rn_conv_sees(node, layout->value[call->y]),
+                             rn_conv_sees(node, layout->value[call->x]), weight, node->window, call->activation, err))
             return -1;
         if (layout->prepared[i].n && net->spare && net->on->forget)
             net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
@@ -476,7 +476,7 @@ static int backward_conv(const struct rn_walk *w, const struct rn_call *call, un
     add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
     if (call->activation != RN_ACT_NONE && net->on->activation_backward(net->dev, dy, dy, value(w, call->y), call->activation, err))
         return -1;
-    return net->on->conv2d_backward(net->dev, rn_seen_by(node, dx), dw, dbias, rn_seen_by(node, dy), rn_seen_by(node, value(w, call->x)),
+    return net->on->conv2d_backward(net->dev, rn_conv_sees(node, dx), dw, dbias, rn_conv_sees(node, dy), rn_conv_sees(node, value(w, call->x)),
                                     param_of(net, node->weight), node->window, add, err);
 }
 
@@ -506,7 +506,7 @@ static int backward_call(const struct rn_walk *w, const struct rn_call *call, st
     case RN_OP_NORM:
         return backward_norm(w, call, add, err);
     case RN_OP_MAX_POOL:
-        return on->max_pool_backward(net->dev, dx, dy, x, y, rn_window_on(call->node, x), add, err);
+        return on->max_pool_backward(net->dev, dx, dy, x, y, rn_maxpool_window(call->node, x), add, err);
     case RN_OP_CHANNEL_POOL:
         return on->channel_pool_backward(net->dev, dx, dy, x, y, add, err);
     case RN_OP_ADD:

@@ -31,10 +31,10 @@ void rn_layout_free(struct rn_layout *layout);
 /* Whether a batch norm can be trained on this map: exit 3 where it has one value a channel. */
 RN_MUST int rn_norm_check(const struct rn_node *node, struct rn_array x, struct rn_err *err);
 /* A MAX_POOL's window on this map: the node's own, or all of it. */
-struct rn_window rn_window_on(const struct rn_node *node, struct rn_array x);
+struct rn_window rn_maxpool_window(const struct rn_node *node, struct rn_array x);
 
 /* A convolution's input, output or gradient as it sees them. The numbers lie as they are, in every device. */
-static inline struct rn_array rn_seen_by(const struct rn_node *conv, struct rn_array a)
+static inline struct rn_array rn_conv_sees(const struct rn_node *conv, struct rn_array a)
 {
     return conv->along ? (struct rn_array){ a.data, a.n, 1, a.c, 1, a.storage } : a;
 }
@@ -91,7 +91,7 @@ static inline struct rn_array bind_fixed(const struct rn_net *net, struct rn_arr
 }
 
 /* A value or gradient of this batch, in the arena. */
-static inline struct rn_array bind(const struct rn_net *net, struct rn_array array, size_t n)
+static inline struct rn_array rn_net_bind(const struct rn_net *net, struct rn_array array, size_t n)
 {
     array.n = n;
     return bind_fixed(net, array);
@@ -99,12 +99,12 @@ static inline struct rn_array bind(const struct rn_net *net, struct rn_array arr
 
 static inline struct rn_array value(const struct rn_walk *w, int v)
 {
-    return v == RN_NONE ? (struct rn_array){ 0 } : bind(w->net, w->layout->value[v], w->n);
+    return v == RN_NONE ? (struct rn_array){ 0 } : rn_net_bind(w->net, w->layout->value[v], w->n);
 }
 
 static inline struct rn_array grad(const struct rn_walk *w, int v)
 {
-    return v == RN_NONE || v == 0 ? (struct rn_array){ 0 } : bind(w->net, w->layout->grad[v], w->n);
+    return v == RN_NONE || v == 0 ? (struct rn_array){ 0 } : rn_net_bind(w->net, w->layout->grad[v], w->n);
 }
 
 /* rn_net_eval without the download. */

@@ -31,7 +31,7 @@ static int read_segment(struct rn_teacher *teacher, struct rn_reader *reader, co
     struct rn_record record;
     int64_t *map;
     int rc;
-    if (rn_classes_map(&teacher->classes, &head->classes, &map, err))
+    if (rn_labels_map(&teacher->classes, &head->classes, &map, err))
         return -1;
     for (size_t k = 0; k < teacher->classes.count; k++)
         if (rn_texts_find(&head->classes, teacher->classes.item[k]) < 0) {

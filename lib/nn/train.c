@@ -317,8 +317,8 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
         return -1;
     free(t->map);
     t->map = NULL;
-    if (rn_input_check(&t->head.input, head, false, err) || same_stream(t, head, err) || meet_teacher(t, head, err) ||
-        rn_classes_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
+    if (rn_model_check_input(&t->head.input, head, false, err) || same_stream(t, head, err) || meet_teacher(t, head, err) ||
+        rn_labels_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
         rn_schedule_check(t->options, head, err) || check_last_batch(t, head, err))
         return -1;
     if (head->epoch != RN_NIL && head->epoch != t->head.epoch)
@@ -461,7 +461,7 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
         return rn_fail(err, RN_EXIT_DATA, "batch %lld of epoch %lld is not the next one, which is batch %lld of epoch %lld",
                        (long long)record->index, (long long)record->epoch, (long long)head->batch_index, (long long)head->epoch);
     if (take_labels(t, record, err) || take_targets(t, record, err) || take_taught(t, record, err) ||
-        rn_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
+        rn_net_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
         return -1;
     struct rn_loss_options options = { t->class_weights, t->options->smoothing, t->segment.soft ? t->targets : NULL,
                                        t->teacher ? t->taught : NULL, t->options->temperature, t->options->alpha };

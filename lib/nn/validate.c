@@ -48,9 +48,9 @@ static int validation_head(const struct rn_head *head, const struct rn_texts *cl
 {
     if (head->mode != RN_EVAL)
         return rn_fail(err, RN_EXIT_DATA, "train batches: validation takes those of rn-batch without --train");
-    if (rn_views_check(head, err))
+    if (rn_model_check_views(head, err))
         return -1;
-    return rn_classes_map(classes, &head->classes, map, err);
+    return rn_labels_map(classes, &head->classes, map, err);
 }
 
 int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err)
@@ -66,7 +66,7 @@ int rn_validation_check(const struct rn_head *model, const char *path, struct rn
     while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
         free(map);
         map = NULL;
-        if (validation_head(head, &model->classes, &map, err) || rn_input_check(&model->input, head, true, err)) {
+        if (validation_head(head, &model->classes, &map, err) || rn_model_check_input(&model->input, head, true, err)) {
             rc = rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
             break;
         }
@@ -98,7 +98,7 @@ static int validate_stream(struct rn_trainer *t, struct rn_reader *reader, struc
         while ((rc = rn_reader_record(reader, &record, err)) == 1) {
             struct rn_batch batch;
             v->errors += record.error.data != NULL;
-            if (!record.error.data && (rn_batch_of(&batch, &record, &t->head.input, head, &floats, err) ||
+            if (!record.error.data && (rn_net_batch_of(&batch, &record, &t->head.input, head, &floats, err) ||
                                        validate_batch(t->net, &batch, &record, map, counts, v, err))) {
                 rc = -1;
                 break;

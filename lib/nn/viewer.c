@@ -29,35 +29,35 @@ int rn_viewer_head(struct rn_viewer *v, const struct rn_head *stream, struct rn_
 {
     free(v->map);
     v->map = NULL;
-    if (rn_views_check(stream, err))
+    if (rn_model_check_views(stream, err))
         return -1;
-    return rn_classes_map(&v->model.head->classes, &stream->classes, &v->map, err);
+    return rn_labels_map(&v->model.head->classes, &stream->classes, &v->map, err);
 }
 
-void rn_look_free(struct rn_look *look)
+void rn_viewed_free(struct rn_viewed *look)
 {
     rn_maps_free(&look->maps);
     free(look->probs);
     free(look->labels);
     free(look->floats.data);
     free(look->pixels);
-    *look = (struct rn_look){ 0 };
+    *look = (struct rn_viewed){ 0 };
 }
 
 /* Whose Grad-CAM is wanted of each image, into room for their labels; NULL: the likeliest class's. */
-static const int64_t *wanted(const struct rn_viewer *v, struct rn_look *look)
+static const int64_t *wanted(const struct rn_viewer *v, struct rn_viewed *look)
 {
     for (size_t i = 0; i < look->batch.n; i++)
         look->labels[i] = v->class;
     return v->class < 0 ? NULL : look->labels;
 }
 
-int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const struct rn_head *stream, struct rn_look *look,
+int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const struct rn_head *stream, struct rn_viewed *look,
                    struct rn_err *err)
 {
     const struct rn_head *model = v->model.head;
     size_t count = look->classes = model->classes.count, n = record->count, logits;
-    if (rn_batch_of(&look->batch, record, &model->input, stream, &look->floats, err))
+    if (rn_net_batch_of(&look->batch, record, &model->input, stream, &look->floats, err))
         return -1;
     if (!rn_mul(2 * n, count, &logits))
         return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
@@ -73,7 +73,7 @@ int rn_viewer_look(struct rn_viewer *v, const struct rn_record *record, const st
     return 0;
 }
 
-size_t rn_look_best(const struct rn_look *look, size_t i)
+size_t rn_viewed_best(const struct rn_viewed *look, size_t i)
 {
     size_t best = 0;
     const float *probs = look->probs + i * look->classes;
@@ -82,7 +82,7 @@ size_t rn_look_best(const struct rn_look *look, size_t i)
     return best;
 }
 
-const uint8_t *rn_look_pixels(struct rn_look *look, size_t i, struct rn_err *err)
+const uint8_t *rn_viewed_pixels(struct rn_viewed *look, size_t i, struct rn_err *err)
 {
     const struct rn_batch *batch = &look->batch;
     size_t area = batch->h * batch->w;

@@ -23,7 +23,7 @@ void rn_viewer_close(struct rn_viewer *viewer);
 RN_MUST int rn_viewer_head(struct rn_viewer *viewer, const struct rn_head *stream, struct rn_err *err);
 
 /* What a viewer saw of a batch. Zeroed: nothing. */
-struct rn_look {
+struct rn_viewed {
     struct rn_batch batch; /* borrows from the record and the model */
     struct rn_maps maps;
     size_t classes;        /* the model's */
@@ -33,14 +33,14 @@ struct rn_look {
     uint8_t *pixels;
     size_t pixels_room;
 };
-void rn_look_free(struct rn_look *look);
+void rn_viewed_free(struct rn_viewed *look);
 /* A batch of the segment, into a look that is zeroed or free. Record and viewer must outlive it, and may be used meanwhile. */
-RN_MUST int rn_viewer_look(struct rn_viewer *viewer, const struct rn_record *record, const struct rn_head *stream, struct rn_look *look,
+RN_MUST int rn_viewer_look(struct rn_viewer *viewer, const struct rn_record *record, const struct rn_head *stream, struct rn_viewed *look,
                            struct rn_err *err);
 
 /* Image i of the batch: the likeliest class (the first of equals), and its (h,w,3) bytes, until the next call. From a batch
  * that came as normalised numbers they are got back with the model's mean and deviation. NULL: no memory. */
-size_t rn_look_best(const struct rn_look *look, size_t i);
-const uint8_t *rn_look_pixels(struct rn_look *look, size_t i, struct rn_err *err);
+size_t rn_viewed_best(const struct rn_viewed *look, size_t i);
+const uint8_t *rn_viewed_pixels(struct rn_viewed *look, size_t i, struct rn_err *err);
 
 #endif

@@ -348,7 +348,7 @@ int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool checkpo
     return -1;
 }
 
-int rn_classes_map(const struct rn_texts *to, const struct rn_texts *from, int64_t **map, struct rn_err *err)
+int rn_labels_map(const struct rn_texts *to, const struct rn_texts *from, int64_t **map, struct rn_err *err)
 {
     char shown[256];
     if (!(*map = rn_calloc(from->count, sizeof **map, err)))
@@ -364,7 +364,7 @@ int rn_classes_map(const struct rn_texts *to, const struct rn_texts *from, int64
     return rc;
 }
 
-int rn_input_check(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err)
+int rn_model_check_input(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err)
 {
     char ours[256], theirs[256];
     if (!stream->has_input || rn_input_equal(model, &stream->input, with_resize))
@@ -373,7 +373,7 @@ int rn_input_check(const struct rn_input *model, const struct rn_head *stream, b
                    rn_input_describe(model, ours), rn_input_describe(&stream->input, theirs));
 }
 
-int rn_views_check(const struct rn_head *stream, struct rn_err *err)
+int rn_model_check_views(const struct rn_head *stream, struct rn_err *err)
 {
     if (stream->views == RN_NIL)
         return 0;
@@ -381,8 +381,8 @@ int rn_views_check(const struct rn_head *stream, struct rn_err *err)
                    (long long)stream->views);
 }
 
-int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
-                const struct rn_head *stream, struct rn_floats *room, struct rn_err *err)
+int rn_net_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
+                    const struct rn_head *stream, struct rn_floats *room, struct rn_err *err)
 {
     const struct rn_tensor *images = &record->tensor;
     bool u8 = images->type == RN_U8;
@@ -391,7 +391,7 @@ int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const st
     *batch = (struct rn_batch){ .n = record->count, .h = images->shape[u8 ? 1 : 2], .w = images->shape[u8 ? 2 : 3],
                                 .mean = input->mean, .std = input->std };
     if (u8) {
-        if (rn_input_check(input, stream, stream->mode == RN_EVAL, err))
+        if (rn_model_check_input(input, stream, stream->mode == RN_EVAL, err))
             return -1;
         if (stream->has_input && !stream->any_size && (batch->h != (size_t)stream->input.size || batch->w != batch->h))
             return rn_fail(err, RN_EXIT_DATA, "batch %lld has images of %zux%zu, not of the head's size %lld",

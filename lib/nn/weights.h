@@ -55,7 +55,7 @@ void rn_taken_free(struct rn_taken *taken);
 RN_MUST int rn_weights_save(struct rn_net *net, const struct rn_head *head, bool checkpoint, const char *path, struct rn_err *err);
 
 /* map[i]: index in `to` of class i of `from`, by name. A name that `to` does not have: exit 3. */
-RN_MUST int rn_classes_map(const struct rn_texts *to, const struct rn_texts *from, int64_t **map, struct rn_err *err);
+RN_MUST int rn_labels_map(const struct rn_texts *to, const struct rn_texts *from, int64_t **map, struct rn_err *err);
 
 /* The batch that a record holds, for a model that takes `input`. stream: the record's head. *room is an aligned copy of
  * float images, grown as needed. Errors: exit 3: another input than the model's, another size than the head says. */
@@ -63,13 +63,13 @@ struct rn_floats {
     float *data;
     size_t capacity;
 };
-RN_MUST int rn_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
-                        const struct rn_head *stream, struct rn_floats *room, struct rn_err *err);
+RN_MUST int rn_net_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
+                            const struct rn_head *stream, struct rn_floats *room, struct rn_err *err);
 
 /* Throws where the stream has several views of a photo: exit 3. */
-RN_MUST int rn_views_check(const struct rn_head *stream, struct rn_err *err);
+RN_MUST int rn_model_check_views(const struct rn_head *stream, struct rn_err *err);
 
 /* Throws unless the stream's input is the model's: exit 3, naming both. with_resize: evaluation. */
-RN_MUST int rn_input_check(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err);
+RN_MUST int rn_model_check_input(const struct rn_input *model, const struct rn_head *stream, bool with_resize, struct rn_err *err);
 
 #endif

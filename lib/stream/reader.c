@@ -9,12 +9,12 @@
 #include "stream/object.h"
 #include "stream/seen.h"
 #include "stream/skim.h"
-#include "stream/source.h"
+#include "stream/files.h"
 
 enum place { AT_HEAD, AT_RECORD, AT_TAIL };
 
 struct rn_reader {
-    struct rn_source source;
+    struct rn_files source;
     size_t limit;      /* of one record's bytes */
     size_t length;     /* of the object that was read last: it still lies at the start of the source */
     struct rn_head head;
@@ -49,8 +49,8 @@ int rn_reader_open(struct rn_reader **result, char *const *files, size_t count, 
     *result = NULL;
     if (!reader)
         return -1;
-    reader->source = (struct rn_source){ .files = files, .count = count, .fd = -1 };
-    if (record_limit(&reader->limit, err) || rn_source_next(&reader->source, err) < 0)
+    reader->source = (struct rn_files){ .files = files, .count = count, .fd = -1 };
+    if (record_limit(&reader->limit, err) || rn_files_next(&reader->source, err) < 0)
         goto fail;
     if (!(reader->hash = XXH3_createState())) {
         rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
@@ -67,7 +67,7 @@ void rn_reader_close(struct rn_reader *reader)
 {
     if (!reader)
         return;
-    rn_source_close(&reader->source);
+    rn_files_close(&reader->source);
     rn_head_free(&reader->head);
     rn_arena_clear(&reader->arena);
     rn_seen_free(&reader->seen);
@@ -77,8 +77,8 @@ void rn_reader_close(struct rn_reader *reader)
 
 void rn_reader_shrink(struct rn_reader *reader)
 {
-    struct rn_source *source = &reader->source;
-    rn_source_take(source, reader->length);
+    struct rn_files *source = &reader->source;
+    rn_files_take(source, reader->length);
     reader->length = 0;
     rn_arena_clear(&reader->arena);
     if (source->start < source->end)
@@ -137,7 +137,7 @@ static bool is_map(char first)
 /* The end of the file within a segment, or within an object. */
 static int cut_short(const struct rn_reader *reader, struct rn_err *err)
 {
-    const struct rn_source *source = &reader->source;
+    const struct rn_files *source = &reader->source;
     if (source->stop && *source->stop)
         return RN_STOPPED;
     if (source->end > source->start)
@@ -149,8 +149,8 @@ static int cut_short(const struct rn_reader *reader, struct rn_err *err)
  * RN_STOPPED. */
 static int next_object(struct rn_reader *reader, struct rn_err *err)
 {
-    struct rn_source *source = &reader->source;
-    rn_source_take(source, reader->length);
+    struct rn_files *source = &reader->source;
+    rn_files_take(source, reader->length);
     reader->length = 0;
     reader->offset = source->offset;
     struct rn_skim skim = rn_skim_start(reader->limit);
@@ -163,7 +163,7 @@ static int next_object(struct rn_reader *reader, struct rn_err *err)
             return -1;
         if (rc > 0)
             return reader->length = skim.length, 1;
-        rc = rn_source_fill(source, err);
+        rc = rn_files_fill(source, err);
         if (rc < 0 || rc == RN_STOPPED)
             return rc;
         if (rc == 0)
@@ -213,7 +213,7 @@ static int first_object(struct rn_reader *reader, struct rn_err *err)
             return rc;
         if (!reader->source.offset)
             return reader->source.stop && *reader->source.stop ? RN_STOPPED : rn_fail(err, RN_EXIT_DATA, "there are no bytes at all");
-        if ((rc = rn_source_next(&reader->source, err)) <= 0)
+        if ((rc = rn_files_next(&reader->source, err)) <= 0)
             return rc;
     }
 }

@@ -1,7 +1,7 @@
 /* stream.c -- any bytes as an rn stream: every head and record of it, as JSON and packed again. */
 #include <string.h>
 
-#include "stream/source.h"
+#include "stream/files.h"
 #include "stream/stream.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/mutate.h"
@@ -129,7 +129,7 @@ static struct {
     size_t length, given;
 } input;
 
-int rn_source_next(struct rn_source *source, struct rn_err *err)
+int rn_files_next(struct rn_files *source, struct rn_err *err)
 {
     (void)err;
     source->name = "input";
@@ -137,7 +137,7 @@ int rn_source_next(struct rn_source *source, struct rn_err *err)
     return source->next++ ? 0 : 1;
 }
 
-int rn_source_fill(struct rn_source *source, struct rn_err *err)
+int rn_files_fill(struct rn_files *source, struct rn_err *err)
 {
     size_t more = input.given || input.length < 2 ? input.length - input.given : input.length / 2;
     size_t here = source->end - source->start;
@@ -156,13 +156,13 @@ int rn_source_fill(struct rn_source *source, struct rn_err *err)
     return 1;
 }
 
-void rn_source_take(struct rn_source *source, size_t length)
+void rn_files_take(struct rn_files *source, size_t length)
 {
     source->start += length;
     source->offset += length;
 }
 
-void rn_source_close(struct rn_source *source)
+void rn_files_close(struct rn_files *source)
 {
     free(source->data);
     source->data = NULL;

@@ -151,7 +151,7 @@ static void accepted(void **state)
         "{" CLASS("Normalize") ", \"mean\": 0.5, \"std\": 0.25},"
         "{" CLASS("Blur") ", \"blur_limit\": [4, 8]}],"
         "\"bbox_params\": {\"format\": \"coco\"}, \"keypoint_params\": null, \"additional_targets\": {\"b\": \"image\"}, \"is_check_shapes\": true}");
-    const struct rn_node *child = recipe.root->child;
+    const struct rn_recipe_node *child = recipe.root->child;
     assert_int_equal(recipe.root->children, 7);
     const double *rotate = child[0].options, *blur = child[1].options, *clahe = child[2].options, *noise = child[3].options;
     assert_true(child[0].p == 1 && rotate[0] == -30 && rotate[1] == 30);
@@ -819,7 +819,7 @@ static void replayed_numbers(void **state)
             for (size_t i = 0; i < n; i++)
                 pixels[i] = (uint8_t)(i * 37);
             rn_canvas_set(&x, RN_U8, pixels, h, w);
-            int rc = rn_node_apply(recipe.root, &x, exact, count, NULL, &err);
+            int rc = rn_recipe_node_apply(recipe.root, &x, exact, count, NULL, &err);
             if (rc && err.exit != RN_EXIT_DATA)
                 fail_msg("%s", err.text);
             refusals += rc != 0;

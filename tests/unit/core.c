@@ -738,7 +738,7 @@ struct job {
     size_t number, result;
 };
 struct feed {
-    struct rn_line *line;
+    struct rn_queue *line;
     struct rn_pool *pool;
     struct job jobs[JOBS];
     size_t submitted;
@@ -760,13 +760,13 @@ static void feed_or_take(void *context, size_t i, int thread)
     (void)thread;
     if (i == 0) {
         for (; feed->submitted < JOBS; feed->submitted++)
-            if (rn_line_submit(feed->line, &feed->jobs[feed->submitted]))
+            if (rn_queue_submit(feed->line, &feed->jobs[feed->submitted]))
                 return;
-        rn_line_end(feed->line);
+        rn_queue_end(feed->line);
         return;
     }
     size_t next = 0;
-    for (struct job *job; (job = rn_line_next(feed->line)); next++)
+    for (struct job *job; (job = rn_queue_next(feed->line)); next++)
         if (job != &feed->jobs[next] || job->result != next * next + 1)
             abort();
     if (next != JOBS)
@@ -782,10 +782,10 @@ static void line_keeps_order(void **state)
         for (size_t i = 0; i < JOBS; i++)
             feed.jobs[i].number = i;
         assert_int_equal(rn_pool_new(&feed.pool, 2, &err), 0);
-        assert_int_equal(rn_line_new(&feed.line, cases[c].threads, cases[c].capacity, square, NULL, &err), 0);
+        assert_int_equal(rn_queue_new(&feed.line, cases[c].threads, cases[c].capacity, square, NULL, &err), 0);
         rn_pool_for(feed.pool, 2, feed_or_take, &feed);
         assert_int_equal(feed.submitted, JOBS);
-        rn_line_free(feed.line);
+        rn_queue_free(feed.line);
         rn_pool_free(feed.pool);
     }
 }
@@ -793,25 +793,25 @@ static void line_keeps_order(void **state)
 static void line_stops(void **state)
 {
     (void)state;
-    struct rn_line *line;
+    struct rn_queue *line;
     struct job jobs[20] = { { 0, 0 } };
-    assert_int_equal(rn_line_new(&line, 2, 20, square, NULL, &err), 0);
+    assert_int_equal(rn_queue_new(&line, 2, 20, square, NULL, &err), 0);
     for (size_t i = 0; i < 20; i++) {
         jobs[i].number = i;
-        assert_int_equal(rn_line_submit(line, &jobs[i]), 0);
+        assert_int_equal(rn_queue_submit(line, &jobs[i]), 0);
     }
-    struct job *first = rn_line_next(line);
+    struct job *first = rn_queue_next(line);
     assert_ptr_equal(first, &jobs[0]);
-    rn_line_stop(line);
-    assert_int_equal(rn_line_submit(line, &jobs[0]), -1);
+    rn_queue_stop(line);
+    assert_int_equal(rn_queue_submit(line, &jobs[0]), -1);
     for (size_t i = 1; i < 20; i++) { /* each comes out once, worked on or not */
-        struct job *job = rn_line_next(line);
+        struct job *job = rn_queue_next(line);
         assert_ptr_equal(job, &jobs[i]);
         assert_true(job->result == 0 || job->result == i * i + 1);
     }
-    assert_null(rn_line_next(line));
-    rn_line_free(line);
-    rn_line_free(NULL);
+    assert_null(rn_queue_next(line));
+    rn_queue_free(line);
+    rn_queue_free(NULL);
 }
 
 int main(void)

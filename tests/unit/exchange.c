@@ -245,7 +245,7 @@ static void halves(void **state)
     (void)state;
     static uint16_t bits[65536];
     struct rn_foreign foreign = { 0 };
-    struct rn_view view = { .element = RN_E_F16, .dims = 1, .shape = { 65536 }, .stride = { 1 },
+    struct rn_strided view = { .element = RN_E_F16, .dims = 1, .shape = { 65536 }, .stride = { 1 },
                             .storage = (const char *)bits, .elements = 65536 };
     struct rn_buffer room = { 0 };
     struct rn_tensor tensor;
@@ -374,7 +374,7 @@ static void fill(struct rn_foreign *foreign, const struct rn_graph *graph, const
 {
     static const float one = 1;
     static const int64_t seven = 7;
-    struct rn_view view = { .element = RN_E_F32, .storage = (const char *)&one, .elements = 1 };
+    struct rn_strided view = { .element = RN_E_F32, .storage = (const char *)&one, .elements = 1 };
     for (size_t i = 0; i < graph->params; i++) {
         const struct rn_param *p = &graph->param[i];
         const size_t vector[4] = { p->c }, full[4] = { p->n, p->c, p->h, p->w };
@@ -384,7 +384,7 @@ static void fill(struct rn_foreign *foreign, const struct rn_graph *graph, const
         if (!without || strcmp(p->name, without))
             assert_int_equal(rn_foreign_add(foreign, rn_text(name), &view, &err), 0);
     }
-    view = (struct rn_view){ .element = RN_E_I64, .storage = (const char *)&seven, .elements = 1 };
+    view = (struct rn_strided){ .element = RN_E_I64, .storage = (const char *)&seven, .elements = 1 };
     assert_int_equal(rn_foreign_add(foreign, RN_TEXT("bn1.num_batches_tracked"), &view, &err), 0);
     static const char *const harmless[] = { "n_averaged", "criterion.weight", "layer1.0.conv1.total_ops", "loss_fn.pos_weight" };
     for (size_t i = 0; with && i < LENGTH(harmless); i++)

@@ -63,7 +63,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     (void)x;
     for (int i = 0; i < 2; i++) {
         const double *percent = o.translate_percent + 2 * i, *pixels = o.translate_px + 2 * i;
-        value[i] = !isnan(pixels[0]) ? rn_draw_int(rng, pixels[0], pixels[1]) : isnan(percent[0]) ? 0 : rn_rng_uniform(rng, percent[0], percent[1]);
+        value[i] = !isnan(pixels[0]) ? rn_uniform_int(rng, pixels[0], pixels[1]) : isnan(percent[0]) ? 0 : rn_rng_uniform(rng, percent[0], percent[1]);
     }
     for (int i = 0; i < 2; i++)
         value[2 + i] = rn_rng_uniform(rng, o.shear[2 * i], o.shear[2 * i + 1]);

@@ -15,7 +15,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 {
     (void)x;
     const struct blur *o = opts;
-    value[0] = rn_draw_side(rng, o->blur_limit);
+    value[0] = rn_uniform_side(rng, o->blur_limit);
     return 1;
 }
 

@@ -39,17 +39,17 @@ static int check(const void *opts, struct rn_err *err)
 static double draw_side(struct rn_rng *rng, double low, double high, size_t whole)
 {
     low = low > 0 ? low : high;
-    return high < 1 ? (double)(int64_t)((double)whole * rn_rng_uniform(rng, low, high)) : rn_draw_int(rng, low, high);
+    return high < 1 ? (double)(int64_t)((double)whole * rn_rng_uniform(rng, low, high)) : rn_uniform_int(rng, low, high);
 }
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
     const struct coarse_dropout *o = opts;
-    size_t n = (size_t)rn_draw_int(rng, (double)(o->min_holes > 0 ? o->min_holes : o->max_holes), (double)o->max_holes);
+    size_t n = (size_t)rn_uniform_int(rng, (double)(o->min_holes > 0 ? o->min_holes : o->max_holes), (double)o->max_holes);
     for (size_t i = 0; i < n; i++, value += 4) {
         double height = draw_side(rng, o->min_height, o->max_height, x->height), width = draw_side(rng, o->min_width, o->max_width, x->width);
-        value[1] = rn_draw_int(rng, 0, (double)x->height - height);
-        value[0] = rn_draw_int(rng, 0, (double)x->width - width);
+        value[1] = rn_uniform_int(rng, 0, (double)x->height - height);
+        value[0] = rn_uniform_int(rng, 0, (double)x->width - width);
         value[2] = value[0] + width;
         value[3] = value[1] + height;
     }

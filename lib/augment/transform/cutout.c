@@ -28,8 +28,8 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 {
     const struct cutout *o = opts;
     for (int64_t i = 0; i < o->num_holes; i++, value += 4) {
-        place(&value[1], &value[3], rn_draw_int(rng, 0, (double)x->height), (double)o->max_h_size, (double)x->height);
-        place(&value[0], &value[2], rn_draw_int(rng, 0, (double)x->width), (double)o->max_w_size, (double)x->width);
+        place(&value[1], &value[3], rn_uniform_int(rng, 0, (double)x->height), (double)o->max_h_size, (double)x->height);
+        place(&value[0], &value[2], rn_uniform_int(rng, 0, (double)x->width), (double)o->max_w_size, (double)x->width);
     }
     return 4 * (size_t)o->num_holes;
 }

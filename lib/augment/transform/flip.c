@@ -6,7 +6,7 @@ static const struct rn_drawn drawn[] = { { "d", 1, -1, 1, 1 }, { 0 } };
 static size_t draw(double *value, const void *options, const struct rn_canvas *x, struct rn_rng *rng)
 {
     (void)options, (void)x;
-    value[0] = rn_draw_int(rng, -1, 1);
+    value[0] = rn_uniform_int(rng, -1, 1);
     return 1;
 }
 

@@ -33,7 +33,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
         low = 3;
         high = fmax(high, 3);
     }
-    double k = rn_draw_int(rng, low, high);
+    double k = rn_uniform_int(rng, low, high);
     if (k != 0 && fmod(k, 2) != 1)
         k = fmod(k + 1, high + 1);
     value[0] = k;

@@ -49,7 +49,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     const struct grid_dropout *o = opts;
     int64_t height = (int64_t)x->height, width = (int64_t)x->width;
     if (o->unit_size_min > 0 && o->unit_size_max > 0) {
-        value[0] = value[1] = rn_draw_int(rng, (double)o->unit_size_min, (double)o->unit_size_max + 1);
+        value[0] = value[1] = rn_uniform_int(rng, (double)o->unit_size_min, (double)o->unit_size_max + 1);
     } else {
         int64_t across = o->holes_number_x > 0 ? width / o->holes_number_x : width / 10 > 2 ? width / 10 : 2;
         int64_t down = o->holes_number_y > 0 ? height / o->holes_number_y : across < height ? across : height;
@@ -57,8 +57,8 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
         value[1] = (double)(o->holes_number_y <= 0 && down < 2 ? 2 : down);
     }
     double room_x = value[0] - hole_side(value[0], o->ratio), room_y = value[1] - hole_side(value[1], o->ratio);
-    value[2] = o->random_offset ? rn_draw_int(rng, 0, room_x) : shift(o->shift_x, room_x);
-    value[3] = o->random_offset ? rn_draw_int(rng, 0, room_y) : shift(o->shift_y, room_y);
+    value[2] = o->random_offset ? rn_uniform_int(rng, 0, room_x) : shift(o->shift_x, room_x);
+    value[3] = o->random_offset ? rn_uniform_int(rng, 0, room_y) : shift(o->shift_y, room_y);
     return 4;
 }
 

@@ -23,7 +23,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 {
     (void)x;
     const struct image_compression *o = opts;
-    value[0] = rn_draw_int(rng, (double)o->quality_lower, (double)o->quality_upper);
+    value[0] = rn_uniform_int(rng, (double)o->quality_lower, (double)o->quality_upper);
     return 1;
 }
 

@@ -13,14 +13,14 @@ static const struct rn_drawn drawn[] = { { "ksize", 1, 1, RN_KERNEL_MAX, 2 }, { 
 
 static int check(const void *opts, struct rn_err *err)
 {
-    return rn_check_sides(((const struct median_blur *)opts)->blur_limit, true, true, err);
+    return rn_sides_check(((const struct median_blur *)opts)->blur_limit, true, true, err);
 }
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
     (void)x;
     const struct median_blur *o = opts;
-    value[0] = rn_draw_side(rng, o->blur_limit);
+    value[0] = rn_uniform_side(rng, o->blur_limit);
     return 1;
 }
 

@@ -20,7 +20,7 @@ static const struct rn_drawn drawn[] = {
 static int check(const void *opts, struct rn_err *err)
 {
     const struct motion_blur *o = opts;
-    return rn_check_sides(o->blur_limit, !o->allow_shifted, true, err);
+    return rn_sides_check(o->blur_limit, !o->allow_shifted, true, err);
 }
 
 /* Both ends of an odd number of pixels, moved to the middle of the square. */
@@ -40,15 +40,15 @@ static void centre(double *a, double *b, double k)
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
     (void)x;
-    double k = value[0] = rn_draw_side(rng, ((const struct motion_blur *)opts)->blur_limit);
-    value[1] = rn_draw_int(rng, 0, k - 1);
-    value[3] = rn_draw_int(rng, 0, k - 1);
-    value[2] = rn_draw_int(rng, 0, k - 1);
+    double k = value[0] = rn_uniform_side(rng, ((const struct motion_blur *)opts)->blur_limit);
+    value[1] = rn_uniform_int(rng, 0, k - 1);
+    value[3] = rn_uniform_int(rng, 0, k - 1);
+    value[2] = rn_uniform_int(rng, 0, k - 1);
     if (value[1] == value[3]) { /* two different ones */
-        value[4] = rn_draw_int(rng, 0, k - 2);
+        value[4] = rn_uniform_int(rng, 0, k - 2);
         value[4] += value[4] >= value[2];
     } else {
-        value[4] = rn_draw_int(rng, 0, k - 1);
+        value[4] = rn_uniform_int(rng, 0, k - 1);
     }
     if (!((const struct motion_blur *)opts)->allow_shifted) {
         centre(&value[1], &value[3], k);
@@ -76,7 +76,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     rn_line_draw((int)value[1], (int)value[2], (int)value[3], (int)value[4], set, &kernel);
     if (!memchr(kernel.mask, 1, kernel.k * kernel.k))
         return rn_fail(err, RN_EXIT_DATA, "the line lies beside its square of %zu x %zu", kernel.k, kernel.k);
-    return rn_mean_of(x, kernel.mask, kernel.k, err);
+    return rn_canvas_masked_mean(x, kernel.mask, kernel.k, err);
 }
 
 const struct rn_augment rn_augment_motion_blur = {

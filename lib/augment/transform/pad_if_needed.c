@@ -13,10 +13,10 @@ struct pad_if_needed {
 enum { CENTER, TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT, RANDOM };
 
 static const struct rn_opt options[] = {
-    { 0, "min_height", RN_OPT_INT, RN_AT(pad_if_needed, min_height), 1, 1 << 20, "fewest rows, null: see pad_height_divisor", NULL, RN_NONE },
-    { 0, "min_width", RN_OPT_INT, RN_AT(pad_if_needed, min_width), 1, 1 << 20, "fewest columns, null: see pad_width_divisor", NULL, RN_NONE },
-    { 0, "pad_height_divisor", RN_OPT_INT, RN_AT(pad_if_needed, pad_height_divisor), 1, 1 << 20, "rows are made a multiple of it", NULL, RN_NONE },
-    { 0, "pad_width_divisor", RN_OPT_INT, RN_AT(pad_if_needed, pad_width_divisor), 1, 1 << 20, "columns are made a multiple of it", NULL, RN_NONE },
+    { 0, "min_height", RN_OPT_INT, RN_AT(pad_if_needed, min_height), 1, 1 << 20, "fewest rows, null: see pad_height_divisor", NULL, RN_NULL_NUMBER },
+    { 0, "min_width", RN_OPT_INT, RN_AT(pad_if_needed, min_width), 1, 1 << 20, "fewest columns, null: see pad_width_divisor", NULL, RN_NULL_NUMBER },
+    { 0, "pad_height_divisor", RN_OPT_INT, RN_AT(pad_if_needed, pad_height_divisor), 1, 1 << 20, "rows are made a multiple of it", NULL, RN_NULL_NUMBER },
+    { 0, "pad_width_divisor", RN_OPT_INT, RN_AT(pad_if_needed, pad_width_divisor), 1, 1 << 20, "columns are made a multiple of it", NULL, RN_NULL_NUMBER },
     { 0, "position", RN_OPT_CHOICE, RN_AT(pad_if_needed, position), 0, 0, "where the picture lies", "center|top_left|top_right|bottom_left|bottom_right|random" },
     { 0, "border_mode", RN_OPT_INT, RN_AT(pad_if_needed, border_mode), 0, 4, "0 constant, 1 replicate, 2 reflect, 3 wrap, 4 reflect without the edge", NULL },
     { 0, "value", RN_OPT_REALS, RN_AT(pad_if_needed, value), -1e9, 1e9, "of a constant border", NULL, RN_FIRST | RN_NULL, NULL, 3 },
@@ -58,7 +58,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     move(value + 2, o->position == TOP_LEFT || o->position == BOTTOM_LEFT, o->position == TOP_RIGHT || o->position == BOTTOM_RIGHT);
     for (int i = 0; o->position == RANDOM && i < 4; i += 2) {
         double all = value[i] + value[i + 1];
-        value[i] = rn_draw_int(rng, 0, all);
+        value[i] = rn_uniform_int(rng, 0, all);
         value[i + 1] = all - value[i];
     }
     return 4;

@@ -37,11 +37,11 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     const double *bits = ((const struct posterize *)opts)->num_bits;
     int n = given(opts);
     if (n <= 2) {
-        value[0] = rn_draw_int(rng, bits[0], bits[n - 1]);
+        value[0] = rn_uniform_int(rng, bits[0], bits[n - 1]);
         return 1;
     }
     for (int c = 0; c < 3; c++)
-        value[c] = n == 3 ? rn_draw_int(rng, 0, bits[c]) : rn_draw_int(rng, bits[2 * c], bits[2 * c + 1]);
+        value[c] = n == 3 ? rn_uniform_int(rng, 0, bits[c]) : rn_uniform_int(rng, bits[2 * c], bits[2 * c + 1]);
     return 3;
 }
 

@@ -45,8 +45,8 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
         double ratio = exp(rn_rng_uniform(rng, log(o->ratio[0]), log(o->ratio[1])));
         double w = rint(sqrt(area * ratio)), h = rint(sqrt(area / ratio));
         if (w > 0 && w <= width && h > 0 && h <= height) {
-            double top = rn_draw_int(rng, 0, height - h);
-            return found(value, h, w, top, rn_draw_int(rng, 0, width - w), x);
+            double top = rn_uniform_int(rng, 0, height - h);
+            return found(value, h, w, top, rn_uniform_int(rng, 0, width - w), x);
         }
     }
     double h = height, w = width;

@@ -34,10 +34,11 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     const struct random_shadow *o = opts;
     double left = (double)(size_t)(o->shadow_roi[0] * (double)x->width), right = (double)(size_t)(o->shadow_roi[2] * (double)x->width);
     double top = (double)(size_t)(o->shadow_roi[1] * (double)x->height), bottom = (double)(size_t)(o->shadow_roi[3] * (double)x->height);
-    size_t n = (size_t)rn_draw_int(rng, (double)o->num_shadows_lower, (double)o->num_shadows_upper) * (size_t)o->shadow_dimension;
+    double shadows = rn_uniform_int(rng, (double)o->num_shadows_lower, (double)o->num_shadows_upper);
+    size_t n = (size_t)shadows * (size_t)o->shadow_dimension;
     for (size_t i = 0; i < n; i++) {
-        value[2 * i] = rn_draw_int(rng, left, right);
-        value[2 * i + 1] = rn_draw_int(rng, top, bottom);
+        value[2 * i] = rn_uniform_int(rng, left, right);
+        value[2 * i + 1] = rn_uniform_int(rng, top, bottom);
     }
     return 2 * n;
 }

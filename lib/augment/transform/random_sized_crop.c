@@ -29,7 +29,7 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 {
     (void)x;
     const struct random_sized_crop *o = opts;
-    value[0] = rn_draw_int(rng, (double)(int64_t)o->min_max_height[0], (double)(int64_t)o->min_max_height[1]);
+    value[0] = rn_uniform_int(rng, (double)(int64_t)o->min_max_height[0], (double)(int64_t)o->min_max_height[1]);
     value[1] = rn_rng_unit(rng);
     value[2] = rn_rng_unit(rng);
     return 3;

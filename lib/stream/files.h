@@ -1,6 +1,6 @@
-/* source.h -- the bytes of files, one file after the other, in one buffer that grows with what has arrived. */
-#ifndef RN_STREAM_SOURCE_H
-#define RN_STREAM_SOURCE_H
+/* files.h -- the bytes of files, one file after the other, in one buffer that grows with what has arrived. */
+#ifndef RN_STREAM_FILES_H
+#define RN_STREAM_FILES_H
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include "core/err.h"
 
 /* Zeroed but for files, count and fd = -1: nothing is open. data[start .. end) has arrived and was not taken. */
-struct rn_source {
+struct rn_files {
     char *const *files; /* borrowed; none: standard input */
     size_t count, next;
     int fd;
@@ -21,10 +21,10 @@ struct rn_source {
 };
 
 /* Opens the next file, when the one before was taken whole. 1, 0: there are no more, -1 (exit 4). */
-RN_MUST int rn_source_next(struct rn_source *source, struct rn_err *err);
+RN_MUST int rn_files_next(struct rn_files *source, struct rn_err *err);
 /* Waits for more bytes and appends them. 1, 0: end of the file, -1 (exit 4), or RN_STOPPED. Data may move. */
-RN_MUST int rn_source_fill(struct rn_source *source, struct rn_err *err);
-void rn_source_take(struct rn_source *source, size_t length);
-void rn_source_close(struct rn_source *source);
+RN_MUST int rn_files_fill(struct rn_files *source, struct rn_err *err);
+void rn_files_take(struct rn_files *source, size_t length);
+void rn_files_close(struct rn_files *source);
 
 #endif

@@ -1,5 +1,5 @@
-/* source.c -- files and pipes. */
-#include "stream/source.h"
+/* files.c -- files and pipes. */
+#include "stream/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,14 +14,14 @@
 
 enum { READ_SIZE = 256 << 10, PIPE_SIZE = 1 << 20, STOP_CHECK_MS = 200 };
 
-static void close_file(struct rn_source *source)
+static void close_file(struct rn_files *source)
 {
     if (source->fd > STDERR_FILENO)
         close(source->fd);
     source->fd = -1;
 }
 
-int rn_source_next(struct rn_source *source, struct rn_err *err)
+int rn_files_next(struct rn_files *source, struct rn_err *err)
 {
     char room[256];
     if (source->next == (source->count ? source->count : 1))
@@ -43,7 +43,7 @@ int rn_source_next(struct rn_source *source, struct rn_err *err)
     return 1;
 }
 
-static int make_room(struct rn_source *source, struct rn_err *err)
+static int make_room(struct rn_files *source, struct rn_err *err)
 {
     size_t here = source->end - source->start;
     if (source->start && (!here || source->capacity - source->end < READ_SIZE)) {
@@ -58,7 +58,7 @@ static int make_room(struct rn_source *source, struct rn_err *err)
 
 /* 1 when read would not wait, or RN_STOPPED. With a stop flag a wait is short: a signal that comes just before it
  * would not end it. */
-static int wait_for_bytes(const struct rn_source *source)
+static int wait_for_bytes(const struct rn_files *source)
 {
     struct pollfd poller = { .fd = source->fd, .events = POLLIN };
     for (;;) {
@@ -71,7 +71,7 @@ static int wait_for_bytes(const struct rn_source *source)
     }
 }
 
-int rn_source_fill(struct rn_source *source, struct rn_err *err)
+int rn_files_fill(struct rn_files *source, struct rn_err *err)
 {
     char room[256];
     if (make_room(source, err))
@@ -91,15 +91,15 @@ int rn_source_fill(struct rn_source *source, struct rn_err *err)
     }
 }
 
-void rn_source_take(struct rn_source *source, size_t length)
+void rn_files_take(struct rn_files *source, size_t length)
 {
     source->start += length;
     source->offset += length;
 }
 
-void rn_source_close(struct rn_source *source)
+void rn_files_close(struct rn_files *source)
 {
     close_file(source);
     free(source->data);
-    *source = (struct rn_source){ .fd = -1 };
+    *source = (struct rn_files){ .fd = -1 };
 }

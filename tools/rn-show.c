@@ -7,6 +7,7 @@
 
 #include "device/device.h"
 #include "graph/graph.h"
+#include "nn/rates.h"
 #include "show/show.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
@@ -14,7 +15,9 @@
 struct opts {
     bool json, tsv, values, header, where, layers, labels, cpu;
     int64_t table, png, sheet, batch;
-    const char *npy;
+    const char *npy, *teacher;
+    int optimizer;
+    double ema;
 };
 
 static const struct rn_opt options[] = {
@@ -30,6 +33,9 @@ static const struct rn_opt options[] = {
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
     { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers, parameters, operations and memory" },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 1e6, "with -l: images a batch (the checkpoint's, or 16)", "N" },
+    { 0, "optimizer", RN_OPT_CHOICE, RN_AT(opts, optimizer), 0, 0, "with -l: rn-train's, for its memory (the checkpoint's)", RN_OPTIMIZER_WORDS },
+    { 0, "ema", RN_OPT_REAL, RN_AT(opts, ema), 0, 0.9999999, "with -l: the same", "DECAY" },
+    { 0, "teacher", RN_OPT_TEXT, RN_AT(opts, teacher), 0, 0, "with -l: the same", "FILE" },
     { 0, "cpu", RN_OPT_FLAG, RN_AT(opts, cpu), 0, 0, "nothing of a stream: which RN_CPU computes here" },
     RN_OPT_LAST,
 };
@@ -38,19 +44,40 @@ enum { ALL = (1u << RN_KINDS) - 1 };
 
 struct work {
     const struct opts *opts;
+    struct rn_show_layers layers; /* -l */
     struct rn_reader *reader;
     struct rn_out *out;
     struct rn_table table;
     struct rn_columns columns;
     struct rn_sheet sheet;
     int64_t pictures; /* --png: that came by */
-    size_t program;   /* -l: bytes of a tool that has the device open */
     struct rn_buffer line; /* of JSON */
     size_t classes;        /* of the model's last layer, or of its head */
 };
 
-static int check_usage(const struct opts *opts, struct rn_err *err)
+static bool is_given(const struct rn_args *args, const char *name)
 {
+    size_t i = 0;
+    while (strcmp(options[i].name, name))
+        i++;
+    return args->given >> i & 1;
+}
+
+/* What of rn-train's options is given stands for the checkpoint's own. */
+static void plan_layers(struct work *w, const struct rn_args *args)
+{
+    static const char *const optimizer[] = { [RN_OPTIMIZER_SGD] = "sgd", [RN_OPTIMIZER_ADAMW] = "adamw" };
+    const struct opts *opts = w->opts;
+    w->layers.tsv = opts->tsv;
+    w->layers.batch = (size_t)opts->batch;
+    w->layers.optimizer = is_given(args, "optimizer") ? optimizer[opts->optimizer] : NULL;
+    w->layers.ema = is_given(args, "ema") ? &opts->ema : NULL;
+    w->layers.teacher = opts->teacher;
+}
+
+static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
+{
+    static const char *const train[] = { "optimizer", "ema", "teacher" };
     bool known = false;
     int forms = opts->json + (opts->tsv && !opts->layers) + opts->where + opts->layers + (opts->npy != NULL) + (opts->table > 0) +
                 (opts->png > 0) + (opts->sheet > 0);
@@ -59,6 +86,9 @@ static int check_usage(const struct opts *opts, struct rn_err *err)
                                            "-l with --tsv");
     if (opts->batch && !opts->layers)
         return rn_fail(err, RN_EXIT_USAGE, "--batch goes with -l");
+    for (size_t i = 0; i < sizeof train / sizeof *train; i++)
+        if (is_given(args, train[i]) && (!opts->layers || opts->tsv))
+            return rn_fail(err, RN_EXIT_USAGE, "--%s goes with -l, without --tsv", train[i]);
     if (opts->labels && !opts->sheet)
         return rn_fail(err, RN_EXIT_USAGE, "--labels goes with --sheet");
     if (opts->values && !opts->json)
@@ -136,7 +166,7 @@ static int show_tail(struct work *w, const struct rn_head *head, struct rn_err *
     if (w->opts->where)
         return rn_out_printf(w->out, err, "%lld:%lld\n", (long long)head->epoch, (long long)head->batch_index);
     if (w->opts->layers)
-        return rn_show_layers(w->out, head, w->classes, &(struct rn_show_layers){ w->opts->tsv, (size_t)w->opts->batch, w->program }, err);
+        return rn_show_layers(w->out, head, w->classes, &w->layers, err);
     if (w->opts->header || w->opts->tsv || w->opts->npy || w->opts->png || w->opts->sheet)
         return 0;
     if (w->opts->table)
@@ -197,7 +227,8 @@ static int show_cpu(const struct opts *opts, const struct rn_args *args, struct 
     struct rn_device *dev;
     struct rn_out *out;
     if (args->operands || opts->json || opts->tsv || opts->values || opts->header || opts->where || opts->layers || opts->table > 0 ||
-        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy)
+        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy || opts->optimizer || opts->ema > 0 ||
+        opts->teacher)
         return rn_fail(err, RN_EXIT_USAGE, "--cpu stands alone: it looks at the processor, not at a stream");
     if (rn_device_open_dry(&dev, "cpu", 1, err))
         return -1;
@@ -216,9 +247,10 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     w.sheet = (struct rn_sheet){ .columns = (size_t)w.opts->sheet, .words = w.opts->labels };
     struct rn_err unused;
     int rc = -1;
+    plan_layers(&w, args);
     if (w.opts->cpu)
         return show_cpu(w.opts, args, err);
-    if (check_usage(w.opts, err) || (w.opts->layers && weigh_program(&w.program, err)) || rn_out_open(&w.out, args->output, err) ||
+    if (check_usage(w.opts, args, err) || (w.opts->layers && weigh_program(&w.layers.program, err)) || rn_out_open(&w.out, args->output, err) ||
         ((w.opts->npy || w.opts->png || w.opts->sheet) && rn_out_binary(w.out, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
@@ -265,7 +297,9 @@ const struct rn_tool rn_tool = {
              "trained, millions of floating point operations (a multiply-add is two; what is not a convolution or linear layer counts "
              "nothing) and KiB of the output, for one image. Then the peak memory of rn-train (with --val) and rn-predict on the CPU, as "
              "a sum of its parts: the program; the network's weights, gradients and statistics; activations of a batch; the operators' "
-             "scratch memory; what streams need. It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
+             "scratch memory; what streams need, and a teacher's predictions. rn-train's is with the checkpoint's --optimizer, --ema and "
+             "--teacher, or those that are given: averages and second moments are as large as the weights (--accumulate needs nothing: "
+             "gradients are summed where they are). It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
              "operations and bytes as whole numbers.\n\n"
              "--cpu prints avx512, avx2 or portable: the code that the processor of this machine runs, or RN_CPU names. Networks give "
              "the same digits on machines where it is the same.\n\n"

@@ -24,7 +24,7 @@ static int step(struct rn_net *net, const struct rn_batch *batch, size_t classes
 }
 
 int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention, size_t classes,
-                 size_t n, size_t h, size_t w, bool train, int threads, struct rn_err *err)
+                 size_t n, size_t h, size_t w, bool train, unsigned roles, int threads, struct rn_err *err)
 {
     static const double mean[3] = { 0 }, std[3] = { 1, 1, 1 };
     static const uint8_t none;
@@ -35,6 +35,8 @@ int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn
     if (rn_device_open_dry(&dev, "cpu", threads, err))
         return -1;
     int rc = rn_net_open(&net, dev, arch, attention, classes, train, err);
+    for (int role = 0; role < RN_ROLES && rc == 0; role++)
+        rc = roles >> role & 1 ? rn_net_room(net, (enum rn_role)role, err) : 0;
     f->network = dev->class->usage(dev).blocks;
     if (rc == 0)
         rn_net_spare(net);

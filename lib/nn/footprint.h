@@ -13,10 +13,11 @@ struct rn_footprint {
     size_t scratch;     /* of operators */
 };
 
-/* Of batches of n images of h x w. train: a step, and then validation on such a batch; else prediction. threads: as
- * rn_device_open. Errors as of rn_net_open, rn_net_train and rn_net_eval. */
+/* Of batches of n images of h x w. train: a step, and then validation on such a batch; else prediction. roles: bits (1 << role) of
+ * what training keeps besides (rn_net_room): RN_SECOND_MOMENT, RN_EMA. threads: as rn_device_open. Errors as of rn_net_open,
+ * rn_net_train and rn_net_eval. */
 RN_MUST int rn_footprint(struct rn_footprint *footprint, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention,
-                         size_t classes, size_t n, size_t h, size_t w, bool train, int threads, struct rn_err *err);
+                         size_t classes, size_t n, size_t h, size_t w, bool train, unsigned roles, int threads, struct rn_err *err);
 void rn_footprint_free(struct rn_footprint *footprint);
 
 /* Multiply-adds of a node for one image: of convolutions and linear layers; 0: of all others, which are few. */

@@ -104,6 +104,17 @@ void rn_teacher_close(struct rn_teacher *teacher)
     free(teacher);
 }
 
+size_t rn_teacher_photos(const struct rn_teacher *teacher)
+{
+    return teacher->means.count;
+}
+
+/* An id and a row of their own, and places that are half or a quarter taken. */
+size_t rn_teacher_bytes(size_t photos, size_t classes)
+{
+    return photos * (100 + sizeof(double) * classes);
+}
+
 /* In text, so that it is the same on every processor. */
 int rn_teacher_print(const struct rn_teacher *teacher, uint64_t *print, struct rn_err *err)
 {

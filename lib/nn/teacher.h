@@ -11,6 +11,9 @@ struct rn_teacher;
  * exit 3. */
 RN_MUST int rn_teacher_open(struct rn_teacher **teacher, const char *path, const struct rn_texts *classes, struct rn_err *err);
 void rn_teacher_close(struct rn_teacher *teacher); /* NULL is allowed */
+size_t rn_teacher_photos(const struct rn_teacher *teacher);
+/* What a teacher of so many photos and classes has in memory, about. */
+size_t rn_teacher_bytes(size_t photos, size_t classes);
 /* Which predictions these are, whatever the file's order and history: the sum, modulo 2^64, of the XXH3-64 (seed 0) of each photo's
  * id, a byte 0, and its probabilities in the order of the student's classes, each as a space and C's %a. */
 RN_MUST int rn_teacher_print(const struct rn_teacher *teacher, uint64_t *print, struct rn_err *err);

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "core/threads.h"
 #include "nn/footprint.h"
+#include "nn/teacher.h"
 #include "graph/graph.h"
 #include "show/show.h"
 
@@ -148,23 +149,61 @@ static size_t prediction_streams(const struct rn_footprint *f, const struct rn_g
     return work + record > loading ? record : loading - work;
 }
 
+/* What the checkpoint's run had for an option of rn-train: "" where that is not known. */
+static const char *had(const struct rn_head *head, const char *option)
+{
+    size_t length = strlen(option);
+    for (size_t i = 0; head->epoch != RN_NIL && i < head->options.count; i++)
+        if (!strncmp(head->options.item[i].data, option, length))
+            return head->options.item[i].data + length;
+    return "";
+}
+
+/* Averages and second moments are as large as the weights. */
+static unsigned roles_of(const struct rn_head *head, const struct rn_show_layers *how)
+{
+    const char *optimizer = how->optimizer ? how->optimizer : had(head, "--optimizer=");
+    double ema = how->ema ? *how->ema : strtod(had(head, "--ema="), NULL);
+    return (!strcmp(optimizer, "adamw") ? 1u << RN_SECOND_MOMENT : 0) | (ema > 0 ? 1u << RN_EMA : 0);
+}
+
+/* A teacher's bytes: of the file that is named, or as large as the checkpoint's run has photos. */
+static int teacher_bytes(const struct rn_head *head, const struct rn_show_layers *how, size_t *bytes, struct rn_err *err)
+{
+    struct rn_teacher *teacher;
+    *bytes = 0;
+    if (how->teacher) {
+        if (rn_teacher_open(&teacher, how->teacher, &head->classes, err))
+            return -1;
+        *bytes = rn_teacher_bytes(rn_teacher_photos(teacher), head->classes.count);
+        rn_teacher_close(teacher);
+    } else if (*had(head, "--teacher=") && head->batches_per_epoch > 0 && head->batches_batch > 0) {
+        size_t photos;
+        if (!rn_mul((size_t)head->batches_per_epoch, (size_t)head->batches_batch, &photos))
+            return rn_fail(err, RN_EXIT_DATA, "a run of more photos than there can be");
+        *bytes = rn_teacher_bytes(photos, head->classes.count);
+    }
+    return 0;
+}
+
 /* Two lines: training keeps the largest tensor while it writes a checkpoint. */
 static int memories(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *predict,
-                    size_t batch, size_t side, size_t program, struct rn_err *err)
+                    size_t batch, size_t side, const struct rn_show_layers *how, size_t teacher, struct rn_err *err)
 {
+    size_t program = how->program;
     struct rn_footprint train;
     struct rn_err why = { 0 };
     size_t record = reader_room(batch * side * side * 3), tensor = largest_tensor(g);
     if (rn_out_printf(out, err, "# peak memory with -d cpu, threads %d, batch %zu, in MiB: program + network + activations + scratch + streams\n",
                       rn_threads_default(), batch))
         return -1;
-    if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side, true, 0, &why)) {
+    if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side, true, roles_of(head, how), 0, &why)) {
         if (why.exit == RN_EXIT_SYSTEM)
             return *err = why, -1;
         if (rn_out_printf(out, err, "# rn-train   cannot: %s\n", why.text))
             return -1;
     } else {
-        int rc = memory(out, "rn-train", &train, program, record + tensor, err);
+        int rc = memory(out, "rn-train", &train, program, record + tensor + teacher, err);
         rn_footprint_free(&train);
         if (rc)
             return -1;
@@ -173,7 +212,7 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
 }
 
 static int totals(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *f, size_t batch,
-                  size_t side, size_t program, struct rn_err *err)
+                  size_t side, const struct rn_show_layers *how, size_t teacher, struct rn_err *err)
 {
     uint64_t madds = 0;
     for (size_t i = 0; i < g->nodes; i++)
@@ -181,21 +220,24 @@ static int totals(struct rn_out *out, const struct rn_head *head, const struct r
     if (rn_out_printf(out, err, "# %zu parameters\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions and linear layers\n",
                       rn_graph_count(g), 2e-9 * (double)madds, side, side))
         return -1;
-    return memories(out, head, g, f, batch, side, program, err);
+    return memories(out, head, g, f, batch, side, how, teacher, err);
 }
 
 int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, const struct rn_show_layers *how, struct rn_err *err)
 {
     struct rn_graph *g = NULL;
     struct rn_footprint f = { 0 };
+    size_t teacher;
     if (!head->arch.data || !head->attention.data)
         return rn_fail(err, RN_EXIT_DATA, "weights without a network: they were imported without --arch (--json shows them)");
+    if (teacher_bytes(head, how, &teacher, err))
+        return -1;
     if (rn_graph_new(&g, head->arch, head->attention, classes, err))
         return err->exit = err->exit == RN_EXIT_USAGE ? RN_EXIT_DATA : err->exit, -1;
     size_t side = head->has_input ? (size_t)head->input.size : 224;
     size_t batch = how->batch ? how->batch : head->epoch != RN_NIL && head->has_batches ? (size_t)head->batches_batch : 16;
-    int rc = rn_footprint(&f, g, head->arch, head->attention, classes, batch, side, side, false, 0, err) ||
-             layers(out, g, &f, how->tsv, err) || (!how->tsv && totals(out, head, g, &f, batch, side, how->program, err)) ? -1 : 0;
+    int rc = rn_footprint(&f, g, head->arch, head->attention, classes, batch, side, side, false, 0, 0, err) ||
+             layers(out, g, &f, how->tsv, err) || (!how->tsv && totals(out, head, g, &f, batch, side, how, teacher, err)) ? -1 : 0;
     rn_footprint_free(&f);
     rn_graph_free(g);
     return rc;

@@ -103,6 +103,9 @@ struct rn_show_layers {
     bool tsv;
     size_t batch;   /* for the memory; 0: the checkpoint's, or 16 */
     size_t program; /* bytes that a tool takes with the CPU device open and nothing else */
+    /* rn-train's options, where they are more memory; NULL: the checkpoint's own, or none */
+    const char *optimizer, *teacher;
+    const double *ema;
 };
 RN_MUST int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, const struct rn_show_layers *how,
                            struct rn_err *err);

@@ -350,6 +350,12 @@ END
     done
     paste sums.4 sums.16 | awk 'NR == 1 ? $1 >= $2 : $1 > $2 + 1 { exit 1 }'
     checkpoint resnet50 none '' | rn-show -l -b 1 | grep -E '^# rn-predict '
+    # options of rn-train's that are more memory: each is as much as the weights
+    for options in '' '--optimizer adamw' '--optimizer adamw --ema 0.99'; do
+        # shellcheck disable=SC2086
+        rn-show -l m.rn $options | awk '/^# rn-train / { print $5 }'
+    done | awk 'NR > 1 && !($1 - last > 42 && $1 - last < 44) { exit 1 } { last = $1 } END { if (NR != 3) exit 1 }'
+    fails 4 'none.rn' rn-show -l m.rn --teacher none.rn
     # a checkpoint's own batch
     batches="batches => dict(seed => num(1), batch => num(7), epochs => num(9), history => list())"
     checkpoint resnet18 none "${place/batches => none()/$batches}" | rn-show -l | grep 'batch 7, in MiB'
@@ -384,6 +390,8 @@ END
     fails 2 'one of' rn-show --header --tsv i.rn
     fails 2 'goes with --json' rn-show --values i.rn
     fails 2 'goes with -l' rn-show --batch 4 i.rn
+    fails 2 'ema goes with -l' rn-show --ema 0 i.rn
+    fails 2 'optimizer goes with -l, without --tsv' rn-show -l --tsv --optimizer sgd i.rn
     fails 2 'one of' rn-show -l --json i.rn
     fails 2 'one of' rn-show -t 3 --png 1 i.rn
     fails 4 'none.rn: No such file' rn-show none.rn

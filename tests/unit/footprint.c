@@ -48,7 +48,7 @@ static void known_costs(void **state)
         struct rn_text arch = rn_text(rows[i].arch), attention = rn_text(rows[i].attention);
         uint64_t madds = 0;
         ok(rn_graph_new(&g, arch, attention, CLASSES, &err), &err);
-        ok(rn_footprint(&f, g, arch, attention, CLASSES, 1, 224, 224, false, 1, &err), &err);
+        ok(rn_footprint(&f, g, arch, attention, CLASSES, 1, 224, 224, false, 0, 1, &err), &err);
         for (size_t k = 0; k < g->nodes; k++)
             madds += rn_footprint_madds(&f, g, &g->node[k]);
         if (!(fabs(2e-9 * (double)madds - rows[i].gflop) <= 0.0051))
@@ -88,7 +88,7 @@ static void plan_is_what_happens(void **state)
         scratch = cpu->shared_capacity;
         for (int k = 0; k < THREADS; k++)
             scratch += cpu->capacity[k];
-        ok(rn_footprint(&f, rn_net_graph(net), arch, attention, CLASSES, n, side, side, rows[i].train, THREADS, &err), &err);
+        ok(rn_footprint(&f, rn_net_graph(net), arch, attention, CLASSES, n, side, side, rows[i].train, 0, THREADS, &err), &err);
         assert_int_equal(f.activations, net->arena_bytes);
         assert_int_equal(f.scratch, scratch * sizeof(float));
         assert_true(rows[i].train ? f.network > 3 * net->weight_bytes : f.network < net->weight_bytes); /* given up once prepared */
@@ -107,10 +107,10 @@ static void refusals(void **state)
     struct rn_footprint f;
     struct rn_text arch = RN_TEXT("resnet18"), attention = RN_TEXT("none");
     ok(rn_graph_new(&g, arch, attention, CLASSES, &err), &err);
-    assert_int_equal(rn_footprint(&f, g, arch, attention, CLASSES, 1, 32, 32, true, 1, &err), -1); /* one value a channel */
+    assert_int_equal(rn_footprint(&f, g, arch, attention, CLASSES, 1, 32, 32, true, 0, 1, &err), -1); /* one value a channel */
     assert_int_equal(err.exit, RN_EXIT_DATA);
     if (!getenv("RN_SANITIZED")) { /* whose allocator would end the program */
-        assert_int_equal(rn_footprint(&f, g, arch, attention, CLASSES, (size_t)1 << 40, 224, 224, false, 1, &err), -1);
+        assert_int_equal(rn_footprint(&f, g, arch, attention, CLASSES, (size_t)1 << 40, 224, 224, false, 0, 1, &err), -1);
         assert_int_equal(err.exit, RN_EXIT_SYSTEM);
     }
     rn_graph_free(g);
@@ -215,6 +215,20 @@ static void resident_memory(void **state)
     ok(rn_file_read(&text, "layers", 1 << 20, &err) || rn_buffer_add(&text, "", 1, &err), &err);
     near(trained, said(text.data, "# rn-train "), "rn-train");
     near(predicted, said(text.data, "# rn-predict "), "rn-predict");
+    text.length = 0;
+    /* what options keep besides the weights, of a checkpoint that says so and of a network that does not */
+    char *more[] = { "rn-train", "-q", "-t", "ours", "-o", "more", "train.rn", "--val", "eval.rn", "--optimizer", "adamw", "--ema", "0.9",
+                     "--teacher", "predictions.rn", "--accumulate", "2", NULL };
+    char *own[] = { "rn-show", "-l", "more/last.rn", NULL };
+    char *given[] = { "rn-show", "-l", "run/last.rn", "--optimizer", "adamw", "--ema", "0.9", "--teacher", "predictions.rn", NULL };
+    trained = peak(more, "log");
+    peak(own, "layers");
+    ok(rn_file_read(&text, "layers", 1 << 20, &err) || rn_buffer_add(&text, "", 1, &err), &err);
+    near(trained, said(text.data, "# rn-train "), "rn-train --optimizer adamw --ema");
+    text.length = 0;
+    peak(given, "layers");
+    ok(rn_file_read(&text, "layers", 1 << 20, &err) || rn_buffer_add(&text, "", 1, &err), &err);
+    near(trained, said(text.data, "# rn-train "), "the same, of a network");
     rn_buffer_free(&text);
     assert_int_equal(fchdir(back), 0);
     close(back);

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "flow/flow.h"
+#include "nn/inspect.h"
 #include "nn/weights.h"
 #include "score/means.h"
 #include "show/show.h"
 #include "tools/tool.h"
 
 struct opts {
-    const char *model, *device, *precision;
+    const char *model, *device, *precision, *features;
     bool tsv, csv, json;
     double least;
     int64_t top, jobs;
@@ -19,6 +20,7 @@ struct opts {
 
 static const struct rn_opt options[] = {
     { 'm', "model", RN_OPT_TEXT, RN_AT(opts, model), 0, 0, RN_MODEL_HELP, "MODEL" },
+    { 0, "features", RN_OPT_TEXT, RN_AT(opts, features), 0, 0, "instead: batches of what this layer makes; head: the last one's input", "LAYER" },
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "write a table: id, label, prediction, confidence, each class", NULL, RN_OPT_HOW },
     { 0, "csv", RN_OPT_FLAG, RN_AT(opts, csv), 0, 0, "the same table, with commas (RFC 4180)", NULL, RN_OPT_HOW },
     { 0, "json", RN_OPT_FLAG, RN_AT(opts, json), 0, 0, "an object a line: id, label, prediction, confidence, probabilities", NULL, RN_OPT_HOW },
@@ -43,6 +45,9 @@ struct work {
     float *numbers;          /* of a prediction that was made before */
     size_t room;
     bool errors;
+    int layer;               /* --features: the value that is written, */
+    const char *layer_name;  /* ... and what the stream calls it */
+    uint64_t print;          /* ... and the network */
     struct rn_means views; /* of photos that not all have been seen of */
     size_t pending;        /* how many of these are not complete */
     double *view;          /* (classes): one of them; then as a mean in numbers */
@@ -123,7 +128,8 @@ static int all_views_came(const struct work *w, const struct rn_head *head, stru
 
 /* What is computed of a batch, while others are read and written. */
 struct job {
-    float *numbers; /* logits, then room for probabilities */
+    float *numbers; /* logits, then room for probabilities; or features */
+    struct rn_array shape; /* of features */
 };
 
 static void clear_job(void *job_)
@@ -143,6 +149,8 @@ static int compute(void *context, struct rn_item *item, struct rn_err *err)
         return 0;
     if (rn_net_batch_of(&batch, &item->record, &w->model.head->input, item->head, &w->floats, err))
         return -1;
+    if (w->opts->features)
+        return rn_features_read(w->model.net, &batch, w->layer, &job->numbers, &(size_t){ 0 }, &job->shape, err);
     if (!rn_mul(2 * batch.n, w->model.head->classes.count, &room) || !(job->numbers = malloc(room * sizeof *job->numbers)))
         return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
     return rn_model_eval(&w->model, w->opts->model, w->dev, &batch, job->numbers, err);
@@ -169,6 +177,50 @@ static int predict(struct work *w, const struct rn_item *item, const struct rn_h
             return -1;
     }
     return 0;
+}
+
+/* The batch, with features in the place of its images. */
+static int write_features(struct work *w, const struct rn_item *item, struct rn_err *err)
+{
+    const struct job *job = item->job;
+    const struct rn_array *shape = &job->shape;
+    struct rn_record out = item->record;
+    if (!out.error.data) {
+        out.features = true;
+        out.tensor = (struct rn_tensor){ RN_F32, 4, { shape->n, shape->c, shape->h, shape->w }, job->numbers };
+        if (!rn_tensor_finite(&out.tensor))
+            return rn_fail(err, RN_EXIT_DATA, "batch %lld: the network gives features that are NaN or infinite", (long long)out.index);
+    }
+    w->seen += out.error.data ? 1 : out.count;
+    return rn_writer_record(w->writer, &out, err) || rn_writer_flush(w->writer, err) ? -1 : 0;
+}
+
+/* Classes and all else stay the batches' own: they may be others than the model's. */
+static int features_segment(struct work *w, const struct rn_head *head, struct rn_err *err)
+{
+    struct rn_head out = { 0 };
+    struct rn_item *item;
+    if (head->kind != RN_BATCHES)
+        return rn_fail(err, RN_EXIT_DATA, "--features: they are made of batches, not of %s", rn_kind_name(head->kind));
+    if (head->soft || head->views != RN_NIL)
+        return rn_fail(err, RN_EXIT_DATA, "--features: not of %s", head->soft ? "mixed photos (rn-batch --mixup, --cutmix)" : "several views of each photo");
+    int rc = rn_head_copy(&out, head, err);
+    char *layer = rc ? NULL : strdup(w->layer_name);
+    if (rc == 0 && !layer)
+        rc = rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    if (rc == 0) {
+        free((char *)out.layer.data);
+        out.layer = rn_text(layer);
+        out.network = w->print;
+        rc = rn_head_sign(&out, &rn_tool, w->opts, NULL, err) || rn_writer_head(w->writer, &out, err) ? -1 : 1;
+    }
+    while (rc == 1 && (rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
+        rc = write_features(w, item, err) ? -1 : 1;
+        rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->seen, (double)w->seen / (rn_seconds() - w->progress.begun));
+    }
+    rc = rc == 1 ? rn_writer_tail(w->writer, err) : rc;
+    rn_head_free(&out);
+    return rc;
 }
 
 static int segment(struct work *w, const struct rn_head *head, struct rn_err *err)
@@ -201,6 +253,8 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
 static int check_usage(const struct opts *opts, struct rn_err *err)
 {
     int forms = opts->tsv + opts->csv + opts->json;
+    if (forms && opts->features)
+        return rn_fail(err, RN_EXIT_USAGE, "--features writes batches, no table");
     if (forms > 1)
         return rn_fail(err, RN_EXIT_USAGE, "one of --tsv, --csv and --json");
     if (!forms && (opts->top || opts->least > 0))
@@ -232,7 +286,7 @@ static int segments(struct work *w, struct rn_err *err)
     if (rn_flow_open(&w->flow, &plan, err))
         return -1;
     while ((rc = rn_flow_next(w->flow, &item, err)) == 1)
-        if ((rc = segment(w, item->head, err)))
+        if ((rc = (w->opts->features ? features_segment : segment)(w, item->head, err)))
             break;
     rn_flow_close(w->flow);
     return rc;
@@ -250,6 +304,9 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     if (rn_device_open(&w.dev, opts->device, (int)opts->jobs, err) ||
         rn_device_precision(w.dev, opts->precision, err) || rn_model_head(&w.model, opts->model, err) ||
         rn_model_load(&w.model, opts->model, w.dev, false, err))
+        goto out;
+    if (opts->features && (rn_net_print(w.model.net, &w.print, err) ||
+                           rn_features_open(w.model.net, opts->features, &w.layer, &w.layer_name, err)))
         goto out;
     if (open_output(&w, args->output, err) || rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
@@ -283,6 +340,8 @@ const struct rn_tool rn_tool = {
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"
              "Of a photo of which the batches have several views (rn-batch --views) the mean of their probabilities is written, "
              "once.\n\n"
+             "--features LAYER: batches go on as they are, with what the layer makes of the images (rn-show -l lists layers; float32, "
+             "[N,C,H,W]) in the place of these: head, what the last layer reads, is what rn-train --head trains on.\n\n"
              "A network with a temperature (rn-export --temperature) is calibrated: its logits are divided by it first.\n\n"
              RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32.\n\n"
              "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"

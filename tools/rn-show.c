@@ -26,7 +26,7 @@ static const struct rn_opt options[] = {
     { 0, "tsv", RN_OPT_FLAG, RN_AT(opts, tsv), 0, 0, "a table with a header line" },
     { 0, "values", RN_OPT_FLAG, RN_AT(opts, values), 0, 0, "with --json: all numbers of the tensors" },
     { 0, "header", RN_OPT_FLAG, RN_AT(opts, header), 0, 0, "only the heads" },
-    { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, probs, value)", "KEY" },
+    { 0, "npy", RN_OPT_TEXT, RN_AT(opts, npy), 0, 0, "each record's tensor of this key (image, images, features, probs, value)", "KEY" },
     { 0, "png", RN_OPT_INT, RN_AT(opts, png), 1, 1e15, "picture N as a PNG file, from 1, of images or batches", "N" },
     { 0, "sheet", RN_OPT_INT, RN_AT(opts, sheet), 1, 1e6, "all pictures as one PNG file, N in a row", "N" },
     { 0, "labels", RN_OPT_FLAG, RN_AT(opts, labels), 0, 0, "with --sheet: the ids below the pictures" },
@@ -95,7 +95,7 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "--values goes with --json");
     for (int kind = 0; kind < RN_KINDS && opts->npy; kind++) {
         const char *key = rn_show_tensor_key((enum rn_kind)kind);
-        known = known || (key && !strcmp(key, opts->npy));
+        known = known || (key && !strcmp(key, opts->npy)) || !strcmp(opts->npy, "features");
     }
     return known || !opts->npy ? 0 : rn_fail(err, RN_EXIT_USAGE, "--npy: no record has a tensor '%s'", opts->npy);
 }
@@ -110,7 +110,7 @@ static int write_line(struct work *w, int rc, struct rn_err *err)
 
 static int show_head(struct work *w, const struct rn_head *head, struct rn_err *err)
 {
-    const char *key = rn_show_tensor_key(head->kind);
+    const char *key = head->layer.data ? "features" : rn_show_tensor_key(head->kind);
     w->classes = head->classes.count;
     if (w->opts->json)
         return write_line(w, rn_head_json(head, &w->line, err), err);

@@ -47,6 +47,7 @@ static const struct rn_opt options[] = {
     { 0, "layer-decay", RN_OPT_REAL, RN_AT(opts, train.layer_decay), 1e-9, 1, "lr of each block, as a share of the next one's" },
     { 0, "freeze", RN_OPT_TEXT, RN_AT(opts, train.freeze), 0, 0, "layers that stay as they are: conv1,bn1,layer1,..", "PATTERN" },
     { 0, "freeze-norms", RN_OPT_FLAG, RN_AT(opts, train.fix_norms), 0, 0, "their batch norms as in evaluation" },
+    { 0, "head", RN_OPT_FLAG, RN_AT(opts, train.head), 0, 0, "the last layer alone, on features (see below)" },
     { 0, "clip", RN_OPT_REAL, RN_AT(opts, train.clip), 0, 1e30, "largest norm of the gradients; 0: any", "NORM" },
     { 0, "accumulate", RN_OPT_INT, RN_AT(opts, train.accumulate), 1, 1e9, "batches an update: their gradients are summed" },
     { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.9999999, "decay of a moving average of the weights; 0: none", "DECAY" },
@@ -241,6 +242,8 @@ static int open_from(struct work *w, struct rn_err *err)
 static int check_options(const struct work *w, struct rn_err *err)
 {
     const struct opts *defaults = rn_tool.defaults;
+    if (w->opts.train.head && !w->opts.init && !w->opts.resume)
+        return rn_fail(err, RN_EXIT_USAGE, "--head: it needs --init, the network whose features these are");
     return rn_train_check(&w->opts.train, w->opts.val, w->opts.train.best != defaults->train.best, err);
 }
 
@@ -320,7 +323,7 @@ static int first_segment(struct work *w, const struct rn_head *segment, struct r
     if (w->opts.init && !w->opts.resume && !w->args->quiet)
         rn_note("%s: %zu tensors taken, %zu skipped%s, %zu new%s", w->opts.init, taken->taken, taken->skipped.count,
                 first_of(&taken->skipped, skipped), taken->fresh.count, first_of(&taken->fresh, fresh));
-    if (w->opts.val && rn_validation_check(&w->trainer.head, w->opts.val, err))
+    if (w->opts.val && rn_validation_check(&w->trainer, w->opts.val, err))
         return -1;
     if (!w->opts.resume)
         say_classes(w, segment);
@@ -619,7 +622,11 @@ const struct rn_tool rn_tool = {
              "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
              "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
              "reads last.rn but --resume see the average. best.rn is then no checkpoint. The cpu device has all of these, cuda "
-             "no --ema, --clip, --accumulate, --nesterov, --freeze-norms, --teacher and adamw.\n\n"
+             "no --ema, --clip, --accumulate, --nesterov, --freeze-norms, --head, --teacher and adamw.\n\n"
+             "--head: of --init all but the last layer is frozen, and what that reads comes as batches of features, which rn-predict "
+             "--features head makes of train batches once (--val: of eval batches): an epoch then takes a moment. Each epoch of "
+             "the stream has its own draws. The run is, but for the rounding of float32, the one with --freeze of all other layers and "
+             "--freeze-norms on the same batches, and last.rn and best.rn are whole networks. Features of another network or layer are refused.\n\n"
              "--teacher: what another network, larger or trained longer, says of the same photos (rn-predict), matched by id and class, "
              "is followed besides the labels (Hinton et al., 2015): the loss is 1 - A of the one without, and A T^2 "
              "KL(teacher || network), both at temperature T, the teacher's from its probabilities. Of an ensemble, whose predictions "
@@ -646,5 +653,7 @@ const struct rn_tool rn_tool = {
                 "    rn-train --resume run/last.rn -o run\n"
                 "rn-pick split=train all.rn | rn-batch --for large/best.rn | rn-predict -m large/best.rn -o said.rn\n"
                 "rn-pick split=train all.rn | rn-batch --train --epochs 100 |\n"
-                "    rn-train --teacher said.rn --val val.rn -o small",
+                "    rn-train --teacher said.rn --val val.rn -o small\n"
+                "rn-batch --train --for large.rn --epochs 20 train.rn | rn-predict -m large.rn --features head |\n"
+                "    rn-train -a resnet50 --init large.rn --head --lr 0.01 -o head",
 };

@@ -306,6 +306,14 @@ bool rn_graph_is_last(const struct rn_graph *g, size_t i)
     return part_of(g->param[i].name, g->arch->last_layer);
 }
 
+int rn_graph_features(const struct rn_graph *g)
+{
+    for (size_t i = g->nodes; i-- > 0;)
+        if (g->node[i].y == g->output)
+            return g->node[i].x;
+    return RN_NONE;
+}
+
 const char *rn_graph_alias(const struct rn_graph *g, size_t i, char room[static 128])
 {
     const char *part = part_of(g->param[i].name, g->arch->last_layer);

@@ -104,6 +104,8 @@ void rn_graph_free(struct rn_graph *graph); /* NULL is allowed */
 size_t rn_graph_count(const struct rn_graph *graph); /* trained numbers: what papers call the number of parameters */
 /* Parameter i is one of the last layer, which other classes make another. */
 bool rn_graph_is_last(const struct rn_graph *graph, size_t i);
+/* The value that the last layer reads. */
+int rn_graph_features(const struct rn_graph *graph);
 /* Its name in torchvision's state dicts, in room, or NULL where that is its own. */
 const char *rn_graph_alias(const struct rn_graph *graph, size_t i, char room[static 128]);
 /* The parameter that has this name (or alias), or RN_NONE. */

@@ -75,6 +75,31 @@ int rn_view_open(struct rn_view *view, struct rn_net *net, enum rn_view_kind kin
     return 0;
 }
 
+int rn_features_open(struct rn_net *net, const char *layer, int *v, const char **name, struct rn_err *err)
+{
+    const struct rn_graph *g = net->graph;
+    bool head = !strcmp(layer, "head");
+    const struct rn_node *node = head ? NULL : last_of(g, layer, false);
+    if (!head && (!node || node->y == g->output))
+        return rn_fail(err, RN_EXIT_USAGE, node ? "layer '%s' is the last one: rn-predict's own output is what it makes"
+                                                : "the network has no layer '%s' (rn-show -l lists them; head: what the last one reads)", layer);
+    *v = keep(net, head ? rn_graph_features(g) : rn_program_of(&net->program[false], node)->y);
+    *name = *v == rn_graph_features(g) ? "head" : node->name;
+    return 0;
+}
+
+int rn_features_read(struct rn_net *net, const struct rn_batch *batch, int v, float **features, size_t *room, struct rn_array *shape,
+                  struct rn_err *err)
+{
+    struct rn_walk w;
+    if (rn_walk_eval(&w, net, batch, err))
+        return -1;
+    *shape = value(&w, v);
+    if (rn_grow(features, room, shape->n * shape->c * shape->h * shape->w, sizeof **features, err))
+        return -1;
+    return net->on->download(net->dev, *features, *shape, err);
+}
+
 /* ---- where the map's cells lie ---- */
 
 /* Through windows back to the input: a cell's window is centred at its first pixel's place - padding + dilation (kernel - 1) / 2. */

@@ -11,12 +11,14 @@ struct rn_window rn_maxpool_window(const struct rn_node *node, struct rn_array x
     return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window)RN_WINDOW(x.h, x.w, 1, 0);
 }
 
-/* Shapes of all values for n images of h x w. */
-static int shapes(struct rn_layout *layout, const struct rn_graph *g, enum rn_storage maps, struct rn_err *err)
+/* Shapes of the values from `start` on, which is of h x w: all, for images. */
+static int shapes(struct rn_layout *layout, const struct rn_graph *g, int start, enum rn_storage maps, struct rn_err *err)
 {
-    layout->value[0] = (struct rn_array){ NULL, layout->n, 3, layout->h, layout->w, maps };
+    layout->value[start] = (struct rn_array){ NULL, layout->n, start ? g->value[start].c : 3, layout->h, layout->w, maps };
     for (size_t i = 0; i < g->nodes; i++) {
         const struct rn_node *node = &g->node[i];
+        if (node->y <= start)
+            continue;
         struct rn_array y = layout->value[node->x];
         y.c = g->value[node->y].c;
         if (node->op == RN_OP_MEAN_POOL)
@@ -36,7 +38,7 @@ int rn_net_check(const struct rn_net *net, size_t n, size_t h, size_t w, struct 
     struct rn_layout layout = { .n = n, .h = h, .w = w };
     if (!(layout.value = rn_calloc(g->values, sizeof *layout.value, err)))
         return -1;
-    int rc = shapes(&layout, g, RN_FULL, err);
+    int rc = shapes(&layout, g, 0, RN_FULL, err);
     for (size_t i = 0; i < g->nodes && rc == 0; i++)
         if (g->node[i].op == RN_OP_NORM)
             rc = rn_norm_check(&g->node[i], layout.value[g->node[i].x], err);
@@ -91,6 +93,8 @@ static int measure(struct blocks *b, const struct rn_layout *layout, const struc
     const struct rn_device_class *on = of->dev->class;
     for (size_t v = 0; v < b->values; v++) {
         const struct rn_array *a = &layout->value[v];
+        if (!a->n) /* before the start */
+            continue;
         size_t n = on->share ? on->share(of->dev, a->n, !of->train) : a->n;
         if (!(b->value[v].bytes = b->grad[v].bytes = on->bytes(n, a->c, a->h, a->w, a->storage)))
             return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu images of %zux%zu", layout->n, layout->h, layout->w);
@@ -106,7 +110,7 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
     for (size_t i = 0; i < b->calls; i++) {
         const struct rn_call *call = &of->program->call[i];
         const struct rn_node *node = call->node;
-        if (call->op != RN_OP_CONV)
+        if (call->op != RN_OP_CONV || call->y <= of->start)
             continue;
         const struct rn_param *p = &of->graph->param[node->weight];
         struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
@@ -136,11 +140,13 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
 static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
 {
     int end = (int)b->calls, output = of->graph->output;
-    live(&b->value[0], 0);
+    live(&b->value[of->start], 0);
     live(&b->value[output], end);
     for (int i = 0; i < end; i++) {
         const struct rn_call *call = &of->program->call[i];
         const int uses[] = { call->x, call->residual, call->channel, call->spatial };
+        if (call->y <= of->start)
+            continue;
         live(&b->value[call->y], i);
         for (size_t k = 0; k < 4; k++)
             if (uses[k] != RN_NONE)
@@ -154,7 +160,7 @@ static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
         for (size_t k = 0; k < 4; k++) {
             if (uses[k] != RN_NONE && (k == 0 ? rn_call_reads_x(call) : call->op == RN_OP_GATE))
                 live(&b->value[uses[k]], back);
-            if (uses[k] != RN_NONE && uses[k] != 0)
+            if (uses[k] > of->start)
                 live(&b->grad[uses[k]], back);
         }
         if (rn_call_reads_y(call))
@@ -201,7 +207,7 @@ int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, stru
 {
     struct blocks b = { 0 };
     const struct rn_device_class *on = of->dev->class;
-    int rc = allocate(&b, layout, of, err) || shapes(layout, of->graph, on->maps ? on->maps(of->dev) : RN_FULL, err) ||
+    int rc = allocate(&b, layout, of, err) || shapes(layout, of->graph, of->start, on->maps ? on->maps(of->dev) : RN_FULL, err) ||
              measure(&b, layout, of, err) ? -1 : 0;
     if (rc == 0) {
         lifetimes(&b, of);

@@ -270,7 +270,7 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     layout->h = batch->h;
     layout->w = batch->w;
     net->stale = true;
-    const struct rn_layout_of of = { net->dev, net->graph, &net->program[train], train, net->train, net->kept, net->tail };
+    const struct rn_layout_of of = { net->dev, net->graph, &net->program[train], train, net->train, net->kept, net->tail, net->start };
     int rc = rn_layout_make(layout, &of, err);
     if (rc == 0 && (rc = grow_arena(net, layout->bytes, err)))
         say_what_fits(net, &of, batch, err);
@@ -281,7 +281,7 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
 
 static int load(struct rn_net *net, const struct rn_layout *layout, const struct rn_batch *batch, struct rn_err *err)
 {
-    struct rn_array x = rn_net_bind(net, layout->value[0], batch->n);
+    struct rn_array x = rn_net_bind(net, layout->value[net->start], batch->n);
     if (batch->pixels)
         return net->on->upload_images(net->dev, x, batch->pixels, batch->mean, batch->std, err);
     return net->on->upload(net->dev, x, batch->values, err);
@@ -371,8 +371,38 @@ static int forward_call(const struct rn_walk *w, const struct rn_call *call, str
 static int forward(const struct rn_walk *w, struct rn_err *err)
 {
     for (size_t i = 0; i < w->program->calls; i++)
-        if (forward_call(w, &w->program->call[i], err))
+        if (w->program->call[i].y > w->net->start && forward_call(w, &w->program->call[i], err))
             return -1;
+    return 0;
+}
+
+void rn_net_enter(struct rn_net *net, int value)
+{
+    net->start = value;
+    for (int train = 0; train < 2; train++)
+        net->layout[train].n = net->layout[train].h = net->layout[train].w = 0; /* to be laid out anew */
+}
+
+/* In the order of the graph, each as float32. */
+int rn_net_print(struct rn_net *net, uint64_t *print, struct rn_err *err)
+{
+    const struct rn_graph *g = net->graph;
+    uint64_t hashes[2] = { 0 };
+    for (size_t i = 0; i < g->params; i++) {
+        const struct rn_param *p = &g->param[i];
+        size_t count = p->n * p->c * p->h * p->w;
+        float *value = rn_graph_is_last(g, i) ? NULL : rn_calloc(count, sizeof *value, err);
+        if (rn_graph_is_last(g, i))
+            continue;
+        if (!value || rn_net_get(net, i, p->role, value, err)) {
+            free(value);
+            return -1;
+        }
+        hashes[1] = rn_hash64((struct rn_text){ (const char *)value, count * sizeof *value });
+        hashes[0] = rn_hash64((struct rn_text){ (const char *)hashes, sizeof hashes });
+        free(value);
+    }
+    *print = hashes[0];
     return 0;
 }
 
@@ -395,7 +425,7 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
         size_t i = net->train ? step : program->calls - 1 - step; /* the largest first, while there is room */
         const struct rn_call *call = &program->call[i];
         const struct rn_node *node = call->node;
-        if (call->op != RN_OP_CONV)
+        if (call->op != RN_OP_CONV || call->y <= net->start)
             continue;
         struct rn_array weight = eval_weight(net, layout, i);
         if (call->with && !net->folded) {
@@ -576,7 +606,7 @@ static int train(const struct rn_walk *w, const struct rn_device_step *step, flo
     if (forward(w, err) || (logits && net->on->download(net->dev, logits, value(w, output), err)) ||
         net->on->softmax_loss(net->dev, step->loss, grad(w, output), value(w, output), step->labels, step->options, err))
         return -1;
-    return rn_walk_backward(w, 0, err);
+    return rn_walk_backward(w, net->start, err);
 }
 
 int rn_net_observe(struct rn_net *net, const struct rn_batch *batch, double momentum, struct rn_err *err)

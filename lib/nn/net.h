@@ -48,6 +48,14 @@ struct rn_batch {
  * changed). An image's logits do not depend on the rest of the batch. */
 RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
 
+/* From now on batches come in as this value of the graph, of which the rest is a function: rn_batch.values (n, its channels, h, w).
+ * What leads to it is not computed: its parameters should have the rate 0. */
+void rn_net_enter(struct rn_net *net, int value);
+/* Which network this is, whatever its last layer: a hash h, 0 at first, which with each of the
+ * other parameters and buffers in the order of the graph becomes the XXH3-64 (seed 0) of 16 bytes, little-endian: h, and the XXH3-64 of
+ * the tensor as float32. Before norms are folded. */
+RN_MUST int rn_net_print(struct rn_net *net, uint64_t *print, struct rn_err *err);
+
 /* Saves memory, in a network that is not trained: weights are given up once evaluation has prepared them. What follows the first
  * batch must then be of its size and not larger: rn_net_fits says whether it is. */
 void rn_net_spare(struct rn_net *net);

@@ -23,7 +23,7 @@ struct rn_layout_of {
     bool train;       /* for training; else for evaluation */
     bool keeps;       /* evaluation: weights keep their place, for they are trained */
     const bool *kept; /* rn_net's */
-    int tail;
+    int tail, start;
 };
 /* Allocates nothing but its own tables. */
 RN_MUST int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *of, struct rn_err *err);
@@ -72,6 +72,7 @@ struct rn_net {
     size_t loaded;              /* images of the batch to train on */
     bool *written;           /* backward: whose gradient holds something: of values, then of parameters */
     bool *kept;              /* by value: evaluation leaves it in the arena */
+    int start;               /* batches come in as this value: 0, or what rn_net_enter said */
     int tail;                /* evaluation leaves this value and all after it, with room for their gradients; or RN_NONE */
 };
 
@@ -104,7 +105,7 @@ static inline struct rn_array value(const struct rn_walk *w, int v)
 
 static inline struct rn_array grad(const struct rn_walk *w, int v)
 {
-    return v == RN_NONE || v == 0 ? (struct rn_array){ 0 } : rn_net_bind(w->net, w->layout->grad[v], w->n);
+    return v <= w->net->start ? (struct rn_array){ 0 } : rn_net_bind(w->net, w->layout->grad[v], w->n); /* RN_NONE is below all */
 }
 
 /* rn_net_eval without the download. */

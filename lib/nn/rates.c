@@ -59,6 +59,8 @@ int rn_train_check(const struct rn_train_options *o, bool val, bool given_best, 
     if (o->only_last && (o->patience || given_best))
         return rn_fail(err, RN_EXIT_USAGE, "--epochs-only-last chooses no epoch: leave out %s",
                        o->patience ? "--patience" : "--best");
+    if (o->head && o->freeze)
+        return rn_fail(err, RN_EXIT_USAGE, "--head: all but the last layer is frozen: leave out --freeze");
     if (o->fix_norms && !o->freeze)
         return rn_fail(err, RN_EXIT_USAGE, "--freeze-norms: it needs --freeze, which says what is frozen");
     if (!o->teacher && (o->temperature != RN_TEMPERATURE || o->alpha != RN_ALPHA))
@@ -75,6 +77,7 @@ int rn_train_check_device(const struct rn_train_options *o, const struct rn_devi
                          : o->nesterov && !on->more_sgd                    ? "--nesterov"
                          : o->accumulate > 1 && !on->accumulates           ? "--accumulate"
                          : o->fix_norms && !on->fixed_norms                ? "--freeze-norms"
+                         : o->head && !on->fixed_norms                     ? "--head"
                          : o->teacher && !on->distils                      ? "--teacher"
                                                                            : NULL;
     return option ? rn_fail(err, RN_EXIT_USAGE, "%s: device %s cannot do that; cpu can", option, on->name) : 0;
@@ -162,7 +165,7 @@ static void spare_decay(struct rn_rate *rate, const struct rn_graph *g, const ch
 int rn_rates_make(struct rn_rate **result, const struct rn_graph *g, const struct rn_train_options *o, struct rn_err *err)
 {
     *result = NULL;
-    if (o->lr_head == 1 && o->layer_decay == 1 && !strcmp(o->no_decay, "none") && !o->freeze)
+    if (o->lr_head == 1 && o->layer_decay == 1 && !strcmp(o->no_decay, "none") && !o->freeze && !o->head)
         return 0;
     struct rn_rate *rate = rn_calloc(g->params, sizeof *rate, err);
     size_t *depth = rate ? rn_calloc(g->params, sizeof *depth, err) : NULL;
@@ -174,6 +177,8 @@ int rn_rates_make(struct rn_rate **result, const struct rn_graph *g, const struc
     for (size_t i = 0; i < g->params; i++) {
         bool head = rn_graph_is_last(g, i);
         rate[i] = (struct rn_rate){ pow(o->layer_decay, (double)(last - depth[i])) * (head ? o->lr_head : 1), 1, false };
+        if (o->head && !head)
+            rate[i] = (struct rn_rate){ .fixed = true };
     }
     free(depth);
     spare_decay(rate, g, o->no_decay);

@@ -52,6 +52,8 @@ static int ready(struct rn_trainer *t, struct rn_err *err)
     int rc = rate ? rn_net_rates(t->net, rate, err) : 0;
     free(rate);
     rn_net_accumulate(t->net, t->head.state.accumulated > 0);
+    if (o->head)
+        rn_net_enter(t->net, rn_graph_features(rn_net_graph(t->net)));
     if (rc == 0 && o->optimizer == RN_OPTIMIZER_ADAMW)
         rc = need(t, RN_SECOND_MOMENT, err);
     return rc || (o->ema > 0 && need(t, RN_EMA, err)) ? -1 : 0;
@@ -219,7 +221,7 @@ static int weigh(struct rn_trainer *t, const struct rn_head *head, struct rn_err
 static int check_last_batch(const struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
     int64_t photos = 0;
-    if (!head->has_input || !head->class_counts || head->batch == RN_NIL || head->batches_per_epoch == RN_NIL ||
+    if (t->options->head || !head->has_input || !head->class_counts || head->batch == RN_NIL || head->batches_per_epoch == RN_NIL ||
         (head->epochs != RN_NIL && t->head.epoch >= head->epochs))
         return 0;
     for (size_t i = 0; i < head->classes.count; i++)
@@ -305,6 +307,17 @@ static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct
     return 0;
 }
 
+/* What comes is what the network takes in: images, or with --head its own features. */
+static int check_values(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
+{
+    if (!t->options->head)
+        return !head->layer.data ? 0 : rn_fail(err, RN_EXIT_DATA, "batches of features: rn-train --head trains the last layer on them");
+    if (!t->printed && rn_net_print(t->net, &t->print, err))
+        return -1;
+    t->printed = true;
+    return rn_model_check_features(head, t->print, err);
+}
+
 int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
     if (head->mode != RN_TRAIN)
@@ -317,7 +330,7 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
         return -1;
     free(t->map);
     t->map = NULL;
-    if (rn_model_check_input(&t->head.input, head, false, err) || same_stream(t, head, err) || meet_teacher(t, head, err) ||
+    if (check_values(t, head, err) || rn_model_check_input(&t->head.input, head, false, err) || same_stream(t, head, err) || meet_teacher(t, head, err) ||
         rn_labels_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
         rn_schedule_check(t->options, head, err) || check_last_batch(t, head, err))
         return -1;
@@ -461,7 +474,8 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
         return rn_fail(err, RN_EXIT_DATA, "batch %lld of epoch %lld is not the next one, which is batch %lld of epoch %lld",
                        (long long)record->index, (long long)record->epoch, (long long)head->batch_index, (long long)head->epoch);
     if (take_labels(t, record, err) || take_targets(t, record, err) || take_taught(t, record, err) ||
-        rn_net_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err))
+        (t->options->head ? rn_net_batch_of_features(&batch, record, rn_net_graph(t->net), &t->floats, err)
+                          : rn_net_batch_of(&batch, record, &head->input, &t->segment, &t->floats, err)))
         return -1;
     struct rn_loss_options options = { t->class_weights, t->options->smoothing, t->segment.soft ? t->targets : NULL,
                                        t->teacher ? t->taught : NULL, t->options->temperature, t->options->alpha };

@@ -25,6 +25,7 @@ struct rn_train_options {
     double lr_head, layer_decay; /* factors; 1 */
     const char *freeze;        /* patterns with commas between them; NULL: none */
     bool fix_norms;            /* of what is frozen */
+    bool head;                 /* all but the last layer is frozen, and batches have what that reads (rn_head.layer) */
     double clip;               /* the largest norm of the gradients; 0: any */
     int64_t accumulate;        /* batches an update, whose gradients are summed; 1 */
     double ema;                /* decay of the moving average of the weights; 0: none */
@@ -42,6 +43,8 @@ struct rn_trainer {
     struct rn_model from;                /* what --init or --resume opened */
     const char *from_path;
     bool resumed;
+    uint64_t print;                      /* with --head: rn_net_print */
+    bool printed;
     struct rn_net *net;                  /* NULL until the first segment of a fresh run */
     struct rn_head head;                 /* of the next checkpoint: classes, input, place, best, running sums, options */
     struct rn_taken taken;               /* what --init gave; fresh run with --init, after the first segment */
@@ -114,8 +117,9 @@ struct rn_validation {
     size_t empty, first_empty; /* classes without photos, the index of the first */
 };
 void rn_validation_free(struct rn_validation *validation);
-/* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent. */
-RN_MUST int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err);
+/* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent, after
+ * the first segment's head. */
+RN_MUST int rn_validation_check(const struct rn_trainer *t, const char *path, struct rn_err *err);
 /* Of the network that is trained, or of its moving average. Free the validation also after a failure. */
 RN_MUST int rn_validate(struct rn_trainer *t, const char *path, struct rn_validation *validation, struct rn_err *err);
 

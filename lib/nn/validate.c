@@ -44,16 +44,16 @@ static int validate_batch(struct rn_net *net, const struct rn_batch *batch, cons
 }
 
 /* Fails unless the segment can be validated on; the labels' map is the caller's. */
-static int validation_head(const struct rn_head *head, const struct rn_texts *classes, int64_t **map, struct rn_err *err)
+static int validation_head(const struct rn_trainer *t, const struct rn_head *head, int64_t **map, struct rn_err *err)
 {
     if (head->mode != RN_EVAL)
         return rn_fail(err, RN_EXIT_DATA, "train batches: validation takes those of rn-batch without --train");
-    if (rn_model_check_views(head, err))
+    if (rn_model_check_views(head, err) || (t->options->head && rn_model_check_features(head, t->print, err)))
         return -1;
-    return rn_labels_map(classes, &head->classes, map, err);
+    return rn_labels_map(&t->head.classes, &head->classes, map, err);
 }
 
-int rn_validation_check(const struct rn_head *model, const char *path, struct rn_err *err)
+int rn_validation_check(const struct rn_trainer *t, const char *path, struct rn_err *err)
 {
     char *files[] = { (char *)path }, shown[256];
     struct rn_reader *reader;
@@ -66,7 +66,7 @@ int rn_validation_check(const struct rn_head *model, const char *path, struct rn
     while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
         free(map);
         map = NULL;
-        if (validation_head(head, &model->classes, &map, err) || rn_model_check_input(&model->input, head, true, err)) {
+        if (validation_head(t, head, &map, err) || rn_model_check_input(&t->head.input, head, true, err)) {
             rc = rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
             break;
         }
@@ -93,12 +93,13 @@ static int validate_stream(struct rn_trainer *t, struct rn_reader *reader, struc
     while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
         free(map);
         map = NULL;
-        if ((rc = validation_head(head, &t->head.classes, &map, err)))
+        if ((rc = validation_head(t, head, &map, err)))
             break;
         while ((rc = rn_reader_record(reader, &record, err)) == 1) {
             struct rn_batch batch;
             v->errors += record.error.data != NULL;
-            if (!record.error.data && (rn_net_batch_of(&batch, &record, &t->head.input, head, &floats, err) ||
+            if (!record.error.data && ((t->options->head ? rn_net_batch_of_features(&batch, &record, rn_net_graph(t->net), &floats, err)
+                                                         : rn_net_batch_of(&batch, &record, &t->head.input, head, &floats, err)) ||
                                        validate_batch(t->net, &batch, &record, map, counts, v, err))) {
                 rc = -1;
                 break;

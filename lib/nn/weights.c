@@ -381,13 +381,25 @@ int rn_model_check_views(const struct rn_head *stream, struct rn_err *err)
                    (long long)stream->views);
 }
 
+static int take_floats(struct rn_batch *batch, const struct rn_tensor *tensor, struct rn_floats *room, struct rn_err *err)
+{
+    size_t count;
+    if (!rn_tensor_count(tensor, &count) || rn_grow(&room->data, &room->capacity, count ? count : 1, sizeof *room->data, err))
+        return -1;
+    memcpy(room->data, tensor->data, count * sizeof *room->data);
+    batch->values = room->data;
+    return 0;
+}
+
 int rn_net_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
-                    const struct rn_head *stream, struct rn_floats *room, struct rn_err *err)
+                const struct rn_head *stream, struct rn_floats *room, struct rn_err *err)
 {
     const struct rn_tensor *images = &record->tensor;
     bool u8 = images->type == RN_U8;
     if (!record->count)
         return rn_fail(err, RN_EXIT_DATA, "batch %lld has no images", (long long)record->index);
+    if (record->features)
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld has features instead of images: rn-train --head takes them", (long long)record->index);
     *batch = (struct rn_batch){ .n = record->count, .h = images->shape[u8 ? 1 : 2], .w = images->shape[u8 ? 2 : 3],
                                 .mean = input->mean, .std = input->std };
     if (u8) {
@@ -399,10 +411,35 @@ int rn_net_batch_of(struct rn_batch *batch, const struct rn_record *record, cons
         batch->pixels = images->data;
         return 0;
     }
-    size_t count;
-    if (!rn_tensor_count(images, &count) || rn_grow(&room->data, &room->capacity, count ? count : 1, sizeof *room->data, err))
-        return -1;
-    memcpy(room->data, images->data, count * sizeof *room->data);
-    batch->values = room->data;
+    return take_floats(batch, images, room, err);
+}
+
+int rn_model_check_features(const struct rn_head *stream, uint64_t print, struct rn_err *err)
+{
+    char shown[256];
+    if (!stream->layer.data)
+        return rn_fail(err, RN_EXIT_DATA, "images, where --head takes features (rn-predict --features head makes them)");
+    if (!rn_text_is(stream->layer, "head"))
+        return rn_fail(err, RN_EXIT_DATA, "features of %s: the last layer reads others (rn-predict --features head)",
+                       rn_text_show(stream->layer, shown));
+    if (stream->network != print)
+        return rn_fail(err, RN_EXIT_DATA, "features of another network than the one that is trained");
     return 0;
+}
+
+int rn_net_batch_of_features(struct rn_batch *batch, const struct rn_record *record, const struct rn_graph *graph, struct rn_floats *room,
+                         struct rn_err *err)
+{
+    char shown[256];
+    const struct rn_tensor *t = &record->tensor;
+    size_t channels = graph->value[rn_graph_features(graph)].c;
+    if (!record->count)
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld has no features", (long long)record->index);
+    if (!record->features || t->shape[1] != channels || t->shape[2] != 1 || t->shape[3] != 1)
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld is %s, not the %zu numbers a photo that the last layer reads", (long long)record->index,
+                       rn_tensor_describe(t, shown), channels);
+    if (!rn_tensor_finite(t))
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld: the features hold NaN or an infinity", (long long)record->index);
+    *batch = (struct rn_batch){ .n = record->count, .h = 1, .w = 1 };
+    return take_floats(batch, t, room, err);
 }

@@ -66,6 +66,12 @@ struct rn_floats {
 RN_MUST int rn_net_batch_of(struct rn_batch *batch, const struct rn_record *record, const struct rn_input *input,
                             const struct rn_head *stream, struct rn_floats *room, struct rn_err *err);
 
+/* The same of features, what the last layer of the graph reads. Exit 3: they are images, or of another number. */
+RN_MUST int rn_net_batch_of_features(struct rn_batch *batch, const struct rn_record *record, const struct rn_graph *graph,
+                                 struct rn_floats *room, struct rn_err *err);
+/* Whether a stream has what the network's last layer reads; print: rn_net_print's. Exit 3. */
+RN_MUST int rn_model_check_features(const struct rn_head *stream, uint64_t print, struct rn_err *err);
+
 /* Throws where the stream has several views of a photo: exit 3. */
 RN_MUST int rn_model_check_views(const struct rn_head *stream, struct rn_err *err);
 

@@ -116,6 +116,8 @@ int rn_show_picture(struct rn_show_picture *picture, const struct rn_head *head,
         return rn_fail(err, RN_EXIT_DATA, "samples are not decoded yet: put '| rn-batch' before '| rn-show'");
     if (record->kind != RN_IMAGES && record->kind != RN_BATCHES)
         return rn_fail(err, RN_EXIT_DATA, "%s have no pictures: images and batches have", rn_kind_name(record->kind));
+    if (record->features)
+        return rn_fail(err, RN_EXIT_DATA, "these batches have features instead of pictures");
     bool batch = record->kind == RN_BATCHES, planes = batch && tensor->type != RN_U8;
     const size_t *side = tensor->shape + batch + planes, count = side[0] * side[1], first = batch ? i * count * 3 : 0;
     *picture = (struct rn_show_picture){ .h = side[0], .w = side[1] };

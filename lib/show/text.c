@@ -53,7 +53,8 @@ static int about_batches(struct rn_out *out, const struct rn_head *head, struct 
     if (rn_out_printf(out, err, ": %s", head->mode == RN_TRAIN ? "train" : "eval") || number(out, "batch", head->batch, err) ||
         number(out, "epoch", head->epoch, err) || number(out, "epochs", head->epochs, err) ||
         number(out, "batches an epoch", head->batches_per_epoch, err) || number(out, "views", head->views, err) ||
-        (head->soft && rn_out_printf(out, err, ", soft targets")) || (head->any_size && rn_out_printf(out, err, ", any size")))
+        (head->soft && rn_out_printf(out, err, ", soft targets")) || (head->any_size && rn_out_printf(out, err, ", any size")) ||
+        (head->layer.data && text(out, ", features of ", head->layer, err)))
         return -1;
     return head->has_seed ? rn_out_printf(out, err, ", seed %llu", (unsigned long long)head->seed) : 0;
 }

@@ -17,6 +17,7 @@ void rn_head_free(struct rn_head *head)
     rn_history_free(&head->history);
     rn_buffer_free(&head->extra);
     free(head->class_counts);
+    free((char *)head->layer.data);
     free((char *)head->arch.data);
     free((char *)head->attention.data);
     rn_history_free(&head->batches_history);
@@ -128,9 +129,9 @@ int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *
     to->history = to->batches_history = (struct rn_history){ 0 };
     to->extra = (struct rn_buffer){ 0 };
     to->class_counts = NULL;
-    to->arch = to->attention = to->cpu = (struct rn_text){ 0 };
+    to->arch = to->attention = to->cpu = to->layer = (struct rn_text){ 0 };
     if (rn_head_inherit(to, from, err) || copy_counts(to, from, err) || rn_head_own_text(&to->arch, from->arch, err) ||
-        rn_head_own_text(&to->attention, from->attention, err) || rn_head_own_text(&to->cpu, from->cpu, err) ||
+        rn_head_own_text(&to->layer, from->layer, err) || rn_head_own_text(&to->attention, from->attention, err) || rn_head_own_text(&to->cpu, from->cpu, err) ||
         rn_history_copy(&to->batches_history, &from->batches_history, err) || rn_texts_copy(&to->options, &from->options, err)) {
         rn_head_free(to);
         return -1;

@@ -87,13 +87,21 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
         rn_pack_key(pack, "any_size");
         rn_pack_bool(pack, true);
     }
+    if (head->layer.data) {
+        rn_pack_key(pack, "features");
+        rn_pack_map(pack, 2);
+        rn_pack_key(pack, "layer");
+        rn_pack_text(pack, head->layer);
+        rn_pack_key(pack, "network");
+        rn_pack_uint(pack, head->network);
+    }
 }
 
 /* Keys that are written only where they say something. */
 static size_t left_out(const struct rn_head *head)
 {
     if (head->kind == RN_BATCHES)
-        return (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing;
+        return (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
     return head->kind == RN_WEIGHTS ? (size_t)!head->temperature + (head->epoch != RN_NIL && !head->has_state) : 0;
 }
 
@@ -184,7 +192,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     rn_pack_key(&pack, "rn");
     rn_pack_key(&pack, rn_kind_name(head->kind));
     rn_pack_key(&pack, "version");
-    rn_pack_int(&pack, head->kind == RN_BATCHES && head->soft ? 2 : 1);
+    rn_pack_int(&pack, head->kind != RN_BATCHES ? 1 : head->layer.data ? 3 : head->soft ? 2 : 1);
     rn_pack_key(&pack, "classes");
     pack_texts(&pack, &head->classes);
     if (head->kind == RN_BATCHES)

@@ -144,11 +144,27 @@ static int unpack_listing(struct rn_head *head, const struct rn_slot *slot, stru
     return head->has_listing ? rn_slot_u64(slot, &head->listing, err) : 0;
 }
 
-static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+/* Of version 3, and of no other. */
+static int unpack_features(struct rn_head *head, const struct rn_slot *slot, int64_t version, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "layer" }, { .key = "network" } };
+    struct rn_text layer;
+    if (rn_slot_nil(slot))
+        return version == 3 ? rn_fail(err, RN_EXIT_DATA, "\"features\" is missing") : 0;
+    if (version != 3)
+        return rn_fail(err, RN_EXIT_DATA, "\"features\" in a stream of version %lld", (long long)version);
+    if (rn_object_match(slot->value, slots, 2, NULL, NULL, err) || rn_slots_there(slots, 2, err) || rn_slot_text(&slots[0], &layer, err) ||
+        rn_head_own_text(&head->layer, layer, err) || rn_slot_u64(&slots[1], &head->network, err))
+        return rn_fail_at(err, "features");
+    return 0;
+}
+
+static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, int64_t version, struct rn_err *err)
 {
     struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"), seed = slot_of(slots, "seed"),
-                   counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing");
-    if (unpack_mode(head, &mode, err) || unpack_input(head, &input, err) ||
+                   counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing"),
+                   features = slot_of(slots, "features");
+    if (unpack_features(head, &features, version, err) || unpack_mode(head, &mode, err) || unpack_input(head, &input, err) ||
         number_or_nil(slots, "batch", 1, INT32_MAX, &head->batch, err) ||
         number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) ||
         number_or_nil(slots, "epochs", 0, UINT32_MAX, &head->epochs, err) ||
@@ -285,13 +301,13 @@ static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_
         rn_slot_int(&slots[1], 0, INT64_MAX, &version, err))
         return -1;
     head->soft = head->kind == RN_BATCHES && version == 2;
-    if (version != 1 && !head->soft)
+    if (version != 1 && !head->soft && !(head->kind == RN_BATCHES && version == 3))
         return rn_fail(err, RN_EXIT_DATA, "version %lld of the format is not known here", (long long)version);
     if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err))
         return -1;
     if (head->kind == RN_PREDICTIONS && !head->classes.count)
         return rn_fail(err, RN_EXIT_DATA, "predictions without classes");
-    return head->kind == RN_BATCHES ? unpack_batches(head, slots, err) : head->kind == RN_WEIGHTS ? unpack_weights(head, slots, err) : 0;
+    return head->kind == RN_BATCHES ? unpack_batches(head, slots, version, err) : head->kind == RN_WEIGHTS ? unpack_weights(head, slots, err) : 0;
 }
 
 int rn_head_unpack(struct rn_head *head, const msgpack_object *object, struct rn_err *err)

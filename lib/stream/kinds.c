@@ -10,7 +10,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
     [RN_SAMPLES] = { "rn", "version", "classes", "history" },
     [RN_IMAGES] = { "rn", "version", "classes", "history" },
     [RN_BATCHES] = { "rn", "version", "classes", "mode", "input", "batch", "epoch", "seed", "epochs", "batches_per_epoch",
-                     "class_counts", "listing", "views", "any_size", "history" },
+                     "class_counts", "listing", "views", "any_size", "features", "history" },
     [RN_PREDICTIONS] = { "rn", "version", "classes", "history" },
     [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "temperature", "epoch", "batch_index", "best_acc1",
                      "partial", "batches", "options", "RN_CPU", "state", "history" },
@@ -19,7 +19,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {
     [RN_SAMPLES] = { "id", "label", "split", "path", "data", "from_path" },
     [RN_IMAGES] = { "id", "label", "split", "image" },
-    [RN_BATCHES] = { "epoch", "index", "ids", "labels", "targets", "images" },
+    [RN_BATCHES] = { "epoch", "index", "ids", "labels", "targets", "images", "features" },
     [RN_PREDICTIONS] = { "id", "label", "probs" },
     [RN_WEIGHTS] = { "name", "role", "value" },
 };

@@ -57,7 +57,7 @@ static void pack_batch(struct rn_pack *pack, const struct rn_record *record, str
         rn_numpy_pack(pack, &record->targets, big);
         rn_pack_raw(pack, big->data, big->length);
     }
-    rn_pack_key(pack, "images");
+    rn_pack_key(pack, record->features ? "features" : "images");
     rn_numpy_pack(pack, &record->tensor, big);
 }
 
@@ -113,7 +113,8 @@ int rn_record_pack_around(const struct rn_record *record, struct rn_buffer *buff
     } else {
         if (record->kind == RN_SAMPLES) /* path or data, not both; from_path may be missing */
             pairs -= record->from_path.data ? 1 : 2;
-        pairs -= record->kind == RN_BATCHES && !record->targets.data;
+        if (record->kind == RN_BATCHES) /* images or features, not both; targets may be missing */
+            pairs -= (size_t)1 + !record->targets.data;
         rn_pack_map(&pack, pairs);
         pack_kind(&pack, record, big);
     }

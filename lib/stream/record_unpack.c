@@ -98,6 +98,25 @@ static int unpack_targets(struct rn_record *record, const struct rn_head *head, 
     return 0;
 }
 
+/* Pictures, or in version 3 what a layer made of them. */
+static int unpack_values(struct rn_record *record, const struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+{
+    const struct rn_tensor *t = &record->tensor;
+    const struct rn_slot *images = &slots[5], *features = &slots[6];
+    record->features = head->layer.data;
+    if ((record->features ? images : features)->value)
+        return rn_fail(err, RN_EXIT_DATA, "\"%s\" in a stream of %s", record->features ? images->key : features->key,
+                       record->features ? "features" : "images");
+    if (rn_slots_there(record->features ? features : images, 1, err) ||
+        rn_slot_tensor(record->features ? features : images, &record->tensor, err))
+        return -1;
+    if (record->features)
+        return t->type == RN_F32 && t->dims == 4 && has_pixels(t) ? 0 : shape_error(features->key, t, "<f4 [N,C,H,W]", err);
+    bool bytes = t->type == RN_U8 && t->dims == 4 && t->shape[3] == 3;
+    bool planes = t->type == RN_F32 && t->dims == 4 && t->shape[1] == 3;
+    return (bytes || planes) && has_pixels(t) ? 0 : shape_error(images->key, t, "|u1 [N,H,W,3] or <f4 [N,3,H,W]", err);
+}
+
 static int unpack_batch(struct rn_record *record, const struct rn_head *head, struct rn_arena *arena,
                         const struct rn_slot *slots, struct rn_err *err)
 {
@@ -106,13 +125,9 @@ static int unpack_batch(struct rn_record *record, const struct rn_head *head, st
     if (rn_slot_int(&slots[0], 0, UINT32_MAX, &record->epoch, err) || rn_slot_int(&slots[1], 0, INT64_MAX, &record->index, err) ||
         unpack_ids(record, arena, &slots[2], err) ||
         rn_slot_ints(&slots[3], 0, (int64_t)head->classes.count - 1, true, &arena->labels, &arena->labels_capacity, &labels, err) ||
-        rn_slot_tensor(&slots[5], &record->tensor, err))
+        unpack_values(record, head, slots, err))
         return -1;
     record->labels = arena->labels;
-    bool bytes = t->type == RN_U8 && t->dims == 4 && t->shape[3] == 3;
-    bool planes = t->type == RN_F32 && t->dims == 4 && t->shape[1] == 3;
-    if (!(bytes || planes) || !has_pixels(t))
-        return shape_error(slots[5].key, t, "|u1 [N,H,W,3] or <f4 [N,3,H,W]", err);
     if (record->count != labels || record->count != t->shape[0])
         return rn_fail(err, RN_EXIT_DATA, "%zu ids, %zu labels, %zu images", record->count, labels, t->shape[0]);
     return unpack_targets(record, head, &slots[4], err);
@@ -176,8 +191,7 @@ int rn_record_decode(struct rn_record *record, const struct rn_head *head, struc
     bool is_batch = !is_error && head->kind == RN_BATCHES;
     size_t required = !is_error && head->kind == RN_SAMPLES ? 3 : is_batch ? 4 : count;
     arena->extra.length = 0;
-    if (rn_object_match(object, slots, count, &arena->extra, &record->extras, err) ||
-        rn_slots_there(slots, required, err) || (is_batch && rn_slots_there(slots + 5, 1, err)))
+    if (rn_object_match(object, slots, count, &arena->extra, &record->extras, err) || rn_slots_there(slots, required, err))
         return -1;
     if (is_error || head->kind == RN_SAMPLES || head->kind == RN_IMAGES || head->kind == RN_PREDICTIONS)
         if (rn_slot_text(&slots[0], &record->id, err) || label_of(head, &slots[1], &record->label, err))

@@ -92,6 +92,8 @@ struct rn_head {
     int64_t views;         /* so many pictures of each id, in as many records; RN_NIL: one */
     bool soft;             /* records have targets */
     bool any_size;         /* pictures may have any height and width, one in a record */
+    struct rn_text layer;  /* records have features, what this layer makes of pictures, instead of them; nil: pictures */
+    uint64_t network;      /* ... which network's (rn_net_print) */
 
     /* weights: arch and attention are nil in an import without a network */
     struct rn_text arch, attention; /* NUL-terminated */
@@ -147,6 +149,7 @@ struct rn_record {
                                 `probs` f32 [C]; weights `value`; an import may hold any type */
     int64_t epoch, index;  /* batches */
     size_t count;          /* batches: N */
+    bool features;         /* batches: tensor is `features` f32 [N,C,H,W] */
     struct rn_tensor targets; /* batches of a soft head: f32 [N,C], shares of the classes, each row of sum 1; else data NULL */
     const struct rn_text *ids;
     const int64_t *labels;

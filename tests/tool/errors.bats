@@ -318,7 +318,6 @@ rn-batch --whole --views five all.rn
 rn-batch --size 32 --resize 31 --views five all.rn
 rn-batch --max-pixels 1T all.rn
 rn-batch --progress sometimes all.rn
-rn-predict val.rn
 rn-predict -m model/last.rn --top 2 val.rn
 rn-predict -m model/last.rn --top -1 --tsv val.rn
 rn-predict -m model/last.rn -j -1 val.rn

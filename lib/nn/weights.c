@@ -208,7 +208,7 @@ void rn_model_probs(const struct rn_model *model, float *probs, const float *log
 {
     size_t classes = model->head->classes.count;
     double temperature = model->head->temperature;
-    if (!temperature) {
+    if (temperature <= 0) {
         rn_softmax(probs, logits, classes);
         return;
     }

@@ -63,7 +63,7 @@ static int about_weights(struct rn_out *out, const struct rn_head *head, struct 
 {
     char room[32];
     if (text(out, ": ", head->arch, err) || text(out, ", attention ", head->attention, err) ||
-        (head->temperature && rn_out_printf(out, err, ", temperature %s", rn_text_number(head->temperature, room))))
+        (head->temperature > 0 && rn_out_printf(out, err, ", temperature %s", rn_text_number(head->temperature, room))))
         return -1;
     if (head->epoch == RN_NIL)
         return 0;

@@ -102,7 +102,7 @@ static size_t left_out(const struct rn_head *head)
 {
     if (head->kind == RN_BATCHES)
         return (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
-    return head->kind == RN_WEIGHTS ? (size_t)!head->temperature + (head->epoch != RN_NIL && !head->has_state) : 0;
+    return head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state) : 0;
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -166,7 +166,7 @@ static void pack_weights(struct rn_pack *pack, const struct rn_head *head)
     rn_pack_key(pack, "attention");
     rn_pack_text(pack, head->attention);
     pack_input(pack, head);
-    if (head->temperature) {
+    if (head->temperature > 0) {
         rn_pack_key(pack, "temperature");
         rn_pack_real(pack, head->temperature);
     }

@@ -52,7 +52,7 @@ installed() {
     floats() { stream 'head("weights", [], arch => none, attention => none, input => none)' \
         "dict(name => str(\"a.weight\"), role => str(\"parameter\"), value => tensor(\"<f4\", [1, 4], pack(\"f<4\", $1)))" 'tail(1)'; }
     floats '1 + 2**-11, 1 + 3 * 2**-11, 2**-24, 65519' | rn-export --half --format=rn | rn-show --json --values > out
-    jq -e 'select(.name) | [.value.type, .value.values] == ["<f2", [1, 1.0019531, 5.9604645e-08, 65504]]' out
+    jq -se 'map(select(.name) | [.value.type, .value.values]) == [["<f2", [1, 1.0019531, 5.9604645e-08, 65504]]]' out
     floats '1, 2, 3, 65520' > big.rn
     fails 3 "^rn-export: big.rn: 'a.weight': 65520 is more than half precision has" rn-export --half big.rn -o none.rn
     floats '1, 2, 3, -1e9' > big.rn

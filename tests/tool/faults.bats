@@ -1,23 +1,11 @@
 # faults.bats -- whatever the system does not give: exit 4 and one line, and what has its final name is whole; or the result is as
 # ever. A place of each runs here; with RN_FULL=1 all of them.
 load common
+load faults
 
 setup_file() {
-    command -v cc > /dev/null || skip "no C compiler"
-    case ${RN_SANITIZED-} in ?*) skip "sanitizers have their own malloc" ;; esac
-    cc -O1 -D_GNU_SOURCE -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$BATS_TEST_DIRNAME/faults.c" -ldl
-    cd "$BATS_FILE_TMPDIR" || return
-    lab lab
+    faulty
     cat lab/photos/*/*1.jpg > lab/frames
-}
-
-setup() { cd "$BATS_FILE_TMPDIR/lab" || return; }
-
-# hit FAIL FAULT COMMAND...: the FAIL-th time it is asked for, there is none
-hit() {
-    local fail=$1 fault=$2
-    shift 2
-    timeout -s KILL 60 env RN_FAIL="$fail" RN_FAULT="$fault" LD_PRELOAD="$BATS_FILE_TMPDIR/faults.so" "$@" > out 2> err < /dev/null
 }
 
 # whole: each stream and picture that has its name is as it should be

@@ -1,22 +1,8 @@
 # memory.bats -- no memory: each tool says so in one line, exit 4, and leaves nothing; and limits of the address space end in time.
 load common
+load faults
 
-setup_file() {
-    command -v cc > /dev/null || skip "no C compiler"
-    case ${RN_SANITIZED-} in ?*) skip "sanitizers have their own malloc" ;; esac
-    cc -O1 -D_GNU_SOURCE -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$BATS_TEST_DIRNAME/faults.c"
-    cd "$BATS_FILE_TMPDIR" || return
-    lab lab
-}
-
-setup() { cd "$BATS_FILE_TMPDIR/lab" || return; }
-
-# starved FAIL COMMAND...: with the library, the FAIL-th allocation failing
-starved() {
-    local fail=$1
-    shift
-    timeout -s KILL 60 env RN_FAIL="$fail" LD_PRELOAD="$BATS_FILE_TMPDIR/faults.so" "$@" > out 2> err < /dev/null
-}
+setup_file() { faulty; }
 
 # each SAMPLES COMMAND...: so many places of the command's run, evenly spread, where memory ends. It must write to new or to standard
 # output.
@@ -24,12 +10,12 @@ each() {
     local samples=$1 count i rc
     shift
     rm -rf new*
-    RN_FAIL_COUNT=count starved 0 "$@" || { echo "$*"; cat err; return 1; }
+    RN_FAIL_COUNT=count hit 0 memory "$@" || { echo "$*"; cat err; return 1; }
     count=$(sed -n 's/^memory //p' count)
     for ((i = 1; i <= samples && i <= count; i++)); do
         local at=$((samples < count ? 1 + i * (count - 1) / samples : i))
         rm -rf new*
-        rc=0; starved $at "$@" || rc=$?
+        rc=0; hit $at memory "$@" || rc=$?
         [ $rc = 4 ] && [ "$(wc -l < err)" = 1 ] && grep -q "^$1: .*memory" err && [ -z "$(find . -maxdepth 2 -name 'new*' -type f)" ] || {
             echo "$* at $at of $count: exit $rc"
             cat err

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/mem.h"
 
 static const char titles[] = "time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by\n";
 
@@ -47,27 +48,37 @@ static int make_line(struct rn_buffer *line, const struct rn_look *look, int64_t
            rn_buffer_add(line, "\n", 1, err) ? -1 : 0;
 }
 
-/* The whole log, locked. */
+/* The whole log, with a NUL behind it, for its owner to free. */
+static char *read_log(int fd, size_t *length, struct rn_err *err)
+{
+    struct stat status;
+    if (fstat(fd, &status)) {
+        rn_fail_errno(err, "it cannot be read");
+        return NULL;
+    }
+    *length = (size_t)status.st_size;
+    char *log = rn_calloc(*length + 1, 1, err);
+    if (log && rn_file_pread(fd, log, *length, 0, err)) {
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+/* The log is locked. */
 static int append(int fd, const struct rn_look *look, int64_t seconds, uint64_t *count, struct rn_err *err)
 {
-    struct rn_buffer log = { 0 }, more = { 0 };
-    char part[65536];
-    ssize_t n;
+    struct rn_buffer more = { 0 };
     bool known = false;
-    int rc = 0;
-    while (rc == 0 && (n = read(fd, part, sizeof part)) > 0)
-        rc = rn_buffer_add(&log, part, (size_t)n, err);
-    if (rc == 0 && n < 0)
-        rc = rn_fail_errno(err, "it cannot be read");
-    if (rc == 0 && (rc = rn_buffer_add(&log, "", 1, err)) == 0)
-        rc = count_lines((struct rn_text){ log.data, log.length - 1 }, look, count, &known, err);
+    size_t length;
+    char *log = read_log(fd, &length, err);
+    int rc = log ? count_lines((struct rn_text){ log, length }, look, count, &known, err) : -1;
     if (rc == 0 && !known) {
-        if (log.length == 1)
-            rc = rn_buffer_add(&more, titles, strlen(titles), err);
-        rc = rc || make_line(&more, look, seconds, err) || rn_file_write(fd, more.data, more.length, err) ? -1 : 0;
+        rc = (length == 0 && rn_buffer_add(&more, titles, strlen(titles), err)) || make_line(&more, look, seconds, err) ||
+             rn_file_write(fd, more.data, more.length, err) ? -1 : 0;
         ++*count;
     }
-    rn_buffer_free(&log);
+    free(log);
     rn_buffer_free(&more);
     return rc;
 }

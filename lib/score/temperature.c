@@ -37,13 +37,17 @@ static double largest(const struct rn_calibration *c, size_t i)
     return most;
 }
 
-/* exp(z/T) of photo i, as shares of the largest, in share (classes); their sum. */
+/* exp(z/T) of photo i, as shares of the largest, in share (classes; or NULL); their sum. */
 static double shares(const struct rn_calibration *c, size_t i, double temperature, double *share)
 {
     const double *z = c->logit + c->photo[i].first, most = largest(c, i);
     double sum = 0;
-    for (size_t k = 0; k < c->photo[i].classes; k++)
-        sum += share[k] = exp((z[k] - most) / temperature);
+    for (size_t k = 0; k < c->photo[i].classes; k++) {
+        double one = exp((z[k] - most) / temperature);
+        sum += one;
+        if (share)
+            share[k] = one;
+    }
     return sum;
 }
 
@@ -51,11 +55,8 @@ double rn_calibration_loss(const struct rn_calibration *c, double temperature)
 {
     double loss = 0;
     for (size_t i = 0; i < c->photos; i++) {
-        const double *z = c->logit + c->photo[i].first, most = largest(c, i);
-        double sum = 0;
-        for (size_t k = 0; k < c->photo[i].classes; k++)
-            sum += exp((z[k] - most) / temperature);
-        loss += log(sum) - (z[c->photo[i].label] - most) / temperature;
+        const double *z = c->logit + c->photo[i].first;
+        loss += log(shares(c, i, temperature, NULL)) - (z[c->photo[i].label] - largest(c, i)) / temperature;
     }
     return c->photos ? loss / (double)c->photos : 0;
 }

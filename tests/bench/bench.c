@@ -154,3 +154,15 @@ void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half)
         x[i] = (float)(half && value < 0 ? 0 : value);
     }
 }
+
+int bench_photos(uint8_t **pixels, int64_t **labels, size_t n, size_t size, size_t classes, struct rn_err *err)
+{
+    if (!(*pixels = rn_calloc(n, 3 * size * size, err)) || !(*labels = rn_calloc(n, sizeof **labels, err)))
+        return -1;
+    struct rn_rng rng = rn_rng(1, RN_FOR_INIT, 1, 0);
+    for (size_t i = 0; i < n * 3 * size * size; i++)
+        (*pixels)[i] = (uint8_t)rn_rng_u32(&rng);
+    for (size_t i = 0; i < n; i++)
+        (*labels)[i] = (int64_t)(i % classes);
+    return 0;
+}

@@ -47,4 +47,7 @@ RN_MUST int bench_difference(double *share, struct rn_device *on_a, struct rn_ar
 /* n numbers: from a normal distribution, cut at 0 when `half` (as behind a ReLU). */
 void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half);
 
+/* n photos of random pixels, [n,size,size,3], and their labels, the classes in turn. Both to be freed, also behind an error. */
+RN_MUST int bench_photos(uint8_t **pixels, int64_t **labels, size_t n, size_t size, size_t classes, struct rn_err *err);
+
 #endif

@@ -7,7 +7,6 @@
 
 #include "tests/bench/bench.h"
 #include "core/mem.h"
-#include "core/rng.h"
 #include "core/threads.h"
 #include "nn/net.h"
 
@@ -64,14 +63,8 @@ static int prepare(struct step *s, struct rn_err *err)
     for (size_t i = 0; i < rn_net_graph(s->net)->params; i++)
         if (rn_net_start(s->net, i, 1, err))
             return -1;
-    if (!(s->pixels = rn_calloc(n, 3 * size * size, err)) || !(s->labels = rn_calloc(n, sizeof *s->labels, err)) ||
-        !(s->logits = rn_calloc(n, 6 * sizeof *s->logits, err)))
+    if (bench_photos(&s->pixels, &s->labels, n, size, 6, err) || !(s->logits = rn_calloc(n, 6 * sizeof *s->logits, err)))
         return -1;
-    struct rn_rng rng = rn_rng(1, RN_FOR_INIT, 1, 0);
-    for (size_t i = 0; i < n * 3 * size * size; i++)
-        s->pixels[i] = (uint8_t)rn_rng_u32(&rng);
-    for (size_t i = 0; i < n; i++)
-        s->labels[i] = (int64_t)(i % 6);
     s->batch = (struct rn_batch){ .n = n, .h = size, .w = size, .pixels = s->pixels, .mean = mean, .std = std };
     return run_step(s, err); /* it allocates */
 }

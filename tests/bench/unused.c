@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
-#include "core/rng.h"
 #include "nn/train.h"
 #include "tests/bench/bench.h"
 
@@ -57,16 +56,10 @@ static int step_trained(struct pair *p, struct rn_err *err)
 static int fill(struct pair *p, struct rn_err *err)
 {
     size_t n = (size_t)p->o->batch, size = (size_t)p->o->size;
-    if (!(p->pixels = rn_calloc(n, 3 * size * size, err)) || !(p->labels = rn_calloc(n, sizeof *p->labels, err)) ||
-        !(p->ids = rn_calloc(n, sizeof *p->ids, err)))
+    if (bench_photos(&p->pixels, &p->labels, n, size, CLASSES, err) || !(p->ids = rn_calloc(n, sizeof *p->ids, err)))
         return -1;
-    struct rn_rng rng = rn_rng(1, RN_FOR_INIT, 1, 0);
-    for (size_t i = 0; i < n * 3 * size * size; i++)
-        p->pixels[i] = (uint8_t)rn_rng_u32(&rng);
-    for (size_t i = 0; i < n; i++) {
-        p->labels[i] = (int64_t)(i % CLASSES);
+    for (size_t i = 0; i < n; i++)
         p->ids[i] = RN_TEXT("photo");
-    }
     p->batch = (struct rn_batch){ .n = n, .h = size, .w = size, .pixels = p->pixels, .mean = rn_input_default.mean, .std = rn_input_default.std };
     p->record = (struct rn_record){ .kind = RN_BATCHES, .label = RN_NIL, .count = n, .ids = p->ids, .labels = p->labels,
                                     .tensor = { RN_U8, 4, { n, size, size, 3 }, p->pixels } };

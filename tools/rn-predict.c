@@ -144,15 +144,14 @@ static int compute(void *context, struct rn_item *item, struct rn_err *err)
     struct work *w = context;
     struct job *job = item->job;
     struct rn_batch batch;
-    size_t room;
     if (item->event != RN_FLOW_RECORD || item->record.error.data || item->head->kind != RN_BATCHES)
         return 0;
     if (rn_net_batch_of(&batch, &item->record, &w->model.head->input, item->head, &w->floats, err))
         return -1;
     if (w->opts->features)
         return rn_features_read(w->model.net, &batch, w->layer, &job->numbers, &(size_t){ 0 }, &job->shape, err);
-    if (!rn_mul(2 * batch.n, w->model.head->classes.count, &room) || !(job->numbers = malloc(room * sizeof *job->numbers)))
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    if (!(job->numbers = rn_calloc(2 * batch.n, w->model.head->classes.count * sizeof *job->numbers, err)))
+        return -1;
     return rn_model_eval(&w->model, w->opts->model, w->dev, &batch, job->numbers, err);
 }
 
@@ -177,6 +176,11 @@ static int predict(struct work *w, const struct rn_item *item, const struct rn_h
             return -1;
     }
     return 0;
+}
+
+static void show_progress(struct work *w)
+{
+    rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->seen, (double)w->seen / (rn_seconds() - w->progress.begun));
 }
 
 /* The batch, with features in the place of its images. */
@@ -216,7 +220,7 @@ static int features_segment(struct work *w, const struct rn_head *head, struct r
     }
     while (rc == 1 && (rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
         rc = write_features(w, item, err) ? -1 : 1;
-        rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->seen, (double)w->seen / (rn_seconds() - w->progress.begun));
+        show_progress(w);
     }
     rc = rc == 1 ? rn_writer_tail(w->writer, err) : rc;
     rn_head_free(&out);
@@ -239,7 +243,7 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
         /* what is done is handed on before the next batch is waited for: a live source sees it at once */
         if (predict(w, item, head, map, err) || (w->table ? rn_out_flush(w->table, err) : rn_writer_flush(w->writer, err)))
             rc = -1;
-        rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->seen, (double)w->seen / (rn_seconds() - w->progress.begun));
+        show_progress(w);
     }
     if (rc == 1)
         rc = all_views_came(w, head, err);

@@ -1,5 +1,5 @@
 /* shipped.h -- files that come with the program and are called by name: recipes, networks. They lie in a folder of the program's
- * data, ../share/recyclenet or ../data relative to its own file, so that a tree that is moved takes them along. */
+ * data: where it is installed ../share/recyclenet, in a build the link share, relative to its own file. */
 #ifndef RN_CORE_SHIPPED_H
 #define RN_CORE_SHIPPED_H
 

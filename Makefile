@@ -36,9 +36,10 @@ $(B)/packages.cflags $(B)/packages.libs &: Makefile
 	pkg-config --print-errors --exists 'vips >= 8.14' $(PACKAGES) openblas $$m || { echo "run ./bootstrap to install what is missing" >&2; exit 1; }; \
 	pkg-config --cflags $(PACKAGES) openblas $$m | sed 's/-I/-isystem /g' > $(B)/packages.cflags; echo -Wl,--as-needed $$(pkg-config --libs $(PACKAGES) $$m) > $(B)/packages.libs
 
-# The file name is the registration: lib/graph/arch/X.c defines rn_arch_X, lib/graph/attention/X.c rn_attention_X, lib/augment/transform/X.c rn_augment_X,
-# lib/device/X/ rn_device_X (a plug-in where X has a plugin.mk); gen/options.c has the options of all tools/rn-X.c, to tell whose one is. Tables and archive follow files
-# that come and go, on other branches too: the lists are made each time, and are new when they differ.
+# The file name is the registration: lib/graph/arch/X.c defines rn_arch_X, lib/graph/attention/X.c rn_attention_X,
+# lib/augment/transform/X.c rn_augment_X, lib/device/X/ rn_device_X (a plug-in where X has a plugin.mk); gen/options.c has the
+# options of all tools/rn-X.c, to tell whose one is. Tables and archive follow files that come and go, on other branches too: the
+# lists are made each time, and are new when they differ.
 IF_CHANGED = mkdir -p $(@D) && $(1) > $@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(TABLES) $(B)/gen/options.c: $(B)/gen/%.c: FORCE
 	@$(call IF_CHANGED,lib/gen-table $*)

@@ -111,7 +111,7 @@ static int layers(struct rn_out *out, const struct rn_graph *g, const struct rn_
     return rc;
 }
 
-/* What a stream's reader holds for its largest record (stream/source.c): a power of two with room for one more read. */
+/* What a stream's reader holds for its largest record (stream/files.c): a power of two with room for one more read. */
 static size_t reader_room(size_t record)
 {
     size_t room = 16;

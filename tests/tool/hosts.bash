@@ -85,10 +85,10 @@ ForceCommand $PWD/host/$host/command
 END
         cat > "host/$host/command" <<END
 #!/bin/bash
-host=$PWD/host/$host
+host='$PWD/host/$host'
 set -- "\$SSH_ORIGINAL_COMMAND"
 cd "\$host/home"
-export HOME=\$host/home TMPDIR=\$host/tmp PATH=$BUILD:$PATH
+export HOME=\$host/home TMPDIR=\$host/tmp PATH="$BUILD:$PATH"
 [ ! -e "\$host/before" ] || . "\$host/before"
 if [[ \$* == *pipefail* ]]; then
     echo >> "\$host/jobs"

@@ -78,7 +78,8 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     grep -x 'classify: b: it has version 0.0.9 of the tools, and here is [0-9.]*' err
     rm hosts/b/bin/*
     echo RN_CPU=portable > hosts/b/environment
-    [ "$(env -u RN_CPU rn-show --cpu)" != portable ] || skip "this processor has one arithmetic only"
+    unset RN_CPU # it would be asked of all hosts
+    [ "$(rn-show --cpu)" != portable ] || skip "this processor has one arithmetic only"
     classify 4 -S a,b
     grep -xE 'classify: [ab] computes as [a-z0-9]+, but [ab] computes as [a-z0-9]+: digits would differ \(--variant.*' err
     [ "$(jobs)" = 0 ] && [ ! -s got.tsv ]

@@ -16,7 +16,7 @@ each() {
         local at=$((samples < count ? 1 + i * (count - 1) / samples : i))
         rm -rf new*
         rc=0; hit $at memory "$@" || rc=$?
-        [ $rc = 4 ] && [ "$(wc -l < err)" = 1 ] && grep -q "^$1: .*memory" err && [ -z "$(find . -maxdepth 2 -name 'new*' -type f)" ] || {
+        [ $rc = 4 ] && [ "$(wc -l < err)" = 1 ] && grep -qE "^$1: .*(memory|cannot start a thread)" err && [ -z "$(find . -maxdepth 2 -name 'new*' -type f)" ] || {
             echo "$* at $at of $count: exit $rc"
             cat err
             return 1

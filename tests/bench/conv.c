@@ -12,7 +12,7 @@
 
 struct opts {
     int64_t batch, threads, rounds;
-    const char *device;
+    const char *device, *layer;
     bool error;
 };
 
@@ -21,6 +21,7 @@ static const struct rn_opt options[] = {
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, threads), 0, 1024, "threads; 0: one a core" },
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "as in rn-train", "NAME" },
     { 'n', "rounds", RN_OPT_INT, RN_AT(opts, rounds), 1, BENCH_ROUNDS_MOST, "how often" },
+    { 'l', "layer", RN_OPT_TEXT, RN_AT(opts, layer), 0, 0, "only layers whose names have this in them", "TEXT" },
     { 'e', "error", RN_OPT_FLAG, RN_AT(opts, error), 0, 0, "compare with float64 (half a minute)" },
     RN_OPT_LAST,
 };
@@ -167,8 +168,11 @@ static int each_layer(struct rn_device *dev, struct rn_device *reference, const 
     int rc = 0;
     for (const struct layer *l = layers; l < layers + sizeof layers / sizeof *layers && rc == 0; l++) {
         size_t r = l->kernel, out = (l->map - 1) / l->stride + 1, nx = l->c * l->map * l->map, ny = l->k * out * out, nw = l->k * l->c * r * r;
-        struct numbers from = { .x = rn_calloc(nx + ny + nw, sizeof(float), err) };
         char name[64];
+        snprintf(name, sizeof name, "conv %zux%zu/%zu %zu@%zu->%zu", r, r, l->stride, l->c, l->map, l->k);
+        if (o->layer && !strstr(name, o->layer))
+            continue;
+        struct numbers from = { .x = rn_calloc(nx + ny + nw, sizeof(float), err) };
         if (!from.x)
             return -1;
         from.dy = from.x + nx;
@@ -176,12 +180,11 @@ static int each_layer(struct rn_device *dev, struct rn_device *reference, const 
         bench_fill(from.x, nx, 1, 1, l->c > 3);
         bench_fill(from.dy, ny, 2, 1, 0);
         bench_fill(from.w, nw, 3, sqrt(2. / (double)(l->c * r * r)), 0);
-        snprintf(name, sizeof name, "conv %zux%zu/%zu %zu@%zu->%zu", r, r, l->stride, l->c, l->map, l->k);
         rc = reference ? report_error(dev, reference, l, &from, name, err) : measure_layer(dev, o, l, &from, name, total, flops, err);
         free(from.x);
     }
     double peak = bench_peak(dev->class->variant(dev), o->threads ? (int)o->threads : rn_threads_default());
-    for (int way = 0; way < WAYS && rc == 0 && !reference; way++) {
+    for (int way = 0; way < WAYS && rc == 0 && !reference && !o->layer; way++) {
         char row[64];
         snprintf(row, sizeof row, "all convolutions of resnet18/%s", ways[way]);
         bench_row(row, "ms", total[way] * 1e3, 0, flops[way] / total[way] * 1e-9, peak);

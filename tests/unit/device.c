@@ -397,6 +397,7 @@ static const struct row rows[] = {
     { "linear relu, one image", CONV, 1, 32, 1, 1, 2, WINDOW(1, 1, 1, 0), .bias = true, .activation = RN_ACT_RELU },
     { "linear sigmoid", CONV, 4, 5, 1, 1, 17, WINDOW(1, 1, 1, 0), .bias = true, .activation = RN_ACT_SIGMOID },
     { "linear, eval", CONV, 5, 64, 1, 1, 6, WINDOW(1, 1, 1, 0), .bias = true, .eval = true },
+    { "conv 1x1 padding, wide channels", CONV, 2, 64, 4, 5, 9, WINDOW(1, 1, 1, 1) },
     { "conv 3x3", CONV, 2, 3, 8, 11, 5, WINDOW(3, 3, 1, 1) },
     { "conv 3x3 residual relu", CONV, 3, 17, 7, 7, 6, WINDOW(3, 3, 1, 1), .residual = true, .activation = RN_ACT_RELU },
     { "conv 3x3 eval", CONV, 3, 17, 7, 7, 6, WINDOW(3, 3, 1, 1), .bias = true, .residual = true, .activation = RN_ACT_RELU, .eval = true },
@@ -416,6 +417,12 @@ static const struct row rows[] = {
     { "conv 7x7 stride 2", CONV, 2, 3, 21, 18, 17, WINDOW(7, 7, 2, 3) },
     { "conv 7x7 to one channel", CONV, 3, 64, 7, 7, 1, WINDOW(7, 7, 1, 3), .bias = true, .activation = RN_ACT_SIGMOID },
     { "conv 7x7 to one channel add", CONV, 2, 17, 2, 3, 1, WINDOW(7, 7, 1, 3), .bias = true, .add = ADD_ALL },
+    { "conv 3x3 to three channels, stride 2", CONV, 2, 35, 9, 8, 3, WINDOW(3, 3, 2, 1), .bias = true, .residual = true, .activation = RN_ACT_RELU },
+    { "conv 3x3 to two channels, stride 3 add", CONV, 2, 70, 8, 11, 2, .window = { 3, 3, 3, 2, 0, 1, 1, 1, 1 }, .add = ADD_ALL },
+    { "conv 5x4 stride 2, wide channels", CONV, 2, 19, 9, 12, 33, WINDOW(5, 4, 2, 2) },
+    { "conv 3x3 stride 3, wide channels add", CONV, 2, 70, 11, 10, 17, .window = { 3, 3, 3, 1, 0, 2, 1, 1, 1 }, .add = ADD_ALL },
+    { "conv 1x1 stride 3, wide channels add", CONV, 3, 20, 7, 8, 18, WINDOW(1, 1, 3, 0), .add = ADD_ALL },
+    { "conv 3x3 stride 2, many pixels and channels", CONV, 3, 150, 17, 18, 140, WINDOW(3, 3, 2, 1), .add = RN_ADD_DW },
     { "conv 7x7 stride 2, dw only", CONV, 3, 3, 13, 15, 5, WINDOW(7, 7, 2, 3), .no_dx = true },
     { "conv 3x3 in groups", CONV, 2, 12, 8, 7, 8, .window = { 3, 3, 1, 1, 1, 1, 1, 1, 4 }, .bias = true, .residual = true, .activation = RN_ACT_RELU },
     { "conv 3x3 in groups add", CONV, 3, 24, 9, 6, 16, .window = { 3, 3, 2, 1, 1, 1, 1, 1, 8 }, .add = ADD_ALL },
@@ -714,7 +721,7 @@ static bool wide(const struct row *r)
 static void cpu_agrees_with_reference(void **state)
 {
     (void)state;
-    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_columns };
+    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_outer, &rn_cpu_columns };
     struct rn_device *cpu = device("cpu", 2), *reference = device("reference", 2);
     for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
         struct rn_array a[ARRAYS], b[ARRAYS];

@@ -44,7 +44,7 @@ static struct conv shape(const struct rn_cpu_conv *conv)
         .y = conv->y, .dx = conv->dx, .dw = conv->dw, .activation = conv->activation, .add = conv->add,
     };
     v.taps = v.own * v.window.r * v.window.s;
-    v.direct = v.window.r == 1 && v.window.s == 1 && v.window.stride == 1 && v.p == v.h && v.q == v.w && !v.window.top && !v.window.left;
+    v.direct = rn_cpu_pointwise(conv);
     return v;
 }
 

@@ -30,12 +30,19 @@ struct rn_cpu_path {
     RN_MUST int (*prepare)(const struct rn_cpu_conv *conv, float *to, struct rn_err *err);
 };
 
-extern const struct rn_cpu_path rn_cpu_winograd, rn_cpu_direct, rn_cpu_columns;
+extern const struct rn_cpu_path rn_cpu_winograd, rn_cpu_narrow, rn_cpu_direct, rn_cpu_outer, rn_cpu_columns;
 
 /* Every output sees every channel, of neighbouring pixels. */
 static inline bool rn_cpu_dense(const struct rn_window *window)
 {
     return window->groups == 1 && window->dilation == 1;
+}
+
+/* A 1x1 kernel that steps over nothing: x itself is the matrix of what each output sees. */
+static inline bool rn_cpu_pointwise(const struct rn_cpu_conv *conv)
+{
+    const struct rn_window *win = &conv->window;
+    return win->r == 1 && win->s == 1 && win->stride == 1 && conv->p == conv->h && conv->q == conv->w && !win->top && !win->left;
 }
 
 static inline const struct rn_cpu_panel *rn_cpu_panel_of(const struct rn_cpu_conv *conv)

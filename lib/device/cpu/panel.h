@@ -21,8 +21,8 @@ struct rn_cpu_rows {
     bool add, relu;               /* add: to what is in y */
 };
 
-/* y(k,c) = sum over t of a(t,k) b(t,c), or adds to y; c a multiple of `width`, ld in floats. */
-struct rn_cpu_outer {
+/* y(k,c) = sum over t of a(t,k) b(t,c), or adds to y; c a multiple of `outer_width`, ld in floats. */
+struct rn_cpu_outer_product {
     const float *a, *b;
     float *y;
     size_t lda, ldb, ldy, k, c, t;
@@ -30,9 +30,9 @@ struct rn_cpu_outer {
 };
 
 struct rn_cpu_panel {
-    size_t width;
+    size_t width, outer_width;
     void (*rows)(const struct rn_cpu_rows *rows);
-    void (*outer)(const struct rn_cpu_outer *outer);
+    void (*outer)(const struct rn_cpu_outer_product *outer);
 };
 
 /* panel[i unit + j] = w[j ld + i] for i < rows, j < width, and 0 for the other j < unit. */

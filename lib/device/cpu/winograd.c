@@ -431,7 +431,7 @@ static void gradients(const struct winograd *v, size_t low, size_t high)
 static void sums(const struct winograd *v, float *sum, size_t place, size_t low, size_t high, bool add)
 {
     for (size_t t = 0; t < v->count; t += DEPTH)
-        v->panel->outer(&(struct rn_cpu_outer){
+        v->panel->outer(&(struct rn_cpu_outer_product){
             .a = v->product + place * v->product_plane + t * v->k_row + v->k0 + low, .lda = v->k_row,
             .b = v->input + place * v->input_plane + t * v->c_row, .ldb = v->c_row,
             .y = sum + place * v->sum_plane + low * v->c_row, .ldy = v->c_row,

@@ -36,7 +36,7 @@ tools() { (cd "$TOP/tools" && ls rn-*.c | sed 's/\.c$//'); }
     for tool in dpkg jq ldd; do command -v $tool > /dev/null || skip "$tool is not here"; done
     SOURCE_DATE_EPOCH=0 "$TOP/tests/sbom" "$BUILD" > sbom.json
     jq -e '.spdxVersion == "SPDX-2.3" and .creationInfo.created == "1970-01-01T00:00:00Z"' sbom.json
-    for name in libc libjpeg libvips libopenblas libmsgpackc libseccomp; do
+    for name in libc libjpeg libvips libopenblas libmsgpack libseccomp; do
         jq -e --arg name $name 'any(.packages[]; (.name | startswith($name)) and (.checksums[0].checksumValue | length == 64))' sbom.json
     done
     jq -e '[.packages[].SPDXID] as $ids | all(.relationships[]; .relatedSpdxElement as $id | any($ids[]; . == $id))' sbom.json

@@ -14,6 +14,8 @@ import time
 from datetime import date
 from importlib.metadata import version
 
+from networks import NETWORKS
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ["BUILD"]
 PHOTOS = os.environ["PHOTOS"]
@@ -197,9 +199,10 @@ def train():
 def predict():
     ways = (("OpenVINO", "openvino"), ("ONNX Runtime", "onnxruntime"), ("PyTorch eager NCHW", "eager"),
             ("PyTorch eager channels_last", "channels_last"))
-    for batch, steps in ((16, 4), (1, 40)):
-        compare("predict resnet18 b%d" % batch, "ms an image", batch, ours_step("predict", "resnet18", "ours", batch),
-                [peer(name, "predict", way, "model", batch) for name, way in ways], steps)
+    for model, batch, steps, ways in (("model", 16, 4, ways), ("model", 1, 40, ways), ("model50", 16, 1, ways[:2])):
+        arch, attention = NETWORKS[model]
+        compare("predict %s b%d" % (arch, batch), "ms an image", batch, ours_step("predict", arch, attention, batch),
+                [peer(name, "predict", way, model, batch) for name, way in ways], steps)
 
 
 def loader():
@@ -231,9 +234,11 @@ def prepare():
         os.makedirs("few/" + name)
         os.symlink(path, "few/%s/photo.jpg" % name)
     tool("rn-list --files-from samples -o samples.rn")
-    tool("rn-list few | rn-batch --train | rn-train -q -t ours -o first && rn-export first/last.rn -o model.safetensors")
-    tool("rn-import -a resnet18 -t ours --classes %s model.safetensors -o model.rn" % ",".join(sorted(classes)))
-    tool("rn-export model.rn -o model.onnx")
+    for model, (arch, attention) in NETWORKS.items():
+        tool("rn-list few | rn-batch --train | rn-train -q -a %s -t %s -o of-%s && rn-export of-%s/last.rn -o %s.safetensors" %
+             (arch, attention, model, model, model))
+        tool("rn-import -a %s -t %s --classes %s %s.safetensors -o %s.rn" % (arch, attention, ",".join(sorted(classes)), model, model))
+        tool("rn-export %s.rn -o %s.onnx" % (model, model))
 
 
 def report():

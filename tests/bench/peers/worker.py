@@ -77,7 +77,8 @@ def predictor(how, model, batch):
     import torch
 
     from net import Net, load
-    net = torch_net(how, load(Net("resnet18", "ours"), model + ".safetensors").eval(), torch)
+    from networks import NETWORKS
+    net = torch_net(how, load(Net(*NETWORKS[model]), model + ".safetensors").eval(), torch)
 
     def run(x):
         x = torch.from_numpy(x)

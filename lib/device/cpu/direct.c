@@ -34,7 +34,10 @@ struct direct {
 
 static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
 {
-    return rn_cpu_dense(&conv->window) && pass != RN_CPU_DW && (pass == RN_CPU_DX ? conv->c : conv->k) >= NARROW && conv->p * conv->q >= FEW;
+    if (pass == RN_CPU_DW || !rn_cpu_dense(&conv->window))
+        return false;
+    /* A gradient always: nothing else here gives an image the same bits alone and in a batch, as a heat map wants them. */
+    return pass == RN_CPU_DX ? conv->c >= NARROW : conv->k >= NARROW && conv->p * conv->q >= FEW;
 }
 
 static void finish_plan(struct direct *v)

@@ -487,7 +487,8 @@ static size_t golden_case(struct rn_device *dev, const char *path)
     struct sample s = sample_by_rule(name, n, (size_t)real(root, "size"));
     struct rn_batch batch = batch_of(&s);
     float *logits = calloc(n * 6, sizeof *logits);
-    json_t *errors = json_object_get(root, "reference_float32_error");
+    json_t *errors = json_object_get(root, "reference_float32_error"), *rate = json_object_get(root, "lr");
+    double lr = rate ? json_number_value(rate) : 0.001;
     double losses = larger(1e-3, 5 * real(errors, "losses_max_abs")), gradients = larger(3e-3, 5 * real(errors, "grads_worst_rel"));
     assert_int_equal(rn_graph_count(rn_net_graph(net)), (long long)real(root, "params"));
 
@@ -513,7 +514,7 @@ static size_t golden_case(struct rn_device *dev, const char *path)
             compare_tensors(&first, net, "grads", true, gradients);
         }
         near(&golden, loss.loss, json_number_value(json_array_get(json_object_get(root, "losses"), step)), losses, "loss of step %zu", step);
-        ok(rn_net_update(net, (struct rn_sgd){ .lr = 0.001, .momentum = 0.9, .wd = 1e-4 }, &err), &err);
+        ok(rn_net_update(net, (struct rn_sgd){ .lr = lr, .momentum = 0.9, .wd = 1e-4 }, &err), &err);
     }
     compare_tensors(&golden, net, "after_steps", false, larger(1e-3, 5 * real(errors, "after_worst_rel")));
     free(logits);

@@ -24,6 +24,7 @@ copy() {
     tar -czf recyclenet_0.1.0.orig.tar.gz --exclude=debian recyclenet-0.1.0
     (cd recyclenet-0.1.0 && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" dpkg-buildpackage -us -uc > ../built 2>&1) || { tail -n 30 built; false; }
     lintian --fail-on error,warning recyclenet_0.1.0-1_*.changes > said || { cat said; false; }
-    mkdir root && dpkg-deb -x recyclenet_0.1.0-1_*.deb root
+    mkdir root
+    dpkg-deb -x recyclenet_0.1.0-1_*.deb root
     [ "$(root/usr/bin/rn-batch -V)" = "rn-batch (recyclenet) 0.1.0" ]
 }

@@ -38,11 +38,14 @@ setup() {
     stamp=$(date -r out/resnet18-ours/1234/last.rn +%s%N)
     for other in SIZE=48 BATCH=5 PRECISION=tf32; do
         rc=0; make -s -C "$root" row-resnet18-ours "${settings[@]}" $other > again.txt 2> again.err || rc=$?
-        [ $rc != 0 ] && grep -qiE "^train: --${other%=*}: out/.* holds a run with|^train: --${other%=*}: /.* holds a run with" again.err
+        [ $rc != 0 ]
+        grep -qiE "^train: --${other%=*}: out/.* holds a run with|^train: --${other%=*}: /.* holds a run with" again.err
     done
-    cp -r photos fewer && rm fewer/glass/glass1.jpg
+    cp -r photos fewer
+    rm fewer/glass/glass1.jpg
     rc=0; make -s -C "$root" row-resnet18-ours "${settings[@]}" TRASHNET="$PWD/fewer" > again.txt 2> again.err || rc=$?
-    [ $rc != 0 ] && grep -q "not the photos of the run in .*: glass/glass1.jpg" again.err
+    [ $rc != 0 ]
+    grep -q "not the photos of the run in .*: glass/glass1.jpg" again.err
     [ "$(date -r out/resnet18-ours/1234/last.rn +%s%N)" = "$stamp" ]
 }
 

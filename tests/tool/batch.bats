@@ -68,7 +68,7 @@ fails() {
     for ((i = 9; i >= 0; i--)); do
         echo "'id', '$(basename "${files[i]}")', 'label', $((i % 2)), 'split', undef, 'path', '${files[i]}'"
     done | stream samples "'classes', ['cat', 'dog']" >backward
-    ! cmp -s in backward
+    ! cmp -s in backward || false
     rn-batch --train -b 3 --epochs 2 --size 16 in >one
     rn-batch --train -b 3 --epochs 2 --size 16 backward | cmp - one
     rn-batch -b 3 --size 16 in >one
@@ -248,7 +248,8 @@ fails() {
         rm -f out.rn
         rc=0; rn-batch $wrong -o out.rn in 2>err || rc=$?
         [ $rc = 2 ] || { echo "$wrong: exit $rc"; return 1; }
-        [ ! -e out.rn ] && [ "$(wc -l <err)" = 1 ]
+        [ ! -e out.rn ]
+        [ "$(wc -l <err)" = 1 ]
     done
 }
 
@@ -266,7 +267,8 @@ fails() {
     some >in
     for mode in "" --train; do
         rc=0; rn-batch $mode in >/dev/full 2>err || rc=$?
-        [ $rc = 4 ] && [ "$(wc -l <err)" = 1 ]
+        [ $rc = 4 ]
+        [ "$(wc -l <err)" = 1 ]
     done
     # ... and at once, though the input is still open
     mkfifo pipe
@@ -317,12 +319,16 @@ fails() {
     rn-show --json <batches | jq --unbuffered -r 'select(.ids) | [.index, (.ids | length)] | @tsv' >out & show=$!
     exec 8>list
     seen() { for _ in $(seq 200); do [ "$(wc -l <out)" = "$1" ] && return; sleep 0.05; done; cat out; return 1; }
-    sed -n 1p names >&8 && seen 1
-    sed -n 2,3p names >&8 && seen 2
-    sed -n 4,12p names >&8 && exec 8>&-
+    sed -n 1p names >&8
+    seen 1
+    sed -n 2,3p names >&8
+    seen 2
+    sed -n 4,12p names >&8
+    exec 8>&-
     wait $show
     # nothing is lost or repeated, whatever was sent together
-    [ "$(sed -n 1p out)" = $'0\t1' ] && [ "$(awk '{ n += $2; bad += $1 != NR - 1 || $2 > 4 } END { print n, bad }' out)" = "12 0" ]
+    [ "$(sed -n 1p out)" = $'0\t1' ]
+    [ "$(awk '{ n += $2; bad += $1 != NR - 1 || $2 > 4 } END { print n, bad }' out)" = "12 0" ]
     # 0: what is ready; one that never comes is not waited for
     (sed 3q names; sleep 1) | rn-list --files-from - --live | rn-batch -b 1000 --wait 0 --size 32 | rn-show --json |
         jq -r 'select(.ids) | .ids[]' | diff - <(sed 3q names)

@@ -52,3 +52,40 @@ make demo" ]
     [ "${lines[-1]}" = "bootstrap: apt-get update failed: is there a network?" ]
     ! grep -q '^make' calls
 }
+
+@test "a check of a shell test whose failure nobody would see is found" {
+    cat > x.bats <<'END'
+f() {
+    [ 1 ] && [ 2 ]
+    ! false
+    for i in 3; do [ $i ] && true; done
+    true || { [ 4 ] && [ 5 ]; }
+    true || false && [ 6 ]
+    if [ 7 ]; then ! true; fi
+    (cd / && [ 8 ]; true)
+    [ "$(echo "a && b" | grep -c ')')" ] &&
+        [ 9 ] # two lines
+    case x in a | b) true && [ 10 ] ;; (c) true ;; esac
+    true
+}
+# seen: conditions, what ends with ||, the last of a function and a subshell, what is quoted
+g() {
+    if [ 1 ] && ! [ 2 ]; then true; fi
+    while ! true; do true; done
+    [ 3 ] && [ 4 ] || { echo why; false; }
+    ! true || false
+    [ 5 ] && return
+    (cd / && [ 6 ])
+    x=$([ 7 ] && echo "! && $(true && echo ')')")
+    [[ a && b ]]
+    cat <<'EOF' | grep -v '&& !'
+! here && there
+EOF
+    true && true &
+    [ 8 ] && [ 9 ]
+}
+END
+    run "$TOP/tests/statements" x.bats
+    [ "$status" = 1 ]
+    [ "$(cut -d : -f 2 <<< "$output" | xargs)" = '2 3 4 5 6 7 8 9 11' ]
+}

@@ -73,14 +73,17 @@ END
 @test "a precision that there is not is refused" {
     for device in cpu reference; do
         rc=0; rn-predict -d $device --precision tf32 -m none.rn </dev/null >out 2>err || rc=$?
-        [ $rc = 2 ] && [ "$(cat err)" = "rn-predict: device $device: it computes in fp32 only" ]
+        [ $rc = 2 ]
+        [ "$(cat err)" = "rn-predict: device $device: it computes in fp32 only" ]
     done
     for name in bf8 fp16 "" FP32; do
         rc=0; rn-train --precision "$name" -o run </dev/null >out 2>err || rc=$?
-        [ $rc = 2 ] && [ "$(cat err)" = "rn-train: --precision: '$name' is not one of fp32|tf32|bf16" ]
+        [ $rc = 2 ]
+        [ "$(cat err)" = "rn-train: --precision: '$name' is not one of fp32|tf32|bf16" ]
     done
     rc=0; rn-train -d cuda --precision bogus -o run </dev/null >out 2>err || rc=$? # before a GPU is looked for
-    [ $rc = 2 ] && grep -q "precision: 'bogus'" err
+    [ $rc = 2 ]
+    grep -q "precision: 'bogus'" err
     [ ! -e run ]
 }
 
@@ -157,7 +160,8 @@ END
     rc=0
     make -s -C tree -f lib/device/cuda/plugin.mk CUDA_ARCHS=90 build/lib/device/cuda/spill.fatbin >out 2>&1 || rc=$?
     cat out
-    [ $rc != 0 ] && grep -q "Registers are spilled" out
+    [ $rc != 0 ]
+    grep -q "Registers are spilled" out
     [ ! -e tree/build/lib/device/cuda/spill.fatbin ]
 }
 

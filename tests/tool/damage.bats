@@ -87,7 +87,9 @@ damage() {
     cat all.rn all.rn | head -c -9 >cut
     for command in "rn-pick -o new" "rn-show"; do
         rc=0; $command cut >out 2>err || rc=$?
-        [ $rc = 3 ] && [ "$(wc -l <err)" = 1 ] && [ ! -e new ]
+        [ $rc = 3 ]
+        [ "$(wc -l <err)" = 1 ]
+        [ ! -e new ]
     done
     for command in "rn-pick -o new" "rn-split -o new" "rn-batch -k --size 16 -o new"; do
         for files in "all.rn /dev/null" "/dev/null all.rn" "all.rn weights.rn" "all.rn photos/glass/glass1.jpg"; do

@@ -46,7 +46,8 @@ trains() {
 
 @test "attention of a named block, and other names are refused" {
     for attention in se cbam; do
-        rm -rf run && trains resnet18 $attention
+        rm -rf run
+        trains resnet18 $attention
         for layer in layer1.0 layer2.1 layer4.1; do
             rn-heatmap -q -m run/last.rn --kind attention --layer $layer -o $attention-$layer "$BATS_FILE_TMPDIR/eval.rn"
             [ "$(find $attention-$layer -name '*.png' | wc -l)" = 6 ]

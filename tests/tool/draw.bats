@@ -18,7 +18,7 @@ load common
     for f in a/*/*.jpg; do
         cmp "$f" "b${f#a}"
         cmp "$f" "c${f#a}"
-        ! cmp -s "$f" "e${f#a}"
+        ! cmp -s "$f" "e${f#a}" || false
     done
     [ "$(cat a/*/*.jpg | wc -c)" != "$(cat e/*/*.jpg | wc -c)" ]
     ! cmp -s a/glass/glass1.jpg a/glass/glass2.jpg

@@ -141,13 +141,15 @@ END
     rn-batch --train -b 4 --epochs 9 --size 8 --balance class samples.rn -o class.rn
     seen class.rn | awk '$3 < 2 || $3 > 3 { exit 1 } { n[$1] += $3 } END { for (e in n) if (n[e] != 15) exit 1; exit NR != 54 }'
     # 46 sqrt(9) / 16 = 8.6, 46 sqrt(1) / 16 = 2.9
-    draw many 9 > /dev/null && rm many/trash/trash[2-9].jpg
+    draw many 9 > /dev/null
+    rm many/trash/trash[2-9].jpg
     rn-list many | rn-batch --train -b 4 --epochs 2 --size 8 --balance sqrt -o sqrt.rn
     seen sqrt.rn | awk '$2 == "trash" && $3 != 3 || $2 != "trash" && $3 != 8 && $3 != 9 { exit 1 } END { exit NR != 12 }'
     # trash has one photo: it comes again, with other crops
     rn-batch --train -b 4 --epochs 1 --size 8 --balance class samples.rn -o one.rn
     photos_of one.rn | grep trash > trash
-    [ "$(wc -l < trash)" -ge 2 ] && [ "$(sort -u trash | wc -l)" = "$(wc -l < trash)" ]
+    [ "$(wc -l < trash)" -ge 2 ]
+    [ "$(sort -u trash | wc -l)" = "$(wc -l < trash)" ]
     # over the epochs every photo comes
     numbers class.rn | sed 's/ [^ ]*$//' | jq -r '.[2][]' | sort -u | wc -l | grep -x 15
     rn-show --json class.rn | head -n 1 | jq -c '[.batches_per_epoch, .class_counts]' | grep -x '\[4,\[3,3,2,3,3,1\]\]'
@@ -226,7 +228,8 @@ mixed() {
         cut -f 1-4 run/log.tsv > "log$kind"
     done
     cmp log "log--mixup 1"
-    cp -L photos/glass/glass1.jpg x.jpg && echo x.jpg | rn-list --unlabeled --files-from - -o nobody.rn
+    cp -L photos/glass/glass1.jpg x.jpg
+    echo x.jpg | rn-list --unlabeled --files-from - -o nobody.rn
     fails 3 "'x.jpg' has no label: it cannot be mixed" rn-batch --train --size 12 --mixup 1 nobody.rn -o out.rn
 }
 

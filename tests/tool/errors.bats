@@ -116,7 +116,8 @@ hidden() { find "$1" -name '.*.tmp'; }
     for command in "rn-batch --size 64 all.rn -o out" "rn-list --embed photos -o out"; do
         rc=0; (ulimit -f 20; exec $command) 2>err || rc=$?
         expect 4 "out: .*too large" $rc
-        [ "$(cat out)" = old ] && [ -z "$(hidden .)" ]
+        [ "$(cat out)" = old ]
+        [ -z "$(hidden .)" ]
     done
 }
 
@@ -159,7 +160,8 @@ hidden() { find "$1" -name '.*.tmp'; }
             case $command in rn-train*) continue ;; esac
             rc=0; $command -o new >out 2>err || rc=$?
             expect 4 "$bad" $rc
-            [ ! -e new ] && [ -z "$(hidden .)" ]
+            [ ! -e new ]
+            [ -z "$(hidden .)" ]
         done
     done
     command="rn-list all.rn" rc=0; $command >out 2>err || rc=$?
@@ -224,12 +226,14 @@ END
             cut=$kind.$cut
             rc=0; $command $cut $o >out 2>err || rc=$?
             expect 3 "$cut" $rc
-            [ ! -e new ] && [ -z "$(hidden .)" ] && [ ! -e run/last.rn ]
+            [ ! -e new ]
+            [ -z "$(hidden .)" ]
+            [ ! -e run/last.rn ]
             # the same as a pipe
             case $command in rn-train*|*--*|*-m) continue ;; esac
             rc=0; cat $cut | $command >out 2>err || rc=$?
             expect 3 "standard input" $rc
-            ! tail -c 40 out | grep -qaF xxh3
+            ! tail -c 40 out | grep -qaF xxh3 || false
         done
     done < <(readers; echo "samples rn-pick"; echo "weights rn-pick"; echo "batches rn-show")
 }
@@ -241,12 +245,13 @@ END
         head -c $cut all.rn | rn-pick split=train split=val 2>err1 | rn-split 2>err2 | rn-batch --size 32 2>err3 |
             rn-predict -j 1 -m model/last.rn 2>err4 | rn-score 2>err5 >out || rc=("${PIPESTATUS[@]}")
         [ "${rc[*]}" = "0 3 3 3 3 3" ] || { echo "${rc[*]}"; cat err?; return 1; }
-        [ "$(cat err? | wc -l)" = 5 ] && [ ! -s out ]
+        [ "$(cat err? | wc -l)" = 5 ]
+        [ ! -s out ]
     done
     size=$(stat -Lc %s val.rn)
     head -c $((size - 20)) val.rn | rn-predict -j 1 -m model/last.rn 2>err | tee cut | rn-show >out 2>err2 && rc=(0) || rc=("${PIPESTATUS[@]}")
     [ "${rc[*]}" = "0 3 0 3" ]
-    ! grep -qaF xxh3 cut
+    ! grep -qaF xxh3 cut || false
     # a writer that is killed
     rc=0; { rn-batch --size 32 all.rn | head -c 4000; } | rn-train -j 1 -o run 2>err >out || rc=$?
     [ $rc = 3 ] && [ ! -e run/last.rn ]
@@ -261,7 +266,7 @@ END
         { cat all.rn | head -c -20; sleep 0.3; kill -$signal $tool; } >pipe
         rc=0; wait $tool || rc=$?
         # a shell's background job ignores SIGINT: then it sees a cut stream
-        [ $rc = $((128 + $(kill -l $signal))) ] || { [ $signal = INT ] && [ $rc = 3 ]; }
+        [ $rc = $((128 + $(kill -l $signal))) ] || { [ $signal = INT ]; [ $rc = 3 ]; }
         [ -z "$(ls -A $signal)" ]
     done
 }
@@ -373,9 +378,11 @@ END
     rn-pick split=test $'all "here".rn' | rn-batch --for $'run\nhere/last.rn' | rn-predict -j 1 -m $'run\nhere/last.rn' >test.rn
     rn-score --json test.rn | jq -e '.n == 18 and .errors == 0 and (.support == [3,3,3,3,3,3])'
     rn-batch --size 32 $'all "here".rn' | rn-predict -j 1 -m $'run\nhere/last.rn' --tsv >table
-    [ "$(wc -l <table)" = 37 ] && [ "$(awk -F'\t' 'NF != 10' table | wc -l)" = 0 ]
+    [ "$(wc -l <table)" = 37 ]
+    [ "$(awk -F'\t' 'NF != 10' table | wc -l)" = 0 ]
     cut -f 1 table | grep -qxF 'new\nline/two words.jpg'
-    [ ! -e hacked ] && [ ! -e awkward/hacked ]
+    [ ! -e hacked ]
+    [ ! -e awkward/hacked ]
     # ... by name, too
     find awkward -type f -print0 | rn-list --files-from - -0 | rn-show --json | jq -s length | grep -qx 38
 }

@@ -25,7 +25,8 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
 
 @test "compressed.sh: zstd around a stream" {
     needs zstd
-    lab l && cd l
+    lab l
+    cd l
     rn-pick split=val all.rn > some.rn
     "$EXAMPLES/compressed.sh" some.rn model/last.rn > ../out
     rn-score test.rn | cmp - ../out
@@ -38,7 +39,8 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
 
 @test "watched.sh: pv in the middle" {
     needs pv
-    lab l && cd l
+    lab l
+    cd l
     rn-pick split=val all.rn > some.rn
     "$EXAMPLES/watched.sh" some.rn model/last.rn > p.rn 2> said
     rn-show p.rn > shown
@@ -47,43 +49,51 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
 }
 
 @test "jobs.sh: a job log, and what failed is done again" {
-    lab l && cd l
+    lab l
+    cd l
     "$EXAMPLES/jobs.sh" all.rn 3 whole
     [ "$(tail -n +2 whole/log | awk '$7 == 0' | wc -l)" = 3 ]
     rn-augment -q -r affine -p mid all.rn | rn-show --tsv | sort -u > once
     rn-show --tsv whole/augmented.rn | sort -u | cmp - once
     # a slice whose file cannot be made fails; the next call makes that one only
     mkdir -p again/2.rn/in-the-way
-    "$EXAMPLES/jobs.sh" all.rn 3 again 2> /dev/null && false
-    rm -r again/2.rn && touch -d 2001-01-01 again/1.rn
+    ! "$EXAMPLES/jobs.sh" all.rn 3 again 2> /dev/null || false
+    rm -r again/2.rn
+    touch -d 2001-01-01 again/1.rn
     "$EXAMPLES/jobs.sh" all.rn 3 again
     [ "$(date -r again/1.rn +%Y)" = 2001 ]
     cmp again/augmented.rn whole/augmented.rn
 }
 
 @test "slurm.sh: an array of jobs gives the predictions of one, and only what is missing is done again" {
-    lab l && cd l
+    lab l
+    cd l
     : > photos/glass/broken.jpg
     rn-list photos > all.rn
     for task in 1 2 3; do SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=3 "$EXAMPLES/slurm.sh" all.rn model/last.rn parts; done
     rn-batch -k --for model/last.rn all.rn | rn-predict -m model/last.rn | rn-show --tsv > whole
     cat parts/*.rn | rn-show --tsv | cmp - whole
-    rm parts/0002.rn && touch -d 2001-01-01 parts/0001.rn
+    rm parts/0002.rn
+    touch -d 2001-01-01 parts/0001.rn
     for task in 1 2 3; do SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=3 "$EXAMPLES/slurm.sh" all.rn model/last.rn parts; done
     [ "$(date -r parts/0001.rn +%Y)" = 2001 ] && cat parts/*.rn | rn-show --tsv | cmp - whole
 }
 
 @test "hot-folder.sh: photos go to the folder of their class" {
     needs inotifywait
-    lab l && cd l
-    mkdir in && cp photos/glass/glass1.jpg in/old.jpg
+    lab l
+    cd l
+    mkdir in
+    cp photos/glass/glass1.jpg in/old.jpg
     SURE=0 "$EXAMPLES/hot-folder.sh" in model/last.rn sorted 2> said & hot=$!
     until grep -q 'in: watched' said; do sleep 0.1; done
-    cp photos/metal/metal1.jpg $'in/a\tb#1.jpg' && echo no > in/bad.png
+    cp photos/metal/metal1.jpg $'in/a\tb#1.jpg'
+    echo no > in/bad.png
     for _ in $(seq 200); do [ "$(find sorted -type f 2> /dev/null | wc -l)" -lt 3 ] || break; sleep 0.05; done
     kill -- $(pgrep -P $hot) $hot 2> /dev/null || true
     wait $hot || true
-    [ "$(ls sorted/unreadable)" = bad.png ] && [ "$(ls in)" = "" ]
+    [ "$(ls sorted/unreadable)" = bad.png ]
+    [ "$(ls in)" = "" ]
     [ "$(rn-batch --for model/last.rn <(rn-list --unlabeled photos/glass/glass1.jpg) | rn-predict -m model/last.rn --tsv | tail -n 1 | cut -f 3)" = \
         "$(basename "$(dirname sorted/*/old.jpg)")" ]
 }

@@ -87,7 +87,7 @@ checkpoint() { perl "$TOP/tests/tool/checkpoint.pl" "$@"; }
     done
     rn-export lab/model/last.rn -o plain.onnx
     cmp plain.onnx 17.onnx
-    ! cmp -s 17.onnx 18.onnx
+    ! cmp -s 17.onnx 18.onnx || false
     fails 2 "opset" rn-export --opset 12 lab/model/last.rn -o x.onnx
     fails 2 "opset" rn-export --opset 22 lab/model/last.rn -o x.onnx
     fails 2 "--opset goes with ONNX" rn-export --opset 13 lab/model/last.rn -o x.npz

@@ -36,13 +36,16 @@ places() {
 withstands() {
     local kinds=$1 kind count at rc
     shift
-    rm -rf new want count && mkdir new
+    rm -rf new want count
+    mkdir new
     RN_FAIL_COUNT=count hit 0 none "$@" || { echo "$*"; cat err; return 1; }
-    steady < out > want.out && mv new want
+    steady < out > want.out
+    mv new want
     for kind in $kinds; do
         count=$(sed -n "s/^$kind //p" count)
         for at in $(places "$count"); do
-            rm -rf new && mkdir new
+            rm -rf new
+            mkdir new
             rc=0; hit "$at" "$kind" "$@" || rc=$?
             case $rc-$kind in
                 0-*) steady < out | cmp - want.out && [ "$(cd want && find . | sort)" = "$(cd new && find . | sort)" ] ;;
@@ -98,7 +101,8 @@ logged() {
 }
 
 @test "the power is cut at any moment: a file is the old one or the new one, and at the end the new one" {
-    mkdir power && cp all.rn power/x
+    mkdir power
+    cp all.rn power/x
     for command in "rn-split all.rn -o power/x" "rn-export model/last.rn -o power/y.onnx" "rn-score --plot power/z.svg test.rn -o power/x" \
         "rn-augment -j 1 -r affine --split all all.rn -o power/x" "rn-train -q -j 1 --save-every 1 train.rn -o power/run" \
         "rn-train -q -j 1 --save-every 1 train.rn -o power/run --overwrite"; do
@@ -116,13 +120,15 @@ logged() {
 survives() {
     local tool=$1 kind count at rc
     shift
-    rm -rf new count && mkdir new
+    rm -rf new count
+    mkdir new
     RN_FAIL_TOOL=$tool RN_FAIL_COUNT=count hit 0 none "$@" || { echo "$*"; cat err; return 1; }
     steady < out > want.out
     for kind in read write interrupted ${RN_FULL:+memory open short}; do
         count=$(sed -n "s/^$kind //p" count)
         for at in $(places "$count"); do
-            rm -rf new && mkdir new
+            rm -rf new
+            mkdir new
             rc=0; RN_FAIL_TOOL=$tool hit "$at" "$kind" "$@" || rc=$?
             case $rc-$kind in
                 0-*) steady < out | cmp - want.out ;;
@@ -192,6 +198,7 @@ six() {
         kill -0 $line
         kill -CONT "$victim"
         wait
-        [ "$(cat ? | tr -d '\n')" = 000000 ] && grep -q '^predictions *12$' out
+        [ "$(cat ? | tr -d '\n')" = 000000 ]
+        grep -q '^predictions *12$' out
     done
 }

@@ -23,7 +23,7 @@ serve() {
     export RN_WEIGHTS_URL=$url
     rc=0; "$TOP/data/fetch-weights" resnet18 got/ > out 2> err || rc=$?
     # curl itself tries again or gives up; either way the rest is asked for, not the whole
-    [ $rc = 3 ] || { [ $rc = 4 ] && grep -q 'call again to go on' err && [ "$(stat -c %s got/resnet18-f37072fd.pth.part)" = 100000 ]; }
+    [ $rc = 3 ] || { [ $rc = 4 ]; grep -q 'call again to go on' err; [ "$(stat -c %s got/resnet18-f37072fd.pth.part)" = 100000 ]; }
     rc=0; "$TOP/data/fetch-weights" resnet18 got/ > out 2> err || rc=$?
     [ $rc = 3 ]
     grep -qx 'resnet18-f37072fd.pth 100000' requests
@@ -37,7 +37,8 @@ serve() {
     sum=$(sha256sum < weights | cut -c 1-8) file=resnet18-$sum.pth
     mv weights "served/$file"
     # the script, with these digits for resnet18's
-    sed "s/f37072fd/$sum/" "$TOP/data/fetch-weights" > fetch-weights && chmod +x fetch-weights
+    sed "s/f37072fd/$sum/" "$TOP/data/fetch-weights" > fetch-weights
+    chmod +x fetch-weights
     serve 100000
     export RN_WEIGHTS_URL=$url
     ./fetch-weights resnet18 got/ > out 2> err || ./fetch-weights resnet18 got/ > out
@@ -48,7 +49,8 @@ serve() {
     [ "$(wc -l < requests)" = 2 ]
     # killed when all of it had come
     mv "got/$file" "got/$file.part"
-    ./fetch-weights resnet18 got/ && cmp "got/$file" "served/$file"
+    ./fetch-weights resnet18 got/
+    cmp "got/$file" "served/$file"
     [ "$(ls got)" = "$file" ]
 }
 
@@ -74,7 +76,7 @@ archive() {
     head -c 1000 served/photos.zip > served/broken.zip
     serve 50000
     export RN_TRASHNET_URL=$url/photos.zip RN_ADDITIONAL_URL=$url/more.zip
-    "$TOP/data/fetch-trashnet" "my photos" > out 2> err || { grep -q 'call again to go on' err && "$TOP/data/fetch-trashnet" "my photos" > out; }
+    "$TOP/data/fetch-trashnet" "my photos" > out 2> err || { grep -q 'call again to go on' err; "$TOP/data/fetch-trashnet" "my photos" > out; }
     grep -qx 'photos.zip 50000' requests
     [ "$(ls "my photos" | paste -sd' ')" = "cardboard glass metal paper plastic trash" ]
     [ "$(rn-list "my photos" | rn-show --tsv | sed 1d | wc -l)" = 2527 ]
@@ -83,16 +85,21 @@ archive() {
     [ "$(ls)" = "$(printf '%s\n' err 'my photos' out port requests served | sort)" ]
     # once more: nothing is asked for but the additional photos
     "$TOP/data/fetch-trashnet" --additional "my photos" > out
-    grep -qx 'my photos is there' out && [ "$(find "my photos-additional" -type f | wc -l)" = 431 ]
+    grep -qx 'my photos is there' out
+    [ "$(find "my photos-additional" -type f | wc -l)" = 431 ]
     # an archive of other photos, one that is damaged, one that is not there
     RN_TRASHNET_URL=$url/few.zip fails 3 'not the photos of the published split: refused' "$TOP/data/fetch-trashnet" few
-    [ ! -e few ] && [ ! -e few.new ]
+    [ ! -e few ]
+    [ ! -e few.new ]
     RN_TRASHNET_URL=$url/broken.zip fails 3 'not a whole zip archive; call again' "$TOP/data/fetch-trashnet" broken
-    [ ! -e broken ] && [ ! -e broken.zip.part ]
+    [ ! -e broken ]
+    [ ! -e broken.zip.part ]
     RN_TRASHNET_URL=$url/none.zip fails 4 'the download broke' "$TOP/data/fetch-trashnet" none
     # killed when all of it had come
-    mkdir again && cp served/photos.zip again/photos.zip.part
-    "$TOP/data/fetch-trashnet" again/photos > out && [ "$(ls again)" = photos ]
+    mkdir again
+    cp served/photos.zip again/photos.zip.part
+    "$TOP/data/fetch-trashnet" again/photos > out
+    [ "$(ls again)" = photos ]
     rc=0; "$TOP/data/fetch-trashnet" a b > out 2> err || rc=$?
     [ $rc = 2 ] && [ ! -s out ] && grep -q '^usage: ' err
 }

@@ -62,7 +62,9 @@ files() { (cd "$1" && cat test.rn folds.tsv fold?/{all,test,last}.rn && cut -f 1
 
 @test "broken off in the middle it goes on to the bytes of one that nothing disturbed" {
     # the names of files are in the streams
-    mkdir again && cp -r photos again && cd again
+    mkdir again
+    cp -r photos again
+    cd again
     for signal in INT KILL; do
         rm -rf base
         set -m # INT is ignored by what is started behind a shell's back
@@ -99,6 +101,8 @@ files() { (cd "$1" && cat test.rn folds.tsv fold?/{all,test,last}.rn && cut -f 1
     fails 2 "^folds: PHOTOS is missing" folds
     fails 2 "^folds: --folds: '2' is not a whole number from 3 to 1000" folds photos -k 2
     fails 4 "^folds: nowhere: there are no such photos" folds nowhere
-    mkdir full && exec 8>> full/.lock && flock 8
+    mkdir full
+    exec 8>> full/.lock
+    flock 8
     fails 4 "^folds: full: another folds is at work in this folder" folds photos -o full
 }

@@ -14,7 +14,8 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
     # the same pixels as from the files
     xargs -d '\n' cat < names | rn-frames | rn-batch --size 32 | rn-show --json | jq -c 'select(.ids) | .images' > frames
     rn-list --unlabeled --files-from names | rn-batch --size 32 | rn-show --json | jq -c 'select(.ids) | .images' > files
-    [ -s frames ] && cmp frames files
+    [ -s frames ]
+    cmp frames files
     cmp v.rn <(rn-frames video.mjpeg)
     rn-frames video.mjpeg video.mjpeg | rn-show --tsv | cut -f 1 | tail -n 1 | grep -qx frame000024
 }
@@ -45,16 +46,21 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
     first=$(stat -c %s "$(head -n 1 names)")
     { head -c "$first" video.mjpeg; printf garbage; tail -c +$((first + 1)) video.mjpeg; } > g
     run rn-frames -o g.rn g
-    [ $status = 3 ] && [ "$output" = "rn-frames: g: frame 2 (byte $first): no JPEG begins here" ] && [ ! -e g.rn ]
-    rn-frames g > g.part 2> err && false
+    [ $status = 3 ]
+    [ "$output" = "rn-frames: g: frame 2 (byte $first): no JPEG begins here" ]
+    [ ! -e g.rn ]
+    ! rn-frames g > g.part 2> err || false
     [ "$(rn-show g.part 2>/dev/null | grep -c ^frame)" = 1 ]
     run rn-show g.part
     [ $status = 3 ]
     head -c -1 video.mjpeg > cut
     run rn-frames -o c.rn cut
-    [ $status = 3 ] && [[ $output == "rn-frames: cut: frame 6 (byte "*"): the input ends within it" ]] && [ ! -e c.rn ]
+    [ $status = 3 ]
+    [[ $output == "rn-frames: cut: frame 6 (byte "*"): the input ends within it" ]]
+    [ ! -e c.rn ]
     run rn-frames -o e.rn /dev/null
-    [ $status = 3 ] && [[ $output == *"there is no frame"* ]]
+    [ $status = 3 ]
+    [[ $output == *"there is no frame"* ]]
     run rn-frames -o e.rn missing
     [ $status = 4 ]
     run rn-frames -o e.rn .
@@ -66,7 +72,7 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
     lab l
     "$TOP/pipelines/webcam" - -m l/model/last.rn < video.mjpeg > out
     [ "$(wc -l < out)" = 12 ]
-    grep -vE '^frame0000[01][0-9]  [a-z]+ +[ 0-9.]+ %  ([0-9.]+|-) frames/s$' out && false
+    ! grep -vE '^frame0000[01][0-9]  [a-z]+ +[ 0-9.]+ %  ([0-9.]+|-) frames/s$' out || false
     rn-frames video.mjpeg | rn-batch --for l/model/last.rn -b 1 | rn-predict -m l/model/last.rn --tsv | sed 1d | cut -f 3 > classes
     cmp classes <(awk '{ print $2 }' out)
     [ "$("$TOP/pipelines/webcam" --once -m l/model/last.rn - < video.mjpeg | wc -l)" = 1 ]
@@ -76,10 +82,12 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
     pictures 1
     lab l
     run "$TOP/pipelines/webcam" - -m none.rn < video.mjpeg
-    [ $status = 4 ] && [[ $output == *"no such network"* ]]
+    [ $status = 4 ]
+    [[ $output == *"no such network"* ]]
     head -c 3000 video.mjpeg > cut
     run "$TOP/pipelines/webcam" - -m l/model/last.rn < cut
-    [ $status = 3 ] && [[ $output == *"frame 1 (byte 0): the input ends within it"* ]]
+    [ $status = 3 ]
+    [[ $output == *"frame 1 (byte 0): the input ends within it"* ]]
     run "$TOP/pipelines/webcam" one two -m l/model/last.rn
     [ $status = 2 ]
     # a frame that is whole but has no pixels: its line says so, the others come, and the exit is 1
@@ -95,7 +103,9 @@ pictures() { draw d "$1" 7; cat d/*/*.jpg > video.mjpeg; ls d/*/*.jpg > names; }
     "$TOP/pipelines/webcam" v.mp4 -m l/model/last.rn > out
     [ "$(wc -l < out)" = 20 ]
     "$TOP/pipelines/webcam" v.mp4 -m l/model/last.rn --fps 3 --save kept > out
-    [ "$(wc -l < out)" = 6 ] && [ "$(ls kept/*.jpg | wc -l)" = 6 ] && [ "$(wc -l < kept/verdicts.tsv)" = 7 ]
+    [ "$(wc -l < out)" = 6 ]
+    [ "$(ls kept/*.jpg | wc -l)" = 6 ]
+    [ "$(wc -l < kept/verdicts.tsv)" = 7 ]
     cmp <(cut -f 1 kept/verdicts.tsv | sed 1d) <(cd kept && ls *.jpg | sed 's/\.jpg//')
     # what was kept is what was seen
     cat kept/*.jpg | rn-frames | rn-batch --for l/model/last.rn -b 1 | rn-predict -m l/model/last.rn --tsv | cmp - kept/verdicts.tsv
@@ -120,28 +130,36 @@ END
 @test "webcam: --show gives the frames and the verdict to ffplay, or to mpv" {
     pictures 1
     lab l
-    mkdir "odd: tmp" && export TMPDIR="$PWD/odd: tmp"
+    mkdir "odd: tmp"
+    export TMPDIR="$PWD/odd: tmp"
     player ffplay
     PATH=$PWD/bin:$PATH "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg > out
     [ "$(wc -l < out)" = 6 ]
     cmp video.mjpeg shown.mjpeg
-    grep -qx -- '-autoexit' arguments && grep -q '^drawtext=textfile=verdict:reload=1:' arguments
+    grep -qx -- '-autoexit' arguments
+    grep -q '^drawtext=textfile=verdict:reload=1:' arguments
     # the verdict is one that was on the terminal
     read -r class sure _ < words
     grep -qE "^frame00000[1-6]  $class +$sure %" out
     [ -z "$(ls "odd: tmp")" ]
     # without ffplay: mpv
-    rm bin/ffplay shown.mjpeg && player mpv
+    rm bin/ffplay shown.mjpeg
+    player mpv
     for program in bash getopt mktemp tee perl cat rm dirname readlink mkdir mkfifo mv grep cut sleep; do ln -s "$(command -v $program)" bin/; done
     PATH=$PWD/bin:$BUILD "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg > out
-    [ "$(wc -l < out)" = 6 ] && cmp video.mjpeg shown.mjpeg
-    grep -qE '^--vf=lavfi=\[drawtext=textfile=verdict:' arguments && grep -qx -- - arguments
+    [ "$(wc -l < out)" = 6 ]
+    cmp video.mjpeg shown.mjpeg
+    grep -qE '^--vf=lavfi=\[drawtext=textfile=verdict:' arguments
+    grep -qx -- - arguments
     # neither
     rm bin/mpv
     PATH=$PWD/bin:$BUILD run "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg
-    [ $status = 4 ] && [[ $output == *"--show needs ffplay or mpv"* ]]
+    [ $status = 4 ]
+    [[ $output == *"--show needs ffplay or mpv"* ]]
     # a window that is closed is missed by nobody
-    printf '#!/bin/bash\nhead -c 1000 > /dev/null\n' > bin/mpv && chmod +x bin/mpv && ln -s "$(command -v head)" bin/
+    printf '#!/bin/bash\nhead -c 1000 > /dev/null\n' > bin/mpv
+    chmod +x bin/mpv
+    ln -s "$(command -v head)" bin/
     for _ in {1..8}; do cat video.mjpeg; done | PATH=$PWD/bin:$BUILD "$TOP/pipelines/webcam" - --show -m l/model/last.rn > out
     [ "$(wc -l < out)" = 48 ]
 }
@@ -162,7 +180,9 @@ END
     chmod +x bin/ffplay
     PATH=$PWD/bin:$PATH "$TOP/pipelines/webcam" - --show -m l/model/last.rn < video.mjpeg > out
     [ -s drawn.png ] || { grep -i font err && skip "no font for ffmpeg"; cat err; false; }
-    mkdir a b && mv drawn.png a/ && ffmpeg -nostdin -loglevel error -f mjpeg -i video.mjpeg -frames:v 1 b/drawn.png
+    mkdir a b
+    mv drawn.png a/
+    ffmpeg -nostdin -loglevel error -f mjpeg -i video.mjpeg -frames:v 1 b/drawn.png
     pixels() { rn-list --unlabeled "$1" | rn-batch --size 80 --resize 80 | rn-show --json --values | jq -c 'select(.ids) | .images.values'; }
     # a dark box with white letters in the upper left corner, and nothing below it
     jq -n --argjson x "$(pixels a)" --argjson y "$(pixels b)" '[range(80 * 80)] | map(select((($x[3 * .] - $y[3 * .]) | fabs) > 12)) |
@@ -182,9 +202,12 @@ END
     pictures 1
     lab l
     "$TOP/pipelines/webcam" --once - -m l/model/last.rn < video.mjpeg > out
-    [ "$(wc -l < out)" = 1 ] && grep -q '^frame000001  ' out
+    [ "$(wc -l < out)" = 1 ]
+    grep -q '^frame000001  ' out
     "$TOP/pipelines/webcam" - --save kept -m l/model/last.rn < video.mjpeg > out
-    [ "$(wc -l < out)" = 6 ] && [ "$(ls kept/*.jpg | wc -l)" = 6 ] && [ "$(wc -l < kept/verdicts.tsv)" = 7 ]
+    [ "$(wc -l < out)" = 6 ]
+    [ "$(ls kept/*.jpg | wc -l)" = 6 ]
+    [ "$(wc -l < kept/verdicts.tsv)" = 7 ]
     ffmpeg -nostdin -loglevel error -f lavfi -i testsrc=duration=2:size=160x120:rate=10 v.mp4
     "$TOP/pipelines/webcam" v.mp4 --once --save once -m l/model/last.rn > out
     [ "$(wc -l < out)" = 1 ] && [ "$(ls once/*.jpg | wc -l)" = 1 ]

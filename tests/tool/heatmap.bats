@@ -96,7 +96,8 @@ spots() {
     # the photo is in the picture as it was seen: its first pixel, enlarged
     id=$(head -n 1 verdicts | cut -f1)
     rn-show --npy images "$lab/val.rn" | tail -c $((32 * 32 * 3 * $(wc -l < verdicts))) | head -c 3 > pixel
-    mkdir one && cp "maps/$id.png" one/
+    mkdir one
+    cp "maps/$id.png" one/
     rn-list --unlabeled one | rn-batch --size 478 --resize 321 | rn-show --npy images | tail -c $((478 * 478 * 3)) |
         tail -c +$(((78 + 34) * 478 * 3 + 10 * 3 + 1)) | head -c 3 | cmp - pixel
 }
@@ -155,12 +156,20 @@ batch() {
 @test "a name that is too long, or has a link in its way: a line in the index, the rest is drawn, exit 1" {
     finder=$BATS_FILE_TMPDIR/finder/last.rn
     long=$(printf 'x%.0s' {1..250})jpg
-    mkdir -p maps/real elsewhere && ln -s ../elsewhere maps/linked && ln -s "$PWD/elsewhere" maps/far
-    : >maps/file && ln -s ../../elsewhere/planted maps/real/a.png && mkdir maps/folder.png
+    mkdir -p maps/real elsewhere
+    ln -s ../elsewhere maps/linked
+    ln -s "$PWD/elsewhere" maps/far
+    : >maps/file
+    ln -s ../../elsewhere/planted maps/real/a.png
+    mkdir maps/folder.png
     rc=0; batch 1 "$long" linked/a far/a file/a real/a folder 2 | rn-heatmap -m "$finder" -j 1 -o maps 2>err || rc=$?
-    [ $rc = 1 ] && grep -qx 'rn-heatmap: 5 photos have no picture: error records (see maps/index.tsv)' err
-    [ -s maps/1.png ] && [ -s maps/2.png ] && [ "$(ls elsewhere)" = "" ]
-    [ -s maps/real/a.png ] && [ ! -L maps/real/a.png ]
+    [ $rc = 1 ]
+    grep -qx 'rn-heatmap: 5 photos have no picture: error records (see maps/index.tsv)' err
+    [ -s maps/1.png ]
+    [ -s maps/2.png ]
+    [ "$(ls elsewhere)" = "" ]
+    [ -s maps/real/a.png ]
+    [ ! -L maps/real/a.png ]
     [ "$(cut -f 3 maps/index.tsv | grep -c '^error: maps/')" = 5 ]
     grep -q "^$long"$'\t\terror: maps/xxx.*: File name too long\t\t$' maps/index.tsv
     grep -q $'^linked/a\t\terror: maps/linked/a.png: Too many levels of symbolic links\t\t$' maps/index.tsv
@@ -176,7 +185,8 @@ batch() {
 
 @test "error records are passed over: exit 1" {
     lab=$BATS_FILE_TMPDIR/lab rc=0
-    cp -r "$lab/photos" . && : > photos/glass/broken.jpg
+    cp -r "$lab/photos" .
+    : > photos/glass/broken.jpg
     rn-list photos | rn-batch --for "$lab/model/last.rn" -k > some.rn 2>/dev/null || true
     rn-heatmap -m "$lab/model/last.rn" -j 1 -o maps some.rn 2>err || rc=$?
     [ $rc = 1 ]
@@ -224,21 +234,24 @@ batch() {
     : > in/glass/broken.jpg
     heatmaps in -m "$lab/model/last.rn" --kind feature -o out 2>err || rc=$?
     [ $rc = 1 ]
-    [ -s "out/glass/$odd.png" ] && [ -s out/metal/metal1.jpg.png ]
+    [ -s "out/glass/$odd.png" ]
+    [ -s out/metal/metal1.jpg.png ]
     [ "$(grep -c '<figure>' out/index.html)" = 2 ]
     # its links, decoded, are the pictures; it needs nothing else
     perl -ne 'while (/(?:src|href)="([^"]*)"/g) { $_ = $1; next if /^data:/; s/%(..)/chr hex $1/ge; print "$_\n" }' out/index.html | sort -u > links
     (cd out && find . -name '*.png' | sed 's/^..//' | sort) | diff - links
-    ! grep -E '<script|https?:' out/index.html
+    ! grep -E '<script|https?:' out/index.html || false
     grep -qF 'a &quot;b&quot; &lt;c&gt; &amp; caf' out/index.html
     grep -q '<li>glass/broken.jpg: error: ' out/index.html
     [ "$(ls -A out)" = "$(printf '%s\n' glass index.html index.tsv metal)" ]
     # folders as classes
     heatmaps -l in/ -m "$lab/model/last.rn" --kind feature -o labeled 2>err || rc=$?
-    [ $rc = 1 ] && [ "$(sed -n 3p labeled/index.tsv | cut -f2)" = glass ]
+    [ $rc = 1 ]
+    [ "$(sed -n 3p labeled/index.tsv | cut -f2)" = glass ]
     # an exit code is the largest of the tools'
     rc=0; heatmaps in -m none.rn -o fresh 2>err || rc=$?
-    [ $rc = 4 ] && [ ! -e fresh ]
+    [ $rc = 4 ]
+    [ ! -e fresh ]
     rc=0; heatmaps 2>err || rc=$?
     [ $rc = 2 ]
     heatmaps --help > help && grep -q side-by-side help
@@ -247,13 +260,15 @@ batch() {
 @test "the page in a browser: it shows the pictures, and the console stays empty" {
     command -v chromium >/dev/null || skip "chromium is not installed"
     lab=$BATS_FILE_TMPDIR/lab
-    mkdir -p "in/a #1" && cp "$lab"/photos/metal/metal1.jpg "in/a #1/50%.jpg"
+    mkdir -p "in/a #1"
+    cp "$lab"/photos/metal/metal1.jpg "in/a #1/50%.jpg"
     heatmaps in -m "$lab/model/last.rn" -o out
     timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=700,800 \
         --enable-logging=stderr --screenshot="$PWD/page.png" "file://$PWD/out/index.html" >log 2>&1
-    ! grep CONSOLE log
+    ! grep CONSOLE log || false
     # the map's colours are on the page: without the picture there is nothing but black and white
-    mkdir shot && mv page.png shot/
+    mkdir shot
+    mv page.png shot/
     rn-list --unlabeled shot | rn-batch --size 700 --resize 700 | rn-show --npy images | tail -c $((700 * 700 * 3)) |
         perl -e 'local $/; $_ = <STDIN>; my $n = 0; for my $i (0 .. length() / 3 - 1) { my ($r, $g, $b) = unpack("C3", substr($_, 3 * $i, 3)); $n++ if abs($r - $b) > 40 } exit !($n > 5000)'
 }

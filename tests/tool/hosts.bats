@@ -3,7 +3,10 @@ load common
 load hosts
 
 setup_file() {
-    cd "$BATS_FILE_TMPDIR" && mkdir bin && lab lab && draw photos 20
+    cd "$BATS_FILE_TMPDIR"
+    mkdir bin
+    lab lab
+    draw photos 20
     : > photos/glass/glass11.jpg                  # an empty one, in the middle of a batch and of a shard
     cp lab/model/last.rn model.rn
     rc=0; "$TOP/pipelines/classify" -q photos -m model.rn > want.tsv || rc=$?
@@ -30,8 +33,11 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
 @test "two hosts: the local bytes; each gets its shards and the network without momentum, and keeps nothing" {
     stand_in a b
     classify 1 -S a,b
-    cmp want.tsv got.tsv && [ ! -s err ]
-    [ -s hosts/a/jobs ] && [ -s hosts/b/jobs ] && [ "$(jobs)" = 4 ]
+    cmp want.tsv got.tsv
+    [ ! -s err ]
+    [ -s hosts/a/jobs ]
+    [ -s hosts/b/jobs ]
+    [ "$(jobs)" = 4 ]
     nothing_left
     # each photo went to one of them
     for file in hosts/*/sent.*; do rn-show --json "$file" | jq -r 'select(.id) | .id'; done | sort > sent
@@ -47,12 +53,15 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     stand_in a b
     for options in "--top 2 -j 1" "-o out --min-confidence 0.9 -d cpu --precision fp32"; do
         rc=0; "$TOP/pipelines/classify" -q photos -m model.rn $options > want || rc=$?
-        [ $rc = 1 ] && [[ $options != -o* ]] || mv out want
+        [ $rc = 1 ]
+        [[ $options != -o* ]] || mv out want
         classify 1 $options -S :,2/a
-        [[ $options != -o* ]] || { [ ! -s got.tsv ] && mv out got.tsv; }
+        [[ $options != -o* ]] || { [ ! -s got.tsv ]; mv out got.tsv; }
         cmp want got.tsv
     done
-    [ -s hosts/a/jobs ] && [ ! -s hosts/b/jobs ] && ! ls -d /tmp/rn-*
+    [ -s hosts/a/jobs ]
+    [ ! -s hosts/b/jobs ]
+    ! ls -d /tmp/rn-* || false
     : > hosts/a/commands
     fails 2 "^rn-batch: --max-pixels" "$TOP/pipelines/classify" photos -m model.rn -S a --max-pixels none
     fails 2 "^rn-predict: --min-confidence" "$TOP/pipelines/classify" photos -m model.rn -S a --min-confidence 7
@@ -82,11 +91,12 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     [ "$(rn-show --cpu)" != portable ] || skip "this processor has one arithmetic only"
     classify 4 -S a,b
     grep -xE 'classify: [ab] computes as [a-z0-9]+, but [ab] computes as [a-z0-9]+: digits would differ \(--variant.*' err
-    [ "$(jobs)" = 0 ] && [ ! -s got.tsv ]
+    [ "$(jobs)" = 0 ]
+    [ ! -s got.tsv ]
     nothing_left
     # all as the least of them
     rc=0; RN_CPU=portable "$TOP/pipelines/classify" -q photos -m model.rn > want || rc=$?
-    ! cmp -s want want.tsv
+    ! cmp -s want want.tsv || false
     classify 1 -S a,b --variant
     cmp want got.tsv
 }
@@ -125,7 +135,8 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     stand_in a b
     echo 'ulimit -f 100' > hosts/b/before # no room for the network
     classify 4 -S a,b
-    grep -q '^classify: b: its temporary folder does not take the files: ' err && [ "$(jobs)" = 0 ]
+    grep -q '^classify: b: its temporary folder does not take the files: ' err
+    [ "$(jobs)" = 0 ]
     rm hosts/b/before
     nothing_left
     echo '"${run[@]}" | head -c 1000; exit 0' > hosts/b/job.1
@@ -146,18 +157,23 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     for ((i = 0; i < 300; i++)); do [ ! -e hosts/waits ] || break; sleep 0.1; done
     # nobody else works in this folder
     rc=0; "$TOP/pipelines/classify" photos -m model.rn -S a --resume kept > other 2>&1 || rc=$?
-    [ $rc = 4 ] && grep -q "kept: another run works in this folder" other
+    [ $rc = 4 ]
+    grep -q "kept: another run works in this folder" other
     kill -INT $pid
     rc=0; wait $pid || rc=$?
-    [ $rc = 130 ] && [ ! -s got.tsv ] && [ -e kept/part.1 ]
+    [ $rc = 130 ]
+    [ ! -s got.tsv ]
+    [ -e kept/part.1 ]
     nothing_left
     : > hosts/a/jobs; rm hosts/a/job.2
     classify 1 -S a --resume kept
     cmp want.tsv got.tsv
-    [ "$(jobs)" = 3 ] && [ "$(grep -c '	' kept/log)" -ge 4 ]
+    [ "$(jobs)" = 3 ]
+    [ "$(grep -c '	' kept/log)" -ge 4 ]
     # it is all there
     classify 1 -S a --resume kept --csv
-    [ "$(jobs)" = 3 ] && [ "$(wc -l < got.tsv)" = 121 ]
+    [ "$(jobs)" = 3 ]
+    [ "$(wc -l < got.tsv)" = 121 ]
     for other in "photos/glass -m model.rn" "photos -m model.rn --max-pixels 50" "photos -m $BATS_FILE_TMPDIR/lab/other.rn"; do
         rn-pick name!=none "$BATS_FILE_TMPDIR/model.rn" -o "$BATS_FILE_TMPDIR/lab/other.rn"
         fails 2 "kept: it holds a run of other photos" "$TOP/pipelines/classify" $other -S a --resume kept
@@ -174,7 +190,8 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     kill -9 "$(below $pid parallel | head -n 1)"
     rc=0; wait $pid || rc=$?
     [ $rc = 137 ]
-    [ "$(wc -l < got.tsv)" = 121 ] && [ "$(errors | wc -l)" -ge 88 ]
+    [ "$(wc -l < got.tsv)" = 121 ]
+    [ "$(errors | wc -l)" -ge 88 ]
     nothing_left
     for signal in TERM HUP; do
         rm hosts/waits; : > hosts/a/jobs
@@ -184,7 +201,8 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
         for ((i = 0; i < 300; i++)); do [ ! -e hosts/waits ] || break; sleep 0.1; done
         kill -$signal $pid
         rc=0; wait $pid || rc=$?
-        [ $rc = $((128 + $(kill -l $signal))) ] && [ ! -s got.tsv ]
+        [ $rc = $((128 + $(kill -l $signal))) ]
+        [ ! -s got.tsv ]
         nothing_left
     done
 }
@@ -199,38 +217,58 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
         timeout 100 "$TOP/pipelines/augment" photos got -r affine,same.json -n 2 -s 7 "$@" > out 2> err || rc=$?
         [ $rc = "$want" ] && [ ! -s out ] || { echo "exit $rc, not $want"; cat err; return 1; }
     }
-    augment 1 && diff -r want got && rm -r got
-    augment 1 -S a,b && diff -r want got && rm -r got
+    augment 1
+    diff -r want got
+    rm -r got
+    augment 1 -S a,b
+    diff -r want got
+    rm -r got
     [ "$(cat err)" = 'augment: error records made: 1' ]
     nothing_left
     # what is sent back is cut; a host is lost
     echo '"${run[@]}" | head -c 9000; exit 0' > hosts/b/job.1
     echo '"${run[@]}" | head -c 5000; touch "$host/down"; exit 255' > hosts/b/job.2
     : > hosts/b/jobs
-    augment 1 -S a,b --resume kept && diff -r want got && rm -r got
+    augment 1 -S a,b --resume kept
+    diff -r want got
+    rm -r got
     grep -qx 'augment: b: less came back than was sent' err
     # what is there already is not made again
-    touch hosts/a/down && augment 4 -S a --resume kept && [ ! -e got ]
-    rm hosts/a/down && : > hosts/a/jobs
-    augment 1 -S a --resume kept && diff -r want got && rm -r got && [ "$(wc -l < hosts/a/jobs)" = 0 ]
+    touch hosts/a/down
+    augment 4 -S a --resume kept
+    [ ! -e got ]
+    rm hosts/a/down
+    : > hosts/a/jobs
+    augment 1 -S a --resume kept
+    diff -r want got
+    rm -r got
+    [ "$(wc -l < hosts/a/jobs)" = 0 ]
     # nobody is there for the second half: no half files, a line for each photo that is missing
     rm hosts/b/down hosts/b/job.*; : > hosts/b/jobs
     for host in a b; do echo 'sleep 1; touch "$host/down"; exit 255' > hosts/$host/job.2; done
     augment 4 -S a,b
     for file in got/*/*; do cmp "$file" "want/${file#got/}"; done
     missing=$(grep -c ': not made: [ab]: ' err) made=$(($(find got -type f | wc -l) / 4)) # without the empty one
-    [[ $((missing + made)) = @(119|120) ]] && [ "$missing" -ge 56 ] && [ "$made" -gt 30 ]
+    [[ $((missing + made)) = @(119|120) ]]
+    [ "$missing" -ge 56 ]
+    [ "$made" -gt 30 ]
     [ -z "$(find got -name '.*')" ]
     # a file cannot be put where it belongs; a link is not followed
-    rm -r hosts got && stand_in a && mkdir got away && ln -s ../away got/metal
-    augment 4 -S a && [ -z "$(ls away)" ] && grep -q 'got/.*: a link, and no folder' err
+    rm -r hosts got
+    stand_in a
+    mkdir got away
+    ln -s ../away got/metal
+    augment 4 -S a
+    [ -z "$(ls away)" ]
+    grep -q 'got/.*: a link, and no folder' err
     fails 2 "two files are called same.json" "$TOP/pipelines/augment" photos got -S a -r same.json,./same.json
 }
 
 @test "augment: the true code of a full disk, a signal, a tool that is killed" {
     : > file
     fails 4 'file' "$TOP/pipelines/augment" photos file/out -r affine
-    rm -rf many && draw many 100
+    rm -rf many
+    draw many 100
     for signal in INT TERM KILL; do
         set -m
         "$TOP/pipelines/augment" many got -r distort -j 1 2> err & pid=$!
@@ -254,8 +292,10 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     "$TOP/data/see-folders" a,b out
     echo 'run=(sh -c "mark=none; ${*//test -e/test -e none -a -e}")' > hosts/b/before
     rc=0; make -s -C "$TOP" B="$(realpath --relative-to="$TOP" "$BUILD")" table1 SSHLOGIN=a,b OUT="$PWD/out" > said 2>&1 || rc=$?
-    [ $rc = 2 ] && grep -q "^SSHLOGIN=: b /.* is not the folder that is here: the hosts must share its file system" said
-    ! grep -q rn-pipe-ablation said && [ -z "$(ls -A out)" ]
+    [ $rc = 2 ]
+    grep -q "^SSHLOGIN=: b /.* is not the folder that is here: the hosts must share its file system" said
+    ! grep -q rn-pipe-ablation said || false
+    [ -z "$(ls -A out)" ]
     touch hosts/a/down
     rc=0; "$TOP/data/see-folders" a out 2> said || rc=$?
     [ $rc = 4 ] && grep -q 'a ssh: connect to host a' said
@@ -265,15 +305,19 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     namespaces || skip "needs root, ip and sshd"
     two_hosts
     rc=0; inside timeout 100 "$TOP/pipelines/classify" photos -m model.rn -S a,b > got.tsv 2> err || rc=$?
-    [ $rc = 1 ] && cmp want.tsv got.tsv && [ ! -s err ]
-    [ -s host/a/jobs ] && [ -s host/b/jobs ]
+    [ $rc = 1 ]
+    cmp want.tsv got.tsv
+    [ ! -s err ]
+    [ -s host/a/jobs ]
+    [ -s host/b/jobs ]
     # b is killed while it works on its second shard
     : > host/b/jobs
     echo "for pid in \$(ip netns pids rn-$$-b); do [ \$pid = \$\$ ] || kill -9 \$pid; done; exit" > host/b/job.2
     draw more 40
     "$TOP/pipelines/classify" more -m model.rn > want
     inside timeout 100 "$TOP/pipelines/classify" more -m model.rn -S a,b > got.tsv 2> err
-    cmp want got.tsv && grep -q '^classify: b: ' err
+    cmp want got.tsv
+    grep -q '^classify: b: ' err
     no_hosts
 }
 
@@ -282,10 +326,14 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     two_hosts
     echo 'ip link set eth0 down; sleep 60' > host/b/job.1
     rc=0; inside timeout 100 "$TOP/pipelines/classify" photos -m model.rn -S a,b > got.tsv 2> err || rc=$?
-    [ $rc = 1 ] && cmp want.tsv got.tsv && grep -q '^classify: b: ' err
+    [ $rc = 1 ]
+    cmp want.tsv got.tsv
+    grep -q '^classify: b: ' err
     no_hosts; rm -r host
     two_hosts 1m
     rc=0; inside timeout 100 "$TOP/pipelines/classify" photos -m model.rn -S a,b > got.tsv 2> err || rc=$?
-    [ $rc = 4 ] && [ ! -s got.tsv ] && grep -q '^classify: [ab]: its temporary folder does not take the files: ' err
+    [ $rc = 4 ]
+    [ ! -s got.tsv ]
+    grep -q '^classify: [ab]: its temporary folder does not take the files: ' err
     no_hosts
 }

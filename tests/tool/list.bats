@@ -113,10 +113,12 @@ END
     mkdir d
     [ "$(rn-list d 2>err | rn-show --json | tail -n 1 | cut -c 1-25)" = '{"rn":"end","records":0,"' ]
     rc=0; rn-list d >out.rn 2>err || rc=$?
-    [ $rc = 1 ] && [ "$(cat err)" = "rn-list: d: no picture in it" ]
+    [ $rc = 1 ]
+    [ "$(cat err)" = "rn-list: d: no picture in it" ]
     touch d/a.txt d/b.txt d/notes
     rc=0; rn-list --unlabeled d >out.rn 2>err || rc=$?
-    [ $rc = 1 ] && [ "$(cat err)" = "rn-list: d: no picture in it; passed over: 2 .txt, 1 without an ending" ]
+    [ $rc = 1 ]
+    [ "$(cat err)" = "rn-list: d: no picture in it; passed over: 2 .txt, 1 without an ending" ]
     : > list
     rn-list --files-from list | rn-show > /dev/null
 }
@@ -147,10 +149,12 @@ END
 @test "endings: JPEGs by all their names, pictures that need another decoder; raw photos say what to do" {
     photos d glass/1.jfif glass/2.JPE glass/3.jif glass/4.mpo glass/5.HEIC glass/6.avif glass/7.bmp glass/8.ppm glass/9.heif
     rn-list d 2>err | rn-show --json >out
-    [ ! -s err ] && [ "$(grep -c '"path"' out)" = 9 ]
+    [ ! -s err ]
+    [ "$(grep -c '"path"' out)" = 9 ]
     photos d glass/a.DNG glass/b.cr2 glass/c.jxl
     rc=0; rn-list d -o out.rn 2>err || rc=$?
-    [ $rc = 1 ] && [ "$(cat err)" = "rn-list: error records made: 3" ]
+    [ $rc = 1 ]
+    [ "$(cat err)" = "rn-list: error records made: 3" ]
     rn-show --json out.rn | grep -F '"id":"glass/a.DNG","label":0,"split":null,"error":"d/glass/a.DNG: DNG: ' | grep -F 'develop it to JPEG'
     rn-show --json out.rn | grep -F '"error":"d/glass/b.cr2: CR2: '
     rn-show --json out.rn | grep -F '"error":"d/glass/c.jxl: JXL: ' | grep -F 'convert it to JPEG'
@@ -164,17 +168,20 @@ END
         'glass/#recycle/1.jpg' '$RECYCLE.BIN/x/1.jpg' 'System Volume Information/1.jpg' paper/readme.md
     mkdir d/metal
     rn-list d 2>err | rn-show --json >out
-    [ "$(grep -c '"id"' out)" = 1 ] && grep -qF '"classes":["glass"]' out
+    [ "$(grep -c '"id"' out)" = 1 ]
+    grep -qF '"classes":["glass"]' out
     cat >want <<'END'
 rn-list: no picture in d/metal, d/paper
 rn-list: passed over: 2 .txt, 2 hidden, 1 #recycle/, 1 $RECYCLE.BIN/, 1 .md, 1 .mp4, 1 @eaDir/, 1 System Volume Information/, 1 without an ending
 END
     sort err | diff - want
-    rn-list -q d 2>err >out.rn && [ ! -s err ]
+    rn-list -q d 2>err >out.rn
+    [ ! -s err ]
     # any number of endings is one line
     for i in $(seq 100); do : >"d/glass/x.e$i"; done
     rn-list d 2>&1 >out.rn | grep 'passed over' >err
-    [ "$(wc -l <err)" = 1 ] && grep -qE ', [0-9]+ of other endings$' err
+    [ "$(wc -l <err)" = 1 ]
+    grep -qE ', [0-9]+ of other endings$' err
     [ "$(grep -oE '[0-9]+ [^,]+' err | awk '{ n += $1 } END { print n }')" = 111 ]
 }
 
@@ -182,22 +189,27 @@ END
     photos d glass/1.jpg paper/2.jpg
     # where root may read everything, somebody else lists
     as=() && [ "$(id -u)" != 0 ] || as=(setpriv --reuid=65534 --clear-groups)
-    mkdir -m 700 d/lost+found && chmod 755 . d
+    mkdir -m 700 d/lost+found
+    chmod 755 . d
     if [ "$(id -u)" != 0 ]; then chmod 0 d/lost+found; fi
     if "${as[@]}" test -x "$BUILD/rn-list" -a -r d/glass/1.jpg; then
         rc=0; "${as[@]}" "$BUILD/rn-list" d >out.rn 2>err || rc=$?
-        [ $rc = 1 ] && grep -qx 'rn-list: d/lost+found: Permission denied' err
+        [ $rc = 1 ]
+        grep -qx 'rn-list: d/lost+found: Permission denied' err
         rn-show --json out.rn >out
-        [ "$(grep -c '"path"' out)" = 2 ] && grep -qF '"classes":["glass","paper"]' out
+        [ "$(grep -c '"path"' out)" = 2 ]
+        grep -qF '"classes":["glass","paper"]' out
         grep -qF '{"id":"lost+found","label":null,"split":null,"error":"d/lost+found: Permission denied"}' out
     fi
     rmdir d/lost+found
     long=$(printf 'x%.0s' {1..200})
-    (cd d/glass && for i in {1..25}; do mkdir "$long" && cd "$long" && : >1.jpg; done)
+    (cd d/glass && for i in {1..25}; do mkdir "$long"; cd "$long"; : >1.jpg; done)
     rc=0; rn-list d >out.rn 2>err || rc=$?
-    [ $rc = 1 ] && grep -q '^rn-list: d/glass/xxx.*: File name too long$' err
+    [ $rc = 1 ]
+    grep -q '^rn-list: d/glass/xxx.*: File name too long$' err
     rn-show --json out.rn >out
-    [ "$(grep -c '"path"' out)" -gt 15 ] && grep -qF '"path":"d/paper/2.jpg"' out
+    [ "$(grep -c '"path"' out)" -gt 15 ]
+    grep -qF '"path":"d/paper/2.jpg"' out
     [ "$(grep -c '"label":0,"split":null,"error":' out)" -ge 1 ]
     # a folder in a folder in a folder takes no descriptors
     (ulimit -n 16; rc=0; rn-list d | rn-show --json | cmp - out)
@@ -211,7 +223,8 @@ END
         valid/glass/3.jpg glass val | diff - out
     [ "$(cat err)" = "rn-list: d: train, val and test are taken as the split, the folders in them as classes (--layout flat: not)" ]
     rn-list -q d | rn-show --header | grep -qx '# made by: rn-list --layout=splits'
-    rn-list --layout splits d 2>err | cmp - <(rn-list -q d) && [ ! -s err ]
+    rn-list --layout splits d 2>err | cmp - <(rn-list -q d)
+    [ ! -s err ]
     [ "$(rn-list --layout flat d 2>err | rn-show --tsv | tail -n +2 | cut -f 2,3 | sort -u)" = $'Test\t\ntrain\t\nvalid\t' ]
     [ "$(rn-list --unlabeled d | rn-show --tsv | tail -n +2 | cut -f 2,3 | sort -u)" = $'\t' ]
     [ "$(rn-list --unlabeled --layout splits d | rn-show --tsv | tail -n +2 | cut -f 2,3 | sort -u)" = $'\ttest\n\ttrain\n\tval' ]
@@ -245,12 +258,15 @@ END
     exec 8>names
     seen() { for _ in $(seq 200); do [ "$(wc -l <out)" = "$1" ] && return; sleep 0.05; done; cat out; return 1; }
     seen 1 # the head is there before any name is
-    echo d/glass/1.jpg >&8 && seen 2
-    echo d/gone.jpg >&8 && seen 3
+    echo d/glass/1.jpg >&8
+    seen 2
+    echo d/gone.jpg >&8
+    seen 3
     printf 'd/glass/1.jpg\n\nd/glass\nd/glass/1.jpg\nd/glass/2.jpg' >&8
     exec 8>&-
     rc=0; wait $pid || rc=$?
-    [ $rc = 1 ] && grep -qx 'rn-list: error records made: 2' err
+    [ $rc = 1 ]
+    grep -qx 'rn-list: error records made: 2' err
     wait $show
     sed -n '2,7p' out >lines
     cat >want <<'END'
@@ -269,7 +285,8 @@ END
     rn-list --files-from list --unlabeled --by-ending -q | rn-show --json | grep -c '"path"' | grep -qx 2
     fails 2 'files-from' rn-list --by-ending d
     # with classes: labels, and an error record for a folder that is none of them
-    printf '%s\n' d/glass/1.jpg d/paper/2.jpg d/glass/3.jpg >list && photos d paper/2.jpg
+    printf '%s\n' d/glass/1.jpg d/paper/2.jpg d/glass/3.jpg >list
+    photos d paper/2.jpg
     rc=0; rn-list --files-from list --live --embed --classes metal,glass -q >out.rn || rc=$?
     [ $rc = 1 ]
     rn-show --json out.rn | grep -qF '{"id":"d/glass/1.jpg","label":1,"split":null,"data":{"bytes":17}}'

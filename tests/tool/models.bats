@@ -39,8 +39,10 @@ installed() {
     paste <(probs half | jq -r '.[1][]') <(probs test.rn | jq -r '.[1][]') | awk '{ d = $1 - $2; if (d < -0.01 || d > 0.01) exit 1 }'
     rn-export half.rn -o half.safetensors
     rn-import half.safetensors | rn-predict -j 1 -m - val.rn | cmp <(probs half) <(probs -)
-    rn-export half.rn -o half.onnx && [ "$(stat -c %s half.onnx)" -gt 40000000 ]
-    rn-export --half model/last.rn -o again.rn && cmp half.rn again.rn
+    rn-export half.rn -o half.onnx
+    [ "$(stat -c %s half.onnx)" -gt 40000000 ]
+    rn-export --half model/last.rn -o again.rn
+    cmp half.rn again.rn
     rn-export --half < model/last.rn --format=rn | cmp - half.rn
     rn-export --half half.rn | fails 2 'needed' rn-export --half half.rn
     # a start for training, and no checkpoint
@@ -61,7 +63,8 @@ installed() {
     fails 3 "'a.weight' holds NaN" rn-export --half nan.rn -o none.rn
     fails 3 "'a.weight' holds NaN" rn-export nan.rn -o none.rn
     rn-export --half model/last.rn | head -c 1000000 > cut.rn || true
-    rn-export --half model/last.rn -o half.rn && head -c 1000000 half.rn > cut.rn
+    rn-export --half model/last.rn -o half.rn
+    head -c 1000000 half.rn > cut.rn
     fails 3 'cut.rn: .*ends before the tail|cut.rn: .*ends within it' rn-predict -m cut.rn val.rn
     fails 3 'cut.rn' rn-export cut.rn -o none.rn
     fails 2 'ONNX model has the precision' rn-export --half model/last.rn -o none.onnx
@@ -103,14 +106,17 @@ installed() {
     # it goes with the network, into other formats and back
     rn-export calm.rn -o calm.safetensors
     rn-import calm.safetensors | rn-predict -j 1 -m - val.rn | cmp <(probs calm) <(probs -)
-    rn-export calm.rn -o calm.onnx && grep -qa calibrated calm.onnx && grep -qa temperature calm.onnx
+    rn-export calm.rn -o calm.onnx
+    grep -qa calibrated calm.onnx
+    grep -qa temperature calm.onnx
     rn-pick role=parameter role=buffer calm.rn | rn-show --header | grep -q 'ours, temperature 2.5'
     # not with what is learned from there
     rn-train -q -t ours --init calm.rn -j 1 train.rn -o more
     [ "$(rn-show --json more/last.rn | head -n 1 | jq .temperature)" = null ]
     [ "$(rn-average calm.rn calm.rn | rn-show --json | head -n 1 | jq .temperature)" = null ]
     # and where none is asked for, files are as they were
-    rn-export model/last.rn -o plain.onnx && ! grep -qa temperature plain.onnx
+    rn-export model/last.rn -o plain.onnx
+    ! grep -qa temperature plain.onnx || false
     fails 2 'npz has no place' rn-export --temperature 2 model/last.rn -o none.npz
     fails 2 'temperature' rn-export --temperature 0 model/last.rn -o none.rn
     fails 2 'temperature' rn-export --temperature nan model/last.rn -o none.rn
@@ -120,7 +126,8 @@ installed() {
     rn-pick split=train all.rn | rn-batch --train --size 32 -b 4 | rn-train -q --lr 1e-4 -j 1 -o soft
     rn-list photos | rn-batch --for soft/last.rn | rn-predict -j 1 -m soft/last.rn --tsv > table
     # the photos that it has right, and one of the others
-    awk -F'\t' '$2 == $3' table | cut -f 1 > ids && awk -F'\t' 'NR > 1 && $2 != $3' table | cut -f 1 | head -n 1 >> ids
+    awk -F'\t' '$2 == $3' table | cut -f 1 > ids
+    awk -F'\t' 'NR > 1 && $2 != $3' table | cut -f 1 | head -n 1 >> ids
     [ "$(wc -l < ids)" -gt 2 ]
     mapfile -t ids < ids
     rn-list photos | rn-pick "${ids[@]/#/id=}" | rn-batch --for soft/last.rn -o some.rn
@@ -159,7 +166,8 @@ installed() {
     rn-predict -j 1 val.rn -o default 2> err
     [ "$(cat err)" = "rn-predict: the network is small, which comes with the program (-m takes another)" ]
     rn-predict -j 1 -m small val.rn | cmp - default
-    rn-predict -q -j 1 val.rn 2> err | cmp - default && [ ! -s err ]
+    rn-predict -q -j 1 val.rn 2> err | cmp - default
+    [ ! -s err ]
     rn-heatmap -j 1 -o maps val.rn 2> err
     [ "$(cat err)" = "rn-heatmap: the network is small, which comes with the program (-m takes another)" ]
     echo small2 > root/share/recyclenet/models/default
@@ -173,14 +181,22 @@ installed() {
 @test "without -m the pipelines do, too" {
     installed
     line='the network is small, which comes with the program (-m takes another)'
-    rn-pipe-classify photos > got 2> err && [ "$(cat err)" = "rn-pipe-classify: $line" ]
+    rn-pipe-classify photos > got 2> err
+    [ "$(cat err)" = "rn-pipe-classify: $line" ]
     rn-pipe-classify photos -m model/last.rn | cmp - got
-    rn-pipe-classify -q photos 2> err | cmp - got && [ ! -s err ]
-    rn-pipe-classify photos -m small2 > calm && ! cmp -s calm got && cmp <(cut -f 1-3 calm) <(cut -f 1-3 got)
-    rn-pipe-evaluate photos --json -o out.rn > score 2> err && [ "$(cat err)" = "rn-pipe-evaluate: $line" ]
+    rn-pipe-classify -q photos 2> err | cmp - got
+    [ ! -s err ]
+    rn-pipe-classify photos -m small2 > calm
+    ! cmp -s calm got || false
+    cmp <(cut -f 1-3 calm) <(cut -f 1-3 got)
+    rn-pipe-evaluate photos --json -o out.rn > score 2> err
+    [ "$(cat err)" = "rn-pipe-evaluate: $line" ]
     rn-show --header out.rn | grep -q 'rn-predict --model=small$'
-    rn-pipe-heatmaps photos -o maps 2> err && [ "$(cat err)" = "rn-pipe-heatmaps: $line" ]
-    cat photos/glass/*.jpg | rn-pipe-webcam - > lines 2> err && [ "$(cat err)" = "rn-pipe-webcam: $line" ] && [ "$(wc -l < lines)" = 2 ]
+    rn-pipe-heatmaps photos -o maps 2> err
+    [ "$(cat err)" = "rn-pipe-heatmaps: $line" ]
+    cat photos/glass/*.jpg | rn-pipe-webcam - > lines 2> err
+    [ "$(cat err)" = "rn-pipe-webcam: $line" ]
+    [ "$(wc -l < lines)" = 2 ]
     fails 4 'other: there is no such network' rn-pipe-evaluate photos -m other
     command -v inotifywait > /dev/null || return 0
     mkdir in && timeout -s INT 20 rn-pipe-watch in > lines 2> err & watch=$!
@@ -209,7 +225,8 @@ installed() {
 @test "the demo's photos get the classes that the study says" {
     name=$(< "$TOP/data/models/default")
     rn-list -q "$TOP/data/photos" | rn-batch | rn-predict -q -o got.rn
-    [ "$(find "$TOP/data/photos" -name '*.jpg' | wc -l)" = 48 ] && [ "$(du -sb "$TOP/data/photos" | cut -f 1)" -lt 1000000 ]
+    [ "$(find "$TOP/data/photos" -name '*.jpg' | wc -l)" = 48 ]
+    [ "$(du -sb "$TOP/data/photos" | cut -f 1)" -lt 1000000 ]
     rn-show --json --values "$TOP/data/models/$name".*.predictions | jq -r 'select(.id) | [.id, .probs.values[]] | @tsv' | sort > kept
     rn-show --json --values got.rn | jq -r 'select(.id) | [.id, .probs.values[]] | @tsv' | sort > got
     [ "$(wc -l < kept)" = 431 ]

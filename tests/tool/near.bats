@@ -62,7 +62,9 @@ END
     fails 3 'photos/glass/empty.jpg: an empty file' rn-near all.rn -o out
     [ ! -e out ]
     rc=0; rn-near -k all.rn > out 2> err || rc=$?
-    [ $rc = 1 ] && grep -x 'rn-near: photos that could not be read: 1' err && ! grep empty out
+    [ $rc = 1 ]
+    grep -x 'rn-near: photos that could not be read: 1' err
+    ! grep empty out || false
     rn-split -k --group-near all.rn -o split.rn 2> err
     grep -x 'rn-split: photos that could not be read: 1' err
     [ "$(rn-show --json split.rn | tail -n 1 | jq .records)" = 7 ]
@@ -78,7 +80,8 @@ END
         'glass/glass176.jpg plastic/plastic152.jpg' 'plastic/plastic152.jpg glass/glass176.jpg' \
         'glass/glass389.jpg plastic/plastic332.jpg' 'plastic/plastic332.jpg glass/glass389.jpg')
     # 32 pairs: each was looked at, and is one thing seen twice
-    [ "$(tail -n 1 near.tsv | cut -f 1)" = 32 ] && [ "$(wc -l < near.tsv)" = 65 ]
+    [ "$(tail -n 1 near.tsv | cut -f 1)" = 32 ]
+    [ "$(wc -l < near.tsv)" = 65 ]
     rn-split --group-near all.rn -o split.rn
     for s in train=1768 val=328 test=431; do [ "$(rn-pick "split=${s%=*}" split.rn | rn-show --json | tail -n 1 | jq .records)" = "${s#*=}" ]; done
     { rn-near split.rn || true; } | awk -F'\t' '$9 ~ /split/ { exit 1 }'

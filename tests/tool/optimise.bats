@@ -52,7 +52,8 @@ killed() {
 
 # same A B: the files of two runs, but for the columns of the log that tell the time
 same() {
-    diff <(cd "$1" && ls -A) <(cd "$2" && ls -A) && diff <(cut -f 1-6,9- "$1/log.tsv") <(cut -f 1-6,9- "$2/log.tsv")
+    diff <(cd "$1" && ls -A) <(cd "$2" && ls -A)
+    diff <(cut -f 1-6,9- "$1/log.tsv") <(cut -f 1-6,9- "$2/log.tsv")
     local file
     for file in "$1"/*.rn; do cmp "$file" "$2/${file##*/}"; done
 }
@@ -175,7 +176,8 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     rn-batch --train -b 4 --epochs 1 --size 32 -s 7 samples.rn >one.rn
     rn-train "${USUAL[@]}" --init run/last.rn --lr 0 --momentum 0 -o init one.rn >table
     rn-export -o b.safetensors init/last.rn
-    rn-import a.safetensors -o a.rn && rn-import b.safetensors -o b.rn
+    rn-import a.safetensors -o a.rn
+    rn-import b.safetensors -o b.rn
     [ "$(rn-pick role=parameter a.rn | values)" = "$(rn-pick role=parameter b.rn | values)" ]
 }
 

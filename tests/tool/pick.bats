@@ -147,7 +147,10 @@ END
 }
 
 @test "embed: a slice that needs no files, and the same batches of it, with the same words for what is broken" {
-    draw photos 2 && : > photos/glass/empty.jpg && rm photos/metal/metal1.jpg && ln -s nowhere photos/metal/metal1.jpg
+    draw photos 2
+    : > photos/glass/empty.jpg
+    rm photos/metal/metal1.jpg
+    ln -s nowhere photos/metal/metal1.jpg
     rn-list photos > all.rn
     rc=0; rn-pick --embed all.rn -o whole.rn || rc=$?
     [ $rc = 1 ]

@@ -33,7 +33,8 @@ gone() { ! pgrep -f -- "-o $PWD/slow" > /dev/null; }
     grep -qx "the network: run/best.rn, of epoch $best" "$said"
     grep -qx "next: $PIPELINES/classify -m run/best.rn FOLDER" "$said"
     # it works
-    "$PIPELINES/classify" -m run/best.rn photos/glass > table && [ "$(wc -l < table)" = 4 ]
+    "$PIPELINES/classify" -m run/best.rn photos/glass > table
+    [ "$(wc -l < table)" = 4 ]
     again -e 2 -q > quiet 2> words
     if grep -q '^next' quiet; then false; fi
     [ ! -s words ]
@@ -82,7 +83,9 @@ END
 
 @test "other photos: exit 2 names the first; a folder that is not there: 4; one that was moved goes on" {
     before=$(files)
-    cp -r photos others && rm others/glass/glass2.jpg && mv others/metal/metal1.jpg others/paper/paper9.jpg
+    cp -r photos others
+    rm others/glass/glass2.jpg
+    mv others/metal/metal1.jpg others/paper/paper9.jpg
     fails 2 "^train: others: these are not the photos of the run in run: glass/glass2.jpg, metal/metal1.jpg, paper/paper9.jpg " train others -o run "${SMALL[@]}" -e 2
     fails 4 "^train: nowhere: there are no such photos" train nowhere -o run "${SMALL[@]}" -e 2
     # another split of the same
@@ -103,7 +106,8 @@ END
 
 @test "broken off by INT or KILL it goes on to the bytes of a run that nothing disturbed" {
     # the names of files are in the streams
-    mkdir whole && cp -r photos whole
+    mkdir whole
+    cp -r photos whole
     (cd whole && train photos -o broken "${SMALL[@]}" -e 4 > /dev/null)
     for signal in INT KILL; do
         rm -rf broken
@@ -138,7 +142,8 @@ END
         kill -$signal $pid
         rc=0; wait $pid || rc=$?
         [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$rc"; cat err; false; }
-        until_ gone && for process in $batch; do ! kill -0 "$process" 2> /dev/null; done
+        until_ gone
+        for process in $batch; do ! kill -0 "$process" 2> /dev/null || false; done
         grep -qx 'train: the same command goes on from here' err
         # what is in last.rn is an epoch of the log
         [ "$(rn-show --where slow/last.rn | cut -d: -f 1)" = "$(($(wc -l < slow/log.tsv) - 1))" ]
@@ -172,8 +177,10 @@ END
         train photos "--output=$folder" -q "${SMALL[@]}" -e 1 > out 2> err || { cat err; false; }
         (cd -- "./$folder" && [ -s best.rn ] && [ -s test.rn ])
     done
-    mv photos a=b && train a=b -o c=d -q "${SMALL[@]}" -e 1 > out
-    mv a=b ./-p && train -o e=f -q "${SMALL[@]}" -e 1 -- -p > out
+    mv photos a=b
+    train a=b -o c=d -q "${SMALL[@]}" -e 1 > out
+    mv a=b ./-p
+    train -o e=f -q "${SMALL[@]}" -e 1 -- -p > out
     cmp <(rn-show --tsv ./c=d/test.rn) <(rn-show --tsv ./e=f/test.rn)
 }
 
@@ -184,7 +191,8 @@ END
     fails 4 "^train: photos/glass/glass1.jpg/x: this folder cannot be made" train photos -o photos/glass/glass1.jpg/x
     : > photos/glass/broken.jpg
     rc=0; train photos -o broken -q --size 32 -b 5 -e 1 -k > out 2> err || rc=$?
-    [ $rc = 1 ] && [ -s broken/test.rn ]
+    [ $rc = 1 ]
+    [ -s broken/test.rn ]
     rc=0; train photos -o strict -q --size 32 -b 5 -e 1 > out 2> err || rc=$?
     [ $rc = 3 ] && grep -q 'broken.jpg' err
 }
@@ -194,7 +202,11 @@ END
     train photos -o fine --size 32 -b 4 --recipe ./ours.conf -q > /dev/null
     cmp ours.conf fine/recipe.conf
     options() { rn-show --header --json fine/last.rn | jq -r '.options[]' | grep -xE -- "$1"; }
-    options --lr=0.0025 && options --schedule=cosine && options --warmup=1 && options --ema=0.9 && options --lr-head=10
+    options --lr=0.0025
+    options --schedule=cosine
+    options --warmup=1
+    options --ema=0.9
+    options --lr-head=10
     [ "$(cut -f 1 fine/log.tsv | paste -sd' ')" = "epoch 0 1" ]
     # again, longer; without it, and with another
     train photos -o fine --size 32 -b 4 --recipe ./ours.conf -e 3 -q > /dev/null
@@ -273,7 +285,9 @@ END
 }
 
 @test "folders that have no test split: said before, trained, not scored" {
-    mkdir -p two/train two/val && cp -r photos/{glass,metal} two/train && cp -r photos/{glass,metal} two/val
+    mkdir -p two/train two/val
+    cp -r photos/{glass,metal} two/train
+    cp -r photos/{glass,metal} two/val
     train two -o r -e 1 "${SMALL[@]}" > out 2> words
     grep -qx 'train: no photo is in the test split: the network is not scored in the end' words
     grep -q '^the network: r/best.rn' out && [ ! -e r/test.rn ]

@@ -8,7 +8,9 @@ PIPELINES=$TOP/pipelines
 setup_file() {
     cd "$BATS_FILE_TMPDIR"
     lab lab
-    mkdir run && cp lab/model/{last.rn,log.tsv} run && cp lab/{all,test}.rn run
+    mkdir run
+    cp lab/model/{last.rn,log.tsv} run
+    cp lab/{all,test}.rn run
     cp -r "$TOP/pipelines" "$TOP/data" . && mkdir clone && mv pipelines data clone
 }
 setup() {
@@ -90,7 +92,10 @@ stand_in() {
     done
     code 2 "$PIPELINES/ablation" resnet18 --trashnet photos --seeds "$payload"
     # the first column of a log
-    mkdir -p a/resnet18/1 && cp "$LAB/test.rn" a/resnet18/1 && cp "$MODEL" a/resnet18/1/best.rn && : > a/resnet18/1/score.json
+    mkdir -p a/resnet18/1
+    cp "$LAB/test.rn" a/resnet18/1
+    cp "$MODEL" a/resnet18/1/best.rn
+    : > a/resnet18/1/score.json
     printf 'epoch\tlr\n%s\t1\n' "$payload" > a/resnet18/1/log.tsv
     code 0 "$PIPELINES/tables" a 1
     printf 'epoch\tval_acc1\n%s\t%s\n' "$payload" "$payload" > run/log.tsv
@@ -128,13 +133,17 @@ stand_in() {
 @test "every pipeline finds lib.sh through a link, from any folder, with CDPATH and a foreign locale set" {
     ln -s "$PIPELINES/evaluate" link
     export CDPATH=/ LC_ALL=de_DE.UTF-8 POSIXLY_CORRECT=1
-    mkdir "a b" && cd "a b"
+    mkdir "a b"
+    cd "a b"
     code 0 ../link ../photos --json -m "$MODEL"
     jq -e '.n == 12 and .errors == 0' out
 }
 
 @test "paths that hold = or begin with a hyphen are paths" {
-    cp -r photos ./-x && cp "$MODEL" a=b.rn && mkdir c=d && cp "$MODEL" ./-m.rn
+    cp -r photos ./-x
+    cp "$MODEL" a=b.rn
+    mkdir c=d
+    cp "$MODEL" ./-m.rn
     code 0 "$PIPELINES/evaluate" -m a=b.rn -o c=d/test.rn -- -x
     code 0 "$PIPELINES/compare" c=d c=d/test.rn
     code 0 "$PIPELINES/heatmaps" --model=-m.rn -o x=y --kind feature -- -x
@@ -165,7 +174,8 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
 
 @test "TERM, INT and HUP end a pipeline and all of its tools; the code is the signal's, and nothing is left" {
     prepare_table
-    mkdir tmp && export TMPDIR=$PWD/tmp PATH=$PWD/bin:$PATH
+    mkdir tmp
+    export TMPDIR=$PWD/tmp PATH=$PWD/bin:$PATH
     everything > all
     while read -r tool name arguments; do
         # contact-sheet asks rn-show before: for the number of photos
@@ -202,7 +212,8 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
         grep -qE "^$name: .*(signal KILL|not finished)" err || { echo "$name"; cat err; false; }
         rm "bin/$tool"
     done < all
-    [ ! -e sheet.png ] && [ ! -e new/test.rn ]
+    [ ! -e sheet.png ]
+    [ ! -e new/test.rn ]
     for rc in 1 5 9 77; do
         stand_in perl "exit $rc"
         code 4 "$CLONE/report" run -o page.html
@@ -234,7 +245,9 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
     # a file that may not grow is a full disk: nothing appears
     (ulimit -f 8; code 4 "$PIPELINES/contact-sheet" photos sheet.png -r affine)
     (ulimit -f 8; rc=0; "$PIPELINES/report" run -o page.html 2> err || rc=$?; [ $rc = 4 ] || [ $rc = 153 ])
-    [ ! -e sheet.png ] && [ ! -e page.html ] && [ -z "$(ls page.html.* 2> /dev/null)" ]
+    [ ! -e sheet.png ]
+    [ ! -e page.html ]
+    [ -z "$(ls page.html.* 2> /dev/null)" ]
     # webcam's reader may leave: that ends it as it ends a tool
     for _ in {1..50}; do cat video.mjpeg; done > long.mjpeg
     ("$PIPELINES/webcam" - -m "$MODEL" < long.mjpeg || echo $? > rc) | head -n 1 > /dev/null
@@ -303,9 +316,11 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
 @test "-q: nothing but errors" {
     : > photos/glass/broken.jpg
     code 1 "$PIPELINES/evaluate" -q photos -m "$MODEL"
-    [ ! -s err ] && grep -q '^errors *1$' out
+    [ ! -s err ]
+    grep -q '^errors *1$' out
     code 1 "$PIPELINES/heatmaps" -q photos -m "$MODEL" -o maps --kind feature
-    [ ! -s err ] && [ ! -s out ]
+    [ ! -s err ]
+    [ ! -s out ]
     code 1 "$PIPELINES/train" -q -k photos -o new --size 32 -b 5 -e 1
     [ ! -s err ]
 }

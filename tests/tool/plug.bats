@@ -3,7 +3,8 @@ load common
 
 # clone: this tree's sources and the objects that were made of them, so that a build takes seconds
 clone() {
-    mkdir -p clone/build && cd clone
+    mkdir -p clone/build
+    cd clone
     cp -a "$TOP/lib" "$TOP/tools" "$TOP/Makefile" "$TOP/doc" .
     cp -a "$BUILD/lib" "$BUILD/gen" "$BUILD/tools" "$BUILD"/packages.* "$BUILD/librn.a" "$BUILD/objects" build/
 }
@@ -58,7 +59,8 @@ build() { env -u MAKEFLAGS make -s B=build NVCC=none build/rn-train; }
     [ -d "$BUILD/tools" ] || skip "the tools were not built here"
     clone
     build
-    touch -r build/rn-train stamp && sleep 0.05
+    touch -r build/rn-train stamp
+    sleep 0.05
     build
     [ ! build/rn-train -nt stamp ]
 }
@@ -80,17 +82,22 @@ END
     rn-list photos | rn-batch --train --size 32 -b 6 | rn-train -q -a resnet18 -o run > log
     bin/rn-predict --tsv -d reference -m run/last.rn eval.rn > expected
     bin/rn-predict --tsv -d twin_2 -m run/last.rn eval.rn > there
-    [ -s there ] && diff expected there
+    [ -s there ]
+    diff expected there
     rc=0; bin/rn-predict -d twin_2:0 -m run/last.rn eval.rn > out 2> err || rc=$?
     [ $rc = 2 ] && grep -q ':0: there is nothing to choose from' err
 }
 
 @test "a device of which nobody knows is refused, and no path is a name" {
-    mkdir bin && cp "$BUILD/rn-predict" bin/
+    mkdir bin
+    cp "$BUILD/rn-predict" bin/
     for name in twin ../bin/rn-twin Twin a-b "" "$(printf 'x%.0s' {1..300})"; do
         rc=0; bin/rn-predict -d "$name" -m none.rn > out 2> err < /dev/null || rc=$?
         cat err
-        [ $rc = 2 ] && [ ! -s out ] && [ "$(wc -l < err)" = 1 ] && grep -q 'there is no such device; there are: cpu, reference, cuda$' err
+        [ $rc = 2 ]
+        [ ! -s out ]
+        [ "$(wc -l < err)" = 1 ]
+        grep -q 'there is no such device; there are: cpu, reference, cuda$' err
     done
 }
 
@@ -103,7 +110,8 @@ END
     build
     rc=0; build/rn-train -d toy -o run < /dev/null 2> err || rc=$?
     cat err
-    [ $rc = 4 ] && grep -q 'device toy: this build has no plug-in rn-toy.so' err
+    [ $rc = 4 ]
+    grep -q 'device toy: this build has no plug-in rn-toy.so' err
     env -u MAKEFLAGS make -s B=build NVCC=none plugins
     rc=0; build/rn-train -d toy -o run < /dev/null 2> err || rc=$?
     [ $rc = 4 ] && grep -q 'device toy: the plug-in does not load: .*rn-toy.so' err

@@ -56,12 +56,14 @@ run_folder() {
 
 @test "report: a run without validation, predictions or photos has what there is" {
     lab l
-    mkdir bare && cp l/model/last.rn l/model/log.tsv bare
+    mkdir bare
+    cp l/model/last.rn l/model/log.tsv bare
     "$TOP/pipelines/report" bare -o bare.html --title 'A & B'
     self_contained bare.html
     grep -q '<h1>A &amp; B</h1>' bare.html
     if grep -q 'class="big"' bare.html; then false; fi
-    cp l/test.rn l/all.rn bare && rm -r l/photos
+    cp l/test.rn l/all.rn bare
+    rm -r l/photos
     "$TOP/pipelines/report" bare -o bare.html
     self_contained bare.html
     [ "$(grep -c 'cannot be read any more' bare.html)" = "$(grep -c 'taken for <b>' bare.html)" ]
@@ -71,8 +73,11 @@ run_folder() {
     run "$TOP/pipelines/report"
     [ $status = 2 ]
     run "$TOP/pipelines/report" missing
-    [ $status = 4 ] && [[ $output == *"missing: there is no log.tsv"* ]]
-    mkdir r && echo x > r/log.tsv && cp r/log.tsv r/last.rn
+    [ $status = 4 ]
+    [[ $output == *"missing: there is no log.tsv"* ]]
+    mkdir r
+    echo x > r/log.tsv
+    cp r/log.tsv r/last.rn
     run "$TOP/pipelines/report" r
     [ $status != 0 ] && [ "$(ls r)" = $'last.rn\nlog.tsv' ]
 }
@@ -89,7 +94,8 @@ answers() {
     for seed in 1 2; do
         answers $((391 + seed)) > a/resnet18/$seed/test.rn
         rn-score --json a/resnet18/$seed/test.rn > a/resnet18/$seed/score.json
-        cp l/model/log.tsv a/resnet18/$seed && cp l/model/last.rn a/resnet18/$seed/best.rn
+        cp l/model/log.tsv a/resnet18/$seed
+        cp l/model/last.rn a/resnet18/$seed/best.rn
     done
     fails 4 "nowhere: there is no such folder" "$TOP/pipelines/tables" nowhere 1
     "$TOP/pipelines/tables" --html t.html a 1 2 3 4
@@ -101,10 +107,13 @@ answers() {
     "$TOP/pipelines/tables" a 1 | grep -qE '^ResNet-18 +90.02 +[0-9.]+ +91.07 +88.98 to 92.79 +2 +1  \+1.04, within noise$'
     grep -q '<td>91.07</td><td>88.98 to 92.79</td>' t.html
     # predictions that are gone are no figures
-    rm a/resnet18/2/test.rn && cp t.html kept.html
+    rm a/resnet18/2/test.rn
+    cp t.html kept.html
     for page in "" "--html t.html"; do
         rc=0; "$TOP/pipelines/tables" $page a 1 > out 2> err || rc=$?
-        [ $rc = 4 ] && grep -q 'a/resnet18/2/test.rn' err && cmp t.html kept.html
+        [ $rc = 4 ]
+        grep -q 'a/resnet18/2/test.rn' err
+        cmp t.html kept.html
     done
     quiet_in_browser t.html
 }
@@ -119,7 +128,9 @@ chromium_says() {
 
 # corner FILE.png: the brightness of its first pixel
 corner() {
-    rm -rf corner && mkdir corner && cp "$1" corner/
+    rm -rf corner
+    mkdir corner
+    cp "$1" corner/
     rn-list --unlabeled corner | rn-batch --size 390 --resize 390 | rn-show --npy images | tail -c $((390 * 390 * 3)) | head -c 3 |
         od -An -tu1 | awk '{ print $1 + $2 + $3 }'
 }
@@ -127,10 +138,15 @@ corner() {
 @test "the pages in a browser: nothing on the console, light and dark, no wider than a phone" {
     browser > /dev/null || skip "Chromium is not installed"
     lab l
-    mkdir bare a && cp l/model/last.rn l/model/log.tsv l/test.rn l/all.rn bare && cp -r l/photos .
+    mkdir bare a
+    cp l/model/last.rn l/model/log.tsv l/test.rn l/all.rn bare
+    cp -r l/photos .
     "$TOP/pipelines/report" bare -o report.html
-    mkdir -p a/resnet18/1 && answers 392 > a/resnet18/1/test.rn && touch a/resnet18/1/score.json
-    cp l/model/log.tsv a/resnet18/1 && cp l/model/last.rn a/resnet18/1/best.rn
+    mkdir -p a/resnet18/1
+    answers 392 > a/resnet18/1/test.rn
+    touch a/resnet18/1/score.json
+    cp l/model/log.tsv a/resnet18/1
+    cp l/model/last.rn a/resnet18/1/best.rn
     "$TOP/pipelines/tables" --html tables.html a 1 2 3 4
     "$TOP/pipelines/heatmaps" l/photos/glass -m l/model/last.rn -o maps
     for page in report.html tables.html maps/index.html; do

@@ -20,7 +20,9 @@ OPTIONS=(-t ours --lr 0.01 -s 7 --step 2)
 
 # same RUN: its files are those of the run that nothing disturbed, but for the columns of the log that tell the time
 same() {
-    cmp base/last.rn "$1/last.rn" && cmp base/best.rn "$1/best.rn" && cmp <(cut -f 1-6 base/log.tsv) <(cut -f 1-6 "$1/log.tsv")
+    cmp base/last.rn "$1/last.rn"
+    cmp base/best.rn "$1/best.rn"
+    cmp <(cut -f 1-6 base/log.tsv) <(cut -f 1-6 "$1/log.tsv")
     [ "$(ls -A "$1" | tr '\n' ' ')" = "best.rn last.rn log.tsv " ]
 }
 
@@ -89,8 +91,9 @@ stopped() {
         rc=0; wait $trainer || rc=$?
         exec 7>&-
         [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$signal: exit $rc"; cat err; return 1; }
-        ! grep -q rn-train: err
-        [ "$(ls -A $signal)" = last.rn ] && [[ $(rn-show --where $signal/last.rn) == 0:[12] ]]
+        ! grep -q rn-train: err || false
+        [ "$(ls -A $signal)" = last.rn ]
+        [[ $(rn-show --where $signal/last.rn) == 0:[12] ]]
         line $signal >table
         same $signal
     done
@@ -157,7 +160,8 @@ stopped() {
     kill -9 $trainer
     exec 7>&-
     wait $trainer || true
-    [ ! -e run/log.tsv ] && [ ! -e run/best.rn ]
+    [ ! -e run/log.tsv ]
+    [ ! -e run/best.rn ]
     line run >table
     [ "$(cut -f 1 table | tr '\n' ' ')" = "epoch 0 1 2 " ]
     same run
@@ -165,14 +169,17 @@ stopped() {
 
 @test "a stream that ends too early: exit 3, the whole epochs are kept" {
     stopped 2:0 run
-    [ "$(wc -l <run.err)" = 1 ] && grep -q "^rn-train: .*epoch 2 of 3.*run/last.rn" run.err
+    [ "$(grep -vc 'have no photos to validate on' run.err)" = 1 ]
+    grep -q "^rn-train: .*epoch 2 of 3.*run/last.rn" run.err
     [ "$(cut -f 1 run/log.tsv | tr '\n' ' ')" = "epoch 0 1 " ]
     line run >table
     [ "$(cut -f 1 table | tr '\n' ' ')" = "epoch 2 " ]
     same run
     # within an epoch: that epoch does not count
     rc=0; head -c $(($(stat -Lc %s whole.rn) * 7 / 8)) whole.rn | rn-train -j 1 "${OPTIONS[@]}" --val val.rn -o other >table 2>err || rc=$?
-    [ $rc = 3 ] && [ "$(wc -l <err)" = 1 ] && at other 2:0
+    [ $rc = 3 ]
+    [ "$(grep -vc 'have no photos to validate on' err)" = 1 ]
+    at other 2:0
     line other >table
     same other
 }
@@ -183,7 +190,8 @@ stopped() {
     rn-batch --train --resume run/last.rn samples.rn -o rest.rn
     [ "$(rn-show --json rest.rn | jq -c '.epoch // .records' | tr '\n' ' ')" = "3 0 " ]
     line run >table 2>err
-    [ "$(cat table)" = "$(head -n 1 base/log.tsv)" ] && [ ! -s err ]
+    [ "$(cat table)" = "$(head -n 1 base/log.tsv)" ]
+    [ ! -s err ]
     [ "$(stat -c '%n %i %y' run/*)" = "$before" ]
     same run
 }
@@ -268,7 +276,8 @@ fails_but_for_header() {
     rn-show --header --json run/last.rn | jq -e '.batches | .batches_per_epoch == 3 and .listing > 0'
     rn-pick --head 8 samples.rn -o fewer.rn
     # as many, but not the same; fewer, so that the epoch would be at its end
-    cp -rL photos others && mv others/glass/glass1.jpg others/glass/glass9.jpg
+    cp -rL photos others
+    mv others/glass/glass1.jpg others/glass/glass9.jpg
     rn-list others | rn-split -r 67/33/0 | rn-pick split=train -o other.rn
     for photos in fewer.rn other.rn; do
         rn-batch --train --resume run/last.rn $photos >bad.rn
@@ -276,7 +285,8 @@ fails_but_for_header() {
         diff -r run kept
     done
     # the same in another order
-    rn-pick --skip 4 samples.rn >order.rn && rn-pick --head 4 samples.rn >>order.rn
+    rn-pick --skip 4 samples.rn >order.rn
+    rn-pick --head 4 samples.rn >>order.rn
     rn-batch --train --resume run/last.rn order.rn | rn-train -j 1 --resume run/last.rn --val val.rn -o run >table
     same run
     # an epoch is over: others may come, and a line says so
@@ -285,7 +295,8 @@ fails_but_for_header() {
     [ "$(cat err)" = "rn-train: from epoch 1 on with other photos than before" ]
     rn-show --header --json later/last.rn | jq -e '.batches.batches_per_epoch == 2'
     # a stream and a checkpoint of before: neither names its photos
-    rm -r run && stopped 1:0 run
+    rm -r run
+    stopped 1:0 run
     perl -0777 -pi -e 's/\xa7batches\K\x86/\x84/; s/\xb1batches_per_epoch.(\xa7listing)?(?(1)\xcf.{8})//s;
         substr($_, -64) =~ s/\x83(\xa2rn\xa3end\xa7records.{1,3}?)\xa4xxh3\xc4\x08.{8}\z/\x82$1/s' run/last.rn
     rn-show --header --json run/last.rn | jq -e '.batches | has("listing") or has("batches_per_epoch") | not'
@@ -296,7 +307,8 @@ fails_but_for_header() {
 
 @test "SIGHUP and SIGXCPU as SIGTERM; nohup holds" {
     for signal in HUP XCPU; do
-        rm -rf run pipe && mkfifo pipe
+        rm -rf run pipe
+        mkfifo pipe
         rn-train -j 1 "${OPTIONS[@]}" --val val.rn --progress always -o run pipe >table 2>err &
         trainer=$!
         exec 7>pipe
@@ -347,7 +359,7 @@ fails_but_for_header() {
     script -qec "stty cols 40; rn-train -j 1 ${OPTIONS[*]} --val val.rn -o run whole.rn >table" screen </dev/null >/dev/null
     tr '\r' '\n' <screen | grep -q '^epoch 0 of 0-2 batch 1/3 loss'
     tr '\r' '\n' <screen | grep -q '^epoch 2 of 0-2: validating'
-    ! tr '\r' '\n' <screen | grep -E '.{41}'
+    ! tr '\r' '\n' <screen | grep -vE '^(Script|rn-train:) ' | grep -E '.{41}' || false
     rn-train -j 1 "${OPTIONS[@]}" --val val.rn --overwrite --progress always -o run whole.rn 2>err >table
     tr '\r' '\n' <err | grep -qE '^epoch 0 of .*[0-9:]+\+ left'
     tr '\r' '\n' <err | grep -E '^epoch 2 of .* left' | tail -n 1 | grep -vqE '\+ left'
@@ -367,7 +379,8 @@ fails_but_for_header() {
     }
     epoch 0 2 >good
     rc=0; rn-train -j 1 --lr 0.01 -o later good >table 2>err || rc=$?
-    [ $rc = 3 ] && at later 1:0
+    [ $rc = 3 ]
+    at later 1:0
     cp -r later kept
     for bad in "9**9**9" "-sin(9**9**9)"; do
         fails_but_for_header 5 "epoch 1, batch 1.*diverged" rn-train -j 1 --resume later/last.rn -o later <(epoch 1 "$bad")

@@ -101,13 +101,14 @@ a/2 0 .6 .3 .1
 a/1 0 !gone
 END
     rc=0; rn-score --looks log --json two.rn > out || rc=$?
-    [ $rc = 1 ] && jq -e '.looks == 2' out
+    [ $rc = 1 ]
+    jq -e '.looks == 2' out
     # other photos are counted by themselves
     rn-pick --head 3 one.rn | rn-score --looks log --tsv | grep -qx $'looks\t1'
     [ "$(head -n 1 log)" = $'time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by' ]
     [ "$(sed 1d log | cut -f 3-5 | paste -sd' ')" = $'5\t0\t80.00 4\t1\t100.00 3\t0\t100.00' ]
     [ "$(sed 1d log | cut -f 7 | paste -sd,)" = ",,rn-pick --head=3" ]
-    sed 1d log | cut -f 1 | grep -vE '^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}Z$' && false
+    ! sed 1d log | cut -f 1 | grep -vE '^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}Z$' || false
     # each file of a pool is a look, and the other side of a comparison, too
     rm log
     predictions glass paper metal > three.rn <<'END'
@@ -118,7 +119,9 @@ b/2 1 .5 .4 .1
 c/1 2 .1 .1 .8
 END
     rn-score --pool --looks log --json one.rn three.rn | jq -e '.looks == 2'
-    rm log && rn-score --compare three.rn --looks log --json one.rn > /dev/null && [ "$(wc -l < log)" = 3 ]
+    rm log
+    rn-score --compare three.rn --looks log --json one.rn > /dev/null
+    [ "$(wc -l < log)" = 3 ]
     # many at once: no line is lost
     rm log
     for i in {1..8}; do predictions glass paper metal <<< "a/1 0 .8 .1 .0$i" > p$i.rn; done
@@ -134,7 +137,8 @@ END
 }
 
 @test "--pool: each file is a run of its own; --published: a difference and its p" {
-    some > one.rn && some > two.rn
+    some > one.rn
+    some > two.rn
     fails 3 "a/1" rn-score one.rn two.rn
     rn-score --pool --json --published 90,431 one.rn two.rn > out
     jq -e '.n == 10 and .acc1 == 80 and .support == [4, 4, 2]' out
@@ -211,9 +215,11 @@ END
     predictions a b <<< 'x 0 .9 .1' > fewer.rn
     predictions a b <<< $'x 0 .9 .1\ny 0 .9 .1' > label.rn
     run rn-score --compare fewer.rn a.rn
-    [ $status = 3 ] && [ "$output" = "rn-score: --compare fewer.rn: 'y' is only in the first of the two" ]
+    [ $status = 3 ]
+    [ "$output" = "rn-score: --compare fewer.rn: 'y' is only in the first of the two" ]
     run rn-score --compare label.rn a.rn
-    [ $status = 3 ] && [ "$output" = "rn-score: --compare label.rn: 'y' has another label in the second of the two" ]
+    [ $status = 3 ]
+    [ "$output" = "rn-score: --compare label.rn: 'y' has another label in the second of the two" ]
     run rn-score --compare - < a.rn
     [ $status = 2 ]
     run rn-score --compare none.rn a.rn
@@ -249,9 +255,11 @@ END
     run rn-score --plots s.rn
     [ $status = 2 ]
     run rn-score missing.rn
-    [ $status = 4 ] && [ "$output" = "rn-score: missing.rn: No such file or directory" ]
+    [ $status = 4 ]
+    [ "$output" = "rn-score: missing.rn: No such file or directory" ]
     run rn-score -o /dev/full s.rn
-    [ $status = 4 ] && [ "$output" = "rn-score: /dev/full: cannot write: No space left on device" ]
+    [ $status = 4 ]
+    [ "$output" = "rn-score: /dev/full: cannot write: No space left on device" ]
     run rn-score -o no/such/out s.rn
     [ $status = 4 ]
 }
@@ -276,7 +284,10 @@ END
 @test "plot: awkward class names, and many classes" {
     predictions '<b>&"' $'tab\there' $'not\xffutf8' "a name that is far too long to be shown" <<< 'x 0 .9 .1 0 0' | rn-score --plot p.svg > /dev/null
     well_formed p.svg
-    grep -qF '&lt;b&gt;&amp;&quot;' p.svg && grep -qF 'tab\x09here' p.svg && grep -qF 'not\xffutf8' p.svg && grep -qF '>a name that i…<' p.svg
+    grep -qF '&lt;b&gt;&amp;&quot;' p.svg
+    grep -qF 'tab\x09here' p.svg
+    grep -qF 'not\xffutf8' p.svg
+    grep -qF '>a name that i…<' p.svg
     for n in 1 21 60 201; do
         stream "head(predictions => [map { \"c\$_\" } 1 .. $n])" \
             "dict(id => str(x), label => num(0), split => none, probs => tensor('<f4', [$n], pack('f<*', .9, (0) x $((n - 1)))))" 'tail(1)' |

@@ -5,7 +5,8 @@ load common
 shape() { perl -e 'local $/; open F, "<", shift; $_ = <F>; print join(" ", reverse unpack "N2", substr $_, 16, 8), "\n"' "$1"; }
 
 @test "--sheet: all pictures in rows as one PNG; of batches and images, error records too, with their names" {
-    draw photos 1 && : > photos/broken.jpg
+    draw photos 1
+    : > photos/broken.jpg
     rn-list --unlabeled photos > all.rn
     rn-batch -k --size 20 --resize 20 -b 4 all.rn > batches.rn 2> /dev/null || true
     rn-show --sheet 3 batches.rn -o sheet.png
@@ -15,11 +16,15 @@ shape() { perl -e 'local $/; open F, "<", shift; $_ = <F>; print join(" ", rever
     rn-show --sheet 3 --labels batches.rn -o labels.png
     [ "$(shape labels.png)" = "105 60" ]
     # the third picture is where it should be
-    rn-show --png 3 batches.rn -o third.png && mkdir s t && cp wide.png s && cp third.png t
+    rn-show --png 3 batches.rn -o third.png
+    mkdir s t
+    cp wide.png s
+    cp third.png t
     echo '{"__version__": "1.3.1", "transform": {"__class_fullname__": "Compose", "p": 1.0, "transforms": [], "bbox_params": null,' \
         '"keypoint_params": null, "additional_targets": {}, "is_check_shapes": true}}' > none.json
     pixels() { rn-list --unlabeled "$1" | rn-augment -r none.json | rn-show --json --values | jq -c 'select(.image) | .image.values | flatten'; }
-    pixels s > wide && pixels t > third
+    pixels s > wide
+    pixels t > third
     jq -c '. as $x | [range(20) | $x[. * 420 + 120:. * 420 + 180][]]' wide | cmp - third
     # pictures of several sizes: a cell holds the largest
     rn-augment -k -r none.json all.rn > images.rn 2> /dev/null || true
@@ -206,7 +211,8 @@ END
         'dict(id => str("2"), label => none(), probs => tensor("<f4", [2], pack("f<*", 0.1, 0.9)), confidence => num(1))' \
         'dict(id => str("3"), label => none(), probs => tensor("<f4", [2], "\x00\x00\xc0\x7f" x 2))' 'tail(3)' | rn-show --json >out
     sed -n 2p out | grep -qF ',"more":1,"prediction":"b","confidence":0.9}'
-    sed -n 3p out | grep -qF '},"confidence":1}' && ! sed -n 3p out | grep -q prediction
+    sed -n 3p out | grep -qF '},"confidence":1}'
+    ! sed -n 3p out | grep -q prediction || false
     sed -n 4p out | grep -qF '"prediction":"a","confidence":null}'
 }
 
@@ -217,13 +223,14 @@ END
     rn-show --tsv s.rn >out
     grep -qF $'a\e[31m\a,b\tc\xc2\x9b1m\t\tx\x9b\\tb' out
     rn-show --json s.rn >out
-    grep -qF '"classes":["c\u009b1m","p\u202ejpg"]' out && grep -qF '{"id":"a\u001b[31m\u0007,b"' out
-    ! LC_ALL=C grep -q $'[\e\x9b\a]' out
+    grep -qF '"classes":["c\u009b1m","p\u202ejpg"]' out
+    grep -qF '{"id":"a\u001b[31m\u0007,b"' out
+    ! LC_ALL=C grep -q $'[\e\x9b\a]' out || false
     script -qec true /dev/null >out 2>&1 </dev/null || skip "no pseudo-terminal can be made here"
     script -qec "rn-show --tsv s.rn" /dev/null </dev/null | tr -d '\r' >out
     sed -n 2p out | grep -qF 'a\x1b[31m\x07,b	c\x9b1m		x\x9b\tb'
     sed -n 3p out | grep -qF $'2\tp\\u202ejpg\t\t\xc3\xa9'
-    ! LC_ALL=C grep -q $'[\e\x9b\a]' out
+    ! LC_ALL=C grep -q $'[\e\x9b\a]' out || false
     stream 'head("predictions", ["c\e[1m", "b"])' 'dict(id => str("1"), label => num(0), probs => tensor("<f4", [2], pack("f<*", 0.1, 0.9)))' 'tail(1)' >p.rn
     script -qec "rn-score --tsv p.rn" /dev/null </dev/null >out
     grep -qF 'precision/c\x1b[1m' out && ! grep -q $'\e' out
@@ -231,7 +238,8 @@ END
 
 @test "table: the first lines in columns" {
     for ((i = 1; i <= 30; i++)); do printf '%s\n' "photos/metal/m$i.jpg"; done > names
-    mkdir -p photos/metal && xargs touch < names
+    mkdir -p photos/metal
+    xargs touch < names
     rn-list photos > all.rn
     rn-show -t 3 all.rn > out
     cat > want <<'END'
@@ -286,7 +294,8 @@ END
     fails 2 'png' rn-show --png 0 i.rn
     predictions > p.rn
     fails 3 'predictions have no pictures' rn-show --png 1 p.rn
-    photos f a/1.jpg && rn-list f > s.rn
+    photos f a/1.jpg
+    rn-list f > s.rn
     fails 3 'rn-batch' rn-show --png 1 s.rn
     # normalised numbers, planes of channels: (x * 0.25 + 0.5) * 255
     float() { stream "head('batches', [], mode => str('eval')$1)" 'dict(epoch => num(0), index => num(0), ids => list(str("a"), str("b")), labels => list(none, none),
@@ -295,7 +304,8 @@ END
     float '' > f.rn
     fails 3 'does not say how' rn-show --png 1 f.rn
     # large enough for several blocks, and the same pixels as in the stream
-    draw d 1 && rn-list d | rn-batch --size 300 --resize 300 -b 4 -o e.rn
+    draw d 1
+    rn-list d | rn-batch --size 300 --resize 300 -b 4 -o e.rn
     rn-show --png 6 e.rn -o six.png
     [ "$(pixels < six.png | cut -d: -f 2- | md5sum)" = "$(rn-show --npy images e.rn | tail -c $((300 * 300 * 3)) | od -An -v -tu1 -w540000 | tr -s ' ' | md5sum)" ]
 }

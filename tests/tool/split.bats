@@ -176,7 +176,8 @@ torn() {
     printf '%s\n' 'glass1.jpg 1' 'glass2.jpg 1' > a; printf '%s\n' 'glass3.jpg 1' > b
     rn-pick label=glass all.rn | rn-split --list train=a --list test=b -o listed.rn
     rn-pick label=glass photos.rn > glass.rn; rn-augment -r affine --write more glass.rn | rn-split --list train=a --list test=b -o only.rn
-    [ "$(torn listed.rn)" = 0 ] && [ "$(torn only.rn)" = 0 ]
+    [ "$(torn listed.rn)" = 0 ]
+    [ "$(torn only.rn)" = 0 ]
     counts < listed.rn | diff <(printf '%s\n' '5 test' '10 train') -
     counts < only.rn | diff <(printf '%s\n' '1 test' '2 train') -
 }
@@ -212,17 +213,21 @@ torn() {
     : >d/train/glass/5.dng
     rn-list -q d -o d.rn || [ $? = 1 ]
     for options in "" "-s 7"; do
-        rn-split $options d.rn 2>err | rn-show --tsv >out && [ ! -s err ]
+        rn-split $options d.rn 2>err | rn-show --tsv >out
+        [ ! -s err ]
         diff <(rn-show --tsv d.rn) out
     done
     rn-show --header <(rn-split d.rn) | grep -qx '# made by: rn-list --layout=splits | rn-split'
-    rm -r d/val && rn-list -q d | rn-split 2>err | rn-show --tsv | cut -f 3 | sort -u | paste -sd, | grep -q "test,train"
+    rm -r d/val
+    rn-list -q d | rn-split 2>err | rn-show --tsv | cut -f 3 | sort -u | paste -sd, | grep -q "test,train"
     [ "$(cat err)" = "rn-split: no sample is in val: there was no such folder (--ratio draws a split anew)" ]
     # filters between leave it so; a second rn-split of another split does not
     [ "$(rn-pick label=paper d.rn | rn-split | rn-show --tsv | cut -f 3 | sort | uniq -c | awk '{ print $1 $2 }' | paste -sd,)" = 1split,3train,3val ]
     rn-split --folds 2 d.rn 2>err | rn-split 2>err2 | rn-show --tsv | cut -f 3 | sort -u | paste -sd, | grep -q 'test,train,val'
-    [ "$(cat err)" = "rn-split: the split of the folders (train, val, test) is given up for a drawn one" ] && [ ! -s err2 ]
-    rn-split -q -r 100/0/0 d.rn 2>err | rn-show --json | grep -c '"split":"train","path"' | grep -qx 13 && [ ! -s err ]
+    [ "$(cat err)" = "rn-split: the split of the folders (train, val, test) is given up for a drawn one" ]
+    [ ! -s err2 ]
+    rn-split -q -r 100/0/0 d.rn 2>err | rn-show --json | grep -c '"split":"train","path"' | grep -qx 13
+    [ ! -s err ]
     cat d.rn <(rn-list e) >mixed.rn
     fails 3 '13 samples have the split of their folders .* and 3 have none' rn-split mixed.rn
     rn-split -q -r 70/13/17 mixed.rn | rn-show --json | tail -n 1 | grep -q '"records":17'

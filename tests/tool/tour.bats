@@ -24,13 +24,17 @@ promise() {
 }
 
 @test "README: its commands give what it shows, in a new folder with a space in its name" {
-    mkdir "a clone" && cd "a clone"
+    mkdir "a clone"
+    cd "a clone"
     # what a clone has that was built
-    ln -s "$TOP/pipelines" "$TOP/data" . && ln -s "$(realpath "$BUILD")" build
+    ln -s "$TOP/pipelines" "$TOP/data" .
+    ln -s "$(realpath "$BUILD")" build
     for program in jq perl parallel; do command -v $program > /dev/null; done
     promise "$TOP/README.md" 8
-    mkdir ../longer && cd ../longer
-    ln -s "$TOP/pipelines" "$TOP/data" . && ln -s "$(realpath "$BUILD")" build
+    mkdir ../longer
+    cd ../longer
+    ln -s "$TOP/pipelines" "$TOP/data" .
+    ln -s "$(realpath "$BUILD")" build
     promise "$TOP/doc/tour.md"
 }
 

@@ -95,15 +95,20 @@ record() { # COLOUR ID
     # who looks at one picture at a time does not take a photo for several
     rn-list photos | rn-pick --head 2 | rn-batch --for soft/last.rn --views flip -o flip.rn
     rc=0; rn-train -j 1 -o run --val flip.rn train.rn > out 2> err || rc=$?
-    [ $rc = 3 ] && grep 'flip.rn: the stream has 2 views of each photo' err && [ ! -e run/last.rn ]
+    [ $rc = 3 ]
+    grep 'flip.rn: the stream has 2 views of each photo' err
+    [ ! -e run/last.rn ]
     fails 3 '2 views of each photo' rn-heatmap -m model/last.rn -o maps flip.rn
 }
 
 @test "a photo that fails is one error record, whatever the views; nonsense is refused" {
-    mkdir p && cp photos/glass/*.jpg p && : > p/broken.jpg
+    mkdir p
+    cp photos/glass/*.jpg p
+    : > p/broken.jpg
     rn-list --unlabeled p > list.rn
     rc=0; rn-batch -k --for soft/last.rn --views dihedral --whole -b 2 list.rn -o b.rn 2> err || rc=$?
-    [ $rc = 1 ] && grep -x 'rn-batch: error records made: 1' err
+    [ $rc = 1 ]
+    grep -x 'rn-batch: error records made: 1' err
     rc=0; predict --tsv b.rn > table || rc=$?
     [ $rc = 1 ]
     [ "$(wc -l < table)" = "$(($(ls p | wc -l) + 1))" ]

@@ -13,7 +13,8 @@ teardown() { [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null || true; }
 
 # stand_in: what inotifywait says of files, for machines without it
 stand_in() {
-    mkdir -p bin && PATH=$PWD/bin:$PATH
+    mkdir -p bin
+    PATH=$PWD/bin:$PATH
     cat >bin/inotifywait <<'END'
 #!/bin/bash
 dir=${*: -1}
@@ -61,10 +62,16 @@ stop() {
 @test "photos that are written or moved there, also with strange names; others are passed over" {
     odd=$'in/new\nline $(touch pwned) [x]\'.jpg'
     start --json --top 1
-    cp "$jpg" in/1.jpg && lines 1
-    cp "$jpg" in/.part && mv in/.part "$odd" && echo text >in/notes.txt && lines 2
-    echo none >in/broken.png && lines 3
-    cp "$jpg" in/last.jpg && lines 4
+    cp "$jpg" in/1.jpg
+    lines 1
+    cp "$jpg" in/.part
+    mv in/.part "$odd"
+    echo text >in/notes.txt
+    lines 2
+    echo none >in/broken.png
+    lines 3
+    cp "$jpg" in/last.jpg
+    lines 4
     [ "$(jq -c '[.id, (.probabilities | length? // 0), (.error != null)]' out | sed -n '1p;3,4p' | paste -sd' ')" = \
         '["in/1.jpg",1,false] ["in/broken.png",0,true] ["in/last.jpg",1,false]' ]
     [ "$(sed -n 2p out | jq .id)" = "$(jq -n --arg id "$odd" '$id')" ]
@@ -76,10 +83,14 @@ stop() {
     cp "$jpg" in/old.jpg
     start --existing
     lines 2
-    cp -r "$lab/photos/paper" new && mv new in/moved && cp -r "$lab/photos/metal" in/made && lines 6
+    cp -r "$lab/photos/paper" new
+    mv new in/moved
+    cp -r "$lab/photos/metal" in/made
+    lines 6
     more=7
-    [ -d bin ] || { cp "$jpg" in/old.jpg && lines 7 && more=8; } # the stand-in sees a file once
-    cp "$jpg" in/end.jpg && lines $more
+    [ -d bin ] || { cp "$jpg" in/old.jpg; lines 7; more=8; } # the stand-in sees a file once
+    cp "$jpg" in/end.jpg
+    lines $more
     stop INT
     [ "$(head -n 1 out | cut -f 1-4)" = $'id\tlabel\tprediction\tconfidence' ]
     sed -n 2p out | grep -q $'^in/old.jpg\t'

@@ -53,6 +53,18 @@ make demo" ]
     ! grep -q '^make' calls
 }
 
+@test "a second run of the tests in a build folder is refused, and removes nothing of the first" {
+    mkdir -p b/check
+    echo '1 0 0' > b/check/first.result
+    run flock b/check.lock "$TOP/tests/run" "$PWD/b" layers
+    [ "$status" = 4 ]
+    [[ $output == "tests/run: another one runs in $PWD/b, "* ]]
+    [ "$(cat b/check/first.result)" = '1 0 0' ]
+    run "$TOP/tests/run" "$PWD/b" none/such # the first has ended
+    [ "$status" = 1 ]
+    [ ! -e b/check/first.result ]
+}
+
 @test "a check of a shell test whose failure nobody would see is found" {
     cat > x.bats <<'END'
 f() {

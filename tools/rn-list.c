@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "list/list.h"
 #include "stream/seen.h"
@@ -13,7 +14,7 @@
 #include "tools/tool.h"
 
 struct opts {
-    bool unlabeled, zero, embed, live, by_ending;
+    bool unlabeled, zero, embed, live, by_ending, keep_going;
     const char *classes, *files_from;
     int layout; /* enum rn_list_layout */
 };
@@ -26,6 +27,7 @@ static const struct rn_opt options[] = {
     { '0', "null", RN_OPT_FLAG, RN_AT(opts, zero), 0, 0, "with --files-from: names end with a NUL byte, not a line's end", NULL, RN_OPT_HOW },
     { 0, "by-ending", RN_OPT_FLAG, RN_AT(opts, by_ending), 0, 0, "with --files-from: pass over what is not named as a picture, as in folders" },
     { 0, "live", RN_OPT_FLAG, RN_AT(opts, live), 0, 0, "with --files-from: each name is a sample at once, as often as it comes" },
+    { 'k', "keep-going", RN_OPT_FLAG, RN_AT(opts, keep_going), 0, 0, "what is not there becomes an error record" },
     { 0, "embed", RN_OPT_FLAG, RN_AT(opts, embed), 0, 0, "put the files' bytes into the stream, not their paths" },
     RN_OPT_LAST,
 };
@@ -106,6 +108,8 @@ static int find_one(struct work *w, const char *operand, struct rn_err *err)
     bool wanted = layout == RN_LAYOUT_SPLITS;
     if (stat(operand, &status) == 0 && !S_ISDIR(status.st_mode))
         return rn_list_file(&w->pictures, operand, false, err);
+    if (w->opts.keep_going && access(operand, R_OK | X_OK))
+        return rn_list_unread(&w->pictures, operand, err);
     if (rn_list_folder(&w->pictures, operand, w->args->operands > 1, &layout, err))
         return -1;
     if (layout == RN_LAYOUT_SPLITS && !wanted && !w->args->quiet)
@@ -162,7 +166,7 @@ static int read_list(struct work *w, int (*each)(struct work *w, const char *pat
 
 static int find_file(struct work *w, const char *path, struct rn_err *err)
 {
-    return rn_list_file(&w->pictures, path, false, err);
+    return rn_list_file(&w->pictures, path, w->opts.keep_going, err);
 }
 
 /* ---- writing ---- */
@@ -184,20 +188,33 @@ static int label_of(const struct work *w, size_t i, int64_t *label, struct rn_er
     return rn_fail(err, RN_EXIT_DATA, "%s: its folder '%s' is not among --classes", path, rn_text_show(name, room));
 }
 
-static int check(const struct work *w, struct rn_err *err)
+/* Each id is there once. */
+static int check(struct work *w, struct rn_err *err)
 {
-    char room[256];
+    char room[256], first[256] = "";
     struct rn_seen seen = { 0 };
+    struct rn_pictures *pictures = &w->pictures;
+    size_t kept = 0, count = pictures->count;
     int rc = 0;
-    for (size_t i = 0; i < w->pictures.count && rc == 0; i++) {
+    for (size_t i = 0; i < count; i++) {
         int64_t label;
-        struct rn_text id = rn_picture_id(&w->pictures.item[i]);
-        int fresh = rn_seen_add(&seen, rn_hash64(id), err);
-        if (fresh < 0 || label_of(w, i, &label, err))
+        struct rn_text id = rn_picture_id(&pictures->item[i]);
+        int fresh = rc ? 1 : rn_seen_add(&seen, rn_hash64(id), err);
+        if (fresh < 0 || (rc == 0 && label_of(w, i, &label, err))) {
             rc = -1;
-        else if (!fresh)
+        } else if (!fresh && !w->opts.keep_going) {
             rc = rn_fail(err, RN_EXIT_DATA, "%s: it is listed twice", rn_text_show(id, room));
+        } else if (!fresh) {
+            rn_text_show(id, first[0] ? room : first);
+            rn_picture_free(&pictures->item[i]);
+            continue;
+        }
+        w->label[kept] = w->label[i];
+        pictures->item[kept++] = pictures->item[i];
     }
+    pictures->count = kept;
+    if (kept < count && !w->args->quiet)
+        rn_note("listed once, though named more often: %zu (%s%s)", count - kept, first, count - kept > 1 ? " ..." : "");
     rn_seen_free(&seen);
     return rc;
 }
@@ -342,10 +359,10 @@ const struct rn_tool rn_tool = {
              "--layout says which of the two it is. With --unlabeled, splits are taken only when --layout=splits asks for "
              "them.\n\n"
              "The id is the path below the folder; with several operands, of files, or with --files-from, it is the path as "
-             "given. A repeated id is an error (exit 3).\n\n"
+             "given. A repeated id is an error (exit 3); with -k it is listed once, and a line says so.\n\n"
              "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is "
-             "the name of the folder that the file lies in. A file that is not there is an error (exit 4); empty lines are passed "
-             "over. With --by-ending only names that would be listed in a folder are taken.\n\n"
+             "the name of the folder that the file lies in. A file that is not there is an error (exit 4), with -k an error "
+             "record (exit 1), and so is a folder; empty lines are passed over. With --by-ending only names that would be listed in a folder are taken.\n\n"
              "With --live each name's record is written before the next name is waited for. There are no labels, unless --classes "
              "says which. A file that is not there becomes an error record. A name may come again: its id is then the "
              "name, # and the number of its place among the names that have come.",

@@ -286,6 +286,18 @@ int rn_list_file(struct rn_pictures *pictures, const char *path, bool forgive, s
     return add(pictures, picture, err);
 }
 
+int rn_list_unread(struct rn_pictures *pictures, const char *path, struct rn_err *err)
+{
+    char room[256];
+    struct rn_picture picture = { .unread = true };
+    rn_fail_errno(err, "%s", shown(path, room));
+    if (!(picture.path = strdup(path)) || !(picture.error = strdup(err->text))) {
+        free(picture.path);
+        return out_of_memory(err);
+    }
+    return add(pictures, picture, err);
+}
+
 int rn_list_next(FILE *list, int separator, char **line, size_t *capacity, struct rn_err *err)
 {
     for (ssize_t n; errno = 0, (n = getdelim(line, capacity, separator, list)) >= 0;) {

@@ -54,6 +54,9 @@ RN_MUST int rn_list_folder(struct rn_pictures *pictures, const char *folder, boo
  * or, with `forgive`, a picture with an error. A camera's raw file has one in any case. */
 RN_MUST int rn_list_file(struct rn_pictures *pictures, const char *path, bool forgive, struct rn_err *err);
 
+/* Appends what could not be looked into, for the reason in errno: a picture with that error, and of no class. */
+RN_MUST int rn_list_unread(struct rn_pictures *pictures, const char *path, struct rn_err *err);
+
 /* Whether a path would be listed in a folder, by its name and its folders' names; else it is counted among what is passed over. */
 bool rn_list_is_picture(struct rn_pictures *pictures, const char *path);
 
@@ -61,6 +64,7 @@ bool rn_list_is_picture(struct rn_pictures *pictures, const char *path);
  * '\0'; empty names are passed over. */
 RN_MUST int rn_list_next(FILE *list, int separator, char **line, size_t *capacity, struct rn_err *err);
 
+void rn_picture_free(struct rn_picture *picture);
 struct rn_text rn_picture_id(const struct rn_picture *picture);
 struct rn_text rn_picture_class(const struct rn_picture *picture); /* nil: none */
 

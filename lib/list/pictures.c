@@ -4,12 +4,17 @@
 #include "core/mem.h"
 #include "list/list.h"
 
+void rn_picture_free(struct rn_picture *picture)
+{
+    free(picture->path);
+    free(picture->error);
+    *picture = (struct rn_picture){ 0 };
+}
+
 void rn_pictures_free(struct rn_pictures *pictures)
 {
-    for (size_t i = 0; i < pictures->count; i++) {
-        free(pictures->item[i].path);
-        free(pictures->item[i].error);
-    }
+    for (size_t i = 0; i < pictures->count; i++)
+        rn_picture_free(&pictures->item[i]);
     free(pictures->item);
     rn_texts_free(&pictures->empty);
     *pictures = (struct rn_pictures){ 0 };

@@ -250,6 +250,24 @@ END
     fails 3 'twice' rn-list d/glass d/glass/1.jpg --unlabeled
 }
 
+@test "-k: an operand that is not there is an error record, one that is named twice is listed once, and the rest is as without" {
+    photos d glass/1.jpg glass/2.jpg
+    rc=0; rn-list -k --unlabeled d/glass/2.jpg none d d/glass/1.jpg no/folder/ -o out.rn 2>err || rc=$?
+    [ $rc = 1 ]
+    rn-show --tsv out.rn | sed 1d | cut -f 1,4,6 >out
+    printf '%s\t%s\t%s\n' d/glass/2.jpg d/glass/2.jpg '' none '' 'none: No such file or directory' \
+        d/glass/1.jpg d/glass/1.jpg '' no/folder/ '' 'no/folder/: No such file or directory' | diff - out
+    printf 'rn-list: %s\n' 'listed once, though named more often: 2 (d/glass/2.jpg ...)' 'none: No such file or directory' \
+        'no/folder/: No such file or directory' 'error records made: 2' | diff - err
+    # with classes: no class is made of what is not there
+    rc=0; rn-list -q -k d none/x.jpg -o out.rn || rc=$?
+    [ $rc = 1 ]
+    [ "$(rn-show --json --header out.rn | jq -c .classes)" = '["glass"]' ]
+    printf '%s\n' d/glass/1.jpg d/gone.jpg d/glass/1.jpg > names
+    [ "$(rn-list -qk --unlabeled --files-from names | rn-pick --errors | rn-show --tsv | sed 1d | cut -f 1)" = d/gone.jpg ]
+    cmp <(rn-list -k d | rn-show --tsv) <(rn-list d | rn-show --tsv)
+}
+
 @test "--live: a name is a record at once, one that is gone an error record, and one may come again" {
     photos d glass/1.jpg glass/2.jpg
     mkfifo names records

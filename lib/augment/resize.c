@@ -72,6 +72,7 @@ static void across_plain(int32_t *y, const uint8_t *x, const struct tap *tap, si
 static void across(int32_t *y, const uint8_t *x, const struct tap *tap, size_t width, size_t from)
 {
     size_t j = 0;
+    (void)from;
 #if defined(__x86_64__)
     /* r0 r1 g0 g1 b0 b1 from 8 bytes, as long as these lie in the row */
     for (; j < width && (size_t)tap[j].at[0] + 3 <= from; j++) {

@@ -75,9 +75,11 @@ int rn_draw_panels(struct rn_image *canvas, const struct rn_draw_panel *panels, 
 void rn_draw_range(struct rn_draw_map *map)
 {
     size_t count = map->h * map->w;
-    map->low = map->high = (double)map->value[0];
+    float low = map->value[0], high = map->value[0];
     for (size_t i = 1; i < count; i++) {
-        map->low = fmin(map->low, (double)map->value[i]);
-        map->high = fmax(map->high, (double)map->value[i]);
+        low = fminf(low, map->value[i]);
+        high = fmaxf(high, map->value[i]);
     }
+    map->low = (double)low;
+    map->high = (double)high;
 }

@@ -130,6 +130,7 @@ static int append_from(struct machine *m, uint32_t container, size_t from)
 
 static int pop_mark(struct machine *m, size_t *from)
 {
+    *from = 0; /* GCC for arm64 does not see that bad() is never 0 */
     if (!m->marks)
         return bad(m, "no mark");
     *from = m->mark[--m->marks];

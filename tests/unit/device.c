@@ -698,9 +698,9 @@ static void compare(const struct row *r, struct rn_device *cpu, const struct rn_
         if (!a[i].n)
             continue;
         float *x = download(cpu, a[i]), *y = download(reference, b[i]);
-        double largest = 0;
+        float largest = 0;
         for (size_t j = 0; j < count(a[i]); j++)
-            largest = fmax(largest, fabs((double)y[j]));
+            largest = fmaxf(largest, fabsf(y[j]));
         for (size_t j = 0; j < count(a[i]); j++)
             if (!(fabs((double)x[j] - (double)y[j]) <= r->within + (half ? 0x1p-7 * largest : 0) + room * (2e-6 * largest + 1e-5 * fabs((double)y[j]))))
                 fail_msg("%s, %s: array %d, element %zu: %.9g, not %.9g (largest %g)", cpu->class->variant(cpu), r->name, i, j,

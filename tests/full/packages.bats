@@ -27,4 +27,13 @@ copy() {
     mkdir root
     dpkg-deb -x recyclenet_0.1.0-1_*.deb root
     [ "$(root/usr/bin/rn-batch -V)" = "rn-batch (recyclenet) 0.1.0" ]
+    # a system of its own: what is installed is all gone when it is removed
+    mkdir -p system/var/lib/dpkg/{info,updates}
+    : > system/var/lib/dpkg/status
+    into() { PATH=$PATH:/usr/sbin:/sbin dpkg --root="$PWD/system" --log=/dev/null --force-not-root,script-chrootless,depends "$@" > said 2>&1 || { cat said; false; }; }
+    into -i recyclenet_0.1.0-1_*.deb
+    [ -x system/usr/bin/rn-pipe-classify ]
+    [ -s system/usr/share/man/man1/rn-train.1.gz ]
+    into --purge recyclenet
+    [ -z "$(find system ! -type d ! -path 'system/var/lib/dpkg/*')" ]
 }

@@ -24,7 +24,7 @@ shift
 [ -d "$host" ] || { echo "ssh: Could not resolve hostname $name: Name or service not known" >&2; exit 255; }
 [ ! -e "$host/down" ] || { echo "ssh: connect to host $name port 22: Connection refused" >&2; exit 255; }
 cd "$host/home" && printf '%q\n' "$*" >> "$host/commands"
-run=(env -i HOME="$host/home" TMPDIR="$host/tmp" PATH="$host/bin:$path" $(cat "$host/environment" 2> /dev/null) sh -c "$*")
+run=(env -i SHELL=/bin/bash HOME="$host/home" TMPDIR="$host/tmp" PATH="$host/bin:$path" $(cat "$host/environment" 2> /dev/null) sh -c "$*")
 [ ! -e "$host/before" ] || . "$host/before"
 if [[ $* == *pipefail* ]]; then
     echo >> "$host/jobs"

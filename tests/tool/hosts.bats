@@ -96,9 +96,10 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     nothing_left
     # all as the least of them
     rc=0; RN_CPU=portable "$TOP/pipelines/classify" -q photos -m model.rn > want || rc=$?
-    ! cmp -s want want.tsv || false
+    : > hosts/a/commands
     classify 1 -S a,b --variant
     cmp want got.tsv
+    grep -q "export RN_CPU=portable" hosts/a/commands
 }
 
 @test "a host dies half-way: the other has its shards, and the bytes are the local ones" {
@@ -290,10 +291,10 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     stand_in a b
     mkdir out
     "$TOP/data/see-folders" a,b out
-    echo 'run=(sh -c "mark=none; ${*//test -e/test -e none -a -e}")' > hosts/b/before
+    echo "rm -f $PWD/out/.seen.*" > hosts/b/before # its folder is another one
     rc=0; make -s -C "$TOP" B="$(realpath --relative-to="$TOP" "$BUILD")" table1 SSHLOGIN=a,b OUT="$PWD/out" > said 2>&1 || rc=$?
     [ $rc = 2 ]
-    grep -q "^SSHLOGIN=: b /.* is not the folder that is here: the hosts must share its file system" said
+    grep -qE "^(SSHLOGIN=: )?b /.* is not the folder that is here: the hosts must share its file system" said
     ! grep -q rn-pipe-ablation said || false
     [ -z "$(ls -A out)" ]
     touch hosts/a/down

@@ -299,7 +299,7 @@ const struct rn_tool rn_tool = {
              "a sum of its parts: the program; the network's weights, gradients and statistics; activations of a batch; the operators' "
              "scratch memory; what streams need, and a teacher's predictions. rn-train's is with the checkpoint's --optimizer, --ema and "
              "--teacher, or those that are given: averages and second moments are as large as the weights (--accumulate needs nothing: "
-             "gradients are summed where they are). It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
+             "gradients are summed where they are). A run with --head is counted with batches of features. It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
              "operations and bytes as whole numbers.\n\n"
              "--cpu prints avx512, avx2 or portable: the code that the processor of this machine runs, or RN_CPU names. Networks give "
              "the same digits on machines where it is the same.\n\n"

@@ -565,8 +565,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return -1;
     catch_signals();
     if (open_from(&w, err) || check_options(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
-        rn_device_precision(w.dev, w.opts.precision, err) || rn_train_check_device(&w.opts.train, w.dev, err) ||
-        prepare_folder(&w, err) || open_run(&w, err) ||
+        rn_device_precision(w.dev, w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||
         rn_out_open(&w.table, NULL, err) || (!w.opts.train.recall && begin_table(&w, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err) || read_ahead(&w, err))
         goto out;
@@ -621,8 +620,7 @@ const struct rn_tool rn_tool = {
              "scaled to it. --accumulate=N: the gradients of N batches are summed for one update (divide lr by N for their "
              "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
              "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
-             "reads last.rn but --resume see the average. best.rn is then no checkpoint. The cpu device has all of these, cuda "
-             "no --ema, --clip, --accumulate, --nesterov, --freeze-norms, --head, --teacher and adamw.\n\n"
+             "reads last.rn but --resume see the average. best.rn is then no checkpoint.\n\n"
              "--head: of --init all but the last layer is frozen, and what that reads comes as batches of features, which rn-predict "
              "--features head makes of train batches once (--val: of eval batches): an epoch then takes a moment. Each epoch of "
              "the stream has its own draws. The run is, but for the rounding of float32, the one with --freeze of all other layers and "

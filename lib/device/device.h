@@ -254,21 +254,18 @@ struct rn_device_class {
     /* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
     RN_MUST int (*softmax_loss)(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
                                 const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err);
-    bool soft_targets, distils; /* it takes options->targets, ->teacher */
 
     /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
     RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
                        struct rn_err *err);
 
-    /* The same blocks, m and v the moments. NULL: not on this device, as the two that follow. */
+    /* The same blocks, m and v the moments. */
     RN_MUST int (*adamw)(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
                          struct rn_err *err);
     /* y += share (x - y), on whole blocks; share 1: y = x. */
     RN_MUST int (*lerp)(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err);
     /* *sum: of the squares of a whole block's numbers, added in an order that follows from bytes. */
     RN_MUST int (*square_sum)(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
-    /* What else is not on every device: rn_norm.fixed, rn_sgd.nesterov and .scale, RN_ADD_DW over steps. */
-    bool fixed_norms, more_sgd, accumulates;
 
     /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
 
@@ -280,15 +277,17 @@ struct rn_device_class {
     RN_MUST int (*commit)(struct rn_device *dev, struct rn_err *err);
     RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);
 
-    /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all three NULL on the others ---- */
+    /* ---- devices of several parts, as GPUs, between which a batch is cut by images: all four NULL on the others ---- */
 
     /* For how many images arrays of a batch of n need memory: the most that one part gets, and those that are computed with them
      * in evaluation, whatever lies there. */
     size_t (*share)(const struct rn_device *dev, size_t n, bool eval);
     /* What upload, download and fill see in this block of alloc is cut by images; in other blocks each part has the same. */
     void (*cut)(struct rn_device *dev, void *memory);
-    /* Sums a piece of the gradients over the parts, while other work goes on; download and sgd wait for it. */
+    /* Sums a piece of the gradients over the parts, while other work goes on; what reads or writes gradients waits for it. */
     RN_MUST int (*reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
+    /* Before a step that adds to gradients: the sum stays with the first part alone, so that the next reduce counts it once. */
+    RN_MUST int (*carry)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
 };
 
 /* The functions that every device has, from which its prototypes and its rows of the class are made: an operator is a line here, and
@@ -297,7 +296,7 @@ struct rn_device_class {
     X(bytes) X(alloc) X(free) X(upload) X(download) X(upload_images) X(fill) \
     X(conv2d) X(conv2d_backward) X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) \
     X(max_pool) X(max_pool_backward) X(mean_pool) X(mean_pool_backward) X(channel_pool) X(channel_pool_backward) \
-    X(gate) X(gate_backward) X(softmax_loss) X(sgd)
+    X(gate) X(gate_backward) X(softmax_loss) X(sgd) X(adamw) X(lerp) X(square_sum)
 /* RN_OPERATOR_PROTOTYPE(cpu, add): rn_cpu_add, as the class has it. */
 #define RN_OPERATOR_PROTOTYPE(device, name) __typeof__(*((const struct rn_device_class *)0)->name) rn_##device##_##name;
 #define RN_OPERATOR_ROW(device, name) .name = rn_##device##_##name,

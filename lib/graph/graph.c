@@ -26,6 +26,7 @@ static int add_param(struct rn_graph *g, const char *layer, const char *part, st
     if (!room(g, &g->param, &g->param_room, g->params, sizeof *g->param))
         return 0;
     param.name = copy(g, name);
+    param.block = g->block;
     g->param[g->params] = param;
     return (int)g->params++;
 }
@@ -42,6 +43,11 @@ static struct rn_layer layer_of(const char *name)
     struct rn_layer layer = { RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, RN_NONE, .window = RN_WINDOW(1, 1, 1, 0) };
     snprintf(layer.name, sizeof layer.name, "%s", name);
     return layer;
+}
+
+void rn_graph_next_block(struct rn_graph *g)
+{
+    g->block++;
 }
 
 struct rn_layer rn_layer_conv(struct rn_graph *g, const char *name, size_t c, size_t k, struct rn_window window, bool bias)

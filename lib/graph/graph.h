@@ -32,6 +32,7 @@ struct rn_param {
     int dims;                 /* as PyTorch shows it: 4, 2 (linear) or 1 */
     enum rn_start start;
     size_t fan_in;
+    size_t block;             /* 0: before the blocks; then from 1; what comes after them has a number of its own */
 };
 
 enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_MEAN_POOL, RN_OP_CHANNEL_POOL, RN_OP_GATE, RN_OP_ADD };
@@ -66,6 +67,7 @@ struct rn_graph {
     int output;              /* the logits (N,classes,1,1) */
     int last_block;          /* the map after the last block, before what an attention module has there */
     const char *last_stage;  /* how people call it: "layer4" */
+    size_t block;            /* the one that is being built */
     struct rn_err err;       /* the first error of a builder */
 };
 
@@ -112,6 +114,9 @@ const char *rn_graph_alias(const struct rn_graph *graph, size_t i, char room[sta
 int rn_graph_find(const struct rn_graph *graph, struct rn_text name, bool or_alias);
 
 /* ---- for builders (lib/graph/arch, lib/graph/attention) ---- */
+
+/* Parameters that are made from now on belong to the next block, or to what comes after the last. */
+void rn_graph_next_block(struct rn_graph *graph);
 
 /* The parameters of a layer, to be used by a node now or later: their order is the state dict's. As PyTorch's Conv2d, Linear,
  * BatchNorm2d; `along`: a Conv1d of one channel, for rn_node.along. */

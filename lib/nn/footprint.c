@@ -24,20 +24,32 @@ static int step(struct rn_net *net, const struct rn_batch *batch, size_t classes
 }
 
 int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention, size_t classes,
-                 size_t n, size_t h, size_t w, bool train, unsigned roles, int threads, struct rn_err *err)
+                 size_t n, size_t h, size_t w, enum rn_work work, unsigned roles, int threads, struct rn_err *err)
 {
     static const double mean[3] = { 0 }, std[3] = { 1, 1, 1 };
     static const uint8_t none;
     struct rn_device *dev;
     struct rn_net *net = NULL;
     struct rn_batch batch = { .n = n, .h = h, .w = w, .pixels = &none, .mean = mean, .std = std };
+    bool train = work != RN_WORK_PREDICT;
+    int features = rn_graph_features(graph);
+    float *value = NULL;
     *f = (struct rn_footprint){ 0 };
-    if (rn_device_open_dry(&dev, "cpu", threads, err))
+    if (work == RN_WORK_HEAD) {
+        if (!(value = rn_calloc(n, graph->value[features].c * sizeof *value, err)))
+            return -1;
+        batch = (struct rn_batch){ .n = n, .h = 1, .w = 1, .values = value };
+    }
+    if (rn_device_open_dry(&dev, "cpu", threads, err)) {
+        free(value);
         return -1;
+    }
     int rc = rn_net_open(&net, dev, arch, attention, classes, train, err);
     for (int role = 0; role < RN_ROLES && rc == 0; role++)
         rc = roles >> role & 1 ? rn_net_room(net, (enum rn_role)role, err) : 0;
     f->network = dev->class->usage(dev).blocks;
+    if (rc == 0 && work == RN_WORK_HEAD)
+        rn_net_enter(net, features);
     if (rc == 0)
         rn_net_spare(net);
     rc = rc || !(f->value = rn_calloc(graph->values, sizeof *f->value, err)) || step(net, &batch, classes, err) ? -1 : 0;
@@ -50,6 +62,7 @@ int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn
     }
     rn_net_close(net);
     rn_device_close(dev);
+    free(value);
     if (rc)
         rn_footprint_free(f);
     return rc;

@@ -604,7 +604,8 @@ static int train(const struct rn_walk *w, const struct rn_device_step *step, flo
     struct rn_net *net = w->net;
     int output = net->graph->output;
     if (forward(w, err) || (logits && net->on->download(net->dev, logits, value(w, output), err)) ||
-        net->on->softmax_loss(net->dev, step->loss, grad(w, output), value(w, output), step->labels, step->options, err))
+        net->on->softmax_loss(net->dev, step->loss, grad(w, output), value(w, output), step->labels, step->options, err) ||
+        (net->accumulate && net->on->carry && net->on->carry(net->dev, net->gradients, net->weight_bytes, err)))
         return -1;
     return rn_walk_backward(w, net->start, err);
 }
@@ -642,7 +643,8 @@ static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *l
     uint64_t smoothing;
     memcpy(&smoothing, &options->smoothing, sizeof smoothing);
     const struct rn_device_step step = {
-        .key = { (uintptr_t)net->arena, w.n, layout->n << 1 | net->accumulate, (uint64_t)layout->h << 32 | layout->w,
+        .key = { (uintptr_t)net->arena, w.n, layout->n << 3 | (unsigned)!options->targets << 2 | (unsigned)!options->teacher << 1 | net->accumulate,
+                 (uint64_t)layout->h << 32 | layout->w,
                  smoothing << 1 | !options->class_weights },
         .loss = loss, .n = w.n, .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
     bool done = false;

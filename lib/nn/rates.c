@@ -68,50 +68,7 @@ int rn_train_check(const struct rn_train_options *o, bool val, bool given_best, 
     return 0;
 }
 
-int rn_train_check_device(const struct rn_train_options *o, const struct rn_device *dev, struct rn_err *err)
-{
-    const struct rn_device_class *on = dev->class;
-    const char *option = o->optimizer == RN_OPTIMIZER_ADAMW && !on->adamw ? "--optimizer=adamw"
-                         : o->ema > 0 && !on->lerp                         ? "--ema"
-                         : o->clip > 0 && !on->square_sum                  ? "--clip"
-                         : o->nesterov && !on->more_sgd                    ? "--nesterov"
-                         : o->accumulate > 1 && !on->accumulates           ? "--accumulate"
-                         : o->fix_norms && !on->fixed_norms                ? "--freeze-norms"
-                         : o->head && !on->fixed_norms                     ? "--head"
-                         : o->teacher && !on->distils                      ? "--teacher"
-                                                                           : NULL;
-    return option ? rn_fail(err, RN_EXIT_USAGE, "%s: device %s cannot do that; cpu can", option, on->name) : 0;
-}
-
 /* ---- rates ---- */
-
-/* The number in "layerA.B." of a block's parameters, from 1; blocks: how many there are so far, of which this is one. */
-static bool block_of(const char *name, char block[static 32])
-{
-    int length = 0;
-    if (sscanf(name, "layer%*[0-9].%*[0-9].%n", &length) != 0 || length == 0 || length >= 32)
-        return false;
-    memcpy(block, name, (size_t)length);
-    block[length] = '\0';
-    return true;
-}
-
-/* depth[i] of each parameter: 0 before the blocks, then one a block, then what comes after them. Returns the last. */
-static size_t find_depths(const struct rn_graph *g, size_t *depth)
-{
-    char block[32], last[32] = "";
-    size_t now = 0;
-    for (size_t i = 0; i < g->params; i++) {
-        bool inside = block_of(g->param[i].name, block);
-        bool after = !inside && (now > 0);
-        if ((inside && strcmp(block, last) != 0) || (after && last[0])) {
-            now++;
-            snprintf(last, sizeof last, "%s", inside ? block : "");
-        }
-        depth[i] = now;
-    }
-    return now;
-}
 
 static bool matches(const char *pattern, const char *name)
 {
@@ -168,19 +125,14 @@ int rn_rates_make(struct rn_rate **result, const struct rn_graph *g, const struc
     if (o->lr_head == 1 && o->layer_decay == 1 && !strcmp(o->no_decay, "none") && !o->freeze && !o->head)
         return 0;
     struct rn_rate *rate = rn_calloc(g->params, sizeof *rate, err);
-    size_t *depth = rate ? rn_calloc(g->params, sizeof *depth, err) : NULL;
-    if (!depth) {
-        free(rate);
+    if (!rate)
         return -1;
-    }
-    size_t last = find_depths(g, depth);
     for (size_t i = 0; i < g->params; i++) {
         bool head = rn_graph_is_last(g, i);
-        rate[i] = (struct rn_rate){ pow(o->layer_decay, (double)(last - depth[i])) * (head ? o->lr_head : 1), 1, false };
+        rate[i] = (struct rn_rate){ pow(o->layer_decay, (double)(g->block - g->param[i].block)) * (head ? o->lr_head : 1), 1, false };
         if (o->head && !head)
             rate[i] = (struct rn_rate){ .fixed = true };
     }
-    free(depth);
     spare_decay(rate, g, o->no_decay);
     if (o->freeze && freeze(rate, g, o, err)) {
         free(rate);

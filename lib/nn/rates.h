@@ -9,8 +9,6 @@ enum rn_optimizer { RN_OPTIMIZER_SGD, RN_OPTIMIZER_ADAMW };
 
 /* Nonsense, by name: exit 2. val: there is a file to validate with. given_best: --best was said. */
 RN_MUST int rn_train_check(const struct rn_train_options *options, bool val, bool given_best, struct rn_err *err);
-/* What the device has no operators for, by name: exit 2. */
-RN_MUST int rn_train_check_device(const struct rn_train_options *options, const struct rn_device *dev, struct rn_err *err);
 
 /* One for each parameter of the graph, from --lr-head (the last layer), --layer-decay (factor^d for the d-th from the end of: what
  * comes before the blocks, each block, what comes after them: as timm counts), --no-decay and --freeze (patterns of the shell

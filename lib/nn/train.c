@@ -324,8 +324,6 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
         return rn_fail(err, RN_EXIT_DATA, "these are batches for evaluation: make them with rn-batch --train");
     if (!head->classes.count)
         return rn_fail(err, RN_EXIT_DATA, "the stream names no classes to train on");
-    if (head->soft && !t->dev->class->soft_targets)
-        return rn_fail(err, RN_EXIT_SYSTEM, "the device %s does not train on mixed photos (rn-batch --mixup, --cutmix)", t->dev->class->name);
     if (!t->net && (start(t, head, err) || (t->options->ema > 0 && rn_net_average(t->net, 1, err))))
         return -1;
     free(t->map);

@@ -120,9 +120,11 @@ void rn_net_accumulate(struct rn_net *net, bool on)
 
 int rn_net_gradient_norm(struct rn_net *net, double *norm, struct rn_err *err)
 {
-    struct rn_run run;
+    struct rn_run run, next;
     double sum = 0, part;
     for (size_t k = 0; run_at(net, k, &run); k++) {
+        for (; run_at(net, k + 1, &next) && next.at == run.at + run.bytes; k++) /* a device may have to wait for each sum */
+            run.bytes += next.bytes;
         if (net->on->square_sum(net->dev, &part, at(net->gradients, &run), run.bytes, err))
             return -1;
         sum += part;

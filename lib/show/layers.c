@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "core/threads.h"
 #include "nn/footprint.h"
+#include "nn/rates.h"
 #include "nn/teacher.h"
 #include "graph/graph.h"
 #include "show/show.h"
@@ -159,6 +160,31 @@ static const char *had(const struct rn_head *head, const char *option)
     return "";
 }
 
+static bool is_set(const struct rn_head *head, const char *option)
+{
+    for (size_t i = 0; head->epoch != RN_NIL && i < head->options.count; i++)
+        if (!strcmp(head->options.item[i].data, option))
+            return true;
+    return false;
+}
+
+/* What the checkpoint's run trains: not what --freeze and --head keep. */
+static int trained(const struct rn_head *head, const struct rn_graph *g, size_t *count, struct rn_err *err)
+{
+    const char *freeze = had(head, "--freeze=");
+    const struct rn_train_options options = { .no_decay = "none", .lr_head = 1, .layer_decay = 1, .freeze = *freeze ? freeze : NULL,
+                                              .head = is_set(head, "--head") };
+    struct rn_rate *rate;
+    *count = rn_graph_count(g);
+    if (rn_rates_make(&rate, g, &options, err))
+        return -1;
+    for (size_t i = 0; rate && i < g->params; i++)
+        if (g->param[i].role == RN_PARAMETER && rate[i].lr == 0)
+            *count -= g->param[i].n * g->param[i].c * g->param[i].h * g->param[i].w;
+    free(rate);
+    return 0;
+}
+
 /* Averages and second moments are as large as the weights. */
 static unsigned roles_of(const struct rn_head *head, const struct rn_show_layers *how)
 {
@@ -193,17 +219,20 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
     size_t program = how->program;
     struct rn_footprint train;
     struct rn_err why = { 0 };
+    bool on_features = is_set(head, "--head");
     size_t record = reader_room(batch * side * side * 3), tensor = largest_tensor(g);
+    size_t learnt = on_features ? reader_room(batch * g->value[rn_graph_features(g)].c * sizeof(float)) : record;
     if (rn_out_printf(out, err, "# peak memory with -d cpu, threads %d, batch %zu, in MiB: program + network + activations + scratch + streams\n",
                       rn_threads_default(), batch))
         return -1;
-    if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side, true, roles_of(head, how), 0, &why)) {
+    if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side,
+                     on_features ? RN_WORK_HEAD : RN_WORK_TRAIN, roles_of(head, how), 0, &why)) {
         if (why.exit == RN_EXIT_SYSTEM)
             return *err = why, -1;
         if (rn_out_printf(out, err, "# rn-train   cannot: %s\n", why.text))
             return -1;
     } else {
-        int rc = memory(out, "rn-train", &train, program, record + tensor + teacher, err);
+        int rc = memory(out, "rn-train", &train, program, learnt + tensor + teacher, err);
         rn_footprint_free(&train);
         if (rc)
             return -1;
@@ -215,10 +244,16 @@ static int totals(struct rn_out *out, const struct rn_head *head, const struct r
                   size_t side, const struct rn_show_layers *how, size_t teacher, struct rn_err *err)
 {
     uint64_t madds = 0;
+    size_t count, all = rn_graph_count(g);
+    char some[64] = "";
     for (size_t i = 0; i < g->nodes; i++)
         madds += rn_footprint_madds(f, g, &g->node[i]);
-    if (rn_out_printf(out, err, "# %zu parameters\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions and linear layers\n",
-                      rn_graph_count(g), 2e-9 * (double)madds, side, side))
+    if (trained(head, g, &count, err))
+        return -1;
+    if (count != all)
+        snprintf(some, sizeof some, ", of which its run trains %zu", count);
+    if (rn_out_printf(out, err, "# %zu parameters%s\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions and linear layers\n",
+                      all, some, 2e-9 * (double)madds, side, side))
         return -1;
     return memories(out, head, g, f, batch, side, how, teacher, err);
 }
@@ -236,7 +271,7 @@ int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classe
         return err->exit = err->exit == RN_EXIT_USAGE ? RN_EXIT_DATA : err->exit, -1;
     size_t side = head->has_input ? (size_t)head->input.size : 224;
     size_t batch = how->batch ? how->batch : head->epoch != RN_NIL && head->has_batches ? (size_t)head->batches_batch : 16;
-    int rc = rn_footprint(&f, g, head->arch, head->attention, classes, batch, side, side, false, 0, 0, err) ||
+    int rc = rn_footprint(&f, g, head->arch, head->attention, classes, batch, side, side, RN_WORK_PREDICT, 0, 0, err) ||
              layers(out, g, &f, how->tsv, err) || (!how->tsv && totals(out, head, g, &f, batch, side, how, teacher, err)) ? -1 : 0;
     rn_footprint_free(&f);
     rn_graph_free(g);

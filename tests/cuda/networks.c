@@ -16,7 +16,7 @@
 #include "core/rng.h"
 #include "nn/net.h"
 
-enum { IMAGES = 5, MANY = 160, SIZE = 36, SMALL = 33, CLASSES = 6, STEPS = 5 };
+enum { IMAGES = 5, MANY = 160, SIZE = 36, SMALL = 33, CLASSES = 6, STEPS = 5, TAUGHT_STEPS = 8 };
 
 #define ALL "0:5"
 
@@ -26,13 +26,13 @@ static char folder[] = "/tmp/rn-cuda-XXXXXX";
 
 /* How far it goes: all, with a look at gradients and parameters; less, for runs that fail; one step of training; all, with a
  * step of other images before the last; one step, and when it fails, again (err
- * tells of the first time). */
-enum course { WHOLE, LESS, STEP, MIXED, AGAIN };
+ * tells of the first time); steps with all that options of training ask for; the same with each image there twice. */
+enum course { WHOLE, LESS, STEP, MIXED, AGAIN, TAUGHT, TAUGHT_TWICE };
 
 /* What it leaves in a file. */
 struct result {
     struct rn_err err;
-    double loss[STEPS];
+    double loss[TAUGHT_STEPS], norm[TAUGHT_STEPS];
     float eval[MANY * CLASSES], trained[MANY * CLASSES];
     float moved[MANY * CLASSES]; /* as trained, by the CPU device with the same tensors */
     double sums[512][2]; /* of each parameter and its gradient after the first step: weighted sums */
@@ -40,7 +40,7 @@ struct result {
 
 static size_t size_of(enum course course)
 {
-    return course == WHOLE || course == MIXED ? SIZE : SMALL;
+    return course == WHOLE || course == MIXED || course >= TAUGHT ? SIZE : SMALL;
 }
 
 /* Other images, and other labels, in each step. */
@@ -145,6 +145,72 @@ static int train(struct rn_device *dev, size_t from, size_t n, enum course cours
     return rc;
 }
 
+/* What a loss is told of n images: shares of the classes, until the last two steps; and what a teacher says. */
+static struct rn_loss_options taught(size_t n, int step, float *shares, float *said)
+{
+    static const float weights[CLASSES] = { 1, 0.5f, 2, 1, 0.25f, 1 };
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < CLASSES; c++) {
+            size_t off = (i + (size_t)step + c) % CLASSES;
+            shares[i * CLASSES + c] = off == 0 ? 0.625f : off == 1 ? 0.375f : 0;
+            said[i * CLASSES + c] = (float)(1 + (off + (size_t)step) % CLASSES) / (float)(CLASSES * (CLASSES + 1) / 2);
+        }
+    return (struct rn_loss_options){ weights, 0.125, step < TAUGHT_STEPS - 2 ? shares : NULL, said, 2, 0.25 };
+}
+
+/* Gradients of two batches an update, from the second on scaled to a norm of 1; the first two updates are AdamW's, the others
+ * Nesterov's; an average. */
+static int update_taught(struct rn_net *net, int step, struct result *r)
+{
+    rn_net_accumulate(net, step % 2 == 0);
+    if (step % 2 == 0)
+        return 0;
+    if (step > 1 && rn_net_gradient_norm(net, &r->norm[step], &r->err))
+        return -1;
+    double scale = step > 1 ? 1 / r->norm[step] : 0;
+    int rc = step < 4 ? rn_net_update_adamw(net, (struct rn_adamw){ 1e-4, 0.9, 0.999, 1e-8, 0.01, scale, step / 2 + 1 }, &r->err)
+                      : rn_net_update(net, (struct rn_sgd){ 1e-3, 0.9, 1e-4, true, scale }, &r->err);
+    return rc || rn_net_average(net, step == 1 ? 1 : 0.25, &r->err) ? -1 : 0;
+}
+
+static void twice(float *rows, size_t n, size_t length)
+{
+    memcpy(rows + n * length, rows, n * length * sizeof *rows);
+}
+
+/* The average is what is evaluated at the end, of the images once. */
+static int teach(struct rn_device *dev, size_t n, bool doubled, struct result *r)
+{
+    static float values[2 * IMAGES * 3 * SIZE * SIZE];
+    struct rn_net *net;
+    int64_t labels[MANY];
+    float shares[2 * IMAGES * CLASSES], said[2 * IMAGES * CLASSES];
+    if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, true, &r->err))
+        return -1;
+    int rc = start(net, &r->err) || rn_net_room(net, RN_SECOND_MOMENT, &r->err) || rn_net_room(net, RN_EMA, &r->err) ? -1 : 0;
+    for (int step = 0; step < TAUGHT_STEPS && rc == 0; step++) {
+        struct rn_loss loss = { 0 };
+        struct rn_batch batch = batch_of(0, n, TAUGHT, step, labels);
+        struct rn_loss_options options = taught(n, step, shares, said);
+        memcpy(values, batch.values, n * 3 * SIZE * SIZE * sizeof *values);
+        memcpy(labels + n, labels, n * sizeof *labels);
+        twice(values, n, (size_t)3 * SIZE * SIZE);
+        twice(shares, n, CLASSES);
+        twice(said, n, CLASSES);
+        batch.values = values;
+        batch.n = doubled ? 2 * n : n;
+        rc = rn_net_train(net, &batch, labels, &options, &loss, NULL, &r->err) || update_taught(net, step, r) ? -1 : 0;
+        r->loss[step] = loss.loss;
+    }
+    rn_net_swap(net);
+    struct rn_batch last = { .n = n, .h = SIZE, .w = SIZE, .values = values };
+    rc = rc || rn_net_eval(net, &last, r->trained, &r->err) ? -1 : 0;
+    rn_net_swap(net);
+    rc = rc || note(net, r, false, &r->err) ? -1 : 0;
+    rn_net_close(net);
+    return rc;
+}
+
 /* --run DEVICE[/PRECISION] FROM:N COURSE FILE: exit 0, or 4 when the device fails. */
 static int run(char **argv)
 {
@@ -152,14 +218,15 @@ static int run(char **argv)
     struct rn_device *dev;
     size_t from, n;
     enum course course = (enum course)atoi(argv[4]);
-    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (size_of(course) == SIZE ? IMAGES : MANY) || course > AGAIN)
+    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (size_of(course) == SIZE ? IMAGES : MANY) || course > TAUGHT_TWICE)
         return 2;
     char *precision = strchr(argv[2], '/');
     if (precision)
         *precision++ = '\0';
     int rc = rn_device_open(&dev, argv[2], 1, &r.err);
     if (!rc) {
-        rc = (precision && rn_device_precision(dev, precision, &r.err)) || train(dev, from, n, course, &r) ? -1 : 0;
+        rc = (precision && rn_device_precision(dev, precision, &r.err)) ||
+                     (course >= TAUGHT ? teach(dev, n, course == TAUGHT_TWICE, &r) : train(dev, from, n, course, &r)) ? -1 : 0;
         rn_device_close(dev);
     }
     FILE *f = fopen(argv[5], "wb");
@@ -306,6 +373,48 @@ static void gpus_add_up(void **state)
     for (size_t i = 0; i < 512; i++) {
         near(three.sums[i][1], first.sums[i][1], 1e-5, "gradient", i);
         near(three.sums[i][0], first.sums[i][0], 1e-5, "parameter", i);
+    }
+}
+
+static void near_taught(const struct result *got, const struct result *want, double within, const char *what)
+{
+    for (size_t i = 0; i < TAUGHT_STEPS; i++) {
+        char says[64];
+        snprintf(says, sizeof says, "%s: loss of step", what);
+        near(got->loss[i], want->loss[i], within, says, i);
+        snprintf(says, sizeof says, "%s: norm of step", what);
+        near(got->norm[i], want->norm[i], 10 * within, says, i);
+    }
+    for (size_t i = 0; i < 2 * CLASSES; i++)
+        near((double)got->trained[i], (double)want->trained[i], 30 * within, "logit of the average", i);
+}
+
+/* All that options of training ask of a device. Steps come as they are, are recorded, and are the record's: with gradients that
+ * are added to and not, with shares and labels. */
+static void options_agree_with_the_cpu(void **state)
+{
+    (void)state;
+    struct result cpu, cuda;
+    assert_int_equal(result_of(&cpu, "cpu", "0:4", TAUGHT, NULL), 0);
+    if (result_of(&cuda, "cuda", "0:4", TAUGHT, NULL) != 0)
+        fail_msg("%s", cuda.err.text);
+    near_taught(&cuda, &cpu, 1e-3, "cuda");
+}
+
+/* Two GPUs that have the same images each say what one says that has them: whatever the update does with the sum. */
+static void options_of_two_gpus(void **state)
+{
+    (void)state;
+    static const char *const one[] = { "cuda", "cuda/bf16" }, *const both[] = { "cuda:0,1", "cuda:0,1/bf16" };
+    for (size_t i = 0; i < (getenv("RN_FULL") ? 2 : 1); i++) {
+        struct result once, late, other;
+        if (result_of(&once, one[i], "0:2", TAUGHT, NULL) != 0)
+            fail_msg("%s", once.err.text);
+        if (result_of(&late, both[i], "0:2", TAUGHT_TWICE, WITH("RN_DOUBLE_GPUS=2")) != 0)
+            fail_msg("%s", late.err.text);
+        assert_int_equal(result_of(&other, both[i], "0:2", TAUGHT_TWICE, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_ORDER=3")), 0);
+        near_taught(&late, &once, i ? 1e-2 : 1e-4, both[i]);
+        same(&late, &other, both[i]);
     }
 }
 
@@ -624,9 +733,11 @@ static int real(int gpus)
         int gpus;
     } all[] = {
         { cmocka_unit_test(agrees_with_the_cpu), 1 },
+        { cmocka_unit_test(options_agree_with_the_cpu), 1 },
         { cmocka_unit_test(records_outlive_no_memory), 1 },
         { cmocka_unit_test(running_statistics_are_the_first_gpus), 2 },
         { cmocka_unit_test(other_precisions), 2 },
+        { cmocka_unit_test(options_of_two_gpus), 2 },
         { cmocka_unit_test(gpus_add_up), 3 },
     };
     struct CMUnitTest tests[sizeof all / sizeof *all];
@@ -647,6 +758,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(any_order_gives_the_same),
         cmocka_unit_test(running_statistics_are_the_first_gpus),
         cmocka_unit_test(gpus_add_up),
+        cmocka_unit_test(options_agree_with_the_cpu),
+        cmocka_unit_test(options_of_two_gpus),
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),
         cmocka_unit_test(other_precisions),

@@ -2,7 +2,7 @@
 # Kernels are executed as nvcc wrote them (ptx.h); NVIDIA's libraries are doubles (double.h). Without RN_FULL: kernels compiled for
 # the CPU in training and in golden networks but one, four of the nine, fewer failing calls, gpu-verify with one GPU.
 golden := r50-ours r34 r18-ours r18-cbam $(if $(RN_FULL),r50-se r18-mul r18-none r18-se r18-spatial)
-cuda := $(addprefix cuda/,operators networks bugs training verify operators-sanitized $(golden:%=golden-%) selftest doubles coverage)
+cuda := $(addprefix cuda/,operators networks optimise bugs training verify operators-sanitized $(golden:%=golden-%) selftest doubles coverage)
 cuda_built := cuda-built
 cuda_first := cuda/operators cuda/networks cuda/bugs cuda/training cuda/operators-sanitized cuda/golden-r18-ours
 
@@ -17,6 +17,7 @@ few      := $(if $(RN_FULL),,$(compiled))
 cuda/operators:           run = env $(doubles) RN_DOUBLE_COVERAGE=$(proof)/coverage.tsv $(P)/operators
 cuda/operators-sanitized: run = env $(doubles) RN_DOUBLE_KERNELS=$(proof)/shim-sanitized.so $(P)/operators-sanitized --few
 cuda/networks:            run = env $(doubles) $(compiled) RN_DOUBLE_GUARD=0 $(P)/networks
+cuda/optimise:            run = env $(doubles) $(compiled) RN_DOUBLE_GUARD=0 RN_DOUBLE_RACES=0 RN_DOUBLE_GPUS=2 $(P)/optimise
 cuda/training:            run = env $(few) DOUBLES=$(proof)/lib SHIM=$(proof)/shim.so bats --tap tests/cuda/training.bats
 cuda/verify:              run = env DOUBLES=$(proof)/lib SHIM=$(proof)/shim.so bats --tap tests/cuda/verify.bats
 cuda/bugs:                run = tests/cuda/bugs $(B)

@@ -125,3 +125,66 @@ late() {
     grep -q '^rn-train: .*device cuda:1: ' err
     rn-show --where half/last.rn | grep -qE '^[01]:[0-9]+$'
 }
+
+# near A B SHARE: the first epoch's loss, in two folders
+near() {
+    paste <(sed -n 2p "$1/log.tsv" | cut -f 3) <(sed -n 2p "$2/log.tsv" | cut -f 3) |
+        awk -v share="$3" '!($1 - $2 <= share * $2 && $2 - $1 <= share * $2) { print; exit 1 } END { if (NR != 1) exit 1 }'
+}
+
+# goes_on DEVICE STREAM OPTION...: killed behind the first batch of epoch 1, and resumed; whole/ is the run that was not
+goes_on() {
+    local device=$1 stream=$2
+    shift 2
+    rm -rf whole broken pipe
+    CUDA rn-train -q --lr 0.001 -d "$device" -o whole "$@" <"$stream.rn" >whole.log
+    mkfifo pipe
+    CUDA rn-train -q --lr 0.001 -d "$device" -o broken "$@" --save-every 1 pipe >broken.log 2>broken.err 3>&- &
+    local trainer=$!
+    exec 7>pipe
+    head -c $(($(stat -c %s "$stream.rn") * 28 / 36)) "$stream.rn" >&7
+    for ((i = 0; i < 1200; i++)); do
+        [ "$(rn-show --where broken/last.rn 2>/dev/null)" != 1:1 ] || break
+        sleep 0.1
+    done
+    [ "$(rn-show --where broken/last.rn)" = 1:1 ] || { cat broken.err; return 1; }
+    kill -9 $trainer
+    exec 7>&-
+    wait $trainer || true
+    rn-pick split=train all.rn | rn-batch --train --resume broken/last.rn -o rest.rn
+    if [ "$stream" = features ]; then
+        mv rest.rn images.rn
+        rn-predict -q -m start.rn --features head -o rest.rn images.rn
+    fi
+    CUDA rn-train -q --resume broken/last.rn -d "$device" -o broken rest.rn >again.log
+    cmp whole/last.rn broken/last.rn
+    diff <(cut -f 1-6 whole/log.tsv) <(cut -f 1-6 broken/log.tsv)
+}
+
+@test "AdamW, averages, clipped and accumulated gradients, mixed photos: the CPU's losses; killed and resumed, the same bytes" {
+    export RN_DOUBLE_KERNELS=$SHIM RN_DOUBLE_GPUS=2
+    options=(-t none --optimizer adamw --ema 0.5 --clip 1 --accumulate 2 --label-smoothing 0.1 --class-weights sqrt --val val.rn)
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 --mixup 0.4 --cutmix 1 -o mixed.rn
+    goes_on cuda mixed "${options[@]}"
+    CUDA rn-train -q --lr 0.001 -o host "${options[@]}" <mixed.rn >host.log
+    near whole host 0.02
+    goes_on cuda:0,1 mixed "${options[@]}"
+    CUDA rn-predict -q -d cuda -m whole/best.rn test.rn | rn-show --json - | grep -q '"probs"'
+}
+
+@test "a teacher, Nesterov's momentum, frozen layers and norms, in bfloat16: killed and resumed, the same bytes" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    rn-pick split=train all.rn | rn-batch --size 32 | rn-predict -q -o said.rn
+    goes_on cuda train -t none --nesterov --ema 0.9 --clip 2 --accumulate 2 --teacher said.rn --alpha 0.7 --temperature 3 \
+        --freeze conv1,bn1,layer1,layer2 --freeze-norms --no-decay bn,bias --layer-decay 0.8 --precision bf16
+}
+
+@test "--head on features: the CPU's losses; killed and resumed, the same bytes, on two GPUs" {
+    export RN_DOUBLE_KERNELS=$SHIM RN_DOUBLE_GPUS=2
+    rn-train -q --lr 0.001 -o made <train.rn >made.log
+    cp made/last.rn start.rn
+    rn-predict -q -m start.rn --features head -o features.rn train.rn
+    goes_on cuda:0,1 features --init start.rn --head --ema 0.9 --accumulate 2
+    rn-train -q --lr 0.001 --overwrite -o host --init start.rn --head --ema 0.9 --accumulate 2 <features.rn >host.log
+    near whole host 0.0001
+}

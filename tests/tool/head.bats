@@ -39,6 +39,11 @@ close() {
     [ $rc = 1 ]
     for run in head frozen; do diff <(layers $run/last.rn) <(layers large/last.rn); done
     rn-show -l head/best.rn | grep -q '^final_fc'
+    # both train the last layer; the one on features wants less memory for activations
+    for run in head frozen; do rn-show -l $run/last.rn | grep -q '^# [0-9]* parameters, of which its run trains 3078$'; done
+    rn-show -l large/last.rn | grep -qE '^# [0-9]+ parameters$'
+    activations() { rn-show -l "$1" | awk '/^# rn-train/ { print int(10 * $7) }'; }
+    [ "$(activations head/last.rn)" -lt "$(activations frozen/last.rn)" ]
 }
 
 @test "--head: killed in the middle of an epoch and resumed: the same bytes" {

@@ -55,10 +55,5 @@ const struct rn_device_class rn_device_cpu = {
     .open = open_device,
     .close = close_device,
     .variant = variant_of,
-    .soft_targets = true,
-    .distils = true,
-    .fixed_norms = true,
-    .more_sgd = true,
-    .accumulates = true,
     RN_CPU_OPERATORS(ROW)
 };

@@ -27,7 +27,7 @@ struct batch_norm_backward {
     const float *gamma, *beta, *mean, *inv_std;
     float *sums, *means; /* (parts, 2, C); (2, C): of d and of d times the normal */
     unsigned parts, lanes;
-    int relu, keep, add_dx, add_dw; /* keep: the sums' kernel writes d to dresidual */
+    int relu, keep, add_dx, add_dw, fixed; /* keep: the sums' kernel writes d to dresidual; fixed: statistics do not follow from x */
 };
 
 #ifdef RN_KERNELS
@@ -115,6 +115,15 @@ static __device__ inline void add_parts(const float *sums, unsigned parts, unsig
                 sum[k] += x[i][k];
     }
     sum_lane<2>(sum, STAT_LANES);
+}
+
+/* Evaluation's statistics for the batch's. */
+KERNEL(batch_norm_fixed)(const struct batch_norm v)
+{
+    for (each(c, v.x.c)) {
+        v.mean[c] = v.running_mean[c];
+        v.inv_std[c] = (float)(1 / sqrt(v.running_var[c] + v.eps));
+    }
 }
 
 KERNEL(batch_norm_stats)(const struct batch_norm v)
@@ -270,8 +279,8 @@ KERNEL(batch_norm_backward_stats)(const struct batch_norm_backward v)
     add_parts(v.sums, v.parts, c, v.x.c, sum);
     if (threadIdx.x >= STAT_LANES || c >= v.x.c)
         return;
-    v.means[c] = (float)(sum[0] / count);
-    v.means[v.x.c + c] = (float)(sum[1] / count);
+    v.means[c] = v.fixed ? 0 : (float)(sum[0] / count);
+    v.means[v.x.c + c] = v.fixed ? 0 : (float)(sum[1] / count);
     if (v.dbeta)
         v.dbeta[c] = (float)(v.add_dw ? v.dbeta[c] + sum[0] : sum[0]);
     if (v.dgamma)
@@ -349,6 +358,15 @@ static struct grids grids_of(struct map x, bool wide)
                            rn_cuda_lanes(c) };
 }
 
+static int statistics(struct rn_cuda_part *p, struct batch_norm *v, const struct grids *grids, bool wide, struct rn_array x,
+                      struct rn_err *err)
+{
+    if (!(v->sums = rn_cuda_workspace(p, 2 * sizeof(float) * v->parts * x.c, err)))
+        return -1;
+    return rn_cuda_launch(p, wide ? RN_CUDA_batch_norm_sums_wide : RN_CUDA_batch_norm_sums, grids->sums, v, x, err) ||
+                   rn_cuda_launch(p, RN_CUDA_batch_norm_stats, grids->stats, v, x, err) ? -1 : 0;
+}
+
 int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                        const struct rn_norm *norm, bool relu, struct rn_err *err)
 {
@@ -367,15 +385,13 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
         v.lanes = grids.lanes;
         if (!v.x.n)
             continue;
-        if (p.n * x.h * x.w < 2) {
+        if (!norm->fixed && p.n * x.h * x.w < 2) {
             p.rc = rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of the batch is one image, of a 1x1 map: batch norm needs more "
                                               "than one value a channel; use larger batches or fewer GPUs", p.gpu->ordinal);
             continue;
         }
-        if (!(v.sums = rn_cuda_workspace(&p, 2 * sizeof(float) * v.parts * x.c, err)))
-            continue;
-        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_sums_wide : RN_CUDA_batch_norm_sums, grids.sums, &v, x, err) ||
-                       rn_cuda_launch(&p, RN_CUDA_batch_norm_stats, grids.stats, &v, x, err) ||
+        p.rc = (norm->fixed ? rn_cuda_launch(&p, RN_CUDA_batch_norm_fixed, rn_cuda_blocks(x.c), &v, x, err)
+                            : statistics(&p, &v, &grids, wide, x, err)) ||
                        rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_wide : RN_CUDA_batch_norm, grids.map, &v, x, err) ? -1 : 0;
     }
     return p.rc;
@@ -396,7 +412,8 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struc
             rn_cuda_cut(&p, relu && dresidual.data ? y : (struct rn_array){ 0 }), rn_cuda_at(&p, dgamma.data),
             rn_cuda_at(&p, dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
             rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
-            .keep = dresidual.data && !(add & RN_ADD_RESIDUAL), .add_dx = add & RN_ADD_DX, .add_dw = add & RN_ADD_DW };
+            .keep = dresidual.data && !(add & RN_ADD_RESIDUAL), .add_dx = add & RN_ADD_DX, .add_dw = add & RN_ADD_DW,
+            .fixed = norm->fixed };
         bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.dx) && rn_cuda_wide(v.x, v.dresidual) && rn_cuda_wide(v.x, v.dy) &&
                     rn_cuda_wide(v.x, v.y);
         struct grids grids = grids_of(v.x, wide);

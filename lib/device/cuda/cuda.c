@@ -249,6 +249,6 @@ const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
     .precision = precision, .maps = maps, .room = rn_cuda_room,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
-    .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce,
+    .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce, .carry = rn_cuda_carry,
     RN_OPERATORS(ROW)
 };

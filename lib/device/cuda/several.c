@@ -48,6 +48,17 @@ void rn_cuda_cut_block(struct rn_device *dev, void *memory)
         cuda->block[i].cut = cuda->block[i].cut || cuda->block[i].at[0] == memory;
 }
 
+int rn_cuda_carry(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err)) {
+        void *at = rn_cuda_at(&p, gradients);
+        p.rc = rn_cuda_await_sums(&p, err) ||
+                       (p.g > 0 && rn_cuda_check(&p, p.cuda->api.cudaMemsetAsync(at, 0, bytes, p.gpu->stream), "zeroing", err)) ? -1 : 0;
+    }
+    return p.rc;
+}
+
 /* The stream of sums starts when the gradients are there. */
 static int await_gradients(const struct rn_cuda_part *p, struct rn_err *err)
 {

@@ -13,8 +13,9 @@ void rn_cuda_settle(struct rn_cuda *cuda);
 /* Starts the sum over the GPUs, behind what their streams were given. */
 RN_MUST int rn_cuda_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err);
 
-/* share and cut of struct rn_device_class. */
+/* share, cut and carry of struct rn_device_class. */
 size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval);
 void rn_cuda_cut_block(struct rn_device *dev, void *memory);
+RN_MUST int rn_cuda_carry(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
 
 #endif

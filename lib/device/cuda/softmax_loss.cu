@@ -2,14 +2,18 @@
  *
  *     loss = ((1 - e) sum_n u[label_n] l(n, label_n) + e / C sum_n sum_i u[i] l(n, i)) / sum_n u[label_n]
  *
- * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. */
+ * or, with shares t of the classes, sum_n sum_i u[i] ((1 - e) t[n, i] + e / C) l(n, i) / N,
+ * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. With a teacher's p at temperature
+ * T that is 1 - a of the loss, and a T^2 sum_n KL(p_n || softmax(x_n / T)) / N the rest. */
 #include "device/cuda/kernel.h"
 
-/* The page that goes to the GPU, and whose first part comes back: this, then the labels, then the class weights. */
+/* The page that goes to the GPU, and whose first part comes back: this, then the labels, the class weights, the images' shares,
+ * what the teacher says of them. */
 struct page {
     double loss;
     long long correct;
-    double total; /* sum_n u[label_n], over the images of all GPUs */
+    double total, images; /* sum_n u[label_n], or with shares N; N: of all GPUs */
+    double temperature, alpha;
 };
 
 struct softmax_loss {
@@ -17,6 +21,7 @@ struct softmax_loss {
     struct page *page;
     const long long *labels;
     const float *weights; /* u; NULL: all 1 */
+    const float *targets, *teacher; /* t and p, (N,C); NULL: labels alone; none */
     float smoothing;
 };
 
@@ -44,11 +49,32 @@ static __device__ inline float largest(const float *x, unsigned c, unsigned *pla
     return best;
 }
 
-/* The part of l(n, i) in the loss. */
-static __device__ inline float weight(const struct softmax_loss *v, unsigned i, unsigned label)
+/* The part of l(n, i) in the loss, with labels or shares. */
+static __device__ inline float weight(const struct softmax_loss *v, unsigned n, unsigned i, unsigned label)
 {
-    float share = (i == label ? 1 - v->smoothing : 0) + v->smoothing / (float)v->logits.c;
+    float share = v->targets ? v->targets[(rn_index)n * v->logits.c + i] : i == label ? 1 : 0;
+    share = fmaf(1 - v->smoothing, share, v->smoothing / (float)v->logits.c);
     return (float)((v->weights ? share * v->weights[i] : share) / v->page->total);
+}
+
+/* Of image n's loss and gradient 1 - alpha stays, and the distance to the teacher comes. most: the largest of x. */
+static __device__ inline double distil(const struct softmax_loss *v, unsigned n, const float *x, float most, double loss)
+{
+    const float *p = v->teacher + (rn_index)n * v->logits.c;
+    float *d = (float *)v->dlogits.at, t = (float)v->page->temperature, a = (float)v->page->alpha, images = (float)v->page->images;
+    float sum = 0, kl = 0;
+    for (unsigned i = lane(); i < v->logits.c; i += RN_LANES)
+        sum += expf((x[i] - most) / t);
+    float log_sum = logf(sum_lanes(sum));
+    for (unsigned i = lane(); i < v->logits.c; i += RN_LANES) {
+        float log_q = (x[i] - most) / t - log_sum;
+        if (p[i] > 0)
+            kl += p[i] * (logf(p[i]) - log_q);
+        if (d)
+            d[(rn_index)n * v->logits.c + i] = fmaf(1 - a, d[(rn_index)n * v->logits.c + i], a * t * (expf(log_q) - p[i]) / images);
+    }
+    kl = sum_lanes(kl);
+    return (1 - v->page->alpha) * loss + v->page->alpha * v->page->temperature * v->page->temperature * kl / v->page->images;
 }
 
 /* One block: each warp takes every RN_ROWS-th image. */
@@ -68,15 +94,16 @@ KERNEL(softmax_loss)(const struct softmax_loss v)
         sum = sum_lanes(sum);
         float log_sum = logf(sum);
         for (unsigned i = lane(); i < c; i += RN_LANES) {
-            float w = weight(&v, i, label);
+            float w = weight(&v, n, i, label);
             weights += w;
             weighted += w * (log_sum - (x[i] - most));
         }
         weights = sum_lanes(weights);
-        loss += sum_lanes(weighted);
+        double own = sum_lanes(weighted);
         correct += place == label;
         for (unsigned i = lane(); v.dlogits.at && i < c; i += RN_LANES)
-            ((float *)v.dlogits.at)[(rn_index)n * c + i] = expf(x[i] - most) / sum * weights - weight(&v, i, label);
+            ((float *)v.dlogits.at)[(rn_index)n * c + i] = expf(x[i] - most) / sum * weights - weight(&v, n, i, label);
+        loss += v.teacher ? distil(&v, n, x, most, own) : own;
     }
     if (lane() == 0) {
         losses[row()] = loss;
@@ -110,9 +137,17 @@ static size_t weight_bytes(const struct rn_device_step *step)
     return step->options->class_weights ? step->c * sizeof(float) : 0;
 }
 
+/* Of this GPU's images, what is said of each class. */
+static size_t share_bytes(const struct rn_cuda_part *p, const float *shares, size_t classes)
+{
+    return shares ? p->n * classes * sizeof *shares : 0;
+}
+
 static size_t page_bytes(const struct rn_cuda_part *p, const struct rn_device_step *step)
 {
-    return sizeof(struct page) + label_bytes(p) + weight_bytes(step);
+    const struct rn_loss_options *o = step->options;
+    return sizeof(struct page) + label_bytes(p) + weight_bytes(step) + share_bytes(p, o->targets, step->c) +
+           share_bytes(p, o->teacher, step->c);
 }
 
 /* The result of the i-th step, read when it is there. */
@@ -189,24 +224,39 @@ static int fit_pages(struct rn_cuda *cuda, const struct rn_device_step *step, st
     return p.rc;
 }
 
+static char *append(char *to, const void *from, size_t bytes)
+{
+    if (bytes)
+        memcpy(to, from, bytes);
+    return to + bytes;
+}
+
+static void write_page(const struct rn_cuda_part *p, char *to, const struct rn_device_step *step, const struct page *page)
+{
+    const struct rn_loss_options *o = step->options;
+    size_t first = p->first * step->c;
+    to = append(to, page, sizeof *page);
+    to = append(to, step->labels + p->first, label_bytes(p));
+    to = append(to, o->class_weights, weight_bytes(step));
+    to = append(to, o->targets ? o->targets + first : NULL, share_bytes(p, o->targets, step->c));
+    append(to, o->teacher ? o->teacher + first : NULL, share_bytes(p, o->teacher, step->c));
+}
+
 int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err)
 {
-    const float *weights = step->options->class_weights;
+    const struct rn_loss_options *o = step->options;
     unsigned turn = cuda->steps_begun % RN_STEPS_AHEAD;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
-    struct page page = { 0 };
+    struct page page = { .images = (double)step->n, .temperature = o->temperature, .alpha = o->alpha };
     for (size_t n = 0; n < step->n; n++)
-        page.total += weights ? (double)weights[step->labels[n]] : 1;
+        page.total += o->class_weights && !o->targets ? (double)o->class_weights[step->labels[n]] : 1;
     if (fit_pages(cuda, step, err))
         return -1;
     while (rn_cuda_next(&p, err)) {
         char *near = p.gpu->page.near[turn];
         if (!p.n)
             continue;
-        memcpy(near, &page, sizeof page);
-        memcpy(near + sizeof page, step->labels + p.first, label_bytes(&p));
-        if (weights)
-            memcpy(near + sizeof page + label_bytes(&p), weights, weight_bytes(step));
+        write_page(&p, near, step, &page);
         p.rc = rn_cuda_copy(&p, p.gpu->page.far, near, page_bytes(&p, step), cudaMemcpyHostToDevice, err);
     }
     if (p.rc)
@@ -234,14 +284,17 @@ int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err)
     return read_back(cuda, cuda->steps_ended++, err);
 }
 
-static int start(struct rn_cuda_part *p, struct rn_array dlogits, struct rn_array logits, const struct rn_loss_options *options,
+static int start(struct rn_cuda_part *p, struct rn_array dlogits, const struct rn_device_step *step, struct rn_array logits,
                  struct rn_err *err)
 {
+    const struct rn_loss_options *o = step->options;
     char *labels = p->gpu->page.far + sizeof(struct page), *weights = labels + label_bytes(p);
+    char *targets = weights + weight_bytes(step), *teacher = targets + share_bytes(p, o->targets, step->c);
     struct softmax_loss v = {
         rn_cuda_cut(p, dlogits), rn_cuda_cut(p, logits), (struct page *)(void *)p->gpu->page.far,
-        (const long long *)(const void *)labels, options->class_weights ? (const float *)(const void *)weights : NULL,
-        (float)options->smoothing };
+        (const long long *)(const void *)labels, o->class_weights ? (const float *)(const void *)weights : NULL,
+        o->targets ? (const float *)(const void *)targets : NULL, o->teacher ? (const float *)(const void *)teacher : NULL,
+        (float)o->smoothing };
     struct rn_cuda_grid one = { 1, 1, 1 };
     return rn_cuda_launch(p, RN_CUDA_softmax_loss, one, &v, logits, err);
 }
@@ -257,7 +310,7 @@ int rn_cuda_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, logits.n);
     while (rn_cuda_next(&p, err))
-        p.rc = p.n ? start(&p, dlogits, logits, options, err) : 0;
+        p.rc = p.n ? start(&p, dlogits, &step, logits, err) : 0;
     if (p.rc || !alone)
         return p.rc;
     return rn_cuda_loss_back(cuda, err) || rn_cuda_loss_out(cuda, err) ? -1 : 0;

@@ -41,10 +41,5 @@ const struct rn_device_class rn_device_reference = {
     .open = open_device,
     .close = close_device,
     .variant = variant_of,
-    .soft_targets = true,
-    .distils = true,
-    .fixed_norms = true,
-    .more_sgd = true,
-    .accumulates = true,
-    RN_REFERENCE_OPERATORS(ROW)
+    RN_OPERATORS(ROW)
 };

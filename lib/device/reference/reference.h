@@ -50,9 +50,8 @@ static inline struct rn_pool *rn_reference_pool(struct rn_device *dev)
 extern const struct rn_device_class rn_device_reference;
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
-#define RN_REFERENCE_OPERATORS(X) RN_OPERATORS(X) X(adamw) X(lerp) X(square_sum)
 #define RN_REFERENCE_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(reference, name)
-RN_REFERENCE_OPERATORS(RN_REFERENCE_PROTOTYPE)
+RN_OPERATORS(RN_REFERENCE_PROTOTYPE)
 #undef RN_REFERENCE_PROTOTYPE
 
 #endif

@@ -59,9 +59,11 @@ void rn_build_residual(struct rn_graph *g, const struct rn_residual *shape, cons
         for (size_t i = 0; i < shape->blocks[stage]; i++) {
             char name[32];
             snprintf(name, sizeof name, "layer%zu.%zu", stage + 1, i);
+            rn_graph_next_block(g);
             x = block(g, shape, name, x, planes, i == 0 && stage > 0 ? 2 : 1, attention);
         }
     }
+    rn_graph_next_block(g);
     g->last_block = x;
     g->last_stage = "layer4";
     /* The original makes its linear layer before the attention: so stand their parameters in the state dict. */

@@ -1,0 +1,41 @@
+/* lerp.cu -- one block moves towards another. */
+#include "device/cuda/kernel.h"
+
+struct lerp {
+    rn_index count;
+    float *y;
+    const float *x;
+    unsigned short *half; /* y's twin (half.cu); optional */
+    float share;
+};
+
+#ifdef RN_KERNELS
+
+KERNEL(lerp)(const struct lerp s)
+{
+    for (each(i, s.count)) {
+        float y = s.share < 1 ? fmaf(s.share, s.x[i] - s.y[i], s.y[i]) : s.x[i];
+        s.y[i] = y;
+        if (s.half)
+            s.half[i] = narrow(y);
+    }
+}
+
+#else
+
+#include "device/cuda/cuda.h"
+
+int rn_cuda_lerp(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err)
+{
+    size_t count = bytes / sizeof(float);
+    struct rn_array block = { y, 1, count, 1, 1 };
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err)) {
+        struct lerp s = { count, rn_cuda_at(&p, y), rn_cuda_at(&p, x), .share = (float)share };
+        s.half = rn_cuda_twin_of(&p, s.y);
+        p.rc = rn_cuda_launch(&p, RN_CUDA_lerp, rn_cuda_blocks(count), &s, block, err);
+    }
+    return p.rc;
+}
+
+#endif

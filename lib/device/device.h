@@ -148,6 +148,8 @@ struct rn_device_class {
 
     /* `which`: what follows the colon of "-d name:which", or NULL. threads: for devices that run on the host. */
     RN_MUST int (*open)(struct rn_device **dev, const char *which, int threads, struct rn_err *err);
+    /* A device that has failed gives nothing back, here and in `free`, where it might wait for work that never ends: the process is
+     * to say why, and to exit, which then ends it at once. */
     void (*close)(struct rn_device *dev);
     /* What results depend on, bit for bit, besides the input: "avx2", "avx512", "portable"; "float64". */
     const char *(*variant)(const struct rn_device *dev);

@@ -11,7 +11,7 @@ struct cublasContext {
     cudaStream_t stream;
     void *workspace;
     size_t workspace_bytes;
-    bool tf32;
+    bool tf32, float_sums; /* as the math mode says: TF32; no reductions in the narrower type of the inputs */
 };
 
 #define MAY_FAIL(error) \
@@ -59,7 +59,16 @@ cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, siz
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode)
 {
     MAY_FAIL(CUBLAS_STATUS_INVALID_VALUE);
+    handle->float_sums = mode & CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
     handle->tf32 = (mode & 15) == CUBLAS_TF32_TENSOR_OP_MATH;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int *version)
+{
+    MAY_FAIL(CUBLAS_STATUS_NOT_INITIALIZED);
+    (void)handle;
+    *version = CUBLAS_VERSION;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -174,6 +183,8 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasO
         return CUBLAS_STATUS_NOT_INITIALIZED;
     if (!handle->workspace)
         double_defect("cublasGemmEx: without a workspace of ours its sums may depend on what else runs");
+    if (a_type == CUDA_R_16BF && !handle->float_sums)
+        double_defect("cublasGemmEx: its math mode allows sums of reduced precision");
     if (double_gpu(handle->stream) != double_current_gpu())
         double_defect("cublasGemmEx: the stream is another GPU's than the current one");
     struct product p = { at, bt, m, n, k, lda, ldb, ldc, *(const float *)alpha, *(const float *)beta, a, b, c, FLOAT32, FLOAT32 };

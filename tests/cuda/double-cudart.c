@@ -31,6 +31,7 @@ static long calls, of_that_function, things[DOUBLE_THINGS];
 static char failed_call[64];
 static bool lost; /* all GPUs */
 static int lost_gpu = -1;
+static bool stuck; /* lost_gpu is: its calls do not fail */
 
 void double_defect(const char *format, ...)
 {
@@ -58,11 +59,11 @@ bool double_fails(const char *function)
     const char *wanted = getenv("RN_DOUBLE_FAIL"), *colon = wanted ? strchr(wanted, ':') : NULL;
     calls++;
     log_call(function);
-    if (lost || current == lost_gpu)
+    if (lost || (current == lost_gpu && !stuck))
         return true;
     if (!wanted)
         return false;
-    bool loses = !strncmp(wanted, "lost", 4), counts = !colon || loses;
+    bool loses = !strncmp(wanted, "lost", 4), sticks = !strncmp(wanted, "stuck", 5), counts = !colon || loses || sticks;
     if (!counts && !strncmp(wanted, function, (size_t)(colon - wanted)) && !function[colon - wanted])
         counts = true;
     of_that_function += counts;
@@ -71,6 +72,11 @@ bool double_fails(const char *function)
     if (loses && wanted[4] != ':') {
         lost_gpu = (int)strtol(wanted + 4, NULL, 10);
         return current == lost_gpu;
+    }
+    if (sticks) {
+        stuck = true;
+        lost_gpu = (int)strtol(wanted + 5, NULL, 10);
+        return false;
     }
     lost = loses;
     snprintf(failed_call, sizeof failed_call, "%s", function);
@@ -126,6 +132,7 @@ struct CUevent_st {
     long recorded, done; /* tickets */
     cudaStream_t stream; /* of the last record */
     long capture;        /* the number of the capture that it was recorded in; 0: none */
+    bool blocks;         /* who waits for it sleeps */
 };
 
 struct CUgraph_st {
@@ -147,7 +154,6 @@ struct CUstream_st {
     cudaGraph_t capture; /* what is queued goes there */
     bool unjoined;       /* work of a capture that its origin does not wait for yet */
     bool running;
-    bool given_up; /* it waits no longer for a GPU that is lost */
 };
 
 static cudaStream_t stream[64];
@@ -197,7 +203,7 @@ static void run_op(struct op *op)
 
 static bool blocked(const struct op *op)
 {
-    return op->waits && op->event->done < op->ticket && !(op->stream->given_up && op->event->stream->gpu == lost_gpu);
+    return op->waits && op->event->done < op->ticket;
 }
 
 /* Runs at most `most` operations, none behind a wait that is not fulfilled. */
@@ -264,13 +270,6 @@ static void get_on(cudaStream_t s)
         s = s->first->event->stream;
     }
     progress(s, 64);
-}
-
-void double_give_up(int gpu)
-{
-    for (int i = 0; i < streams; i++)
-        if (stream[i]->gpu == gpu)
-            stream[i]->given_up = true;
 }
 
 static uint32_t random_number(void)
@@ -431,6 +430,15 @@ cudaError_t cudaSetDevice(int device)
     return cudaSuccess;
 }
 
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
+{
+    MAY_FAIL(cudaErrorInvalidValue);
+    if (device < 0 || device >= gpus())
+        return result(cudaErrorInvalidDevice);
+    *properties = (struct cudaDeviceProp){ .name = "double", .multiProcessorCount = 4, .major = 9 };
+    return cudaSuccess;
+}
+
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
 {
     MAY_FAIL(cudaErrorInvalidValue);
@@ -478,12 +486,14 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
     return cudaSuccess;
 }
 
-/* As the real one, it waits for the GPU first. */
+/* As the real one, it waits for the GPU first: for one that is lost perhaps for ever. */
 cudaError_t cudaFree(void *memory)
 {
     NOT_IN_CAPTURE;
     if (!memory)
         return cudaSuccess;
+    if (lost || region_gpu(memory) == lost_gpu)
+        double_defect("cudaFree: of a GPU that is lost: it waits for ever");
     for (int i = 0; i < streams; i++)
         if (stream[i]->gpu == region_gpu(memory))
             drain(stream[i], 0);
@@ -627,7 +637,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
 /* The stream's GPU may be another than the current one. */
 static cudaError_t query(cudaStream_t s, bool done)
 {
-    if (s->gpu == lost_gpu)
+    if (s->gpu == lost_gpu && !stuck)
         return result(cudaErrorDevicesUnavailable);
     return result(done ? cudaSuccess : cudaErrorNotReady);
 }
@@ -646,6 +656,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
     if (flags & ~(unsigned)(cudaEventDisableTiming | cudaEventBlockingSync))
         double_defect("cudaEventCreateWithFlags: flags %u are not modelled", flags);
     *event = calloc(1, sizeof **event);
+    (*event)->blocks = flags & cudaEventBlockingSync;
     double_count(DOUBLE_EVENT, 1);
     return cudaSuccess;
 }
@@ -685,6 +696,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     NOT_IN_CAPTURE;
     if (event->capture)
         return result(cudaErrorCapturedEvent);
+    if (!event->blocks)
+        double_defect("cudaEventSynchronize: without cudaEventBlockingSync it spins");
     wait_for(event, event->recorded, 0);
     return cudaSuccess;
 }
@@ -755,6 +768,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
 {
     MAY_FAIL(cudaErrorMemoryAllocation);
+    NOT_IN_CAPTURE;
     if (flags || graph->moved)
         double_defect("cudaGraphInstantiate: flags %llu, or a graph that was instantiated before", flags);
     *exec = calloc(1, sizeof **exec);

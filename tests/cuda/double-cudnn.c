@@ -136,6 +136,18 @@ const char *cudnnGetErrorString(cudnnStatus_t status)
     }
 }
 
+static long setting(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? strtol(value, NULL, 10) : 0;
+}
+
+size_t cudnnGetVersion(void)
+{
+    long other = setting("RN_DOUBLE_CUDNN_VERSION");
+    return other ? (size_t)other : CUDNN_VERSION;
+}
+
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
     MAY_FAIL(CUDNN_STATUS_NOT_INITIALIZED);
@@ -413,12 +425,6 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor)
 }
 
 /* ---- what can be asked ---- */
-
-static long setting(const char *name)
-{
-    const char *value = getenv(name);
-    return value ? strtol(value, NULL, 10) : 0;
-}
 
 static int64_t workspace_of(const struct operation *op)
 {

@@ -48,9 +48,18 @@ const char *ncclGetLastError(ncclComm_t comm)
     return "";
 }
 
+ncclResult_t ncclGetVersion(int *version)
+{
+    MAY_FAIL(ncclInternalError);
+    *version = NCCL_VERSION_CODE;
+    return ncclSuccess;
+}
+
 ncclResult_t ncclCommInitAll(ncclComm_t *comm, int count, const int *gpus)
 {
     MAY_FAIL(ncclUnhandledCudaError);
+    if (!getenv("NCCL_ALGO"))
+        double_defect("ncclCommInitAll: NCCL_ALGO is not set: with NVLS the order of sums is nobody's promise");
     struct clique *clique = calloc(1, sizeof *clique);
     clique->members = clique->alive = count;
     for (int i = 0; i < count; i++) {
@@ -70,10 +79,11 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
     return ncclSuccess;
 }
 
+/* As users report of the real one, where a GPU is lost. */
 ncclResult_t ncclCommAbort(ncclComm_t comm)
 {
-    double_give_up(comm->gpu);
-    return ncclCommDestroy(comm);
+    double_defect("ncclCommAbort: of GPU %d's communicator: it blocks for ever", comm->gpu);
+    return ncclInternalError;
 }
 
 /* As the real one, it knows of other machines and of its own threads; that a GPU is lost it does not. */

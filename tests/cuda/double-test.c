@@ -521,6 +521,7 @@ static void products(void **state)
     void *workspace = upload(NULL, 4096);
     assert_int_equal(cublasCreate(&blas), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(cublasSetStream(blas, stream), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(cublasSetWorkspace(blas, workspace, 4096), CUBLAS_STATUS_SUCCESS);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (int way = 0; way < 4; way++)

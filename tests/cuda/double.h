@@ -12,12 +12,14 @@
  *   RN_DOUBLE_GPUS=1         how many GPUs there are
  *   RN_DOUBLE_MEMORY=BYTES   what each has
  *   RN_DOUBLE_FAIL=K         the K-th call fails (from 1); NAME:K: the K-th of that function; lost:K: all from the K-th on;
- *                            lost1:K: GPU 1's, which does not get on any more, nor does who waits for it
+ *                            lost1:K: GPU 1's, which does not get on any more, nor does who waits for it;
+ *                            stuck1:K: the same, but no call fails
  *   RN_DOUBLE_ORDER=late     or a number: the seed of a random order
  *   RN_DOUBLE_RACES=N        look for races in launches of at most N threads (131072; 0: in none)
  *   RN_DOUBLE_GUARD=0        let the host reach device memory (large networks take less time)
  *   RN_DOUBLE_KERNELS=FILE   kernels compiled for the CPU (shim.h) instead of the interpreter
  *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
+ *   RN_DOUBLE_CUDNN_VERSION=V cuDNN's version; else its header's
  *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back
  *   RN_DOUBLE_CALLS=FILE     write the names of the functions in the order in which they are called
  *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours
@@ -39,8 +41,6 @@ void double_defect(const char *format, ...) __attribute__((format(printf, 1, 2),
 void double_enqueue(cudaStream_t stream, const char *what, void (*run)(void *args), const void *args, size_t bytes);
 /* The same for work in which several streams meet: it waits for all, and all wait for it. */
 void double_enqueue_together(cudaStream_t *streams, int count, const char *what, void (*run)(void *args), const void *args, size_t bytes);
-/* The GPU's streams wait no longer for one that is lost. */
-void double_give_up(int gpu);
 int double_gpu(cudaStream_t stream);
 int double_current_gpu(void);
 bool double_captured(cudaStream_t stream); /* is the stream being captured? */

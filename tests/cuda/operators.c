@@ -341,6 +341,31 @@ static void many_classes(void **state)
     }
 }
 
+/* More images than a grid has rows: said before anything is started. */
+static void too_many_images(void **state)
+{
+    (void)state;
+    enum { N = 65536 };
+    const double mean[3] = { 0 }, std[3] = { 1, 1, 1 };
+    uint8_t *pixels = calloc(N, 3);
+    float *values = calloc(N, 3 * sizeof *values);
+    struct rn_array y = shape(N, 3, 1, 1);
+    y.data = cuda->class->alloc(cuda, cuda->class->bytes(N, 3, 1, 1, RN_FULL), &err);
+    assert_true(pixels && values && y.data);
+    cuda->class->cut(cuda, y.data);
+    for (int way = 0; way < 2; way++) {
+        err = (struct rn_err){ 0 };
+        assert_int_equal(way ? cuda->class->upload(cuda, y, values, &err) : cuda->class->upload_images(cuda, y, pixels, mean, std, &err), -1);
+        if (err.exit != RN_EXIT_DATA || !strstr(err.text, "65536 images: 65535 at the most (rn-batch -b)"))
+            fail_msg("exit %d: %s", err.exit, err.text);
+    }
+    y.n--;
+    check(cuda->class->upload_images(cuda, y, pixels, mean, std, &err));
+    cuda->class->free(cuda, y.data);
+    free(pixels);
+    free(values);
+}
+
 /* NaN goes its own way through the pools' comparisons: whatever comes out, nothing else may go wrong. */
 static void backward_of_nan(void **state)
 {
@@ -447,6 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(mixed_storages),
         cmocka_unit_test(twins_follow),
         cmocka_unit_test(large_maps),
+        cmocka_unit_test(too_many_images),
         cmocka_unit_test(many_classes),
         cmocka_unit_test(backward_of_nan),
         cmocka_unit_test(eval_sees_no_batch),

@@ -99,6 +99,21 @@ END
     refused 4 "libcudart.so.13 has no cuda[A-Za-z]+: another version of it is needed" cuda
 }
 
+@test "libraries of pip's packages are found; what is not names LD_LIBRARY_PATH" {
+    need_plugin
+    cp "$PLUGIN" bin/
+    unset CONDA_PREFIX
+    mkdir -p lib env/lib/python3.99/site-packages/nvidia/cu13/lib
+    echo >lib/libcudart.so.13
+    echo 'int nothing;' >empty.c
+    cc -shared -fPIC -o env/lib/python3.99/site-packages/nvidia/cu13/lib/libcudart.so.13 empty.c
+    export LD_LIBRARY_PATH=$PWD/lib
+    VIRTUAL_ENV='' refused 4 "runtime is missing .*; LD_LIBRARY_PATH names the folders of libraries, as pip's" cuda
+    VIRTUAL_ENV=$PWD/nowhere refused 4 "the CUDA 13 runtime is missing" cuda
+    VIRTUAL_ENV=$PWD/env refused 4 "libcudart.so.13 has no cuda[A-Za-z]+: another version" cuda
+    VIRTUAL_ENV='' CONDA_PREFIX=$PWD/env refused 4 "libcudart.so.13 has no cuda" cuda
+}
+
 @test "the plug-in shows nothing but the device, and needs no CUDA library to load" {
     need_plugin
     [ "$(nm -D --defined-only "$PLUGIN" | awk '{ print $3 }' | sort | xargs)" = "rn_device_cuda rn_device_cuda_size" ]

@@ -25,6 +25,7 @@
     X(cudaGetLastError)           \
     X(cudaGetDeviceCount)         \
     X(cudaSetDevice)              \
+    X(cudaGetDeviceProperties)    \
     X(cudaDeviceGetAttribute)     \
     X(cudaMemGetInfo)             \
     X(cudaMalloc)                 \
@@ -59,7 +60,9 @@
 #define RN_CUDA_BLAS_API(X)       \
     X(cublasCreate_v2)            \
     X(cublasDestroy_v2)           \
+    X(cublasGetVersion_v2)        \
     X(cublasSetStream_v2)         \
+    X(cublasSetMathMode)          \
     X(cublasSetWorkspace_v2)      \
     X(cublasGetStatusString)      \
     X(cublasGemmEx)
@@ -69,6 +72,7 @@
 #define RN_CUDA_DNN "libcudnn.so.9"
 #define RN_CUDA_DNN_API(X)        \
     X(cudnnGetErrorString)        \
+    X(cudnnGetVersion)            \
     X(cudnnCreate)                \
     X(cudnnDestroy)               \
     X(cudnnSetStream)             \
@@ -84,9 +88,9 @@
 #define RN_CUDA_NCCL_API(X)       \
     X(ncclGetErrorString)         \
     X(ncclGetLastError)           \
+    X(ncclGetVersion)             \
     X(ncclCommInitAll)            \
     X(ncclCommDestroy)            \
-    X(ncclCommAbort)              \
     X(ncclCommGetAsyncError)      \
     X(ncclGroupStart)             \
     X(ncclGroupEnd)               \

@@ -110,7 +110,7 @@ static const char *const passes[] = { "convolution, forward", "convolution, grad
 
 static int failed(const struct rn_cuda_part *p, const struct shape *v, const char *library, const char *text, struct rn_err *err)
 {
-    p->cuda->failed = true;
+    rn_cuda_failed(p->cuda);
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s, of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
                    p->gpu->ordinal, library, passes[v->pass], v->n, v->c, v->h, v->w, v->k, v->window.r, v->window.s, v->window.stride, text);
 }

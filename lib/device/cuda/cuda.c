@@ -39,8 +39,12 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
 static void close_device(struct rn_device *dev)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
+    if (cuda->failed)
+        return;
+    rn_cuda_abandon(cuda);
+    if (rn_cuda_settle(cuda))
+        return;
     rn_cuda_records_free(cuda);
-    rn_cuda_settle(cuda);
     rn_cuda_part_ways(cuda);
     rn_cuda_plans_free(cuda);
     for (int g = 0; g < cuda->gpus; g++)
@@ -119,7 +123,7 @@ static int dnn_check(const struct rn_cuda_part *p, cudnnStatus_t status, const c
                    p->cuda->api.cudnnGetErrorString(status));
 }
 
-/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. */
+/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. Sums of products stay float32. */
 enum { BLAS_WORKSPACE = 32 << 20 };
 
 static int begin(const struct rn_cuda_part *p, struct rn_err *err)
@@ -133,6 +137,8 @@ static int begin(const struct rn_cuda_part *p, struct rn_err *err)
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->summed, cudaEventDisableTiming), "an event", err) ||
         blas_check(p, api->cublasCreate_v2(&gpu->blas), "start", err) ||
         blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
+        blas_check(p, api->cublasSetMathMode(gpu->blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
+                   "mode", err) ||
         !(gpu->blas_workspace = rn_cuda_take(p, BLAS_WORKSPACE, err)) ||
         blas_check(p, api->cublasSetWorkspace_v2(gpu->blas, gpu->blas_workspace, BLAS_WORKSPACE), "workspace", err) ||
         dnn_check(p, api->cudnnCreate(&gpu->dnn), "start", err))
@@ -159,14 +165,36 @@ static int load_kernels(const struct rn_cuda_part *p, struct rn_err *err)
     return 0;
 }
 
-/* "cuda-sm90", with "-tf32" or "-bf16", and "-x2", behind it. */
+/* What the bits depend on besides our own code; of the first GPU: the others are taken to be like it. */
+static int describe_versions(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    struct rn_cuda *cuda = p->cuda;
+    const struct rn_cuda_api *api = &cuda->api;
+    struct cudaDeviceProp gpu;
+    int driver = 0, runtime = 0, blas = 0, nccl = 0, dnn = (int)api->cudnnGetVersion();
+    char sums[32] = "";
+    if (rn_cuda_check(p, api->cudaGetDeviceProperties(&gpu, p->gpu->ordinal), "what it is", err) ||
+        rn_cuda_check(p, api->cudaDriverGetVersion(&driver), "the driver's version", err) ||
+        rn_cuda_check(p, api->cudaRuntimeGetVersion(&runtime), "the runtime's version", err) ||
+        blas_check(p, api->cublasGetVersion_v2(p->gpu->blas, &blas), "version", err) ||
+        (cuda->gpus > 1 && rn_cuda_check_nccl(cuda, api->ncclGetVersion(&nccl), "the version", err)))
+        return -1;
+    if (cuda->gpus > 1)
+        snprintf(sums, sizeof sums, ", NCCL %d.%d.%d", nccl / 10000, nccl / 100 % 100, nccl % 100);
+    snprintf(cuda->versions, sizeof cuda->versions, ", %.255s of %d SMs, driver %d.%d, runtime %d.%d, cuBLAS %d.%d.%d, cuDNN %d.%d.%d%s",
+             gpu.name, gpu.multiProcessorCount, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10, blas / 10000,
+             blas / 100 % 100, blas % 100, dnn / 10000, dnn / 100 % 100, dnn % 100, sums);
+    return 0;
+}
+
+/* "cuda-sm90", with "-tf32" or "-bf16", and "-x2", behind it; and what it runs on. */
 static void describe_variant(struct rn_cuda *cuda)
 {
     char several[16] = "";
     if (cuda->gpus > 1)
         snprintf(several, sizeof several, "-x%d", cuda->gpus);
-    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s", cuda->capability,
-             cuda->tf32 ? "-tf32" : cuda->half ? "-bf16" : "", several);
+    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s%s", cuda->capability,
+             cuda->tf32 ? "-tf32" : cuda->half ? "-bf16" : "", several, cuda->versions);
 }
 
 /* Of several GPUs the least counts. */
@@ -213,7 +241,7 @@ static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     while (rn_cuda_next(&p, err))
-        p.rc = begin(&p, err) || describe(&p, err) || (p.g == 0 && load_kernels(&p, err)) ? -1 : 0;
+        p.rc = begin(&p, err) || describe(&p, err) || (p.g == 0 && (load_kernels(&p, err) || describe_versions(&p, err))) ? -1 : 0;
     describe_variant(cuda);
     return p.rc || rn_cuda_join(cuda, err) ? -1 : 0;
 }

@@ -118,9 +118,10 @@ struct rn_cuda {
     bool tf32, half;
     size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
-    bool failed;  /* something has; what is under way may never end */
+    bool failed;  /* something has; what is under way may never end, nor may what cleans up */
     int capability, weakest; /* the least of all GPUs: 90 is 9.0; which GPU has it */
-    char variant[64];
+    char versions[384]; /* of what the bits depend on besides: the GPU, the driver, the libraries */
+    char variant[448];
 };
 
 /* api.c: loads the libraries. The runtime first, so that a machine without a GPU is told so. */
@@ -289,6 +290,9 @@ RN_MUST int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_e
 /* What comes later on the stream waits for the sums over GPUs. */
 RN_MUST int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err);
 
+/* Something has failed: from now on nothing is given back, and exit ends the process at once. ncclCommAbort, cudaFree and the libraries'
+ * own ends of a process may wait for work that never ends. */
+void rn_cuda_failed(struct rn_cuda *cuda);
 /* 0, or -1 and "device cuda:0: WHAT: the library's text". */
 RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err);
 RN_MUST int rn_cuda_check_nccl(struct rn_cuda *cuda, ncclResult_t status, const char *what, struct rn_err *err);

@@ -79,7 +79,8 @@ size_t rn_cuda_bytes(size_t n, size_t c, size_t h, size_t w, enum rn_storage sto
 
 static void give_back(struct rn_cuda *cuda, const struct rn_cuda_block *block)
 {
-    rn_cuda_settle(cuda);
+    if (rn_cuda_settle(cuda))
+        return;
     for (int g = 0; g < cuda->gpus; g++) {
         cuda->api.cudaSetDevice(cuda->gpu[g].ordinal);
         if (block->at[g])
@@ -111,6 +112,8 @@ void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
 void rn_cuda_free(struct rn_device *dev, void *memory)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
+    if (cuda->failed)
+        return;
     rn_cuda_abandon(cuda); /* nothing can be freed while a step is recorded */
     for (size_t i = 0; memory && i < cuda->blocks; i++) {
         if (cuda->block[i].at[0] != memory)
@@ -120,6 +123,17 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
         cuda->generation++; /* what comes next may lie at the same address */
         return;
     }
+}
+
+/* Kernels have an image a block in the second dimension of their grids. */
+enum { IMAGES_MOST = 65535 };
+
+static int check_images(const struct rn_cuda_part *p, struct rn_err *err)
+{
+    if (p->n <= IMAGES_MOST)
+        return 0;
+    return rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of a batch is %zu images: %d at the most (rn-batch -b)", p->gpu->ordinal, p->n,
+                   IMAGES_MOST);
 }
 
 /* The parts of an array: of its images, or all of it alike. */
@@ -163,7 +177,7 @@ int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, str
         struct transfer v = { .map = map(&p, y) };
         size_t count = rn_cuda_count(v.map), first = p.first * y.c * y.h * y.w;
         void *far;
-        if (!count)
+        if (!count || (p.images && (p.rc = check_images(&p, err))))
             continue;
         if ((p.rc = send(&p, x + first, count * sizeof *x, &far, err)))
             continue;
@@ -182,7 +196,7 @@ int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_
     while (rn_cuda_next(&p, err)) {
         struct images v = { .y = rn_cuda_cut(&p, y), .mean = { mean[0], mean[1], mean[2] }, .std = { std[0], std[1], std[2] } };
         void *far;
-        if (!p.n)
+        if (!p.n || (p.rc = check_images(&p, err)))
             continue;
         if ((p.rc = send(&p, pixels + p.first * y.h * y.w * 3, rn_cuda_count(v.y), &far, err)))
             continue;

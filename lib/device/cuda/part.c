@@ -1,5 +1,7 @@
 /* part.c -- one GPU's part of an operator: its images, its addresses, and what to say when something fails. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "device/cuda/cuda.h"
 
@@ -34,6 +36,21 @@ void *rn_cuda_at(const struct rn_cuda_part *p, const void *pointer)
     return block ? block->at[p->g] + (wanted - block->at[0]) : NULL; /* not ours: the kernel would fail, and say so */
 }
 
+/* What was said has been said: standard error is not buffered. */
+static void leave(int status, void *unused)
+{
+    (void)unused;
+    fflush(stdout);
+    _exit(status);
+}
+
+void rn_cuda_failed(struct rn_cuda *cuda)
+{
+    if (!cuda->failed)
+        on_exit(leave, NULL);
+    cuda->failed = true;
+}
+
 int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err)
 {
     if (status == cudaSuccess)
@@ -41,7 +58,8 @@ int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *
     const struct rn_gpu *gpu = p->gpu;
     char last[256] = "";
     size_t length = 0;
-    p->cuda->failed = true;
+    if (status != cudaErrorMemoryAllocation) /* the GPU itself is well then */
+        rn_cuda_failed(p->cuda);
     p->cuda->api.cudaGetLastError();
     for (int i = 0; i < 2 && gpu->started[i].what; i++) { /* work that fails is reported by a later call */
         const struct rn_array *on = &gpu->started[i].shape;
@@ -63,7 +81,7 @@ int rn_cuda_check_nccl(struct rn_cuda *cuda, ncclResult_t status, const char *wh
     if (status == ncclSuccess)
         return 0;
     const char *more = cuda->api.ncclGetLastError(cuda->gpu[0].comm);
-    cuda->failed = true;
+    rn_cuda_failed(cuda);
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: NCCL: %s of %d GPUs: %s%s%s", what, cuda->gpus,
                    cuda->api.ncclGetErrorString(status), more && *more ? ": " : "", more ? more : "");
 }

@@ -20,19 +20,18 @@ void rn_cuda_part_ways(struct rn_cuda *cuda)
     for (int g = 0; g < cuda->gpus; g++) {
         ncclComm_t comm = cuda->gpu[g].comm;
         if (comm)
-            (cuda->failed ? cuda->api.ncclCommAbort : cuda->api.ncclCommDestroy)(comm);
+            cuda->api.ncclCommDestroy(comm);
         cuda->gpu[g].comm = NULL;
     }
 }
 
-void rn_cuda_settle(struct rn_cuda *cuda)
+int rn_cuda_settle(struct rn_cuda *cuda)
 {
     struct rn_err ignored;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     for (int g = 0; g < cuda->gpus && cuda->gpu[g].stream && !cuda->failed && rn_cuda_next(&p, &ignored); g++)
         p.rc = rn_cuda_await_sums(&p, &ignored) || rn_cuda_wait(&p, NULL, &ignored) ? -1 : 0;
-    if (cuda->failed)
-        rn_cuda_part_ways(cuda);
+    return cuda->failed ? -1 : 0;
 }
 
 size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval)

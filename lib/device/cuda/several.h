@@ -7,9 +7,8 @@
 /* Makes NCCL's communicators; with one GPU there is nothing to do. */
 RN_MUST int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err);
 void rn_cuda_part_ways(struct rn_cuda *cuda);
-/* Before memory is freed: waits for all work; where something has failed, gives up the sums, which may never end, nor would
- * cudaFree, which waits for them. */
-void rn_cuda_settle(struct rn_cuda *cuda);
+/* Before memory is freed: waits for all work. -1: something has failed, now or before, and nothing may be freed. */
+RN_MUST int rn_cuda_settle(struct rn_cuda *cuda);
 /* Starts the sum over the GPUs, behind what their streams were given. */
 RN_MUST int rn_cuda_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err);
 

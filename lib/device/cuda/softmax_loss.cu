@@ -193,7 +193,7 @@ static int make_page(const struct rn_cuda_part *p, size_t bytes, struct rn_err *
     rn_cuda_page_free(p->cuda, page);
     for (int i = 0; i < RN_STEPS_AHEAD; i++) {
         void *near = NULL;
-        if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&page->told[i], cudaEventDisableTiming), "an event", err) ||
+        if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&page->told[i], cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
             rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
             return -1;
         page->near[i] = near;

@@ -26,6 +26,8 @@ struct rn_cuda_piece {
 
 static void drop(struct rn_cuda *cuda, struct rn_cuda_record *record)
 {
+    if (cuda->failed)
+        return;
     for (size_t i = 0; i < record->pieces; i++)
         for (int g = 0; g < cuda->gpus; g++)
             if (record->piece[i].exec[g])
@@ -38,7 +40,7 @@ void rn_cuda_abandon(struct rn_cuda *cuda)
 {
     if (cuda->stage == RN_CUDA_OUTSIDE)
         return;
-    for (int g = 0; g < cuda->gpus && cuda->stage == RN_CUDA_RECORDING; g++) {
+    for (int g = 0; g < cuda->gpus && cuda->stage == RN_CUDA_RECORDING && !cuda->failed; g++) {
         cudaGraph_t graph = NULL;
         if (cuda->api.cudaStreamEndCapture(cuda->gpu[g].stream, &graph) == cudaSuccess && graph)
             cuda->api.cudaGraphDestroy(graph);
@@ -93,30 +95,33 @@ static int play(struct rn_cuda *cuda, const struct rn_cuda_piece *piece, struct 
     return p.rc || (piece->bytes && rn_cuda_sum(cuda, piece->gradients, piece->bytes, err)) ? -1 : 0;
 }
 
-/* What the GPU's stream was given since listen. */
-static int take_down(const struct rn_cuda_part *p, cudaGraphExec_t *exec, struct rn_err *err)
+/* What the GPUs' streams were given since listen. All end before one is made ready: that takes memory, which nobody may while
+ * another stream is recorded. */
+static int take_down(struct rn_cuda *cuda, cudaGraphExec_t exec[RN_CUDA_GPUS], struct rn_err *err)
 {
-    struct rn_cuda_api *api = &p->cuda->api;
-    cudaGraph_t graph = NULL;
-    if (rn_cuda_check(p, api->cudaStreamEndCapture(p->gpu->stream, &graph), "recording a step", err))
-        return -1;
-    int rc = rn_cuda_check(p, api->cudaGraphInstantiate(exec, graph, 0), "recording a step", err);
-    api->cudaGraphDestroy(graph);
-    return rc;
+    struct rn_cuda_api *api = &cuda->api;
+    cudaGraph_t graph[RN_CUDA_GPUS] = { NULL };
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0), q = p;
+    while (rn_cuda_next(&p, err))
+        p.rc = rn_cuda_check(&p, api->cudaStreamEndCapture(p.gpu->stream, &graph[p.g]), "recording a step", err);
+    q.rc = p.rc;
+    while (rn_cuda_next(&q, err))
+        q.rc = rn_cuda_check(&q, api->cudaGraphInstantiate(&exec[q.g], graph[q.g], 0), "recording a step", err);
+    for (int g = 0; g < cuda->gpus && !cuda->failed; g++)
+        if (graph[g])
+            api->cudaGraphDestroy(graph[g]);
+    return q.rc;
 }
 
 /* Ends a piece, and starts it: so far it was only recorded. */
 static int end_piece(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
 {
     struct rn_cuda_record *record = cuda->now;
-    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     if (rn_grow(&record->piece, &record->room, record->pieces + 1, sizeof *record->piece, err))
         return -1;
     struct rn_cuda_piece *piece = &record->piece[record->pieces++];
     *piece = (struct rn_cuda_piece){ .gradients = gradients, .bytes = bytes };
-    while (rn_cuda_next(&p, err))
-        p.rc = take_down(&p, &piece->exec[p.g], err);
-    if (p.rc)
+    if (take_down(cuda, piece->exec, err))
         return -1;
     if (record->generation != cuda->generation)
         return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: memory moved while a step was recorded", cuda->gpu[0].ordinal);

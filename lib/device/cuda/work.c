@@ -17,7 +17,7 @@ int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, str
     cudaError_t status = p->cuda->api.cudaLaunchKernel((const void *)p->cuda->kernel[kernel], blocks, threads, list, 0, p->gpu->stream);
     if (status == cudaSuccess)
         return 0;
-    p->cuda->failed = true;
+    rn_cuda_failed(p->cuda);
     p->cuda->api.cudaGetLastError();
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: kernel %s on (%zu,%zu,%zu,%zu), %zux%zux%zu blocks: %s (%d)", p->gpu->ordinal,
                    names[kernel], shape.n, shape.c, shape.h, shape.w, grid.x, grid.y, grid.z, p->cuda->api.cudaGetErrorString(status),
@@ -155,7 +155,7 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
         return 0;
     rn_cuda_slot_free(p->cuda, slot);
     if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
-        rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
         rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
         return -1;
     slot->near = near;

@@ -418,6 +418,63 @@ static void options_of_two_gpus(void **state)
     }
 }
 
+/* Numbers of two GPUs, each its own, in a block that is cut. */
+enum { COUNT = 11 };
+
+static struct rn_array own_numbers(struct rn_device *dev, const float *x, struct rn_err *err)
+{
+    const struct rn_device_class *on = dev->class;
+    struct rn_array a = { on->alloc(dev, on->bytes(1, COUNT, 1, 1, RN_FULL), err), 2, COUNT, 1, 1, RN_FULL };
+    assert_non_null(a.data);
+    on->cut(dev, a.data);
+    assert_int_equal(on->upload(dev, a, x, err), 0);
+    return a;
+}
+
+static void expect(struct rn_device *dev, struct rn_array a, const float *want, const char *what)
+{
+    struct rn_err err;
+    float got[2 * COUNT];
+    assert_int_equal(dev->class->download(dev, got, a, &err), 0);
+    for (size_t i = 0; i < 2 * COUNT; i++)
+        near((double)got[i], (double)want[i], 1e-6, what, i);
+}
+
+/* Whatever reads gradients waits for their sum over the GPUs; what is carried over to the next sum counts once. */
+static void sums_are_waited_for_and_count_once(void **state)
+{
+    (void)state;
+    struct rn_device *dev;
+    struct rn_err err = { 0 };
+    float parts[2 * COUNT], sums[2 * COUNT], none[2 * COUNT] = { 0 }, moved[2 * COUNT];
+    double squares = 0, got;
+    for (size_t i = 0; i < COUNT; i++) {
+        parts[i] = (float)i / 8 + 1;
+        parts[COUNT + i] = (float)i / 4 - 1.75f;
+        sums[i] = sums[COUNT + i] = parts[i] + parts[COUNT + i];
+        squares += (double)(sums[i] * sums[i]);
+        moved[i] = moved[COUNT + i] = sums[i] > 0 ? -0.5f : sums[i] < 0 ? 0.5f : 0; /* AdamW's first step */
+    }
+    setenv("RN_DOUBLE_GPUS", "2", 1);
+    if (rn_device_open(&dev, "cuda:0,1", 1, &err))
+        fail_msg("%s", err.text);
+    const struct rn_device_class *on = dev->class;
+    size_t bytes = on->bytes(1, COUNT, 1, 1, RN_FULL);
+    struct rn_array g = own_numbers(dev, parts, &err), w = own_numbers(dev, none, &err), m = own_numbers(dev, none, &err), v = own_numbers(dev, none, &err);
+    assert_int_equal(on->reduce(dev, g.data, bytes, &err) || on->square_sum(dev, &got, g.data, bytes, &err), 0);
+    near(got, squares, 1e-6, "sum of squares", 0);
+    assert_int_equal(on->carry(dev, g.data, bytes, &err) || on->reduce(dev, g.data, bytes, &err), 0);
+    expect(dev, g, sums, "sum that was carried over");
+    assert_int_equal(on->upload(dev, g, parts, &err) || on->reduce(dev, g.data, bytes, &err) ||
+                         on->adamw(dev, w.data, m.data, v.data, g.data, bytes, (struct rn_adamw){ 0.5, 0.9, 0.99, 1e-12, 0, 0, 1 }, &err), 0);
+    expect(dev, w, moved, "weight");
+    struct rn_array all[] = { g, w, m, v };
+    for (size_t i = 0; i < 4; i++)
+        on->free(dev, all[i].data);
+    rn_device_close(dev);
+    unsetenv("RN_DOUBLE_GPUS");
+}
+
 /* What the doubles counted at the end: nothing may be left. */
 static void nothing_left(const char *report, const char *what)
 {
@@ -774,6 +831,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(any_order_gives_the_same),
         cmocka_unit_test(running_statistics_are_the_first_gpus),
         cmocka_unit_test(gpus_add_up),
+        cmocka_unit_test(sums_are_waited_for_and_count_once),
         cmocka_unit_test(options_agree_with_the_cpu),
         cmocka_unit_test(options_of_two_gpus),
         cmocka_unit_test(a_good_run_leaves_nothing),

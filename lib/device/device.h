@@ -290,6 +290,9 @@ struct rn_device_class {
     RN_MUST int (*reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
     /* Before a step that adds to gradients: the sum stays with the first part alone, so that the next reduce counts it once. */
     RN_MUST int (*carry)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
+    /* After a failure: what a step of training has changed so far is as it was before the step, gradients aside, and memory that is not
+     * cut can still be downloaded. NULL, or false: it cannot. */
+    bool (*undo)(struct rn_device *dev);
 };
 
 /* The functions that every device has, from which its prototypes and its rows of the class are made: an operator is a line here, and

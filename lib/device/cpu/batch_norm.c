@@ -96,7 +96,7 @@ static void apply_task(void *context, size_t task, int thread)
     v->on->apply(v, task * v->chunk, task * v->chunk + rows_of(v, task));
 }
 
-static void take_running(const struct rn_norm *norm, size_t c)
+void rn_cpu_norm_take_running(const struct rn_norm *norm, size_t c)
 {
     const float *mean = norm->running_mean.data, *var = norm->running_var.data;
     for (size_t i = 0; i < c; i++) {
@@ -105,22 +105,36 @@ static void take_running(const struct rn_norm *norm, size_t c)
     }
 }
 
-int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err)
+/* Sums and squares of all chunks, in v.sums; mean and var have room before them. */
+static int take_sums(struct rn_cpu *cpu, struct norm *v, double **mean, double **var, struct rn_err *err)
+{
+    size_t sums;
+    if (!rn_mul(2 * v->chunks + 2, v->c, &sums) || rn_cpu_scratch(cpu, v->c, 2 * sums, err))
+        return -1;
+    *mean = (double *)(void *)cpu->shared;
+    *var = *mean + v->c;
+    v->sums = *var + v->c;
+    v->scratch = cpu->scratch;
+    rn_pool_for(cpu->pool, v->chunks, sum_task, v);
+    combine(v, *mean, *var);
+    return 0;
+}
+
+int rn_cpu_norm_moments(struct rn_cpu *cpu, struct rn_array x, double *mean, double *var, struct rn_err *err)
 {
     struct norm v = over(cpu, x);
-    size_t c = v.c, sums;
-    if (norm->fixed) {
-        take_running(norm, c);
-        return 0;
-    }
-    if (!rn_mul(2 * v.chunks + 2, c, &sums) || rn_cpu_scratch(cpu, c, 2 * sums, err))
+    double *own_mean, *own_var;
+    if (take_sums(cpu, &v, &own_mean, &own_var, err))
         return -1;
-    double *mean = (double *)(void *)cpu->shared, *var = mean + c, count = (double)v.rows, m = norm->momentum;
+    memcpy(mean, own_mean, v.c * sizeof *mean);
+    memcpy(var, own_var, v.c * sizeof *var);
+    return 0;
+}
+
+void rn_cpu_norm_settle(const struct rn_norm *norm, size_t c, size_t rows, const double *mean, const double *var)
+{
+    double count = (double)rows, m = norm->momentum;
     float *running_mean = norm->running_mean.data, *running_var = norm->running_var.data;
-    v.sums = var + c;
-    v.scratch = cpu->scratch;
-    rn_pool_for(cpu->pool, v.chunks, sum_task, &v);
-    combine(&v, mean, var);
     for (size_t i = 0; i < c; i++) {
         double inv_std = 1 / sqrt(var[i] + norm->eps);
         ((float *)norm->mean.data)[i] = (float)mean[i];
@@ -128,6 +142,19 @@ int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct r
         running_mean[i] = (float)((1 - m) * (double)running_mean[i] + m * mean[i]);
         running_var[i] = (float)((1 - m) * (double)running_var[i] + m * var[i] * count / (count - 1));
     }
+}
+
+int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err)
+{
+    struct norm v = over(cpu, x);
+    double *mean, *var;
+    if (norm->fixed) {
+        rn_cpu_norm_take_running(norm, v.c);
+        return 0;
+    }
+    if (take_sums(cpu, &v, &mean, &var, err))
+        return -1;
+    rn_cpu_norm_settle(norm, v.c, v.rows, mean, var);
     return 0;
 }
 
@@ -137,11 +164,10 @@ void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c)
         scale[i] = (float)((double)((const float *)norm->gamma.data)[i] * (double)((const float *)norm->inv_std.data)[i]);
 }
 
-int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                      const struct rn_norm *norm, bool relu, struct rn_err *err)
+int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual, const struct rn_norm *norm,
+                      bool relu, struct rn_err *err)
 {
-    struct rn_cpu *cpu = rn_cpu(dev);
-    if (rn_check_batch_norm(y, x, residual, norm, err) || rn_cpu_norm_statistics(cpu, x, norm, err) || rn_cpu_scratch(cpu, 0, x.c, err))
+    if (rn_cpu_scratch(cpu, 0, x.c, err))
         return -1;
     struct norm v = over(cpu, x);
     rn_cpu_norm_scale(norm, cpu->shared, v.c);
@@ -154,6 +180,15 @@ int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array 
     v.stream = v.rows * v.c > STREAMED && v.c % 16 == 0;
     rn_pool_for(cpu->pool, v.chunks, apply_task, &v);
     return 0;
+}
+
+int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
+                      const struct rn_norm *norm, bool relu, struct rn_err *err)
+{
+    struct rn_cpu *cpu = rn_cpu(dev);
+    if (rn_check_batch_norm(y, x, residual, norm, err) || rn_cpu_norm_statistics(cpu, x, norm, err))
+        return -1;
+    return rn_cpu_norm_apply(cpu, y, x, residual, norm, relu, err);
 }
 
 /* ---- backward ---- */
@@ -185,39 +220,66 @@ void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *
     }
 }
 
+/* What both passes of backward read. */
+static struct norm back_over(const struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, float *scale)
+{
+    struct norm v = over(cpu, b->x);
+    rn_cpu_norm_scale(b->norm, scale, v.c);
+    v.scale = scale;
+    v.mean = b->norm->mean.data;
+    v.beta = b->norm->beta.data;
+    v.dy = b->dy.data;
+    v.y = b->dresidual.data ? b->y.data : NULL; /* else it follows from x, which is read anyway */
+    v.relu = b->relu;
+    return v;
+}
+
+int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, double **sums, struct rn_err *err)
+{
+    size_t c = b->x.c, chunks = over(cpu, b->x).chunks, all;
+    if (!rn_mul(2 * chunks + 2, c, &all) || rn_cpu_scratch(cpu, 0, 2 * all + 3 * c, err))
+        return -1;
+    double *shared = (double *)(void *)cpu->shared;
+    struct norm v = back_over(cpu, b, (float *)(void *)(shared + all));
+    v.sums = shared;
+    if (!chunks)
+        memset(shared, 0, 2 * c * sizeof *shared);
+    rn_pool_for(cpu->pool, v.chunks, gradient_task, &v);
+    for (size_t chunk = 1; chunk < v.chunks; chunk++)
+        for (size_t i = 0; i < 2 * c; i++)
+            v.sums[i] += v.sums[chunk * 2 * c + i];
+    *sums = shared;
+    return 0;
+}
+
+int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, const double *sums, size_t rows, struct rn_err *err)
+{
+    size_t c = b->x.c;
+    if (rn_cpu_scratch(cpu, 0, 7 * c, err)) /* as much as rn_cpu_norm_sums had: its sums, of 4 c, stay */
+        return -1;
+    float *scale = cpu->shared + 4 * c, *slope = scale + c, *offset = slope + c;
+    struct norm v = back_over(cpu, b, scale);
+    rn_cpu_norm_slopes(b->norm, &(struct rn_cpu_slopes){ sums, sums + c, rows, scale, slope, offset, b->dgamma.data, b->dbeta.data }, c,
+                       b->add & RN_ADD_DW);
+    v.slope = slope;
+    v.offset = offset;
+    v.out = b->dx.data;
+    v.dresidual = b->dresidual.data;
+    v.add = b->add & RN_ADD_DX;
+    v.add_residual = b->add & RN_ADD_RESIDUAL;
+    rn_pool_for(cpu->pool, v.chunks, spread_task, &v);
+    return 0;
+}
+
 int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
                                struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
                                struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
                                struct rn_err *err)
 {
-    if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err))
+    const struct rn_cpu_norm_back b = { dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, add };
+    double *sums;
+    if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err) ||
+        rn_cpu_norm_sums(rn_cpu(dev), &b, &sums, err))
         return -1;
-    struct rn_cpu *cpu = rn_cpu(dev);
-    struct norm v = over(cpu, x);
-    size_t c = v.c, sums;
-    if (!rn_mul(2 * v.chunks, c, &sums) || rn_cpu_scratch(cpu, 0, 2 * sums + 3 * c, err))
-        return -1;
-    v.sums = (double *)(void *)cpu->shared;
-    float *scale = (float *)(void *)(v.sums + sums), *slope = scale + c, *offset = slope + c;
-    rn_cpu_norm_scale(norm, scale, c);
-    v.scale = scale;
-    v.mean = norm->mean.data;
-    v.beta = norm->beta.data;
-    v.dy = dy.data;
-    v.y = dresidual.data ? y.data : NULL; /* else it follows from x, which is read anyway */
-    v.relu = relu;
-    rn_pool_for(cpu->pool, v.chunks, gradient_task, &v);
-    for (size_t chunk = 1; chunk < v.chunks; chunk++)
-        for (size_t i = 0; i < 2 * c; i++)
-            v.sums[i] += v.sums[chunk * 2 * c + i];
-    rn_cpu_norm_slopes(norm, &(struct rn_cpu_slopes){ v.sums, v.sums + c, v.rows, scale, slope, offset, dgamma.data, dbeta.data }, c,
-                       add & RN_ADD_DW);
-    v.slope = slope;
-    v.offset = offset;
-    v.out = dx.data;
-    v.dresidual = dresidual.data;
-    v.add = add & RN_ADD_DX;
-    v.add_residual = add & RN_ADD_RESIDUAL;
-    rn_pool_for(cpu->pool, v.chunks, spread_task, &v);
-    return 0;
+    return rn_cpu_norm_spread(rn_cpu(dev), &b, sums, x.n * x.h * x.w, err);
 }

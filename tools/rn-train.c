@@ -65,7 +65,7 @@ static const struct rn_opt options[] = {
     { 0, "keep", RN_OPT_INT, RN_AT(opts, keep), 0, 1e9, "keep the last N epochs as epoch-0007.rn", "N", RN_OPT_HOW },
     { 0, "save-every", RN_OPT_INT, RN_AT(opts, save_every), 0, 1e12, "write last.rn every N batches, too", "N", RN_OPT_HOW },
     { 0, "overwrite", RN_OPT_FLAG, RN_AT(opts, overwrite), 0, 0, "begin anew in a DIR that holds last.rn", NULL, RN_OPT_HOW },
-    { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda or cuda:0,1", "DEVICE", RN_OPT_HOW },
+    { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "cpu, cuda, cuda:0,1 or ranks:cpu", "DEVICE", RN_OPT_HOW },
     { 0, "precision", RN_OPT_TEXT, RN_AT(opts, precision), 0, 0, "of products; tf32, bf16: GPUs", .choice = rn_precision_name },
     { 'j', "jobs", RN_OPT_INT, RN_AT(opts, jobs), 0, 1024, "threads; 0: one a core", NULL, RN_OPT_HOW },
     RN_OPT_LAST,
@@ -439,6 +439,16 @@ static int end_epoch(struct work *w, struct rn_err *err)
     return rc;
 }
 
+/* A step failed with its device. One that can undo it leaves the steps before, whole: they are saved, as at a signal. */
+static int keep_whole(struct work *w, const struct rn_err *err)
+{
+    const struct rn_device_class *on = w->dev->class;
+    struct rn_err other;
+    if (err->exit == RN_EXIT_SYSTEM && on->undo && w->trainer.net && !w->trainer.head.state.accumulated && on->undo(w->dev))
+        (void)!save_last(w, &other);
+    return -1;
+}
+
 /* The records of a segment: 0 at its tail, 1 when a signal wants the run to stop, -1. */
 static int train(struct work *w, const struct rn_head *segment, struct rn_err *err)
 {
@@ -450,7 +460,7 @@ static int train(struct work *w, const struct rn_head *segment, struct rn_err *e
     while ((rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
         int step = rn_trainer_step(t, &item->record, err);
         if (step < 0)
-            return -1;
+            return keep_whole(w, err);
         if (step) {
             w->images += (int64_t)item->record.count;
             if (t->head.seen)
@@ -580,8 +590,11 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         w.table = NULL;
     }
 out:
-    if (rc == 1) /* at once: who reads ahead may be waiting for a file to be opened */
+    if (rc == 1) { /* at once: who reads ahead may be waiting for a file to be opened; but other processes of the device get to know */
+        if (w.dev->class->undo)
+            rn_device_close(w.dev);
         die(stop_signal);
+    }
     rn_out_discard(w.table);
     rn_flow_close(w.flow);
     rn_reader_close(w.reader);

@@ -2,10 +2,12 @@
 #include "device/ranks/comm.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <mpi.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,8 +55,16 @@ struct beat {
     char text[1024];
 };
 
+/* Who a rank is; processes of one host see each other where they have the same space of numbers. */
+struct name {
+    char host[64];
+    pid_t process;
+    ino_t space;
+};
+
 struct peer {
     char host[64];
+    pid_t process; /* 0: not to be seen from here */
     double heard;
     struct beat in, out;
     MPI_Request receive, send;
@@ -135,15 +146,24 @@ static void publish(void)
         (void)!dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
 }
 
+static struct name own_name(void)
+{
+    struct stat space = { 0 };
+    struct name name = { .process = getpid() };
+    gethostname(name.host, sizeof name.host - 1);
+    name.space = stat("/proc/self/ns/pid", &space) ? 0 : space.st_ino;
+    return name;
+}
+
 static bool meet(struct rn_ranks_comm *comm)
 {
-    char hosts[RN_RANKS_MOST][64] = { 0 }, own[64] = "?";
-    gethostname(own, sizeof own - 1);
-    if (!good(comm, MPI_Allgather(own, sizeof own, MPI_CHAR, hosts, sizeof own, MPI_CHAR, comm->on[SHARES]), "meeting"))
+    struct name names[RN_RANKS_MOST] = { 0 }, own = own_name();
+    if (!good(comm, MPI_Allgather(&own, sizeof own, MPI_BYTE, names, sizeof own, MPI_BYTE, comm->on[SHARES]), "meeting"))
         return false;
     for (size_t r = 0; r < comm->size; r++) {
         struct peer *peer = &comm->peer[r];
-        memcpy(peer->host, hosts[r], sizeof own - 1);
+        memcpy(peer->host, names[r].host, sizeof peer->host - 1);
+        peer->process = own.space && own.space == names[r].space && !strcmp(peer->host, own.host) ? names[r].process : 0;
         peer->heard = seconds();
         peer->send = peer->receive = MPI_REQUEST_NULL;
         if (r != comm->rank &&
@@ -205,12 +225,20 @@ static void beat(struct rn_ranks_comm *comm, size_t r, const struct rn_err *conf
     (void)!good(comm, MPI_Isend(&peer->out, sizeof peer->out, MPI_BYTE, (int)r, TAG_BEAT, comm->on[LETTERS], &peer->send), "a sign of life");
 }
 
-/* Who was stopped himself has heard nothing, and nobody is to blame. */
+static void lose(struct rn_ranks_comm *comm, size_t r, const char *how)
+{
+    comm->alone = comm->alone || r == 0;
+    fail(comm, "rank %zu of %zu (%s) %s", r, comm->size, comm->peer[r].host, how);
+}
+
+/* Ten times a second. Who was stopped himself has heard nothing, and nobody is to blame. */
 static void look_round(struct rn_ranks_comm *comm)
 {
     double now = seconds();
     bool slept = comm->looked > 0 && now - comm->looked > 2, due = now - comm->beaten >= 1;
     struct rn_err confession;
+    if (now - comm->looked < 0.1)
+        return;
     pthread_mutex_lock(&comm->lock);
     confession = comm->confession;
     pthread_mutex_unlock(&comm->lock);
@@ -226,10 +254,10 @@ static void look_round(struct rn_ranks_comm *comm)
         hear(comm, r);
         if (due || (confession.exit && r == 0 && !peer->out.exit))
             beat(comm, r, &confession);
-        if (now - peer->heard > RN_RANKS_PATIENCE) {
-            comm->alone = comm->alone || r == 0;
-            fail(comm, "rank %zu of %zu (%s) has not been heard of for %d seconds", r, comm->size, peer->host, RN_RANKS_PATIENCE);
-        }
+        if (now - peer->heard > RN_RANKS_PATIENCE)
+            lose(comm, r, "has not been heard of for 10 seconds");
+        else if (peer->process && kill(peer->process, 0) && errno == ESRCH)
+            lose(comm, r, "has ended");
     }
 }
 

@@ -1,5 +1,6 @@
 # bootstrap: asks for nothing, installs only what is missing, and leaves apt alone when nothing is.
 load common
+unset RN_MPI # continuous integration's, which has ranks tested
 
 # apt-get, sudo and friends of our own, which write down how they were called; jansson is "missing" until it is installed.
 fakes() {

@@ -79,6 +79,17 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     [ "$(date -r parts/0001.rn +%Y)" = 2001 ] && cat parts/*.rn | rn-show --tsv | cmp - whole
 }
 
+@test "ranks.sh: a training over ranks, which goes on where it was cut off" {
+    [ -e "$BUILD/rn-ranks.so" ] || skip "this build has no plug-in for ranks (no MPI was found)"
+    needs mpirun
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 SLURM_NTASKS=2
+    lab l && cd l
+    BATCHES="-b 3 --epochs 1 --size 32" "$EXAMPLES/ranks.sh" all.rn val.rn run > once.tsv
+    [ "$(wc -l < once.tsv)" = 2 ]
+    "$EXAMPLES/ranks.sh" all.rn val.rn run > again.tsv # there is nothing left to do
+    [ "$(wc -l < again.tsv)" = 1 ] && [ "$(rn-show --where run/last.rn)" = 1:0 ]
+}
+
 @test "hot-folder.sh: photos go to the folder of their class" {
     needs inotifywait
     lab l

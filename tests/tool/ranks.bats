@@ -9,13 +9,14 @@ export OMPI_MCA_btl_base_warn_component_unused=0
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return
     draw photos 3
-    rn-list photos | rn-split -r 70/30/0 -o all.rn
+    rn-list "$PWD/photos" | rn-split -r 70/30/0 -o all.rn
     rn-pick split=val all.rn | rn-batch --size 32 -o val.rn
     rn-pick split=train all.rn | rn-batch --train --drop-last --size 32 -b 6 --epochs 2 -o batches.rn
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 
 need_ranks() {
+    [ -z "${RN_MPI-}" ] || return 0 # it has to be there
     [ -e "$BUILD/rn-ranks.so" ] || skip "this build has no plug-in for ranks (no MPI was found)"
     command -v mpirun >/dev/null || skip "mpirun is not installed"
 }
@@ -101,10 +102,8 @@ long() {
     ! kill -0 "$(cat run.0)" 2> /dev/null || false
     # mpirun (Open MPI's waits as long as we have said) may have killed rank 0 before it could speak
     ! grep '^rn-train:' run.err | grep -v 'rank 1 of 2 (.*) has ended: --resume run/last.rn goes on$' || false
-    rn-show --where run/last.rn > where
-    rn-pick split=train "$BATS_FILE_TMPDIR/all.rn" | rn-batch --train --drop-last --size 32 -b 6 --resume run/last.rn | head -c 8000000 > more.rn || true
-    timeout 100 $(train run --resume run/last.rn) more.rn > /dev/null 2> err || rc=$?
-    [ "$(rn-show --where run/last.rn)" != "$(cat where)" ]
+    rn-show --where run/last.rn
+    ! find run -name '*.rn.*' | grep . || false # nothing half-written
 }
 
 @test "SIGTERM: the step is done, last.rn is written, and all ranks end" {
@@ -138,8 +137,7 @@ long() {
     rc=0
     ranks 4 rn-train -d ranks:cpu,leaves=2 -o run < /dev/null 2> err || rc=$?
     [ $rc = 2 ]
-    fails 2 "device ranks:cuda: ranks compute on cpu only so far" rn-train -d ranks:cuda -o run
-    for device in ranks ranks: ranks:cpu2 ranks:cpu, ranks:cpu,leaves=3 ranks:cpu,leaves=0 ranks:cpu,leaves=128 ranks:cpu,leaves=8x; do
+    for device in ranks ranks: ranks:cuda ranks:cpu2 ranks:cpu, ranks:cpu,leaves=3 ranks:cpu,leaves=0 ranks:cpu,leaves=128 ranks:cpu,leaves=8x; do
         fails 2 "must be ranks:cpu or ranks:cpu,leaves=N, N a power of two to 64" rn-train -d $device -o run
     done
 }

@@ -497,9 +497,10 @@ static void rest(struct rn_ranks_comm *comm)
 static void end(struct rn_ranks_comm *comm)
 {
     double from = seconds();
-    while (comm->out && seconds() - from < LAST_WORDS)
+    bool bad = comm->failed || comm->code;
+    while (first_letter(comm) && seconds() - from < (bad ? LAST_WORDS : RN_RANKS_PATIENCE) && !(comm->failed && !bad))
         send_letters(comm);
-    if (comm->failed || comm->code)
+    if (bad || comm->failed)
         return;
     for (size_t r = 0; r < comm->size; r++)
         if (r != comm->rank) {

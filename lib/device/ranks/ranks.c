@@ -46,8 +46,10 @@ static int scatter(struct rn_device *dev, struct rn_ranks_call call, const char 
     body += rn_ranks_images(r, 0, call.y.n) * bytes;
     for (size_t k = 1; k < r->size; k++) {
         size_t part = rn_ranks_images(r, k, call.y.n) * bytes;
-        if (rn_ranks_tell(r->comm, k, &call, sizeof call, body, part, err))
+        if (rn_ranks_tell(r->comm, k, &call, sizeof call, body, part, err)) {
+            r->failed = true;
             return -1;
+        }
         body += part;
     }
     int rc = rn_ranks_do(r, &call, own, err);
@@ -324,8 +326,6 @@ static int choose(struct rn_ranks *r, const char *which, struct rn_err *err)
 {
     unsigned leaves = LEAVES;
     int end = 0;
-    if (which && !strncmp(which, "cuda", 4))
-        return rn_fail(err, RN_EXIT_USAGE, "device ranks:%s: ranks compute on cpu only so far", which);
     if (!which || strncmp(which, "cpu", 3) || (which[3] && (sscanf(which + 3, ",leaves=%2u%n", &leaves, &end) != 1 || which[3 + end])) ||
         !rn_ranks_is_power(leaves) || leaves > RN_RANKS_MOST)
         return rn_fail(err, RN_EXIT_USAGE, "device ranks%s%s: must be ranks:cpu or ranks:cpu,leaves=N, N a power of two to %d",

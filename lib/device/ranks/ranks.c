@@ -429,11 +429,6 @@ __attribute__((visibility("default"))) const struct rn_device_class rn_device_ra
     .open = open_device,
     .close = close_device,
     .variant = variant_of,
-    .soft_targets = true,
-    .distils = true,
-    .fixed_norms = true,
-    .more_sgd = true,
-    .accumulates = true,
     RN_RANKS_OPERATORS(ROW)
 };
 /* Another version's is refused. */

@@ -93,7 +93,7 @@ struct rn_ranks_call {
 
 /* The operators of struct rn_device_class. */
 #define RN_RANKS_OPERATORS(X) RN_OPERATORS(X) \
-    X(forget) X(prepared) X(prepare) X(adamw) X(lerp) X(square_sum) X(share) X(cut) X(reduce) X(undo)
+    X(forget) X(prepared) X(prepare) X(share) X(cut) X(reduce) X(undo)
 #define RN_RANKS_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(ranks, name)
 RN_RANKS_OPERATORS(RN_RANKS_PROTOTYPE)
 #undef RN_RANKS_PROTOTYPE

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/isa.h"
 #include "core/opt.h"
 #include "core/shipped.h"
 #include "tools/tool.h"
@@ -82,6 +83,13 @@ static void fill_descriptors(void)
             _exit(RN_EXIT_SYSTEM);
 }
 
+/* Whatever the tool: a wrong RN_CPU is not passed over. */
+static int run(const void *options, const struct rn_args *args, struct rn_err *err)
+{
+    enum rn_isa isa;
+    return rn_isa_choose(&isa, err) ? -1 : rn_tool.run(options, args, err);
+}
+
 int main(int argc, char **argv)
 {
     struct rn_err err = { 0 };
@@ -93,7 +101,7 @@ int main(int argc, char **argv)
     int what = options ? rn_opt_parse(&rn_tool, options, &args, argc, argv, &err) : rn_fail(&err, RN_EXIT_SYSTEM, "out of memory");
     if (what < 0 && options && args.unknown)
         say_whose(&args, &err);
-    int rc = what < 0 ? -1 : what == RN_OPT_RUN ? rn_tool.run(options, &args, &err) : document((enum rn_opt_result)what, &err);
+    int rc = what < 0 ? -1 : what == RN_OPT_RUN ? run(options, &args, &err) : document((enum rn_opt_result)what, &err);
     if (rc < 0 && !err.exit) /* whatever failed without a word, it is no success */
         rn_fail(&err, RN_EXIT_SYSTEM, "out of memory");
     if (rc < 0)

@@ -46,7 +46,7 @@ static void philox_portable(uint32_t *word, const uint32_t key[2], uint32_t firs
 
 #if defined(__x86_64__)
 /* Eight counters in 64-bit lanes of two registers, even and odd ones. What is above 32 bits counts for nothing. */
-__attribute__((target("avx2"))) static void philox_eight(uint32_t *word, const uint32_t key[2], uint32_t first)
+RN_AVX2 static void philox_eight(uint32_t *word, const uint32_t key[2], uint32_t first)
 {
     const __m256i m0 = _mm256_set1_epi64x(0xD2511F53), m1 = _mm256_set1_epi64x(0xCD9E8D57);
     __m256i even = _mm256_add_epi64(_mm256_set1_epi64x(first), _mm256_setr_epi64x(0, 2, 4, 6)), zero = _mm256_setzero_si256();
@@ -73,7 +73,7 @@ __attribute__((target("avx2"))) static void philox_eight(uint32_t *word, const u
 void rn_noise_words(uint32_t *word, const uint32_t key[2], uint32_t first)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
+    if (rn_isa_chosen() != RN_ISA_PORTABLE) {
         for (uint32_t i = 0; i < BLOCKS; i += 8)
             philox_eight(word + i, key, first + i);
         return;

@@ -32,7 +32,7 @@ static void mirror_plain(uint8_t *y, const uint8_t *x, size_t first, size_t n)
 }
 
 #if defined(__x86_64__)
-#define SSSE3 __attribute__((target("ssse3")))
+#define SSSE3 __attribute__((target("ssse3"))) /* every processor with AVX2 has it */
 
 /* [plane][register]: of 16 pixels in three registers, which byte of each is byte i of the plane; -1: it is in another. */
 static const int8_t gather[3][3][16] = {
@@ -116,7 +116,7 @@ void rn_planes_split(uint8_t *r, uint8_t *g, uint8_t *b, const uint8_t *x, size_
 {
     size_t done = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("ssse3"))
+    if (rn_isa_chosen() != RN_ISA_PORTABLE)
         split_wide(r, g, b, x, done = n / 16 * 16);
 #endif
     split_plain(r + done, g + done, b + done, x + 3 * done, n - done);
@@ -126,7 +126,7 @@ void rn_planes_join(uint8_t *y, const uint8_t *r, const uint8_t *g, const uint8_
 {
     size_t done = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("ssse3"))
+    if (rn_isa_chosen() != RN_ISA_PORTABLE)
         join_wide(y, r, g, b, done = n / 16 * 16);
 #endif
     join_plain(y + 3 * done, r + done, g + done, b + done, n - done);
@@ -136,7 +136,7 @@ void rn_mirror(uint8_t *y, const uint8_t *x, size_t n)
 {
     size_t done = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("ssse3"))
+    if (rn_isa_chosen() != RN_ISA_PORTABLE)
         done = mirror_wide(y, x, n);
 #endif
     mirror_plain(y, x, done, n);

@@ -4,6 +4,7 @@
 #define RN_AUGMENT_PRIVATE_H
 
 #include "augment/augment.h"
+#include "core/isa.h"
 
 enum {
     RN_SLACK = 256,     /* bytes behind each room that may be read and written */
@@ -11,20 +12,29 @@ enum {
     RN_CORRELATED = 11, /* of rn_correlate's: OpenCV sums larger ones by Fourier transform */
 };
 
-/* RN_WIDE(name, parameters, arguments): defines name, which runs the always-inlined name_plain compiled for AVX2 and FMA where
- * the processor has these. Integers, and floats that are contracted only where fmaf says so, which a processor without the
+/* RN_WIDE(name, parameters, arguments): defines name, which runs the always-inlined name_plain compiled for what rn_isa_chosen
+ * says. Integers, and floats that are contracted only where fmaf says so, which a processor without the
  * instruction computes in software: wider instructions change nothing but the time. (No target_clones: its resolvers run
  * before a sanitizer's runtime is ready.) */
 #define RN_PLAIN static inline __attribute__((always_inline)) void
 #if defined(__x86_64__)
+#define RN_AVX2 __attribute__((target("avx2,fma")))
+#define RN_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")))
 #define RN_WIDE(name, parameters, arguments)                                                                                    \
-    __attribute__((target("avx2,fma"))) static void name##_avx2 parameters                                                          \
+    RN_AVX512 static void name##_avx512 parameters                                                                              \
+    {                                                                                                                           \
+        name##_plain arguments;                                                                                                 \
+    }                                                                                                                           \
+    RN_AVX2 static void name##_avx2 parameters                                                                                  \
     {                                                                                                                           \
         name##_plain arguments;                                                                                                 \
     }                                                                                                                           \
     static void name parameters                                                                                                 \
     {                                                                                                                           \
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                                                    \
+        enum rn_isa isa = rn_isa_chosen();                                                                                      \
+        if (isa == RN_ISA_AVX512)                                                                                               \
+            name##_avx512 arguments;                                                                                            \
+        else if (isa == RN_ISA_AVX2)                                                                                            \
             name##_avx2 arguments;                                                                                              \
         else                                                                                                                    \
             name##_plain arguments;                                                                                             \

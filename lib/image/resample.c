@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/isa.h"
 #include "core/mem.h"
 #include "image/resample.h"
 
@@ -128,7 +129,7 @@ const struct rn_passes rn_passes_plain = { across, down };
 static const struct rn_passes *suits(struct rn_region x, const struct rn_weights *h)
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2") && x.width * 3 >= 32 && h->results * 3 >= 32)
+    if (rn_isa_chosen() != RN_ISA_PORTABLE && x.width * 3 >= 32 && h->results * 3 >= 32)
         return &rn_passes_avx2;
 #endif
     (void)x;

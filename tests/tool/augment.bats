@@ -341,6 +341,41 @@ setup() {
     [ $rc = 1 ] && [ "$(rn-pick error= x.rn | ids | wc -l)" -ge 36 ]
 }
 
+@test "the same pixels by every arithmetic that RN_CPU can name, of all transforms" {
+    rn-list photos | rn-pick --head 2 >all.rn
+    recipe "$(one FancyPCA)" >none.json
+    names=$(rn-augment -r none.json all.rn 2>&1 | sed -n 's/.*there are //p' | tr -d ,)
+    mkdir each
+    count=0
+    # each NAME [OPTIONS]: of bytes and, where these are taken, of floats
+    each() {
+        count=$((count + 1))
+        recipe "$(one "$@")" >each/$count.json
+        recipe "$(one Normalize),$(one "$@")" >each/$count-floats.json
+    }
+    for name in $names; do
+        case $name in
+        and | *Compose | OneOf | SomeOf | OneOrOther | Sequential) ;; # the rest is of these
+        RandomSizedCrop) each "$name" '"min_max_height": [20, 44], "height": 33, "width": 29' ;;
+        Resize) for by in 0 1 2 3 4; do each "$name" "\"height\": 37, \"width\": 75, \"interpolation\": $by"; done ;;
+        *Crop) each "$name" '"height": 33, "width": 29' ;;
+        Blur | MedianBlur | GaussianBlur | MotionBlur)
+            for side in 3 5 7 9 21; do each "$name" "\"blur_limit\": [$side, $side]"; done ;;
+        *) each "$name" ;;
+        esac
+    done
+    [ $count -gt 70 ]
+    recipes=$(echo each/*.json | tr ' ' ,)
+    RN_CPU=portable rn-augment -q -k -j 2 -r "$recipes" all.rn >portable.rn || [ $? = 1 ]
+    [ "$(rn-show --json portable.rn | jq -s '[.[] | select(.id and (.error | not))] | length')" -gt $((count * 2)) ]
+    for cpu in avx2 avx512; do
+        RN_CPU=$cpu rn-show --cpu || continue
+        RN_CPU=$cpu rn-augment -q -k -j 2 -r "$recipes" all.rn >$cpu.rn || [ $? = 1 ]
+        cmp portable.rn $cpu.rn
+    done
+    fails 2 "RN_CPU=mmx: must be avx512, avx2 or portable" env RN_CPU=mmx rn-augment -r affine all.rn
+}
+
 @test "what cannot be is said" {
     rn-list photos >all.rn
     fails 2 "there is no recipe nothing; there are affine, basic, distort" rn-augment -r nothing all.rn

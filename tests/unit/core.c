@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/isa.h"
 #include "core/opt.h"
 #include "core/rng.h"
 #include "core/tensor.h"
@@ -25,6 +26,45 @@
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
 static struct rn_err err;
+
+/* ---- instruction sets ---- */
+
+static void choose_isa(const char *name, int want)
+{
+    enum rn_isa isa = RN_ISAS;
+    if (name)
+        setenv("RN_CPU", name, 1);
+    else
+        unsetenv("RN_CPU");
+    if (want == RN_EXIT_OK) {
+        assert_int_equal(rn_isa_choose(&isa, &err), 0);
+        assert_true(isa < RN_ISAS);
+        if (name && *name)
+            assert_string_equal(rn_isa_names[isa], name);
+    } else {
+        assert_int_equal(rn_isa_choose(&isa, &err), -1);
+        assert_int_equal(err.exit, want);
+        assert_non_null(strstr(err.text, name));
+    }
+}
+
+/* The first choice of a process is its choice. */
+static void isa_of_the_environment(void **state)
+{
+    (void)state;
+    const char *given = getenv("RN_CPU");
+    char *was = given ? strdup(given) : NULL;
+    choose_isa("portable", RN_EXIT_OK);
+    assert_int_equal(rn_isa_chosen(), RN_ISA_PORTABLE);
+    choose_isa(NULL, RN_EXIT_OK);
+    choose_isa("", RN_EXIT_OK);
+    assert_int_equal(rn_isa_chosen(), RN_ISA_PORTABLE);
+    choose_isa("mmx", RN_EXIT_USAGE);
+    choose_isa("avx", RN_EXIT_USAGE);
+    choose_isa("avx512f", RN_EXIT_USAGE);
+    was ? setenv("RN_CPU", was, 1) : unsetenv("RN_CPU");
+    free(was);
+}
 
 /* ---- random numbers ---- */
 
@@ -817,7 +857,7 @@ static void line_stops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges), cmocka_unit_test(rng_beta),
+        cmocka_unit_test(isa_of_the_environment), cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges), cmocka_unit_test(rng_beta),
         cmocka_unit_test(opt_kinds), cmocka_unit_test(opt_errors), cmocka_unit_test(opt_documents),
         cmocka_unit_test(opt_history), cmocka_unit_test(opt_apply_errors),
         cmocka_unit_test(text_escapes), cmocka_unit_test(text_on_a_terminal_is_not_obeyed),

@@ -17,42 +17,12 @@
 
 #include "device/cpu/cpu.h"
 
-static const struct variant {
-    const char *name, *core;
-} variants[] = { { "avx512", "SkylakeX" }, { "avx2", "Haswell" }, { "portable", "Prescott" } };
-enum { VARIANTS = sizeof variants / sizeof *variants };
-
-static bool runs(const struct variant *variant)
-{
-#if defined __x86_64__
-    if (variant == &variants[0])
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    if (variant == &variants[1])
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return true;
-#else
-    return variant == &variants[VARIANTS - 1];
-#endif
-}
-
-static int choose(const struct variant **result, struct rn_err *err)
-{
-    const char *wanted = getenv("RN_CPU");
-    for (const struct variant *variant = variants; variant < variants + VARIANTS; variant++) {
-        if (wanted && *wanted ? strcmp(wanted, variant->name) != 0 : !runs(variant))
-            continue;
-        if (!runs(variant))
-            return rn_fail(err, RN_EXIT_SYSTEM, "RN_CPU=%s: this processor cannot run it", wanted);
-        *result = variant;
-        return 0;
-    }
-    return rn_fail(err, RN_EXIT_USAGE, "RN_CPU=%s: must be avx512, avx2 or portable", wanted);
-}
+/* OpenBLAS's kernels, by enum rn_isa. */
+static const char *const cores[RN_ISAS] = { "SkylakeX", "Haswell", "Prescott" };
 
 /* Loaded once, for the whole process. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct variant *loaded;
+static int loaded = -1; /* an enum rn_isa */
 static __typeof__(&cblas_sgemm) sgemm;
 
 /* The buffers that are mapped, and how many of them are lent to threads; `lock` guards them too. */
@@ -110,10 +80,10 @@ static int find_buffers(void *library)
     return 0;
 }
 
-static int load(const struct variant *variant, struct rn_err *err)
+static int load(enum rn_isa isa, struct rn_err *err)
 {
 #if defined __x86_64__
-    setenv("OPENBLAS_CORETYPE", variant->core, 0);
+    setenv("OPENBLAS_CORETYPE", cores[isa], 0);
 #endif
     setenv("OPENBLAS_NUM_THREADS", "1", 1); /* our own threads call it */
     setenv("OMP_NUM_THREADS", "1", 0);
@@ -133,25 +103,21 @@ static int load(const struct variant *variant, struct rn_err *err)
     memcpy(&sgemm, &symbol, sizeof sgemm);
     if (find_buffers(library))
         map_buffer = NULL; /* one of another make: it must help itself */
-    loaded = variant;
+    loaded = (int)isa;
     return 0;
 }
 
-int rn_cpu_blas_open(const char **name, int *isa, int threads, struct rn_err *err)
+int rn_cpu_blas_open(enum rn_isa *isa, int threads, struct rn_err *err)
 {
-    const struct variant *variant = NULL;
-    if (choose(&variant, err))
+    if (rn_isa_choose(isa, err))
         return -1;
     pthread_mutex_lock(&lock);
-    int rc = loaded ? 0 : load(variant, err);
-    if (rc == 0 && loaded != variant)
-        rc = rn_fail(err, RN_EXIT_SYSTEM, "RN_CPU=%s: this process runs on %s already", variant->name,
-                     loaded->name);
+    int rc = loaded >= 0 ? 0 : load(*isa, err);
+    if (rc == 0 && loaded != (int)*isa)
+        rc = rn_fail(err, RN_EXIT_SYSTEM, "RN_CPU=%s: this process runs on %s already", rn_isa_names[*isa], rn_isa_names[loaded]);
     if (rc == 0 && threads > threads_most)
         rc = map_buffers(threads, err);
     pthread_mutex_unlock(&lock);
-    *name = variant->name;
-    *isa = (int)(variant - variants);
     return rc;
 }
 

@@ -19,19 +19,17 @@ static void close_device(struct rn_device *dev)
 
 static int open_device(struct rn_device **dev, const char *which, int threads, struct rn_err *err)
 {
-    const char *variant;
-    int isa;
+    enum rn_isa isa;
     if (which)
         return rn_fail(err, RN_EXIT_USAGE, "device cpu:%s: there is nothing to choose from; say cpu", which);
     if (threads <= 0)
         threads = rn_threads_default();
-    if (rn_cpu_blas_open(&variant, &isa, threads, err))
+    if (rn_cpu_blas_open(&isa, threads, err))
         return -1;
     struct rn_cpu *cpu = rn_calloc(1, sizeof *cpu, err);
     if (!cpu)
         return -1;
     cpu->device.class = &rn_device_cpu;
-    cpu->variant = variant;
     cpu->isa = isa;
     if (rn_pool_new(&cpu->pool, threads, err) ||
         !(cpu->scratch = rn_calloc((size_t)threads, sizeof *cpu->scratch, err)) ||
@@ -45,7 +43,7 @@ static int open_device(struct rn_device **dev, const char *which, int threads, s
 
 static const char *variant_of(const struct rn_device *dev)
 {
-    return ((const struct rn_cpu *)dev)->variant;
+    return rn_isa_names[((const struct rn_cpu *)dev)->isa];
 }
 
 #define ROW(operator) RN_OPERATOR_ROW(cpu, operator)

@@ -9,6 +9,7 @@
 #ifndef RN_DEVICE_CPU_CPU_H
 #define RN_DEVICE_CPU_CPU_H
 
+#include "core/isa.h"
 #include "core/threads.h"
 #include "device/device.h"
 
@@ -35,8 +36,7 @@ struct rn_cpu_path; /* conv.h */
 struct rn_cpu {
     struct rn_device device; /* first: a struct rn_device * is one of these */
     struct rn_pool *pool;
-    const char *variant;
-    int isa;                         /* the variant's place in tables of kernels: avx512, avx2, portable */
+    enum rn_isa isa;                 /* the place in tables of kernels */
     const struct rn_cpu_path *path;  /* NULL; tests and measurements set it to have every convolution that it takes go one way */
     float **scratch;  /* one block for each thread */
     size_t *capacity; /* of each, in floats */
@@ -45,7 +45,7 @@ struct rn_cpu {
 };
 
 /* blas.c, the only file that knows OpenBLAS. */
-RN_MUST int rn_cpu_blas_open(const char **variant, int *isa, int threads, struct rn_err *err);
+RN_MUST int rn_cpu_blas_open(enum rn_isa *isa, int threads, struct rn_err *err);
 void rn_cpu_gemm(const struct rn_cpu_gemm *gemm); /* on the calling thread */
 
 static inline struct rn_cpu *rn_cpu(struct rn_device *dev)

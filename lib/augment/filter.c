@@ -1,7 +1,12 @@
 /* filter.c -- filters over small neighbourhoods. Each works on a copy with a border, so that its loops know no edges. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 
 #include "augment/private.h"
 #include "core/mem.h"
@@ -568,103 +573,115 @@ RN_PLAIN median5_plain(uint8_t *restrict y, const uint8_t *restrict sorted, size
 }
 RN_WIDE(median5, (uint8_t *restrict y, const uint8_t *restrict sorted, size_t line, size_t n), (y, sorted, line, n))
 
-enum { LANES = 64 };
-
-/* The median's bits from the highest down: a bit is set when at most half of the values lie below what that gives. */
-RN_PLAIN median_bits_plain(uint8_t *restrict y, const uint8_t *restrict x, size_t stride, size_t k)
-{
-    uint8_t found[LANES] = { 0 };
-    for (int bit = 7; bit >= 0; bit--) {
-        uint8_t trial[LANES];
-        uint16_t all[LANES] = { 0 };
-        for (size_t i = 0; i < LANES; i++)
-            trial[i] = (uint8_t)(found[i] | 1u << bit);
-        for (size_t r = 0; r < k; r++) {
-            uint8_t below[LANES] = { 0 };
-            for (size_t c = 0; c < k; c++)
-                for (size_t i = 0; i < LANES; i++)
-                    below[i] = (uint8_t)(below[i] + (x[r * stride + 3 * c + i] < trial[i]));
-            for (size_t i = 0; i < LANES; i++)
-                all[i] = (uint16_t)(all[i] + below[i]);
-        }
-        for (size_t i = 0; i < LANES; i++)
-            found[i] = all[i] <= k * k / 2 ? trial[i] : found[i];
-    }
-    memcpy(y, found, LANES);
-}
-RN_WIDE(median_bits, (uint8_t *restrict y, const uint8_t *restrict x, size_t stride, size_t k), (y, x, stride, k))
-
 /* ---- large medians: histograms of columns slide down, and sums of k of them slide across ---- */
 
 enum { LEVELS = 256, PARTS = 16 };
 
-/* Counts of levels, and of sixteenths of them. */
+/* Counts of a column: part[i]: of values below 16 i; level[p][i]: of those from 16 p on and below 16 p + i. So a value is taken in by
+ * adding a row of `above`, and found by comparing, without a loop. */
 struct counts {
-    uint16_t part[PARTS], level[LEVELS];
+    uint8_t part[PARTS], level[PARTS][PARTS];
 };
+static_assert(RN_KERNEL_MAX <= UINT8_MAX, "a column's counts are bytes");
 
-static void count(struct counts *counts, const uint8_t *x, size_t n, uint16_t by)
+#define ABOVE(p)                                                                                                                \
+    { p < 0, p < 1, p < 2, p < 3, p < 4, p < 5, p < 6, p < 7, p < 8, p < 9, p < 10, p < 11, p < 12, p < 13, p < 14, p < 15 }
+static const uint8_t above[PARTS][PARTS] = { ABOVE(0), ABOVE(1), ABOVE(2),  ABOVE(3),  ABOVE(4),  ABOVE(5),  ABOVE(6),  ABOVE(7),
+                                             ABOVE(8), ABOVE(9), ABOVE(10), ABOVE(11), ABOVE(12), ABOVE(13), ABOVE(14), ABOVE(15) };
+
+RN_PLAIN take_in(uint8_t *restrict counts, uint8_t v)
+{
+    for (int i = 0; i < PARTS; i++)
+        counts[i] = (uint8_t)(counts[i] + above[v][i]);
+}
+
+RN_PLAIN leave_out(uint8_t *restrict counts, uint8_t v)
+{
+    for (int i = 0; i < PARTS; i++)
+        counts[i] = (uint8_t)(counts[i] - above[v][i]);
+}
+
+/* One row of the first k, and then the next row. */
+static void begin_counts(struct counts *column, const uint8_t *x, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
-        uint8_t v = x[3 * j];
-        counts[j].part[v >> 4] = (uint16_t)(counts[j].part[v >> 4] + by);
-        counts[j].level[v] = (uint16_t)(counts[j].level[v] + by);
+        take_in(column[j].part, x[3 * j] >> 4);
+        take_in(column[j].level[x[3 * j] >> 4], x[3 * j] & 15);
     }
 }
 
-static inline void add_part_counts(uint16_t *restrict sum, const uint16_t *restrict come, const uint16_t *restrict gone)
+static void slide_counts(struct counts *column, const uint8_t *gone, const uint8_t *come, size_t n)
 {
-    for (int i = 0; i < PARTS; i++)
-        sum[i] = (uint16_t)(sum[i] + come[i] - gone[i]);
+    for (size_t j = 0; j < n; j++) {
+        uint8_t out = gone[3 * j], in = come[3 * j];
+        if (out == in)
+            continue;
+        leave_out(column[j].part, out >> 4);
+        leave_out(column[j].level[out >> 4], out & 15);
+        take_in(column[j].part, in >> 4);
+        take_in(column[j].level[in >> 4], in & 15);
+    }
 }
 
 /* The square's counts; those of the levels of a part are brought up to date when the median lies in it. */
 struct square {
-    struct counts counts;
+    int16_t part[PARTS], level[PARTS][PARTS];
     size_t fresh[PARTS]; /* the first column that is not in yet; 0: none is */
 };
 
-static inline __attribute__((always_inline)) void refresh(struct square *s, const struct counts *column, size_t part, size_t first,
-                                                          size_t k)
+RN_PLAIN add_counts(int16_t *restrict sum, const uint8_t *restrict come)
 {
-    uint16_t *level = s->counts.level + part * PARTS;
-    if (s->fresh[part] <= first + k / 2) { /* from the start is less, or all that there is */
+    for (int i = 0; i < PARTS; i++)
+        sum[i] = (int16_t)(sum[i] + come[i]);
+}
+
+RN_PLAIN slide_sums(int16_t *restrict sum, const uint8_t *restrict come, const uint8_t *restrict gone)
+{
+    for (int i = 0; i < PARTS; i++)
+        sum[i] = (int16_t)(sum[i] + come[i] - gone[i]);
+}
+
+RN_PLAIN refresh(struct square *s, const struct counts *column, size_t part, size_t first, size_t k)
+{
+    int16_t *level = s->level[part];
+    size_t j = s->fresh[part];
+    if (j <= first + k / 2) { /* from the start is less, or all that there is */
         memset(level, 0, PARTS * sizeof *level);
-        static const uint16_t none[PARTS];
-        for (size_t j = first; j < first + k; j++)
-            add_part_counts(level, column[j].level + part * PARTS, none);
-    } else {
-        for (size_t j = s->fresh[part]; j < first + k; j++)
-            add_part_counts(level, column[j].level + part * PARTS, column[j - k].level + part * PARTS);
+        for (j = first; j < first + k; j++)
+            add_counts(level, column[j].level[part]);
     }
+    for (; j < first + k; j++)
+        slide_sums(level, column[j].level[part], column[j - k].level[part]);
     s->fresh[part] = first + k;
 }
 
-/* Which of sixteen counts reaches beyond half of all, of which *below lie in front; four at a time first. */
-static inline __attribute__((always_inline)) size_t find(const uint16_t *n, size_t *below, size_t half)
+/* The last of sixteen counts, which grow from 0, that is at most `most`. */
+static inline __attribute__((always_inline)) size_t find(const int16_t n[PARTS], int16_t most)
 {
-    size_t at = 0, sum = *below;
-    for (size_t four; sum + (four = (size_t)n[at] + n[at + 1] + n[at + 2] + n[at + 3]) <= half; at += 4)
-        sum += four;
-    for (; sum + n[at] <= half; at++)
-        sum += n[at];
-    *below = sum;
-    return at;
+#if defined(__x86_64__)
+    const __m128i *at = (const __m128i *)(const void *)n, limit = _mm_set1_epi16(most);
+    __m128i low = _mm_cmpgt_epi16(_mm_loadu_si128(at), limit), high = _mm_cmpgt_epi16(_mm_loadu_si128(at + 1), limit);
+    return (size_t)__builtin_ctz((unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high)) | 1u << PARTS) - 1;
+#else
+    size_t i = 1;
+    while (i < PARTS && n[i] <= most)
+        i++;
+    return i - 1;
+#endif
 }
 
 RN_PLAIN median_row_plain(uint8_t *y, const struct counts *column, size_t width, size_t k)
 {
-    static const uint16_t none[PARTS];
     struct square s = { .fresh = { 0 } };
-    size_t half = k * k / 2;
+    int16_t half = (int16_t)(k * k / 2);
     for (size_t j = 0; j < k; j++)
-        add_part_counts(s.counts.part, column[j].part, none);
+        add_counts(s.part, column[j].part);
     for (size_t first = 0; first < width; first++) {
         if (first > 0)
-            add_part_counts(s.counts.part, column[first + k - 1].part, column[first - 1].part);
-        size_t below = 0, part = find(s.counts.part, &below, half);
+            slide_sums(s.part, column[first + k - 1].part, column[first - 1].part);
+        size_t part = find(s.part, half);
         refresh(&s, column, part, first, k);
-        y[3 * first] = (uint8_t)(part * PARTS + find(s.counts.level + part * PARTS, &below, half));
+        y[3 * first] = (uint8_t)(part * PARTS + find(s.level[part], (int16_t)(half - s.part[part])));
     }
 }
 RN_WIDE(median_row, (uint8_t *y, const struct counts *column, size_t width, size_t k), (y, column, width, k))
@@ -680,12 +697,10 @@ static int median_large(struct rn_canvas *x, size_t k, struct rn_err *err)
     for (size_t c = 0; c < 3; c++) {
         memset(column, 0, columns * sizeof *column);
         for (size_t r = 0; r < k; r++)
-            count(column, from + r * stride + c, columns, 1);
+            begin_counts(column, from + r * stride + c, columns);
         for (size_t i = 0; i < x->height; i++) {
-            if (i > 0) {
-                count(column, from + (i - 1) * stride + c, columns, (uint16_t)-1);
-                count(column, from + (i + k - 1) * stride + c, columns, 1);
-            }
+            if (i > 0)
+                slide_counts(column, from + (i - 1) * stride + c, from + (i + k - 1) * stride + c, columns);
             median_row(y + i * n + c, column, x->width, k);
         }
     }
@@ -698,25 +713,21 @@ int rn_median(struct rn_canvas *x, size_t k, struct rn_err *err)
 {
     if (k == 1)
         return 0;
-    if (k > 9)
+    if (k > 5)
         return median_large(x, k, err);
     size_t stride, n = x->width * 3;
     const uint8_t *from = rn_padded(x, k / 2, true, &stride, err);
     uint8_t *y = from ? rn_canvas_next(x, RN_U8, x->height, x->width, err) : NULL;
-    uint8_t *sorted = y ? rn_alloc_aligned(n + 12, 5, err) : NULL, part[LANES];
+    uint8_t *sorted = y ? rn_alloc_aligned(n + 12, 5, err) : NULL;
     if (!sorted)
         return -1;
     for (size_t i = 0; i < x->height; i++) {
         const uint8_t *row = from + i * stride;
-        if (k == 3)
+        if (k == 3) {
             median3(y + i * n, sorted, sorted + n + 6, sorted + 2 * (n + 6), row, stride, n);
-        if (k == 5) {
+        } else {
             sort5(sorted, row, stride, n + 12);
             median5(y + i * n, sorted, n + 12, n);
-        }
-        for (size_t j = 0; k > 5 && j < n; j += LANES) {
-            median_bits(part, row + j, stride, k);
-            memcpy(y + i * n + j, part, n - j < LANES ? n - j : LANES);
         }
     }
     free(sorted);

@@ -13,6 +13,8 @@ void rn_canvas_set(struct rn_canvas *canvas, enum rn_type type, const void *pixe
     canvas->pixels = pixels;
     canvas->height = height;
     canvas->width = width;
+    if (pixels != canvas->room[!canvas->turn].block)
+        canvas->turn = 0; /* both rooms are free: the warmer one */
 }
 
 static int reserve(struct rn_room *room, size_t size, struct rn_err *err)
@@ -39,8 +41,8 @@ void *rn_canvas_next(struct rn_canvas *canvas, enum rn_type type, size_t height,
 
 void rn_canvas_turn(struct rn_canvas *canvas, enum rn_type type, size_t height, size_t width)
 {
-    rn_canvas_set(canvas, type, canvas->room[canvas->turn].block, height, width);
     canvas->turn = !canvas->turn;
+    rn_canvas_set(canvas, type, canvas->room[!canvas->turn].block, height, width);
 }
 
 void *rn_canvas_scratch(struct rn_canvas *canvas, size_t bytes, struct rn_err *err)

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <tmmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include "augment/private.h"
@@ -71,6 +71,25 @@ static const int8_t scatter[3][3][16] = {
     },
 };
 
+/* [register][register]: of 16 pixels, which byte of the second is byte i of the first of those that are turned round. */
+static const int8_t turned[3][3][16] = {
+    {
+        { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 },
+        { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 14 },
+        { 13, 14, 15, 10, 11, 12, 7, 8, 9, 4, 5, 6, 1, 2, 3, -1 },
+    },
+    {
+        { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 15, -1 },
+        { 15, -1, 11, 12, 13, 8, 9, 10, 5, 6, 7, 2, 3, 4, -1, 0 },
+        { -1, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 },
+    },
+    {
+        { -1, 12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2 },
+        { 1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 },
+        { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 },
+    },
+};
+
 SSSE3 static inline __m128i pick(__m128i a, __m128i b, __m128i c, const int8_t mask[3][16])
 {
     a = _mm_shuffle_epi8(a, _mm_loadu_si128((const __m128i *)mask[0]));
@@ -99,6 +118,30 @@ SSSE3 static void join_wide(uint8_t *y, const uint8_t *r, const uint8_t *g, cons
         for (int part = 0; part < 3; part++)
             _mm_storeu_si128((__m128i *)(y + 3 * i) + part, pick(u, v, w, scatter[part]));
     }
+}
+
+RN_AVX2 static inline __m256i shuffle(__m256i v, const int8_t mask[16])
+{
+    return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)mask)));
+}
+
+/* Sixteen pixels in each half of a register, from the last of x. How many were done. */
+RN_AVX2 static size_t mirror_halves(uint8_t *y, const uint8_t *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const __m256i *at = (const __m256i *)(x + 3 * (n - i - 32));
+        __m256i *to = (__m256i *)(y + 3 * i);
+        __m256i u = _mm256_loadu_si256(at), v = _mm256_loadu_si256(at + 1), w = _mm256_loadu_si256(at + 2);
+        __m256i a = _mm256_permute2x128_si256(v, u, 0x21), b = _mm256_blend_epi32(w, u, 0xf0), c = _mm256_permute2x128_si256(w, v, 0x21);
+        u = _mm256_or_si256(shuffle(c, turned[0][2]), shuffle(b, turned[0][1]));
+        v = _mm256_or_si256(_mm256_or_si256(shuffle(a, turned[1][0]), shuffle(b, turned[1][1])), shuffle(c, turned[1][2]));
+        w = _mm256_or_si256(shuffle(a, turned[2][0]), shuffle(b, turned[2][1]));
+        _mm256_storeu_si256(to, _mm256_permute2x128_si256(u, v, 0x20));
+        _mm256_storeu_si256(to + 1, _mm256_blend_epi32(w, u, 0xf0));
+        _mm256_storeu_si256(to + 2, _mm256_permute2x128_si256(v, w, 0x31));
+    }
+    return i;
 }
 
 /* Five pixels at a time; the sixteenth byte is written over by the next. How many pixels were done. */
@@ -137,7 +180,7 @@ void rn_mirror(uint8_t *y, const uint8_t *x, size_t n)
     size_t done = 0;
 #if defined(__x86_64__)
     if (rn_isa_chosen() != RN_ISA_PORTABLE)
-        done = mirror_wide(y, x, n);
+        done = mirror_halves(y, x, n), done += mirror_wide(y + 3 * done, x, n - done);
 #endif
     mirror_plain(y, x, done, n);
 }

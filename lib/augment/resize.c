@@ -4,7 +4,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include "augment/private.h"
@@ -13,13 +13,13 @@
 /* Where a result's pixel lies between two of the source, in float32 as there. */
 struct tap {
     int32_t at[2];    /* clamped */
-    int32_t fixed[2]; /* weights of both times 2048 */
+    int16_t fixed[2]; /* weights of both times 2048 */
     float weight;     /* of the second */
 };
 
-static int32_t fixed(float weight)
+static int16_t fixed(float weight)
 {
-    return (int32_t)lrintf(weight * 2048);
+    return (int16_t)lrintf(weight * 2048);
 }
 
 /* Where area's pixel i lies, as OpenCV has it: mostly on one pixel, and a part of the next one where it ends there. */
@@ -59,39 +59,66 @@ static void make_exact_taps(struct tap *tap, size_t to, size_t from, double scal
     }
 }
 
-static void across_plain(int32_t *y, const uint8_t *x, const struct tap *tap, size_t first, size_t width)
+/* Sums of the row x of `from` pixels, of which the columns' rounding needs all but four bits. */
+static void across_plain(int16_t *y, const uint8_t *x, const struct tap *tap, size_t first, size_t width)
 {
     for (size_t j = first; j < width; j++) {
         const uint8_t *a = x + tap[j].at[0] * 3, *b = x + tap[j].at[1] * 3;
         for (int c = 0; c < 3; c++)
-            y[3 * j + c] = a[c] * tap[j].fixed[0] + b[c] * tap[j].fixed[1];
+            y[3 * j + c] = (int16_t)((a[c] * tap[j].fixed[0] + b[c] * tap[j].fixed[1]) >> 4);
     }
 }
 
-/* Sums of the row x of `from` pixels; one more than 3 width may be written. */
-static void across(int32_t *y, const uint8_t *x, const struct tap *tap, size_t width, size_t from)
-{
-    size_t j = 0;
-    (void)from;
 #if defined(__x86_64__)
-    /* r0 r1 g0 g1 b0 b1 from 8 bytes, as long as these lie in the row */
-    for (; j < width && (size_t)tap[j].at[0] + 3 <= from; j++) {
-        __m128i v = _mm_loadl_epi64((const __m128i *)(x + tap[j].at[0] * 3));
-        v = _mm_unpacklo_epi8(v, _mm_setzero_si128());
-        v = _mm_unpacklo_epi16(v, _mm_srli_si128(v, 6));
-        v = _mm_madd_epi16(v, _mm_set1_epi32(tap[j].fixed[0] | tap[j].fixed[1] << 16));
-        _mm_storeu_si128((__m128i *)(y + 3 * j), v);
-    }
-#endif
-    across_plain(y, x, tap, j, width);
+/* r0 r1 g0 g1 b0 b1 of one result in each half, from 8 bytes, times its weights. */
+RN_AVX2 static inline __m256i weigh(const uint8_t *x, const struct tap *low, const struct tap *high)
+{
+    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    int64_t a, b;
+    int32_t v, w;
+    memcpy(&a, x + low->at[0] * 3, sizeof a);
+    memcpy(&b, x + high->at[0] * 3, sizeof b);
+    memcpy(&v, low->fixed, sizeof v);
+    memcpy(&w, high->fixed, sizeof w);
+    __m256i pixels = _mm256_blend_epi32(_mm256_set1_epi64x(a), _mm256_set1_epi64x(b), 0xf0);
+    __m256i weights = _mm256_blend_epi32(_mm256_set1_epi32(v), _mm256_set1_epi32(w), 0xf0);
+    return _mm256_srli_epi32(_mm256_madd_epi16(_mm256_shuffle_epi8(pixels, pairs), weights), 4);
 }
 
-RN_PLAIN down_plain(uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n)
+/* As long as the 8 bytes lie in the row; two more than 3 width may be written. How many results were done. */
+RN_AVX2 static size_t across_fours(int16_t *y, const uint8_t *x, const struct tap *tap, size_t width, size_t from)
 {
-    for (size_t i = 0; i < n; i++)
-        y[i] = (uint8_t)((((w0 * (a[i] >> 4)) >> 16) + ((w1 * (b[i] >> 4)) >> 16) + 2) >> 2);
+    const __m256i close = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, -1, -1, -1, -1));
+    size_t j = 0;
+    for (; j + 4 <= width && (size_t)tap[j + 3].at[0] + 3 <= from; j += 4) {
+        __m256i v = _mm256_packs_epi32(weigh(x, &tap[j], &tap[j + 2]), weigh(x, &tap[j + 1], &tap[j + 3]));
+        v = _mm256_shuffle_epi8(v, close);
+        _mm_storeu_si128((__m128i *)(y + 3 * j), _mm256_castsi256_si128(v));
+        _mm_storeu_si128((__m128i *)(y + 3 * j + 6), _mm256_extracti128_si256(v, 1));
+    }
+    return j;
 }
-RN_WIDE(down, (uint8_t *restrict y, const int32_t *restrict a, const int32_t *restrict b, int32_t w0, int32_t w1, size_t n),
+#endif
+
+static void across(int16_t *y, const uint8_t *x, const struct tap *tap, size_t width, size_t from)
+{
+    size_t done = 0;
+#if defined(__x86_64__)
+    if (rn_isa_chosen() != RN_ISA_PORTABLE)
+        done = across_fours(y, x, tap, width, from);
+#endif
+    (void)from;
+    across_plain(y, x, tap, done, width);
+}
+
+RN_PLAIN down_plain(uint8_t *restrict y, const int16_t *restrict a, const int16_t *restrict b, int16_t w0, int16_t w1, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int16_t v = (int16_t)(a[i] * w0 >> 16), w = (int16_t)(b[i] * w1 >> 16);
+        y[i] = (uint8_t)((uint16_t)(v + w + 2) >> 2);
+    }
+}
+RN_WIDE(down, (uint8_t *restrict y, const int16_t *restrict a, const int16_t *restrict b, int16_t w0, int16_t w1, size_t n),
         (y, a, b, w0, w1, n))
 
 RN_PLAIN across_floats_plain(float *restrict y, const float *restrict x, const struct tap *tap, size_t width)

@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "augment/private.h"
 #include "core/mem.h"
 
@@ -13,6 +17,26 @@ static const char *part_of(const struct rn_canvas *x, struct rn_frame part, size
     size_t pixel = 3 * rn_type_size(x->type);
     return (const char *)x->pixels + ((part.top + row) * x->width + part.left) * pixel;
 }
+
+/* ---- a row of 32-bit numbers, so that a pixel and the sample behind it are a register ---- */
+
+enum { BEHIND = 4 }; /* of that row and of those that come of it: samples that may be read and written */
+typedef int32_t four_ints __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias));
+
+RN_PLAIN to_floats_plain(float *restrict y, const uint8_t *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i];
+}
+RN_WIDE(to_floats, (float *restrict y, const uint8_t *restrict x, size_t n), (y, x, n))
+
+RN_PLAIN to_ints_plain(int32_t *restrict y, const uint8_t *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i];
+}
+RN_WIDE(to_ints, (int32_t *restrict y, const uint8_t *restrict x, size_t n), (y, x, n))
 
 /* ---- the nearest ---- */
 
@@ -95,16 +119,18 @@ static void make_taps(struct taps *taps, size_t to, size_t from, double step, in
     }
 }
 
-static void across_bytes(int32_t *y, const uint8_t *x, const struct taps *taps, int size, size_t width)
+/* x: the row as whole numbers, y: 3 width and one more. */
+RN_PLAIN across_ints_plain(int32_t *restrict y, const int32_t *restrict x, const struct taps *taps, int size, size_t width)
 {
-    for (size_t j = 0; j < width; j++)
-        for (int c = 0; c < 3; c++) {
-            int32_t sum = 0;
-            for (int k = 0; k < size; k++)
-                sum += x[taps[j].at[k] * 3 + c] * (int32_t)taps[j].fixed[k];
-            y[3 * j + c] = sum;
-        }
+    for (size_t j = 0; j < width; j++) {
+        four_ints sum = { 0 };
+        for (int k = 0; k < size; k++)
+            sum += *(const four_ints *)(x + taps[j].at[k] * 3) * (int32_t)taps[j].fixed[k];
+        *(four_ints *)(y + 3 * j) = sum;
+    }
 }
+RN_WIDE(across_ints, (int32_t *restrict y, const int32_t *restrict x, const struct taps *taps, int size, size_t width),
+        (y, x, taps, size, width))
 
 static void across_floats(float *y, const float *x, const struct taps *taps, int size, size_t width)
 {
@@ -117,7 +143,8 @@ static void across_floats(float *y, const float *x, const struct taps *taps, int
         }
 }
 
-static void across_exact(float *y, const uint8_t *x, const struct taps *taps, size_t width)
+/* x: the row as floats, y: 3 width and one more. */
+static void across_exact_plain(float *y, const float *x, const struct taps *taps, size_t width)
 {
     for (size_t j = 0; j < width; j++)
         for (int c = 0; c < 3; c++) {
@@ -126,6 +153,29 @@ static void across_exact(float *y, const uint8_t *x, const struct taps *taps, si
                 sum = fmaf(x[taps[j].at[k] * 3 + c], taps[j].real[k], sum);
             y[3 * j + c] = sum;
         }
+}
+
+#if defined(__x86_64__)
+RN_AVX2 static void across_exact_fours(float *y, const float *x, const struct taps *taps, size_t width)
+{
+    for (size_t j = 0; j < width; j++) {
+        __m128 sum = _mm_setzero_ps();
+        for (int k = 0; k < 4; k++)
+            sum = _mm_fmadd_ps(_mm_loadu_ps(x + taps[j].at[k] * 3), _mm_set1_ps(taps[j].real[k]), sum);
+        _mm_storeu_ps(y + 3 * j, sum);
+    }
+}
+#endif
+
+static void across_exact(float *y, const float *x, const struct taps *taps, size_t width)
+{
+#if defined(__x86_64__)
+    if (rn_isa_chosen() != RN_ISA_PORTABLE) {
+        across_exact_fours(y, x, taps, width);
+        return;
+    }
+#endif
+    across_exact_plain(y, x, taps, width);
 }
 
 RN_PLAIN across_exact_floats_plain(float *restrict y, const float *restrict x, const struct taps *taps, size_t width)
@@ -178,14 +228,33 @@ static void down_four(uint8_t *y, const int32_t *const row[4], const float *weig
     }
 }
 
+RN_PLAIN down_eight_plain(uint8_t *restrict y, const int32_t *const row[MOST], const int32_t weight[MOST], size_t n)
+{
+    const int32_t *a = row[0], *b = row[1], *c = row[2], *d = row[3], *e = row[4], *f = row[5], *g = row[6], *h = row[7];
+    const int32_t w[MOST] = { weight[0], weight[1], weight[2], weight[3], weight[4], weight[5], weight[6], weight[7] };
+    for (size_t i = 0; i < n; i++) {
+        int32_t sum = a[i] * w[0] + b[i] * w[1] + c[i] * w[2] + d[i] * w[3] + e[i] * w[4] + f[i] * w[5] + g[i] * w[6] + h[i] * w[7];
+        sum = (sum + (1 << 21)) >> 22;
+        y[i] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
+    }
+}
+RN_WIDE(down_eight, (uint8_t *restrict y, const int32_t *const row[MOST], const int32_t weight[MOST], size_t n), (y, row, weight, n))
+
 static void down_bytes(uint8_t *y, const int32_t *const row[MOST], const float *weight, int size, size_t n)
 {
+    int32_t whole[MOST];
+    for (int k = 0; k < size; k++)
+        whole[k] = (int32_t)weight[k];
+    if (size == MOST) {
+        down_eight(y, row, whole, n);
+        return;
+    }
     size_t wide = size == 4 ? n / 8 * 8 : 0;
     down_four(y, row, weight, wide);
     for (size_t i = wide; i < n; i++) {
         int32_t sum = 1 << 21;
         for (int k = 0; k < size; k++)
-            sum += row[k][i] * (int32_t)weight[k];
+            sum += row[k][i] * whole[k];
         y[i] = (uint8_t)rn_clip255(sum >> 22);
     }
 }
@@ -219,7 +288,7 @@ struct weighing {
     size_t inner, left_over, beside; /* of exact: samples, see find_spans */
     const struct taps *columns, *rows;
     int32_t index[MOST];
-    char *block;
+    char *block; /* MOST rows, and one of the source as numbers of 32 bits */
 };
 
 /* Columns whose four pixels all lie in the picture: whole registers of four of their samples are summed in one way, what is left of
@@ -254,19 +323,23 @@ static void put_rest(float *y, const struct weighing *w, const float *const row[
 static const void *scaled_row(struct weighing *w, int32_t index)
 {
     int at = index % MOST;
-    void *row = w->block + (size_t)at * w->n * sizeof(int32_t);
+    size_t line = (w->n + BEHIND) * sizeof(int32_t), samples = w->part.width * 3;
+    void *row = w->block + (size_t)at * line, *wide = w->block + MOST * line;
     const void *from = part_of(w->x, w->part, (size_t)index);
     if (w->index[at] == index)
         return row;
     w->index[at] = index;
-    if (w->exact && w->x->type == RN_U8)
-        across_exact(row, from, w->columns, w->width);
-    else if (w->exact)
+    if (w->exact && w->x->type == RN_U8) {
+        to_floats(wide, from, samples);
+        across_exact(row, wide, w->columns, w->width);
+    } else if (w->exact) {
         across_exact_floats(row, from, w->columns, w->width);
-    else if (w->x->type == RN_U8)
-        across_bytes(row, from, w->columns, w->size, w->width);
-    else
+    } else if (w->x->type == RN_U8) {
+        to_ints(wide, from, samples);
+        across_ints(row, wide, w->columns, w->size, w->width);
+    } else {
         across_floats(row, from, w->columns, w->size, w->width);
+    }
     return row;
 }
 
@@ -294,7 +367,7 @@ static int weighted(struct rn_canvas *x, struct rn_frame part, size_t height, si
 {
     struct weighing w = { .x = x, .part = part, .n = width * 3, .width = width, .size = interpolation == RN_CUBIC ? 4 : 8 };
     struct taps *columns = rn_calloc(width + height, sizeof *columns, err), *rows = columns + width;
-    w.block = columns ? rn_alloc_aligned(w.n * MOST, sizeof(int32_t), err) : NULL;
+    w.block = columns ? rn_calloc((w.n + BEHIND) * MOST + part.width * 3 + BEHIND, sizeof(int32_t), err) : NULL;
     void *y = w.block ? rn_canvas_next(x, x->type, height, width, err) : NULL;
     if (!y) {
         free(w.block);
@@ -346,40 +419,61 @@ static size_t make_shares(struct share *share, size_t to, size_t from, double st
     return n;
 }
 
-static void add_row(float *line, const void *x, enum rn_type type, const struct share *share, size_t n)
+/* Sums of a row's floats, and the one behind them; share: those of all results, in their order. */
+RN_PLAIN sum_shares_plain(float *restrict line, const float *restrict x, const struct share *share, size_t n)
 {
-    const uint8_t *bytes = x;
-    const float *floats = x;
-    for (size_t k = 0; k < n; k++)
-        for (size_t c = 0; c < 3; c++) {
-            float v = type == RN_U8 ? (float)bytes[3 * share[k].from + c] : floats[3 * share[k].from + c];
-            line[3 * share[k].to + c] += v * share[k].weight;
-        }
+    for (size_t k = 0; k < n;) {
+        four_floats sum = { 0 };
+        size_t to = share[k].to;
+        for (; k < n && share[k].to == to; k++)
+            sum += *(const four_floats *)(x + 3 * share[k].from) * share[k].weight;
+        *(four_floats *)(line + 3 * to) = sum;
+    }
 }
+RN_WIDE(sum_shares, (float *restrict line, const float *restrict x, const struct share *share, size_t n), (line, x, share, n))
+
+RN_PLAIN weigh_line_plain(float *restrict sum, const float *restrict line, float weight, bool fresh, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] = (fresh ? 0 : sum[i]) + weight * line[i];
+}
+RN_WIDE(weigh_line, (float *restrict sum, const float *restrict line, float weight, bool fresh, size_t n), (sum, line, weight, fresh, n))
+
+/* Half to even. */
+RN_PLAIN round_line_plain(uint8_t *restrict y, const float *restrict sum, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int32_t v = (int32_t)(sum[i] + 12582912.0f - 12582912.0f);
+        y[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+}
+RN_WIDE(round_line, (uint8_t *restrict y, const float *restrict sum, size_t n), (y, sum, n))
 
 static void put_row(void *y, enum rn_type type, size_t row, const float *sum, size_t n)
 {
-    if (type != RN_U8) {
+    if (type == RN_U8)
+        round_line((uint8_t *)y + row * n, sum, n);
+    else
         memcpy((float *)y + row * n, sum, n * sizeof *sum);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)y)[row * n + i] = (uint8_t)rn_clip255((int)lrintf(sum[i]));
 }
 
 /* Rows' sums, in float32, in the order of the source. */
 static void add_shares(void *y, const struct rn_canvas *x, struct rn_frame part, size_t width, const struct share *down,
-                       size_t downs, const struct share *across, size_t acrosses, float *sum, float *line)
+                       size_t downs, const struct share *across, size_t acrosses, float *sum)
 {
-    size_t n = width * 3;
+    size_t n = width * 3, samples = part.width * 3;
+    float *line = sum + n, *wide = line + n + BEHIND;
     for (size_t k = 0; k < downs; k++) {
         bool fresh = k == 0 || down[k].to != down[k - 1].to;
         if (fresh && k > 0)
             put_row(y, x->type, down[k - 1].to, sum, n);
-        memset(line, 0, n * sizeof *line);
-        add_row(line, part_of(x, part, down[k].from), x->type, across, acrosses);
-        for (size_t i = 0; i < n; i++)
-            sum[i] = (fresh ? 0 : sum[i]) + down[k].weight * line[i];
+        const void *from = part_of(x, part, down[k].from);
+        if (x->type == RN_U8)
+            to_floats(wide, from, samples);
+        else
+            memcpy(wide, from, samples * sizeof *wide);
+        sum_shares(line, wide, across, acrosses);
+        weigh_line(sum, line, down[k].weight, fresh, n);
     }
     put_row(y, x->type, down[downs - 1].to, sum, n);
 }
@@ -388,14 +482,14 @@ static int area(struct rn_canvas *x, struct rn_frame part, size_t height, size_t
 {
     size_t n = width * 3, columns = part.width + 2 * width, rows = part.height + 2 * height;
     void *y = rn_canvas_next(x, x->type, height, width, err);
-    char *scratch = y ? rn_canvas_scratch(x, (columns + rows) * sizeof(struct share) + 2 * n * sizeof(float), err) : NULL;
+    char *scratch = y ? rn_canvas_scratch(x, (columns + rows) * sizeof(struct share) + (2 * n + 3 * part.width + 2 * BEHIND) * sizeof(float), err) : NULL;
     if (!scratch)
         return -1;
     struct share *across = (struct share *)(void *)scratch, *down = across + columns;
     float *sum = (float *)(down + rows);
     size_t downs = make_shares(down, height, part.height, steps.down),
            acrosses = make_shares(across, width, part.width, steps.across);
-    add_shares(y, x, part, width, down, downs, across, acrosses, sum, sum + n);
+    add_shares(y, x, part, width, down, downs, across, acrosses, sum);
     rn_canvas_turn(x, x->type, height, width);
     return 0;
 }

@@ -29,11 +29,11 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 
 static void swap_red_and_blue(uint8_t *y, const uint8_t *x, size_t n)
 {
-    for (size_t i = 0; i < 3 * n; i += 3) {
-        uint8_t red = x[i];
-        y[i] = x[i + 2];
-        y[i + 1] = x[i + 1];
-        y[i + 2] = red;
+    uint8_t red[RN_LANES], green[RN_LANES], blue[RN_LANES];
+    for (size_t i = 0; i < n; i += RN_LANES) {
+        size_t lanes = n - i < RN_LANES ? n - i : RN_LANES;
+        rn_planes_split(red, green, blue, x + 3 * i, lanes);
+        rn_planes_join(y + 3 * i, blue, green, red, lanes);
     }
 }
 

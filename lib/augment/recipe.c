@@ -616,7 +616,7 @@ static int check_version(const json_t *document, struct rn_err *err)
         return check_proved(json_object_get(document, "transform"), version, err);
     return rn_fail(err, RN_EXIT_USAGE,
                    "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read, and what is the same in "
-                   "1.4.0 to 1.4.%d (rn-recipes(7) says what became of names)",
+                   "1.4.0 to 1.4.%d; save it with 1.3.1 (rn-recipes(7): what became of names)",
                    json_string_value(said) ? rn_text_show(rn_text(json_string_value(said)), shown) : "of no version", RN_PROVED);
 }
 

@@ -385,7 +385,11 @@ setup() {
     recipe "$(one ToGrey)" >grey.json
     fails 2 "unknown transform ToGrey; did you mean ToGray\? There are" rn-augment -r grey.json all.rn
     recipe "$(one Flip)" | sed 's/1.3.1/1.4.24/' >later.json
-    fails 2 "later.json: written by Albumentations 1.4.24, whose transforms are others: versions 1.0 to 1.3 are read" rn-augment -r later.json all.rn
+    fails 2 "later.json: written by Albumentations 1.4.24, whose transforms are others: versions 1.0 to 1.3 are read, .* save it with 1.3.1 " rn-augment -r later.json all.rn
+    for version in 1.4.8 1.4.10 1.5.0 2.0.0 2.0.8; do
+        recipe "$(one Flip)" | sed "s/1.3.1/$version/" >later.json
+        fails 2 "later.json: written by Albumentations $version, whose" rn-augment -r later.json all.rn
+    done
     fails 2 "'a,,b' has a name that is empty" rn-augment --split a,,b all.rn
     fails 2 "quality" rn-augment --quality 0 --write out all.rn
     recipe "$(one Blur '"blur_limits": 3')" >key.json

@@ -156,13 +156,25 @@ static void across_exact_plain(float *y, const float *x, const struct taps *taps
 }
 
 #if defined(__x86_64__)
+RN_AVX2 static inline __m128 add_tap(__m128 sum, const float *x, const struct taps *taps, int k)
+{
+    return _mm_fmadd_ps(_mm_loadu_ps(x), _mm_set1_ps(taps->real[k]), sum);
+}
+
+/* Taps are neighbours, but at the edges. */
 RN_AVX2 static void across_exact_fours(float *y, const float *x, const struct taps *taps, size_t width)
 {
-    for (size_t j = 0; j < width; j++) {
-        __m128 sum = _mm_setzero_ps();
-        for (int k = 0; k < 4; k++)
-            sum = _mm_fmadd_ps(_mm_loadu_ps(x + taps[j].at[k] * 3), _mm_set1_ps(taps[j].real[k]), sum);
-        _mm_storeu_ps(y + 3 * j, sum);
+    for (const struct taps *end = taps + width; taps < end; taps++, y += 3) {
+        const int32_t *at = taps->at;
+        const float *first = x + at[0] * 3;
+        __m128 sum = add_tap(_mm_setzero_ps(), first, taps, 0);
+        if (__builtin_expect(at[3] == at[0] + 3, 1)) {
+            sum = add_tap(add_tap(add_tap(sum, first + 3, taps, 1), first + 6, taps, 2), first + 9, taps, 3);
+        } else {
+            for (int k = 1; k < 4; k++)
+                sum = add_tap(sum, x + at[k] * 3, taps, k);
+        }
+        _mm_storeu_ps(y, sum);
     }
 }
 #endif

@@ -64,13 +64,18 @@ static int nearest(struct rn_canvas *x, struct rn_frame part, size_t height, siz
         return -1;
     for (size_t j = 0; j < width; j++)
         at[j] = nearest_of(j, steps.across, part.width) * pixel;
-    for (size_t i = 0; i < height; i++) {
-        const char *from = part_of(x, part, nearest_of(i, steps.down, part.height));
-        char *to = y + i * width * pixel;
-        if (pixel == 3)
+    for (size_t i = 0, last = 0; i < height; i++) {
+        size_t row = nearest_of(i, steps.down, part.height), line = width * pixel;
+        const char *from = part_of(x, part, row);
+        char *to = y + i * line;
+        if (i > 0 && row == last)
+            memcpy(to, to - line, line);
+        else if (pixel == 3)
             nearest_row((uint8_t *)to, (const uint8_t *)from, at, width);
-        for (size_t j = 0; pixel != 3 && j < width; j++)
-            memcpy(to + j * pixel, from + at[j], pixel);
+        else
+            for (size_t j = 0; j < width; j++)
+                memcpy(to + j * pixel, from + at[j], pixel);
+        last = row;
     }
     rn_canvas_turn(x, x->type, height, width);
     return 0;

@@ -1,5 +1,5 @@
 /* rn-batch -- photos into batches of pixels: for evaluation as they come, for training shuffled anew for each epoch.
- * stdin: samples, images. stdout: batches. exit: 1 when photos became error records (-k). */
+ * stdin: samples, images. stdout: batches. exit: 1 when photos became error records (-k), or parts of the set are missing. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,6 +341,18 @@ static void show(void *context, uint64_t done, uint64_t all)
         rn_progress_show(context, false, "%llu photos", (unsigned long long)done);
 }
 
+struct missing {
+    bool any, quiet;
+};
+
+static void tell_missing(void *context, const char *line)
+{
+    struct missing *missing = context;
+    missing->any = true;
+    if (!missing->quiet)
+        rn_note("%s", line);
+}
+
 /* Before another tool of the line, that one's progress is the one to see. */
 static struct rn_progress begin_progress(const struct rn_args *args)
 {
@@ -359,6 +371,9 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
     struct rn_writer *writer = NULL;
     struct rn_reader *reader = NULL;
     uint64_t failed = 0;
+    struct missing missing = { .quiet = args->quiet };
+    plan.missing = tell_missing;
+    plan.missing_context = &missing;
     int rc = check_usage(&opts, args, err) || rn_writer_open(&writer, args->output, err) || make_plan(&plan, &opts, args, &held, err) ||
              rn_reader_open(&reader, args->operand, args->operands, err) ||
              (!opts.no_sandbox && rn_decode_apart(&plan.decode, plan.jobs, args->quiet, err)) ? -1 : 0;
@@ -374,7 +389,7 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
         return -1;
     if (failed && !args->quiet)
         rn_note("error records made: %llu", (unsigned long long)failed);
-    return failed ? RN_EXIT_NO : RN_EXIT_OK;
+    return failed || missing.any ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
 const struct rn_tool rn_tool = {
@@ -402,6 +417,9 @@ const struct rn_tool rn_tool = {
              "--mixup and --cutmix mix each photo of a batch with the one before it, as torchvision does; with both, a batch is "
              "mixed by one of them. The stream then has the classes' shares in each picture, and version 2, so that programs "
              "that do not know of them refuse it.\n\n"
+             "Of a stream of several parts of a set (rn-pick --shard, --cut) a line says what is missing, and the exit code is 1; a part "
+             "that is there twice is an error. One part alone is what was asked for. Without --train each part's batches are that part's "
+             "again, in a segment of its own.\n\n"
              "With --resume, options that the checkpoint decides may be left out: all that its batches were made with is taken "
              "from its history, and something else is an error; --epochs may be another than the checkpoint's.",
     .examples = "rn-pick split=val all.rn | rn-batch -o val.rn\n"

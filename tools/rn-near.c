@@ -38,6 +38,7 @@ struct work {
     struct rn_pairs pairs;
     struct rn_sets sets;
     struct rn_texts classes, ids, splits;
+    struct rn_texts missing; /* lines: parts of the set */
     struct photo *photo;
     size_t count, room;
     int *faults;    /* of a set, by its smallest index */
@@ -72,6 +73,7 @@ static int read_all(struct work *w, const struct rn_args *args, struct rn_err *e
     if (rn_reader_open(&reader, args->operand, args->operands, err))
         return -1;
     rn_reader_unique(reader);
+    rn_reader_join(reader);
     while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), &head, err)) == 1) {
         if (rn_classes_join(&w->classes, head, &map, err))
             rc = -1;
@@ -81,6 +83,8 @@ static int read_all(struct work *w, const struct rn_args *args, struct rn_err *e
         if (rc < 0)
             break;
     }
+    if (rc == 0)
+        rc = rn_reader_missing(reader, true, &w->missing, NULL, err);
     rn_reader_close(reader);
     free(map);
     return rc ? -1 : rn_prints_end(&w->prints, err);
@@ -169,7 +173,9 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     }
     if (rc == 0 && w.prints.failed && !args->quiet)
         rn_note("photos that could not be read: %zu", w.prints.failed);
-    if (rc == 0 && (w.faulty || w.prints.failed))
+    for (size_t i = 0; rc == 0 && i < w.missing.count && !args->quiet; i++)
+        rn_note("%s", w.missing.item[i].data);
+    if (rc == 0 && (w.faulty || w.prints.failed || w.missing.count))
         rc = RN_EXIT_NO;
     rn_out_discard(out);
     rn_prints_free(&w.prints);
@@ -178,6 +184,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_sets_free(&w.sets);
     rn_texts_free(&w.classes);
     rn_texts_free(&w.ids);
+    rn_texts_free(&w.missing);
     rn_texts_free(&w.splits);
     free(w.photo);
     free(w.faults);

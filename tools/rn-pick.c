@@ -1,24 +1,29 @@
 /* rn-pick -- only these records.
- * stdin: any stream. stdout: the same kind, one segment for each. exit: 1 when --embed could not read a file. */
+ * stdin: any stream. stdout, or with --cut N files: the same kind, one segment for each. exit: 1 when --embed could not read a
+ * file. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/mem.h"
 #include "pick/pick.h"
+#include "pick/slices.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
 
 struct opts {
     const char *shard, *fail;
-    int64_t head, skip;
+    int64_t cut, head, skip;
     bool errors, embed;
 };
 
 static const struct rn_opt options[] = {
     { 0, "shard", RN_OPT_TEXT, RN_AT(opts, shard), 0, 0, "the I-th of N equal slices of the input (needs files, not a pipe)", "I/N" },
+    { 0, "cut", RN_OPT_INT, RN_AT(opts, cut), 1, 1e6, "all N slices, in N files: -o s.%d.rn", "N" },
     { 0, "head", RN_OPT_INT, RN_AT(opts, head), 0, 1e15, "at most N records" },
     { 0, "skip", RN_OPT_INT, RN_AT(opts, skip), 0, 1e15, "without the first N records" },
     { 0, "errors", RN_OPT_FLAG, RN_AT(opts, errors), 0, 0, "only error records" },
@@ -37,7 +42,10 @@ struct work {
     char **file;             /* the other operands */
     size_t files;
     bool live;               /* from a pipe: pass on at once */
-    uint64_t first, end, at; /* the slice; records of the input so far */
+    struct rn_slices slices; /* --shard, --cut */
+    uint64_t part, of, at;   /* the slice that is written; records of the input so far */
+    bool inside;             /* the reader is in a segment, whose head this is */
+    const struct rn_head *in;
     int64_t held;            /* records so far for which the conditions hold */
     struct rn_reader *reader;
     struct rn_writer *writer;
@@ -67,50 +75,82 @@ static bool is_regular(const char *path)
     return rc || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode); /* whoever opens what is no file says so */
 }
 
-static int parse_shard(const struct work *w, uint64_t *i, uint64_t *of, struct rn_err *err)
+static int check_files(const struct work *w, struct rn_err *err)
+{
+    for (size_t k = 0; k < (w->files ? w->files : 1); k++) {
+        const char *file = w->files ? w->file[k] : "-";
+        if (!is_regular(file) && (w->opts->shard || strcmp(file, "-")))
+            return rn_fail(err, RN_EXIT_USAGE, "--%s needs files, not a pipe: the records are counted first", w->opts->shard ? "shard" : "cut");
+    }
+    return 0;
+}
+
+static int parse_shard(struct work *w, struct rn_err *err)
 {
     unsigned long long part, parts;
     char more;
     const char *text = w->opts->shard;
     if (strspn(text, "0123456789/") != strlen(text) || strlen(text) > 20 || sscanf(text, "%llu/%llu%c", &part, &parts, &more) != 2 ||
-        part < 1 || part > parts)
+        part < 1 || part > parts || parts > INT64_MAX)
         return rn_fail(err, RN_EXIT_USAGE, "--shard: '%s' is not I/N with I from 1 to N", text);
-    for (size_t k = 0; k < (w->files ? w->files : 1); k++)
-        if (!is_regular(w->files ? w->file[k] : "-"))
-            return rn_fail(err, RN_EXIT_USAGE, "--shard needs files, not a pipe: the records are counted first");
-    *i = part;
-    *of = parts;
+    w->part = part;
+    w->of = parts;
     return 0;
 }
 
-/* Reads everything once to count the records, and goes back to where standard input was. */
-static int find_slice(struct work *w, struct rn_err *err)
+static int check_usage(struct work *w, const struct rn_args *args, struct rn_err *err)
 {
-    const struct rn_head *head;
-    struct rn_record record;
-    uint64_t n = 0, i = 1, of = 1;
-    off_t start = lseek(STDIN_FILENO, 0, SEEK_CUR);
-    if (parse_shard(w, &i, &of, err) || rn_reader_open(&w->reader, w->file, w->files, err))
+    struct rn_buffer name = { 0 };
+    const struct opts *opts = w->opts;
+    int rc = 0;
+    if (opts->cut && (opts->shard || opts->skip || opts->head >= 0))
+        return rn_fail(err, RN_EXIT_USAGE, "--cut does not go with --shard, --skip and --head");
+    if (opts->cut)
+        rc = rn_slices_name(&name, args->output ? args->output : "-", 1, err);
+    rn_buffer_free(&name);
+    if (rc || (opts->shard && parse_shard(w, err)))
         return -1;
-    int rc;
-    while ((rc = rn_reader_head(w->reader, ALL, &head, err)) == 1) {
-        while ((rc = rn_reader_record(w->reader, &record, err)) == 1)
-            n++;
-        if (rc < 0)
-            return -1;
+    w->of = opts->cut ? (uint64_t)opts->cut : w->of;
+    return w->of ? check_files(w, err) : 0;
+}
+
+/* Standard input becomes a file that can be read twice. */
+static int keep_input(struct rn_err *err)
+{
+    char bytes[65536];
+    ssize_t n;
+    int fd = rn_file_scratch(err), rc = fd < 0 ? -1 : 0;
+    while (rc == 0 && (n = read(STDIN_FILENO, bytes, sizeof bytes)) != 0) {
+        if (n < 0 && errno != EINTR)
+            rc = rn_fail_errno(err, "standard input");
+        else if (n > 0 && rn_file_write(fd, bytes, (size_t)n, err))
+            rc = rn_fail_at(err, "the temporary file");
     }
+    if (rc == 0 && (lseek(fd, 0, SEEK_SET) < 0 || dup2(fd, STDIN_FILENO) < 0))
+        rc = rn_fail_errno(err, "the temporary file");
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Reads everything once to count the records, and goes back to where standard input was. */
+static int count_records(struct work *w, struct rn_err *err)
+{
+    if (w->opts->cut && !w->files && !is_regular("-") && keep_input(err))
+        return -1;
+    off_t start = lseek(STDIN_FILENO, 0, SEEK_CUR);
+    if (rn_reader_open(&w->reader, w->file, w->files, err) || rn_slices_count(&w->slices, w->reader, err))
+        return -1;
     rn_reader_close(w->reader);
     w->reader = NULL;
     if (start >= 0 && lseek(STDIN_FILENO, start, SEEK_SET) < 0)
         return rn_fail_errno(err, "standard input");
-    rn_pick_slice(n, i, of, &w->first, &w->end);
-    return rc;
+    return 0;
 }
 
 static bool wanted(struct work *w, const struct rn_head *head, const struct rn_record *record)
 {
-    uint64_t k = w->at++;
-    if (k < w->first || k >= w->end || !rn_conditions_hold(&w->conditions, head, record))
+    if (!rn_conditions_hold(&w->conditions, head, record))
         return false;
     int64_t held = w->held++;
     return held >= w->opts->skip && (w->opts->head < 0 || held - w->opts->skip < w->opts->head);
@@ -167,39 +207,115 @@ static int check_kind(const struct opts *opts, enum rn_kind kind, struct rn_err 
     return 0;
 }
 
+/* The head of a segment to be written, signed; takes it. */
+static int begin(struct work *w, struct rn_head *out, struct rn_err *err)
+{
+    int rc = check_kind(w->opts, out->kind, err) || rn_conditions_check(&w->conditions, out, err) ||
+             rn_head_sign(out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, out, err) || flush(w, err) ? -1 : 0;
+    rn_head_free(out);
+    return rc;
+}
+
 static int segment(struct work *w, const struct rn_head *in, struct rn_err *err)
 {
     struct rn_head out;
     struct rn_record record;
-    if (check_kind(w->opts, in->kind, err) || rn_conditions_check(&w->conditions, in, err) || rn_head_copy(&out, in, err))
+    if (rn_head_copy(&out, in, err) || begin(w, &out, err))
         return -1;
-    int rc = rn_head_sign(&out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, &out, err) || flush(w, err) ? -1 : 1;
-    rn_head_free(&out);
-    while (rc == 1 && (rc = rn_reader_record(w->reader, &record, err)) == 1)
+    int rc;
+    while ((rc = rn_reader_record(w->reader, &record, err)) == 1)
         if (wanted(w, in, &record) && emit(w, &record, err))
-            rc = -1;
+            return -1;
     return rc || rn_writer_tail(w->writer, err) || flush(w, err) ? -1 : 0;
+}
+
+static int all_segments(struct work *w, struct rn_err *err)
+{
+    const struct rn_head *head;
+    int rc;
+    while ((rc = rn_reader_head(w->reader, ALL, &head, err)) == 1)
+        if (segment(w, head, err))
+            return -1;
+    return rc;
+}
+
+/* ---- slices ---- */
+
+/* The next record of whatever segment. */
+static int next_record(struct work *w, struct rn_record *record, struct rn_err *err)
+{
+    int rc = 0;
+    while (rc == 0) {
+        if (!w->inside && (rc = rn_reader_head(w->reader, ALL, &w->in, err)) != 1)
+            return rc ? rc : rn_fail(err, RN_EXIT_DATA, "the input is shorter than it was");
+        rc = rn_reader_record(w->reader, record, err);
+        w->inside = rc == 1;
+    }
+    w->at++;
+    return rc;
+}
+
+static int slice_segment(struct work *w, size_t k, uint64_t before, struct rn_err *err)
+{
+    struct rn_head out;
+    struct rn_record record;
+    uint64_t first, end;
+    if (rn_slices_segment(&w->slices, k, before, w->part, w->of, &first, &end, &out, err) || begin(w, &out, err))
+        return -1;
+    while (first < end && w->at < end)
+        if (next_record(w, &record, err) < 0 || (w->at > first && wanted(w, w->in, &record) && emit(w, &record, err)))
+            return -1;
+    return rn_writer_tail(w->writer, err);
+}
+
+static int slice(struct work *w, struct rn_err *err)
+{
+    uint64_t before = 0;
+    for (size_t k = 0; k < w->slices.segments; before += w->slices.segment[k++].records)
+        if (slice_segment(w, k, before, err))
+            return -1;
+    return 0;
+}
+
+/* A file for each slice; each appears when it is complete. */
+static int cut(struct work *w, const char *pattern, struct rn_err *err)
+{
+    struct rn_buffer name = { 0 };
+    int rc = 0;
+    for (w->part = 1; rc == 0 && w->part <= w->of; w->part++) {
+        rc = rn_slices_name(&name, pattern, w->part, err) || rn_writer_open(&w->writer, name.data, err) || slice(w, err) ? -1 : 0;
+        if (rc == 0) {
+            rc = rn_writer_close(w->writer, err);
+            w->writer = NULL;
+        }
+    }
+    rn_buffer_free(&name);
+    return rc;
+}
+
+static int pick(struct work *w, const struct rn_args *args, struct rn_err *err)
+{
+    if (!w->opts->cut && rn_writer_open(&w->writer, args->output, err))
+        return -1;
+    if ((w->of && count_records(w, err)) || rn_reader_open(&w->reader, w->file, w->files, err))
+        return -1;
+    w->live = !w->files && !is_regular("-");
+    if (w->opts->cut)
+        return cut(w, args->output, err);
+    if (w->of ? slice(w, err) : all_segments(w, err))
+        return -1;
+    int rc = rn_writer_close(w->writer, err);
+    w->writer = NULL;
+    return rc;
 }
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    const struct rn_head *head;
-    struct work w = { .opts = options_, .end = UINT64_MAX };
-    int rc = -1;
-    if (parse_operands(&w, args, err) || rn_writer_open(&w.writer, args->output, err) || (w.opts->shard && find_slice(&w, err)) ||
-        rn_reader_open(&w.reader, w.file, w.files, err))
-        goto out;
-    w.live = !w.files && !is_regular("-");
-    while ((rc = rn_reader_head(w.reader, ALL, &head, err)) == 1)
-        if ((rc = segment(&w, head, err)))
-            break;
-    if (rc == 0) {
-        rc = rn_writer_close(w.writer, err) ? -1 : w.failed;
-        w.writer = NULL;
-    }
-out:
+    struct work w = { .opts = options_ };
+    int rc = parse_operands(&w, args, err) || check_usage(&w, args, err) || pick(&w, args, err) ? -1 : w.failed;
     rn_writer_discard(w.writer);
     rn_reader_close(w.reader);
+    rn_slices_free(&w.slices);
     rn_conditions_free(&w.conditions);
     rn_texts_free(&w.picked);
     rn_buffer_free(&w.bytes);
@@ -219,13 +335,17 @@ const struct rn_tool rn_tool = {
              "that did not fail. Error records are judged like others, by their id, label and split. A class that the stream does "
              "not have, or a key that its kind does not have, is an error (exit 3).\n\n"
              "--shard counts all records of the input, whatever the conditions; conditions come next, then --skip, then --head. "
-             "Shards 1/N to N/N one after the other have the records of the whole, in order. The input is read to its end "
-             "even when --head has had enough, so that damage is seen.\n\n"
+             "Shards 1/N to N/N one after the other have the records of the whole, in order. --cut N writes all of them, to files named by "
+             "-o with the slice's number for its %d or %03d: a file is read twice, standard input once (a pipe is kept in a temporary "
+             "file in $TMPDIR meanwhile). The input is read to its end even when --head has had enough, so that damage is seen.\n\n"
+             "Slices say in their heads which part they are of what was cut. rn-show --expect, rn-score, rn-batch, rn-split and rn-near tell "
+             "which parts are missing, are there twice, or are of another set.\n\n"
              "--embed makes a slice that can be worked on where its files are not: on another host. A file that cannot be read is an "
              "error record, and makes the exit code 1. --fail REASON is for a slice that nobody could do: every record is counted as "
              "failed by the tools that follow.",
     .examples = "rn-pick split=train < all.rn | rn-batch --train | rn-train -o run/\n"
                 "rn-pick split=test label=glass label=metal all.rn | rn-show\n"
                 "rn-pick 'role!=momentum' run/last.rn -o small.rn\n"
+                "rn-list photos | rn-pick --cut 8 -o part.%d.rn\n"
                 "seq 8 | parallel -k 'rn-pick --shard {}/8 all.rn | rn-augment -p mid' > augmented.rn",
 };

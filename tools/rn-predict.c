@@ -238,7 +238,7 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
         return -1;
     rn_head_init(&out, RN_PREDICTIONS);
     int rc = rn_texts_copy(&out.classes, &w->model.head->classes, err) || rn_history_copy(&out.history, &head->history, err) ||
-             rn_head_sign(&out, &rn_tool, w->opts, NULL, err) || (w->writer && rn_writer_head(w->writer, &out, err)) ? -1 : 1;
+             rn_part_copy(&out.part_of, &head->part_of, err) || rn_head_sign(&out, &rn_tool, w->opts, NULL, err) || (w->writer && rn_writer_head(w->writer, &out, err)) ? -1 : 1;
     while (rc == 1 && (rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
         /* what is done is handed on before the next batch is waited for: a live source sees it at once */
         if (predict(w, item, head, map, err) || (w->table ? rn_out_flush(w->table, err) : rn_writer_flush(w->writer, err)))

@@ -1,6 +1,6 @@
 /* rn-score -- how good are these predictions?
  * stdin: predictions, all segments as one. stdout: text, JSON or TSV; a picture with --plot.
- * exit: 1 when below --min, or when an error record was met. */
+ * exit: 1 when below --min, when an error record was met, or when parts of the set are missing. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +37,7 @@ static const struct rn_opt options[] = {
 
 /* What is known about one of the streams. */
 struct reading {
+    struct rn_texts missing;  /* lines of what is not there */
     struct rn_texts *classes; /* joined; shared by both streams, so that a label is the same number in both */
     struct rn_tally tally;
     struct rn_answers answers;
@@ -61,6 +62,7 @@ static void reading_free(struct reading *reading)
     for (size_t i = 0; i < reading->run_count; i++)
         rn_answers_free(&reading->runs[i]);
     free(reading->runs);
+    rn_texts_free(&reading->missing);
     rn_buffer_free(&reading->made_by);
     rn_buffer_free(&reading->bytes);
     free(reading->row);
@@ -173,11 +175,14 @@ static int read_stream(struct reading *reading, char *const *files, size_t count
     if (rn_reader_open(&reader, files, count, err))
         return -1;
     rn_reader_unique(reader);
+    rn_reader_join(reader);
     while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_PREDICTIONS), &head, err)) == 1)
         if (read_segment(reading, reader, head, err)) {
             rc = -1;
             break;
         }
+    if (rc == 0)
+        rc = rn_reader_missing(reader, false, &reading->missing, NULL, err);
     rn_reader_close(reader);
     return rc;
 }
@@ -339,6 +344,13 @@ static int report_all(struct reading *first, const struct rn_comparison *compari
     return rc;
 }
 
+static bool tell_missing(const struct reading *reading, bool quiet)
+{
+    for (size_t i = 0; i < reading->missing.count && !quiet; i++)
+        rn_note("%s", reading->missing.item[i].data);
+    return reading->missing.count > 0;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     const struct opts *opts = options_;
@@ -355,7 +367,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     if (rc == 0 && (rc = rn_score(&score, &first.tally, err)) == 0) {
         rc = opts->fit ? rn_calibrate(&calibrated, &calibration, RN_TEMPERATURE_LEAST, RN_TEMPERATURE_MOST, err) : 0;
         rc = rc || report_all(&first, &comparison, &calibrated, &score, opts, args, err) ? -1 : 0;
-        if (rc == 0 && (first.errors || second.errors || !(score.acc1 >= opts->min)))
+        bool missing = rc == 0 && tell_missing(&first, args->quiet) + tell_missing(&second, args->quiet);
+        if (rc == 0 && (missing || first.errors || second.errors || !(score.acc1 >= opts->min)))
             rc = RN_EXIT_NO;
     }
     rn_score_free(&score);
@@ -397,7 +410,8 @@ const struct rn_tool rn_tool = {
              "--plot writes an SVG besides: the confusion matrix, the reliability diagram (how often it was right, by how sure it "
              "was), precision and recall of each class. It is light or dark as the viewer prefers.\n\n"
              "A prediction without a label is an error. The exit status is 1 when there were error records, in either "
-             "stream, or Acc@1 is below --min.",
+             "stream, when parts of a set that was cut (rn-pick --shard, --cut) are missing, which a line says, or when Acc@1 is below "
+             "--min.",
     .examples = "rn-batch --for run/best.rn test.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-score --json test.rn | jq .acc1\n"
                 "rn-score --plot test.svg test.rn\n"

@@ -1,6 +1,7 @@
 /* rn-show -- what is in this stream?
- * stdin: any stream. stdout: text, TSV, JSON, .npy or PNG. */
+ * stdin: any stream. stdout: text, TSV, JSON, .npy or PNG. exit: 1 when it is not as --expect wants it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 struct opts {
     bool json, tsv, values, header, where, layers, labels, cpu;
     int64_t table, png, sheet, batch;
-    const char *npy, *teacher;
+    const char *npy, *teacher, *expect;
     int optimizer;
     double ema;
 };
@@ -30,6 +31,8 @@ static const struct rn_opt options[] = {
     { 0, "png", RN_OPT_INT, RN_AT(opts, png), 1, 1e15, "picture N as a PNG file, from 1, of images or batches", "N" },
     { 0, "sheet", RN_OPT_INT, RN_AT(opts, sheet), 1, 1e6, "all pictures as one PNG file, N in a row", "N" },
     { 0, "labels", RN_OPT_FLAG, RN_AT(opts, labels), 0, 0, "with --sheet: the ids below the pictures" },
+    { 0, "expect", RN_OPT_TEXT, RN_AT(opts, expect), 0, 0, "only: is it a whole set, all parts of it once, of N records? If not: exit 1", "N",
+      RN_OPT_OPTIONAL },
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
     { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers, parameters, operations and memory" },
     { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 1e6, "with -l: images a batch (the checkpoint's, or 16)", "N" },
@@ -49,6 +52,8 @@ struct work {
     struct rn_out *out;
     struct rn_table table;
     struct rn_columns columns;
+    struct rn_parts parts; /* --expect */
+    uint64_t records;
     struct rn_sheet sheet;
     int64_t pictures; /* --png: that came by */
     struct rn_buffer line; /* of JSON */
@@ -80,9 +85,11 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
     static const char *const train[] = { "optimizer", "ema", "teacher" };
     bool known = false;
     int forms = opts->json + (opts->tsv && !opts->layers) + opts->where + opts->layers + (opts->npy != NULL) + (opts->table > 0) +
-                (opts->png > 0) + (opts->sheet > 0);
+                (opts->png > 0) + (opts->sheet > 0) + (opts->expect != NULL);
+    if (opts->expect && (strspn(opts->expect, "0123456789") != strlen(opts->expect) || strlen(opts->expect) > 18))
+        return rn_fail(err, RN_EXIT_USAGE, "--expect: '%s' is not a number of records", opts->expect);
     if (forms > 1 || (opts->header && forms && !opts->json))
-        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --sheet, --where and -l; --header with --json, "
+        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --sheet, --expect, --where and -l; --header with --json, "
                                            "-l with --tsv");
     if (opts->batch && !opts->layers)
         return rn_fail(err, RN_EXIT_USAGE, "--batch goes with -l");
@@ -114,6 +121,8 @@ static int show_head(struct work *w, const struct rn_head *head, struct rn_err *
     w->classes = head->classes.count;
     if (w->opts->json)
         return write_line(w, rn_head_json(head, &w->line, err), err);
+    if (w->opts->expect)
+        return rn_parts_add(&w->parts, &head->part_of, false, err);
     if (w->opts->layers || w->opts->png || w->opts->sheet)
         return 0;
     if (w->opts->table)
@@ -141,7 +150,8 @@ static int show_record(struct work *w, const struct rn_head *head, const struct 
     const struct rn_arch *arch = w->opts->layers && head->arch.data ? rn_arch_find(head->arch) : NULL;
     if (arch && rn_arch_has_last(arch, record->name) && record->tensor.dims == 2)
         w->classes = record->tensor.shape[0];
-    if (w->opts->header || w->opts->where || w->opts->layers)
+    w->records++;
+    if (w->opts->header || w->opts->where || w->opts->layers || w->opts->expect)
         return 0;
     if (w->opts->png)
         return picture(w, head, record, err);
@@ -167,7 +177,7 @@ static int show_tail(struct work *w, const struct rn_head *head, struct rn_err *
         return rn_out_printf(w->out, err, "%lld:%lld\n", (long long)head->epoch, (long long)head->batch_index);
     if (w->opts->layers)
         return rn_show_layers(w->out, head, w->classes, &w->layers, err);
-    if (w->opts->header || w->opts->tsv || w->opts->npy || w->opts->png || w->opts->sheet)
+    if (w->opts->header || w->opts->tsv || w->opts->npy || w->opts->png || w->opts->sheet || w->opts->expect)
         return 0;
     if (w->opts->table)
         return rn_columns_tail(&w->columns, w->out, records, xxh3, hashed, err);
@@ -227,7 +237,7 @@ static int show_cpu(const struct opts *opts, const struct rn_args *args, struct 
     struct rn_device *dev;
     struct rn_out *out;
     if (args->operands || opts->json || opts->tsv || opts->values || opts->header || opts->where || opts->layers || opts->table > 0 ||
-        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy || opts->optimizer || opts->ema > 0 ||
+        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy || opts->expect || opts->optimizer || opts->ema > 0 ||
         opts->teacher)
         return rn_fail(err, RN_EXIT_USAGE, "--cpu stands alone: it looks at the processor, not at a stream");
     if (rn_device_open_dry(&dev, "cpu", 1, err))
@@ -241,12 +251,29 @@ static int show_cpu(const struct opts *opts, const struct rn_args *args, struct 
     return rc;
 }
 
+/* 1: something is not as expected; 0 or -1. */
+static int tell_expected(struct work *w, struct rn_err *err)
+{
+    struct rn_texts lines = { 0 };
+    unsigned long long wanted = strtoull(w->opts->expect, NULL, 10);
+    int rc = rn_parts_tell(&w->parts, &lines, err);
+    bool other = *w->opts->expect && wanted != w->records, fails = lines.count || other;
+    for (size_t i = 0; rc == 0 && i < lines.count; i++)
+        rc = rn_out_printf(w->out, err, "%s\n", lines.item[i].data);
+    if (rc == 0 && other)
+        rc = rn_out_printf(w->out, err, "%llu records, not %llu\n", (unsigned long long)w->records, wanted);
+    if (rc == 0 && !fails)
+        rc = rn_out_printf(w->out, err, "whole: %llu record%s\n", (unsigned long long)w->records, w->records == 1 ? "" : "s");
+    rn_texts_free(&lines);
+    return rc ? -1 : fails;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_, .columns.limit = (size_t)((const struct opts *)options_)->table };
     w.sheet = (struct rn_sheet){ .columns = (size_t)w.opts->sheet, .words = w.opts->labels };
     struct rn_err unused;
-    int rc = -1;
+    int rc = -1, no = 0;
     plan_layers(&w, args);
     if (w.opts->cpu)
         return show_cpu(w.opts, args, err);
@@ -259,8 +286,10 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         rc = rn_fail(err, RN_EXIT_DATA, "there is no picture %lld: the stream has %lld", (long long)w.opts->png, (long long)w.pictures);
     if (rc == 0 && w.opts->sheet)
         rc = rn_sheet_write(&w.sheet, w.out, err);
+    if (rc == 0 && w.opts->expect && (no = tell_expected(&w, err)) < 0)
+        rc = -1;
     if (rc == 0) {
-        rc = rn_out_commit(w.out, err);
+        rc = rn_out_commit(w.out, err) ? -1 : no;
         w.out = NULL;
     } else if (rn_out_flush(w.out, &unused)) { /* what was good before the damage is shown; *err says more */
         rc = -1;
@@ -270,6 +299,7 @@ out:
     rn_reader_close(w.reader);
     rn_table_free(&w.table);
     rn_columns_free(&w.columns);
+    rn_parts_free(&w.parts);
     rn_sheet_free(&w.sheet);
     rn_buffer_free(&w.line);
     return rc;
@@ -304,11 +334,15 @@ const struct rn_tool rn_tool = {
              "--cpu prints avx512, avx2 or portable: the code that the processor of this machine runs, or RN_CPU names. Networks give "
              "the same digits on machines where it is the same.\n\n"
              "--npy writes one .npy file after the other: numpy.load on one open file reads them in turn. Error records have none.\n\n"
+             "--expect reads everything and says in a line what is missing of the sets of which the segments are parts (rn-pick --shard, "
+             "--cut), which parts are there twice, and which are of another set; --expect=N also whether there are N records. A stream that "
+             "was never cut is whole. Exit 1 when something is not as expected.\n\n"
              "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the whole "
              "input too.",
     .examples = "rn-show -t 10 all.rn\n"
                 "rn-show --png 1 batches.rn -o first.png\n"
                 "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
+                "rn-show --expect part.*.rn\n"
                 "rn-show -l run/best.rn -b 64\n"
                 "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) |\n"
                 "    rn-train --resume run/last.rn -o run/",

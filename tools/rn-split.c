@@ -59,6 +59,7 @@ struct work {
     struct kept *kept;
     struct rn_split_member *member; /* all but the error records; group: the label, or RN_NIL */
     struct rn_texts ids, parts;
+    struct rn_texts missing; /* lines: parts of the set */
     size_t kept_count, kept_room, members, member_room, nowhere;
     struct rn_texts fields;         /* --group: of each member; "": none */
     struct rn_sets sets;            /* of members that stay together */
@@ -187,7 +188,9 @@ static int read_all(struct work *w, struct rn_err *err)
     }
     rn_buffer_free(&bytes);
     free(map);
-    return rc || !w->opts->group_near ? rc : rn_prints_end(&w->prints, err);
+    if (rc || rn_reader_missing(w->reader, true, &w->missing, &w->head.part_of, err))
+        return -1;
+    return w->opts->group_near ? rn_prints_end(&w->prints, err) : 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -357,6 +360,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rn_reader_unique(w.reader);
+    rn_reader_join(w.reader);
     if (w.opts->group_near && !w.opts->no_sandbox && rn_decode_apart(&decode, jobs_of(w.opts), args->quiet, err))
         goto out;
     if (w.opts->group_near && rn_prints_begin(&w.prints, jobs_of(w.opts), &decode, w.opts->keep_going, err))
@@ -367,6 +371,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         goto out;
     rc = rn_writer_close(w.writer, err);
     w.writer = NULL;
+    for (size_t i = 0; rc == 0 && i < w.missing.count && !args->quiet; i++)
+        rn_note("%s", w.missing.item[i].data);
     if (rc == 0 && w.nowhere && !args->quiet)
         rn_note("%zu samples are in no list: they have no split", w.nowhere);
     if (rc == 0 && w.prints.failed && !args->quiet)
@@ -377,6 +383,9 @@ out:
     rn_head_free(&w.head);
     rn_lists_free(&w.lists);
     rn_stash_free(&w.stash);
+    if (rc == 0 && w.missing.count)
+        rc = RN_EXIT_NO;
+    rn_texts_free(&w.missing);
     rn_texts_free(&w.ids);
     rn_texts_free(&w.parts);
     rn_texts_free(&w.fields);

@@ -40,7 +40,8 @@ int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *jo
     struct rn_head *head = &assembly->head;
     rn_texts_free(&head->classes);
     rn_history_free(&head->history);
-    if (rn_texts_copy(&head->classes, &joined->classes, err) || rn_history_copy(&head->history, &joined->history, err))
+    rn_part_free(&head->part_of);
+    if (rn_part_copy(&head->part_of, &joined->part_of, err) || rn_texts_copy(&head->classes, &joined->classes, err) || rn_history_copy(&head->history, &joined->history, err))
         return -1;
     return rn_head_sign(head, assembly->plan->tool, assembly->plan->options, NULL, err);
 }

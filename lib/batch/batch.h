@@ -53,6 +53,10 @@ struct rn_batch_plan {
     /* NULL, or called after each photo: how many are done, of how many (0: nobody knows). */
     void (*progress)(void *context, uint64_t done, uint64_t all);
     void *progress_context;
+    /* NULL, or called with each line of what is missing of the sets that the segments are parts of, before the first epoch or at the
+     * end of the stream (rn_reader_missing). */
+    void (*missing)(void *context, const char *line);
+    void *missing_context;
 };
 
 /* Both read to the end of the reader's stream and write whole segments (the caller closes the writer). *failed: the photos
@@ -60,7 +64,8 @@ struct rn_batch_plan {
  * (or id). They set the reader to refuse repeated ids. */
 
 /* Evaluation: each photo by rn_image_eval, in the order of arrival, each batch written as soon as its photos are there. A
- * segment with a new class, when the head is written already, begins a new segment of batches with index 0. */
+ * segment with a new class, when the head is written already, begins a new segment of batches with index 0, and so does each part of
+ * a set: the batches are that part, too. */
 RN_MUST int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
                           struct rn_err *err);
 

@@ -37,12 +37,15 @@ static int decode(void *context, struct rn_item *item, struct rn_err *err)
     return 0;
 }
 
-/* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. */
+/* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. A part is a segment in
+ * any case, though it has no photo. */
 static int take_news(struct rn_assembly *assembly, const struct rn_joined *news, struct rn_err *err)
 {
-    if (assembly->open && news->classes.count == assembly->head.classes.count)
+    bool begun = assembly->open || assembly->members || assembly->head.part_of.parts;
+    bool ends = !rn_part_equal(&assembly->head.part_of, &news->part_of);
+    if (assembly->open && !ends && news->classes.count == assembly->head.classes.count)
         return 0;
-    if (assembly->open && rn_assembly_close(assembly, err))
+    if (begun && (ends || assembly->open) && rn_assembly_close(assembly, err))
         return -1;
     if (!assembly->members)
         assembly->index = 0;
@@ -100,7 +103,7 @@ static int run(struct eval *eval, struct rn_reader *reader, struct rn_err *err)
             break;
         }
     rn_flow_close(flow);
-    return rc || rn_assembly_close(&eval->assembly, err) ? -1 : 0;
+    return rc || rn_assembly_close(&eval->assembly, err) || rn_joined_missing(reader, eval->work.plan, err) ? -1 : 0;
 }
 
 int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
@@ -108,6 +111,7 @@ int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const stru
 {
     struct eval eval = { .work = { plan, RN_EVAL, NULL, NULL } };
     rn_reader_unique(reader);
+    rn_reader_join(reader);
     int rc = rn_assembly_init(&eval.assembly, writer, plan, RN_EVAL, err) ? -1 : run(&eval, reader, err);
     *failed = eval.assembly.failed;
     rn_assembly_free(&eval.assembly);

@@ -69,7 +69,10 @@ void rn_easels_free(struct rn_easels *easels);
 struct rn_joined {
     struct rn_texts classes;
     struct rn_history history;
+    struct rn_part_of part_of; /* of the last one */
 };
+/* At the end of the stream: tells the plan what is missing. */
+RN_MUST int rn_joined_missing(const struct rn_reader *reader, const struct rn_batch_plan *plan, struct rn_err *err);
 /* Adds a segment's; map as of rn_classes_join. */
 RN_MUST int rn_joined_add(struct rn_joined *joined, const struct rn_head *head, int64_t **map, struct rn_err *err);
 RN_MUST int rn_joined_copy(struct rn_joined *to, const struct rn_joined *from, struct rn_err *err); /* to: empty */
@@ -98,7 +101,7 @@ struct rn_assembly {
 RN_MUST int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan,
                              enum rn_mode mode, struct rn_err *err);
 void rn_assembly_free(struct rn_assembly *assembly);
-/* Classes and history of the next segment, signed. */
+/* Classes, history and part of the next segment, signed. */
 RN_MUST int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *joined, struct rn_err *err);
 /* The next photo in order; the head is written before the first. */
 RN_MUST int rn_assembly_add(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err);

@@ -30,7 +30,7 @@ static int read_segment(struct training *t, struct rn_reader *reader, const int6
     return rc;
 }
 
-static int read_all(struct training *t, struct rn_reader *reader, struct rn_err *err)
+static int read_all(struct training *t, struct rn_reader *reader, const struct rn_batch_plan *plan, struct rn_err *err)
 {
     const struct rn_head *head;
     int rc;
@@ -47,7 +47,8 @@ static int read_all(struct training *t, struct rn_reader *reader, struct rn_err 
         if (rc)
             return -1;
     }
-    return rc ? -1 : rn_spool_finish(&t->spool, &t->joined.classes, err);
+    rn_part_free(&t->joined.part_of); /* an epoch of it is no part of anything */
+    return rc || rn_joined_missing(reader, plan, err) ? -1 : rn_spool_finish(&t->spool, &t->joined.classes, err);
 }
 
 static int fill_head(struct training *t, const struct rn_batch_plan *plan, struct rn_err *err)
@@ -175,7 +176,8 @@ int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const str
 {
     struct training t = { .spool.fd = -1 };
     rn_reader_unique(reader);
-    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) || rn_spool_open(&t.spool, err) || read_all(&t, reader, err) ||
+    rn_reader_join(reader);
+    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) || rn_spool_open(&t.spool, err) || read_all(&t, reader, plan, err) ||
              fill_head(&t, plan, err) ? -1 : 0;
     if (rc == 0 && plan->epoch == plan->epochs) {
         t.assembly.head.epoch = plan->epoch;

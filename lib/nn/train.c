@@ -71,6 +71,7 @@ int rn_trainer_load(struct rn_trainer *t, struct rn_device *dev, struct rn_err *
     if (rn_head_copy(&t->head, t->from.head, err))
         return -1;
     t->head.temperature = 0; /* it was of other weights */
+    rn_part_free(&t->head.part_of);
     return ready(t, err);
 }
 

@@ -1,4 +1,4 @@
-/* pick.c -- conditions and slices. */
+/* pick.c -- conditions. */
 #include "pick/pick.h"
 
 #include <stdio.h>
@@ -127,10 +127,4 @@ bool rn_conditions_hold(const struct rn_conditions *conditions, const struct rn_
         }
     }
     return memcmp(wanted, met, sizeof wanted) == 0;
-}
-
-void rn_pick_slice(uint64_t n, uint64_t i, uint64_t of, uint64_t *first, uint64_t *end)
-{
-    *first = (uint64_t)((unsigned __int128)n * (i - 1) / of);
-    *end = (uint64_t)((unsigned __int128)n * i / of);
 }

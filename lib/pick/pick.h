@@ -1,4 +1,4 @@
-/* pick.h -- which records of a stream are wanted: conditions KEY=VALUE and KEY!=VALUE, and slices. */
+/* pick.h -- which records of a stream are wanted: conditions KEY=VALUE and KEY!=VALUE. */
 #ifndef RN_PICK_PICK_H
 #define RN_PICK_PICK_H
 
@@ -34,8 +34,5 @@ RN_MUST int rn_conditions_check(const struct rn_conditions *conditions, const st
 
 /* Of the values that a key shall have one is enough, those that it shall not have all count, and every key must agree. */
 bool rn_conditions_hold(const struct rn_conditions *conditions, const struct rn_head *head, const struct rn_record *record);
-
-/* The I-th of N slices of n records: first <= k < end. I counts from 1. Slices differ in length by at most one. */
-void rn_pick_slice(uint64_t n, uint64_t i, uint64_t of, uint64_t *first, uint64_t *end);
 
 #endif

@@ -87,6 +87,16 @@ int rn_show_head(struct rn_out *out, const struct rn_head *head, struct rn_err *
         (head->has_input && rn_out_printf(out, err, "# input: %s\n", rn_input_describe(&head->input, room))) ||
         history(out, &head->history, err))
         return -1;
+    for (size_t i = 0; i < head->part_of.parts; i++) {
+        const struct rn_part *part = &head->part_of.part[i];
+        if ((part->of ? rn_out_printf(out, err, "# part %lld of %lld: ", (long long)part->number, (long long)part->of)
+                      : rn_out_printf(out, err, "# a part: ")) ||
+            (part->count ? rn_out_printf(out, err, "records %lld to %lld", (long long)part->first + 1,
+                                         (long long)(part->first + part->count))
+                         : rn_out_printf(out, err, "none")) ||
+            rn_out_printf(out, err, " of %lld\n", (long long)head->part_of.records))
+            return -1;
+    }
     const char *plural = head->extras == 1 ? "" : "s";
     return head->extras ? rn_out_printf(out, err, "# %zu more key%s: see --json\n", head->extras, plural) : 0;
 }

@@ -16,6 +16,7 @@ void rn_head_free(struct rn_head *head)
     rn_texts_free(&head->classes);
     rn_history_free(&head->history);
     rn_buffer_free(&head->extra);
+    rn_part_free(&head->part_of);
     free(head->class_counts);
     free((char *)head->layer.data);
     free((char *)head->arch.data);
@@ -106,9 +107,10 @@ int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_er
 {
     rn_texts_free(&to->classes);
     rn_history_free(&to->history);
+    rn_part_free(&to->part_of);
     to->extra.length = 0;
     to->extras = from->extras;
-    return rn_texts_copy(&to->classes, &from->classes, err) || rn_history_copy(&to->history, &from->history, err) ||
+    return rn_part_copy(&to->part_of, &from->part_of, err) || rn_texts_copy(&to->classes, &from->classes, err) || rn_history_copy(&to->history, &from->history, err) ||
            rn_buffer_add(&to->extra, from->extra.data, from->extra.length, err) ? -1 : 0;
 }
 
@@ -128,6 +130,7 @@ int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *
     to->classes = to->options = (struct rn_texts){ 0 };
     to->history = to->batches_history = (struct rn_history){ 0 };
     to->extra = (struct rn_buffer){ 0 };
+    to->part_of = (struct rn_part_of){ 0 };
     to->class_counts = NULL;
     to->arch = to->attention = to->cpu = to->layer = (struct rn_text){ 0 };
     if (rn_head_inherit(to, from, err) || copy_counts(to, from, err) || rn_head_own_text(&to->arch, from->arch, err) ||

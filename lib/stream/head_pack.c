@@ -97,12 +97,34 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
     }
 }
 
+static void pack_part_of(struct rn_pack *pack, const struct rn_part_of *of)
+{
+    rn_pack_key(pack, "part_of");
+    rn_pack_map(pack, 3);
+    rn_pack_key(pack, "set");
+    rn_pack_uint(pack, of->set);
+    pack_number(pack, "records", of->records);
+    rn_pack_key(pack, "parts");
+    rn_pack_array(pack, of->parts);
+    for (size_t i = 0; i < of->parts; i++) {
+        const struct rn_part *part = &of->part[i];
+        rn_pack_map(pack, part->of ? 4 : 2);
+        if (part->of) {
+            pack_number(pack, "part", part->number);
+            pack_number(pack, "of", part->of);
+        }
+        pack_number(pack, "first", part->first);
+        pack_number(pack, "count", part->count);
+    }
+}
+
 /* Keys that are written only where they say something. */
 static size_t left_out(const struct rn_head *head)
 {
+    size_t part_of = !head->part_of.parts;
     if (head->kind == RN_BATCHES)
-        return (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
-    return head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state) : 0;
+        return part_of + (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
+    return part_of + (head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state) : 0);
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -183,7 +205,7 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     struct rn_text extra = { head->extra.data, head->extra.length };
     size_t pairs = rn_pack_extra_count(extra, head->extras, known);
     if (head->kind == RN_WEIGHTS && head->epoch == RN_NIL)
-        pairs += 8;
+        pairs += 9;
     else
         for (const char *const *key = known; *key; key++)
             pairs++;
@@ -200,6 +222,8 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     else if (head->kind == RN_WEIGHTS)
         pack_weights(&pack, head);
     rn_pack_extra(&pack, extra, head->extras, known);
+    if (head->part_of.parts)
+        pack_part_of(&pack, &head->part_of);
     pack_history(&pack, &head->history);
     return pack.rc;
 }

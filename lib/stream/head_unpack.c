@@ -108,6 +108,36 @@ static int unpack_history(struct rn_history *history, const struct rn_slot *slot
     return 0;
 }
 
+static int unpack_part(struct rn_part_of *of, const msgpack_object *object, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "first" }, { .key = "count" }, { .key = "part" }, { .key = "of" } };
+    struct rn_part part = { 0 };
+    if (rn_object_match(object, slots, 4, NULL, NULL, err) || rn_slots_there(slots, 2, err) ||
+        rn_slot_int(&slots[0], 0, of->records, &part.first, err) ||
+        rn_slot_int(&slots[1], 0, of->records - part.first, &part.count, err))
+        return -1;
+    if (rn_slot_nil(&slots[2]) && rn_slot_nil(&slots[3]))
+        return rn_part_add(of, part, err);
+    return rn_slots_there(&slots[2], 2, err) || rn_slot_int(&slots[3], 1, INT64_MAX, &part.of, err) ||
+           rn_slot_int(&slots[2], 1, part.of, &part.number, err) || rn_part_add(of, part, err) ? -1 : 0;
+}
+
+static int unpack_part_of(struct rn_part_of *of, const struct rn_slot *slot, struct rn_err *err)
+{
+    struct rn_slot slots[] = { { .key = "set" }, { .key = "records" }, { .key = "parts" } };
+    const msgpack_object *items;
+    size_t count;
+    if (rn_slot_nil(slot))
+        return 0;
+    if (rn_object_match(slot->value, slots, 3, NULL, NULL, err) || rn_slots_there(slots, 3, err) || rn_slot_u64(&slots[0], &of->set, err) ||
+        rn_slot_int(&slots[1], 0, INT64_MAX, &of->records, err) || rn_slot_array(&slots[2], &items, &count, err))
+        return rn_fail_at(err, "part_of");
+    for (size_t i = 0; i < count; i++)
+        if (unpack_part(of, &items[i], err))
+            return rn_fail_at(err, "part_of, part %zu", i);
+    return count ? 0 : rn_fail(err, RN_EXIT_DATA, "part_of: no parts");
+}
+
 static int unpack_input(struct rn_head *head, const struct rn_slot *slot, struct rn_err *err)
 {
     struct rn_slot slots[] = { { .key = "size" }, { .key = "resize" }, { .key = "mean" }, { .key = "std" } };
@@ -303,7 +333,8 @@ static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_
     head->soft = head->kind == RN_BATCHES && version == 2;
     if (version != 1 && !head->soft && !(head->kind == RN_BATCHES && version == 3))
         return rn_fail(err, RN_EXIT_DATA, "version %lld of the format is not known here", (long long)version);
-    if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err))
+    if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err) ||
+        unpack_part_of(&head->part_of, &slots[count - 2], err))
         return -1;
     if (head->kind == RN_PREDICTIONS && !head->classes.count)
         return rn_fail(err, RN_EXIT_DATA, "predictions without classes");

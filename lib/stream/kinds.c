@@ -7,13 +7,13 @@
 #include "stream/codec.h"
 
 const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
-    [RN_SAMPLES] = { "rn", "version", "classes", "history" },
-    [RN_IMAGES] = { "rn", "version", "classes", "history" },
+    [RN_SAMPLES] = { "rn", "version", "classes", "part_of", "history" },
+    [RN_IMAGES] = { "rn", "version", "classes", "part_of", "history" },
     [RN_BATCHES] = { "rn", "version", "classes", "mode", "input", "batch", "epoch", "seed", "epochs", "batches_per_epoch",
-                     "class_counts", "listing", "views", "any_size", "features", "history" },
-    [RN_PREDICTIONS] = { "rn", "version", "classes", "history" },
+                     "class_counts", "listing", "views", "any_size", "features", "part_of", "history" },
+    [RN_PREDICTIONS] = { "rn", "version", "classes", "part_of", "history" },
     [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "temperature", "epoch", "batch_index", "best_acc1",
-                     "partial", "batches", "options", "RN_CPU", "state", "history" },
+                     "partial", "batches", "options", "RN_CPU", "state", "part_of", "history" },
 };
 
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {

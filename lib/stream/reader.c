@@ -24,7 +24,8 @@ struct rn_reader {
     XXH3_state_t *hash; /* of this segment, so far */
     uint64_t tail_hash;
     bool tail_hashed;
-    bool unique;
+    bool unique, joined;
+    struct rn_parts parts; /* of sets, so far */
     struct rn_seen seen;
     enum place place;  /* what was read last, and its place in the file */
     uint64_t offset;
@@ -71,6 +72,7 @@ void rn_reader_close(struct rn_reader *reader)
     rn_head_free(&reader->head);
     rn_arena_clear(&reader->arena);
     rn_seen_free(&reader->seen);
+    rn_parts_free(&reader->parts);
     XXH3_freeState(reader->hash);
     free(reader);
 }
@@ -91,6 +93,18 @@ void rn_reader_shrink(struct rn_reader *reader)
 void rn_reader_unique(struct rn_reader *reader)
 {
     reader->unique = true;
+}
+
+void rn_reader_join(struct rn_reader *reader)
+{
+    reader->joined = true;
+}
+
+int rn_reader_missing(const struct rn_reader *reader, bool alone, struct rn_texts *lines, struct rn_part_of *of, struct rn_err *err)
+{
+    if (of && rn_parts_join(of, &reader->parts, err))
+        return -1;
+    return alone && rn_parts_alone(&reader->parts) ? 0 : rn_parts_tell(&reader->parts, lines, err);
 }
 
 void rn_reader_stop_on(struct rn_reader *reader, const atomic_int *stop)
@@ -230,7 +244,8 @@ int rn_reader_head(struct rn_reader *reader, unsigned kinds, const struct rn_hea
     reader->records = 0;
     if ((rc = first_object(reader, err)) != 1)
         return rc < 0 ? failed(reader, err) : rc;
-    if (unpack_object(reader, err) || rn_head_unpack(&reader->head, &reader->arena.unpacked.data, err) || check_kind(reader, kinds, err))
+    if (unpack_object(reader, err) || rn_head_unpack(&reader->head, &reader->arena.unpacked.data, err) || check_kind(reader, kinds, err) ||
+        (reader->joined && rn_parts_add(&reader->parts, &reader->head.part_of, true, err)))
         return failed(reader, err);
     XXH3_64bits_reset(reader->hash);
     hash_object(reader);

@@ -16,6 +16,7 @@
 #include "core/opt.h"
 #include "core/tensor.h"
 #include "core/text.h"
+#include "stream/part.h"
 
 enum rn_kind { RN_SAMPLES, RN_IMAGES, RN_BATCHES, RN_PREDICTIONS, RN_WEIGHTS, RN_KINDS };
 const char *rn_kind_name(enum rn_kind kind); /* "samples" */
@@ -73,6 +74,7 @@ struct rn_head {
     struct rn_history history;
     struct rn_buffer extra; /* keys that we do not know, as packed pairs; `extras` of them */
     size_t extras;
+    struct rn_part_of part_of; /* which part of which set it is; zeroed: nobody knows of one */
 
     /* batches and weights */
     bool has_input;
@@ -120,7 +122,7 @@ RN_MUST int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const
                          const struct rn_texts *operands, struct rn_err *err);
 /* Adds a photo to the listing (0: none), by its id and its class's name (empty: no label). */
 RN_MUST int rn_listing_add(uint64_t *listing, struct rn_text id, struct rn_text class_name, struct rn_err *err);
-/* Replaces to's classes, history and unknown keys by copies of from's. */
+/* Replaces to's classes, history, part and unknown keys by copies of from's. */
 RN_MUST int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
 /* A copy of the whole head; `to` is zeroed before. */
 RN_MUST int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *err);
@@ -170,6 +172,12 @@ void rn_reader_close(struct rn_reader *reader); /* NULL is allowed */
 void rn_reader_shrink(struct rn_reader *reader);
 /* Repeated ids of samples, images and predictions are damage from now on (16 bytes of memory a record). */
 void rn_reader_unique(struct rn_reader *reader);
+/* The segments are joined: a part of a set that is there twice is damage from now on. */
+void rn_reader_join(struct rn_reader *reader);
+/* At the end of the stream: what is missing of the sets that its segments are parts of, a line each (rn_parts_tell), and, unless
+ * NULL, what a segment that joins them all is part of (zeroed before; rn_parts_join). `alone`: to be one part is nothing to tell. */
+RN_MUST int rn_reader_missing(const struct rn_reader *reader, bool alone, struct rn_texts *lines, struct rn_part_of *of,
+                              struct rn_err *err);
 /* While *stop is not 0 (a signal handler or another thread may set it), a read that waits gives up: rn_reader_head and
  * rn_reader_record return RN_STOPPED. */
 enum { RN_STOPPED = 2 };

@@ -182,3 +182,104 @@ END
     stream 'head("weights", ["g"], arch => none(), attention => none(), input => none())' 'tail(0)' > w.rn
     fails 3 "^rn-pick: --fail: records of weights have no id" rn-pick --fail no w.rn
 }
+
+# a set of 12 samples in two segments
+twelve() {
+    stream 'head("samples", ["glass", "paper"])' \
+        'map { dict(id => str("g$_"), label => num(0), split => str($_ % 2 ? "train" : "test"), path => str("g$_")) } 1 .. 7' 'tail(7)' \
+        'head("samples", ["paper"])' 'map { dict(id => str("p$_"), label => num(0), split => none(), path => str("p$_")) } 1 .. 5' 'tail(5)'
+}
+without_history() { rn-show --json "$1" | sed 's/,"history":.*//; s/,"xxh3":.*//'; }
+
+@test "cut: in one pass, of a file or a pipe, the slices of --shard, each in its file, and each knows its whole" {
+    twelve > set.rn
+    for n in 1 3 5 12 17; do
+        rm -f s.*.rn
+        cat set.rn | rn-pick --cut $n -o s.%02d.rn
+        [ "$(ls s.*.rn | wc -l)" = $n ]
+        for ((i = 1; i <= n; i++)); do
+            rn-pick --shard $i/$n set.rn -o want.rn
+            diff <(without_history want.rn) <(without_history "s.$(printf %02d $i).rn")
+        done
+        [ "$(rn-show --expect=12 s.*.rn)" = 'whole: 12 records' ]
+        rn-pick --cut $n set.rn -o t.%d.rn && for ((i = 1; i <= n; i++)); do cmp "s.$(printf %02d $i).rn" t.$i.rn; done
+    done
+    rn-pick --shard 2/5 set.rn | rn-show | grep -x '# part 2 of 5: records 3 to 4 of 12'
+    rn-show --json t.1.rn | jq -es '.[0].part_of | .records == 12 and (.parts | length) == 1'
+    fails 2 "^rn-pick: -o: '-' has no one place" rn-pick --cut 2 set.rn
+    for bad in s.rn s.%d.%d.rn s.%s.rn s.%n.rn s.%999d.rn; do fails 2 'no one place for a number' rn-pick --cut 2 set.rn -o $bad; done
+    for more in --shard=1/2 --head=1 --skip=1; do fails 2 '^rn-pick: --cut does not go with' rn-pick --cut 2 $more set.rn -o s.%d.rn; done
+    [ "$(rn-pick --cut 2 set.rn -o 100%%.%d.rn; ls 100*)" = $'100%.1.rn\n100%.2.rn' ]
+}
+
+@test "joining: which parts are missing, there twice, or of another set" {
+    twelve > set.rn
+    rn-pick --cut 4 set.rn -o s.%d.rn
+    stream 'head("samples", ["glass"])' 'map { dict(id => str("o$_"), label => num(0), split => none(), path => str("o")) } 1 .. 8' 'tail(8)' |
+        rn-pick --cut 4 -o o.%d.rn
+    says() {
+        local want=$1 rc=0
+        shift
+        rn-show --expect "$@" > out || rc=$?
+        [ "$rc $(paste -sd ';' out)" = "$want" ] || { echo "$* gives $rc:"; cat out; return 1; }
+    }
+    says '0 whole: 12 records' s.?.rn
+    says '0 whole: 12 records' s.4.rn s.2.rn s.1.rn s.3.rn
+    says '0 whole: 12 records' set.rn
+    says '0 whole: 20 records' s.?.rn o.?.rn
+    says '1 part 3 of 4 is missing: records 7 to 9 of 12' s.1.rn s.2.rn s.4.rn
+    says '1 parts 1, 3 to 4 of 4 are missing: records 1 to 3, 7 to 12 of 12' s.2.rn
+    says '1 part 1 of 4 is there twice;part 4 of 4 is missing: records 10 to 12 of 12' s.1.rn s.1.rn s.2.rn s.3.rn
+    says '1 part 4 of 4 is missing: records 10 to 12 of 12;part 4 of 4 is of another set' s.1.rn s.2.rn s.3.rn o.4.rn
+    rc=0; rn-show --expect=13 s.?.rn > out || rc=$?
+    [ $rc = 1 ] && [ "$(cat out)" = '12 records, not 13' ]
+    fails 2 "^rn-show: --expect: 'x' is not a number" rn-show --expect=x set.rn
+    fails 2 "^rn-show: one of" rn-show --expect --json set.rn
+}
+
+@test "parts of parts, and parts that were filtered, make the same whole" {
+    twelve > set.rn
+    rn-pick --cut 3 set.rn -o s.%d.rn
+    rn-pick --cut 2 s.2.rn -o half.%d.rn
+    rn-show half.2.rn | grep -x '# a part: records 7 to 7 of 12'
+    [ "$(rn-show --expect s.1.rn half.2.rn half.1.rn s.3.rn)" = 'whole: 12 records' ]
+    rc=0; rn-show --expect s.1.rn half.1.rn s.3.rn > out || rc=$?
+    [ $rc = 1 ] && [ "$(cat out)" = 'records 7 to 8 of 12 are missing' ]
+    for i in 1 2 3; do rn-pick split=train s.$i.rn -o f.$i.rn; done
+    [ "$(rn-show --expect=4 f.?.rn)" = 'whole: 4 records' ]
+    rn-pick --cut 5 f.1.rn -o g.%d.rn
+    [ "$(rn-show --expect=4 g.?.rn f.2.rn f.3.rn)" = 'whole: 4 records' ]
+    rc=0; rn-show --expect g.?.rn f.3.rn > out || rc=$?
+    [ $rc = 1 ] && [ "$(cat out)" = 'part 2 of 3 is missing: records 5 to 8 of 12' ]
+}
+
+@test "what is made of parts are parts: a score of three of four says so; rn-batch, rn-split and rn-near, too" {
+    lab lab && ln -s lab/photos photos
+    rn-list photos | rn-pick --cut 4 -o s.%d.rn
+    for i in 1 2 3 4; do rn-batch --for lab/model/last.rn s.$i.rn | rn-predict -q -m lab/model/last.rn -o p.$i.rn; done
+    rn-score p.?.rn > whole
+    rn-list photos | rn-batch --for lab/model/last.rn | rn-predict -q -m lab/model/last.rn | rn-score | cmp - whole
+    rc=0; rn-score p.1.rn p.2.rn p.4.rn > out 2> err || rc=$?
+    [ $rc = 1 ] && grep -q '^predictions  *9$' out
+    [ "$(cat err)" = 'rn-score: part 3 of 4 is missing: records 7 to 9 of 12' ]
+    fails 3 '^rn-score: p.1.rn: head .byte 0.: part 1 of 4 is there twice$' rn-score p.1.rn p.2.rn p.1.rn
+    # one part alone is what was asked for; several are not
+    rn-batch --size 32 s.2.rn > /dev/null && rn-batch --train --size 32 s.2.rn > /dev/null && rn-split s.2.rn > /dev/null
+    for command in "rn-batch --size 32" "rn-batch --train --size 32" rn-split "rn-near --distance 0"; do
+        rc=0; $command s.1.rn s.2.rn s.4.rn > out 2> err || rc=$?
+        [ $rc = 1 ] && [ "$(cat err)" = "${command%% *}: part 3 of 4 is missing: records 7 to 9 of 12" ] || { echo "$command: $rc"; cat err; false; }
+        $command s.?.rn > out 2> err || [ "$command" = "rn-near --distance 0" ]
+        [ ! -s err ]
+        rc=0; $command s.2.rn s.2.rn 2> err > out || rc=$?
+        [ $rc = 3 ] && grep -q 'part 2 of 4 is there twice' err
+    done
+    rn-split -q s.1.rn s.2.rn s.4.rn > some.rn || true
+    rc=0; rn-show --expect some.rn > out || rc=$?
+    [ $rc = 1 ] && [ "$(cat out)" = 'part 3 of 4 is missing: records 7 to 9 of 12' ]
+    [ "$(rn-show --expect some.rn s.3.rn)" = 'whole: 12 records' ]
+    rn-augment -q -r affine --split all s.2.rn | rn-show --header | grep -x '# part 2 of 4: records 4 to 6 of 12'
+    # a part of which nothing is left is there all the same
+    rn-pick label=glass s.4.rn | rn-batch --size 32 -o none.rn && rn-show --expect none.rn > out || true
+    grep -q '^parts 1 to 3 of 4 are missing' out
+    cat s.1.rn <(rn-pick label=glass s.4.rn) s.2.rn s.3.rn | rn-batch --size 32 | rn-show --expect | grep -q '^whole'
+}

@@ -306,7 +306,7 @@ static void slices(void **state)
         for (uint64_t of = 1; of < 12; of++) {
             uint64_t at = 0, first, end;
             for (uint64_t i = 1; i <= of; i++) {
-                rn_pick_slice(n, i, of, &first, &end);
+                rn_part_run(n, i, of, &first, &end);
                 assert_int_equal(first, at);
                 assert_true(end - first == n / of || end - first == n / of + 1);
                 at = end;

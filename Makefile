@@ -10,7 +10,7 @@ WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pro
 CPPFLAGS += -Ilib -I. -D_GNU_SOURCE
 # Where it is built is not to be seen in what is built: equal sources give equal bytes.
 RNFLAGS := -std=c11 '-ffile-prefix-map=$(CURDIR)=.' -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) $(EXTRA)
-PACKAGES := vips libseccomp libxxhash libjpeg libpng libtiff-4 zlib jansson
+PACKAGES := vips libarchive libseccomp libxxhash libjpeg libpng libtiff-4 zlib jansson
 PKG      = $$(cat $(B)/packages.$(1))
 
 TOOLS   := $(patsubst tools/%.c,%,$(wildcard tools/rn-*.c))

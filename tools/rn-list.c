@@ -1,20 +1,23 @@
 /* rn-list -- which pictures are there, of which class, of which split?
- * operands: folders and files. stdout: samples.
+ * operands: folders and files, or tar archives. stdout: samples.
  * exit: 1 for a folder without pictures, and for error records; 3 for a picture outside any class folder, a folder that --classes
  * does not have, a repeated id. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/image.h"
 #include "list/list.h"
 #include "stream/seen.h"
 #include "stream/stream.h"
+#include "tar/tar.h"
 #include "tools/tool.h"
 
 struct opts {
-    bool unlabeled, zero, embed, live, by_ending, keep_going;
+    bool unlabeled, tar, zero, embed, live, by_ending, keep_going;
     const char *classes, *files_from;
     int layout; /* enum rn_list_layout */
 };
@@ -23,6 +26,7 @@ static const struct rn_opt options[] = {
     { 0, "unlabeled", RN_OPT_FLAG, RN_AT(opts, unlabeled), 0, 0, "without classes: pictures may lie anywhere" },
     { 0, "classes", RN_OPT_TEXT, RN_AT(opts, classes), 0, 0, "the classes in this order, not in byte order", "NAME,NAME,..." },
     { 0, "layout", RN_OPT_CHOICE, RN_AT(opts, layout), 0, 0, "flat: the first folder is the class; splits: it is train, val or test", "auto|flat|splits" },
+    { 0, "tar", RN_OPT_FLAG, RN_AT(opts, tar), 0, 0, "the operands are tar archives, whatever their names; -: standard input", NULL, RN_OPT_HOW },
     { 0, "files-from", RN_OPT_TEXT, RN_AT(opts, files_from), 0, 0, "list these files, one a line (-: standard input)", "FILE", RN_OPT_HOW },
     { '0', "null", RN_OPT_FLAG, RN_AT(opts, zero), 0, 0, "with --files-from: names end with a NUL byte, not a line's end", NULL, RN_OPT_HOW },
     { 0, "by-ending", RN_OPT_FLAG, RN_AT(opts, by_ending), 0, 0, "with --files-from: pass over what is not named as a picture, as in folders" },
@@ -51,6 +55,10 @@ struct work {
     size_t unread;       /* of them of folders and paths that could not be looked into */
     struct rn_seen seen; /* --live: the ids */
     bool bare;           /* a folder had no picture */
+    int *archive;        /* descriptors of the operands, where these are archives */
+    size_t archives, listed;
+    const char *archive_name; /* of the one that is read */
+    long last_label;     /* neighbours are often of one class */
 };
 
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
@@ -59,6 +67,8 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "folders or --files-from, not both");
     if (!opts->files_from && !args->operands)
         return rn_fail(err, RN_EXIT_USAGE, "which folder? (see rn-list --help)");
+    if (opts->tar && opts->files_from)
+        return rn_fail(err, RN_EXIT_USAGE, "--tar or --files-from, not both");
     if (!opts->files_from && (opts->zero || opts->live || opts->by_ending))
         return rn_fail(err, RN_EXIT_USAGE, "%s goes with --files-from", opts->zero ? "-0" : opts->live ? "--live" : "--by-ending");
     if (opts->files_from && opts->layout)
@@ -315,13 +325,186 @@ static int list_live(struct work *w, struct rn_err *err)
     return read_list(w, live_file, err);
 }
 
+/* ---- archives ---- */
+
+static bool is_archive(const struct work *w, const char *operand)
+{
+    struct stat status;
+    return w->opts.tar || (rn_tar_is_named(operand) && (stat(operand, &status) || !S_ISDIR(status.st_mode)));
+}
+
+/* Opens them; what can be read only once and is needed twice is put aside. */
+static int open_archive(struct work *w, const char *operand, bool twice, struct rn_err *err)
+{
+    char room[256];
+    struct stat status;
+    bool standard = !strcmp(operand, "-");
+    int fd = standard ? dup(STDIN_FILENO) : open(operand, O_RDONLY | O_CLOEXEC);
+    rn_text_show(rn_text(standard ? "standard input" : operand), room);
+    if (fd < 0)
+        return rn_fail_errno(err, "%s", room);
+    if (twice && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+        int kept = rn_file_keep(fd, err);
+        close(fd);
+        if ((fd = kept) < 0)
+            return rn_fail_at(err, "%s", room);
+    }
+    w->archive[w->archives++] = fd;
+    return 0;
+}
+
+static int open_archives(struct work *w, struct rn_err *err)
+{
+    const struct rn_args *args = w->args;
+    bool twice = !w->opts.unlabeled && !w->opts.classes;
+    for (size_t i = 0; i < args->operands; i++)
+        if (!is_archive(w, args->operand[i]))
+            return rn_fail(err, RN_EXIT_USAGE, "archives and folders in one list: list them apart (or is %s an archive? --tar)", args->operand[i]);
+    if (!(w->archive = rn_calloc(args->operands, sizeof *w->archive, err)))
+        return -1;
+    for (size_t i = 0; i < args->operands; i++)
+        if (open_archive(w, args->operand[i], twice, err))
+            return -1;
+    return 0;
+}
+
+static int find_classes(struct work *w, enum rn_list_layout *layout, struct rn_err *err)
+{
+    struct rn_archive_scan scan = { 0 };
+    int rc = 0;
+    for (size_t i = 0; i < w->archives && rc == 0; i++) {
+        const struct rn_archive archive = { .fd = w->archive[i], .name = w->args->operand[i], .layout = RN_LAYOUT_FLAT };
+        off_t start = lseek(archive.fd, 0, SEEK_CUR);
+        rc = rn_archive_scan(&scan, &archive, err);
+        if (rc == 0 && lseek(archive.fd, start, SEEK_SET) < 0)
+            rc = rn_fail_errno(err, "%s", archive.name);
+    }
+    if (rc == 0)
+        rc = rn_archive_classes(&scan, layout, &w->head.classes, err);
+    rn_archive_scan_free(&scan);
+    return rc;
+}
+
+static int packed_label(struct work *w, const struct rn_packed *picture, int64_t *label, struct rn_err *err)
+{
+    char room[256], name[256];
+    const struct rn_texts *classes = &w->head.classes;
+    struct rn_text class_name = picture->class_name;
+    *label = RN_NIL;
+    if (w->opts.unlabeled || (!class_name.data && (picture->told || picture->error.data)))
+        return 0;
+    rn_text_show(picture->name, name);
+    if (!class_name.data)
+        return rn_fail(err, RN_EXIT_DATA, "%s: %s: a picture in no class's folder (--unlabeled lists pictures without classes)",
+                       w->archive_name, name);
+    if (w->last_label >= (long)classes->count || !rn_text_equal(classes->item[w->last_label], class_name))
+        w->last_label = rn_texts_find(classes, class_name);
+    *label = w->last_label;
+    if (*label >= 0)
+        return 0;
+    w->last_label = 0;
+    return picture->error.data ? 0 : rn_fail(err, RN_EXIT_DATA, "%s: %s: its class '%s' is not among --classes", w->archive_name, name, rn_text_show(class_name, room));
+}
+
+static int write_packed(void *context, const struct rn_packed *picture, struct rn_err *err)
+{
+    struct work *w = context;
+    char room[256];
+    struct rn_record record = { .kind = RN_SAMPLES, .id = picture->id, .split = picture->split, .error = picture->error };
+    int fresh = rn_seen_add(&w->seen, rn_hash64(picture->id), err);
+    rn_text_show(picture->name, room);
+    if (fresh < 0 || packed_label(w, picture, &record.label, err))
+        return -1;
+    if (!fresh)
+        return rn_fail(err, RN_EXIT_DATA, "%s: %s: its id is listed twice", w->archive_name, room);
+    if (w->opts.layout == RN_LAYOUT_SPLITS && !picture->told && !record.split.data && !record.error.data)
+        return rn_fail(err, RN_EXIT_DATA, "%s: %s: it lies in no split's folder: train, val or test", w->archive_name, room);
+    w->bytes.length = 0;
+    if (rn_buffer_add(&w->bytes, w->archive_name, strlen(w->archive_name), err) || rn_buffer_add(&w->bytes, "/", 1, err) ||
+        rn_buffer_add(&w->bytes, picture->name.data, picture->name.length, err))
+        return -1;
+    if (record.error.data) {
+        w->failed++;
+    } else {
+        record.data = picture->data;
+        record.from_path = (struct rn_text){ w->bytes.data, w->bytes.length };
+    }
+    w->listed++;
+    rn_progress_show(&w->progress, false, "%zu pictures", w->listed);
+    return rn_writer_record(w->writer, &record, err) || rn_writer_flush(w->writer, err) ? -1 : 0;
+}
+
+static int read_archive(struct work *w, size_t i, struct rn_err *err)
+{
+    const char *name = w->args->operand[i];
+    const struct rn_archive archive = {
+        .fd = w->archive[i], .name = name, .layout = (enum rn_list_layout)w->opts.layout,
+        .classes = &w->head.classes, .others = &w->others,
+    };
+    size_t before = w->listed;
+    w->archive_name = name;
+    if (rn_archive_read(&archive, write_packed, w, err))
+        return -1;
+    w->bare = w->bare || w->listed == before;
+    if (w->listed == before && !w->args->quiet)
+        rn_note("%s: no picture in it", name);
+    return 0;
+}
+
+/* In a process of its own, to standard output. */
+static int list_archives(void *context, struct rn_err *err)
+{
+    struct work *w = context;
+    enum rn_list_layout layout = (enum rn_list_layout)w->opts.layout;
+    bool wanted = layout == RN_LAYOUT_SPLITS;
+    if (!w->opts.unlabeled && !w->opts.classes && find_classes(w, &layout, err))
+        return -1;
+    if (layout == RN_LAYOUT_SPLITS && !wanted && !w->args->quiet)
+        rn_note("%s: train, val and test are taken as the split, the folders in them as classes (--layout flat: not)", w->args->operand[0]);
+    w->opts.layout = layout == RN_LAYOUT_SPLITS ? RN_LAYOUT_SPLITS : w->opts.layout;
+    if (rn_writer_open(&w->writer, NULL, err) || rn_head_sign(&w->head, &rn_tool, &w->opts, NULL, err) ||
+        rn_writer_head(w->writer, &w->head, err))
+        return -1;
+    for (size_t i = 0; i < w->archives; i++)
+        if (read_archive(w, i, err))
+            return -1;
+    rn_progress_end(&w->progress);
+    if (rn_writer_tail(w->writer, err) || rn_writer_close(w->writer, err) || (!w->args->quiet && tell(&w->others, NULL, err)))
+        return -1;
+    if (w->failed && !w->args->quiet)
+        rn_note("error records made: %zu", w->failed);
+    return w->failed || w->bare ? RN_EXIT_NO : RN_EXIT_OK;
+}
+
+static int run_archives(struct work *w, struct rn_err *err)
+{
+    struct rn_out *out = NULL;
+    int locked = 0;
+    int rc = rn_out_open(&out, w->args->output, err) || rn_out_binary(out, err) || open_archives(w, err)
+                 ? -1 : rn_image_apart(out, list_archives, w, &locked, err);
+    if (rc >= 0 && locked && !w->args->quiet)
+        rn_note("archives are read without a sandbox: %s", strerror(locked));
+    for (size_t i = 0; i < w->archives; i++)
+        close(w->archive[i]);
+    free(w->archive);
+    if (rc < 0)
+        return rn_out_discard(out), -1;
+    return rn_out_commit(out, err) ? -1 : rc;
+}
+
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = *(const struct opts *)options_, .args = args, .progress = rn_progress_begin(args) };
     rn_head_init(&w.head, RN_SAMPLES);
-    int rc = check_usage(&w.opts, args, err) ||
-             (w.opts.classes && rn_texts_split(&w.head.classes, w.opts.classes, "--classes", err)) ||
-             rn_writer_open(&w.writer, args->output, err) || (w.opts.live ? list_live(&w, err) : list_all(&w, err)) ? -1 : 0;
+    if (check_usage(&w.opts, args, err) || (w.opts.classes && rn_texts_split(&w.head.classes, w.opts.classes, "--classes", err)))
+        return rn_head_free(&w.head), -1;
+    for (size_t i = 0; i < args->operands; i++)
+        if (is_archive(&w, args->operand[i])) {
+            int done = run_archives(&w, err);
+            rn_head_free(&w.head);
+            return done;
+        }
+    int rc = rn_writer_open(&w.writer, args->output, err) || (w.opts.live ? list_live(&w, err) : list_all(&w, err)) ? -1 : 0;
     rn_progress_end(&w.progress);
     if (rc == 0 && (rc = rn_writer_tail(w.writer, err)) == 0) {
         rc = rn_writer_close(w.writer, err);
@@ -340,7 +523,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 }
 
 const struct rn_tool rn_tool = {
-    .name = "rn-list", .operands = "FOLDER|FILE...", .summary = "list pictures, in folders or by name, as samples",
+    .name = "rn-list", .operands = "FOLDER|FILE...|ARCHIVE...", .summary = "list pictures, in folders, archives or by name, as samples",
     .options = options, .size = sizeof(struct opts), .run = run,
     .about = "Writes one sample for each picture below the folders, in byte order of the path below the folder: regular files, and "
              "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif "
@@ -363,11 +546,21 @@ const struct rn_tool rn_tool = {
              "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is "
              "the name of the folder that the file lies in. A file that is not there is an error (exit 4), with -k an error "
              "record (exit 1), and so is a folder; empty lines are passed over. With --by-ending only names that would be listed in a folder are taken.\n\n"
+             "Operands that are called .tar, .tgz, .tar.gz, .tar.xz, .tar.zst and so on, or whatever is given with --tar, are tar archives: "
+             "their pictures are listed as if they lay in a folder, in the archive's order, with their bytes. Members beside a picture say "
+             "more of it, as WebDataset has it: KEY.cls for KEY.jpg is the index of its class (by --classes; else the class's name is that "
+             "number) or its name; KEY.json of rn-pick --tar is its id, label and split. An archive is read twice, to find its classes, unless "
+             "--classes or --unlabeled is given: only then standard input is not put aside in $TMPDIR. Links, devices, sparse files, names "
+             "that lead out of the archive (/, ..) and pictures above 1 GiB become error records; damage, an archive without its end, "
+             "and one that becomes a thousand times its size are errors (exit 3). A process that may neither write files nor use "
+             "the network does the reading.\n\n"
              "With --live each name's record is written before the next name is waited for. There are no labels, unless --classes "
              "says which. A file that is not there becomes an error record. A name may come again: its id is then the "
              "name, # and the number of its place among the names that have come.",
     .examples = "rn-list trashnet/ | rn-split > all.rn\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
+                "rn-list shards/*.tar | rn-split > all.rn\n"
+                "rclone cat remote:photos/new.tar.zst | rn-list --tar --unlabeled - | rn-batch -k | rn-predict --tsv\n"
                 "rn-list --unlabeled IMG_1.jpg holiday/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --json\n"
                 "find photos -newer last -name '*.jpg' -print0 | rn-list --unlabeled --files-from - -0 > new.rn\n"
                 "inotifywait -qm -e close_write --format %w%f in/ | rn-list --files-from - --live |\n"

@@ -1,7 +1,6 @@
 /* rn-pick -- only these records.
- * stdin: any stream. stdout, or with --cut N files: the same kind, one segment for each. exit: 1 when --embed could not read a
- * file. */
-#include <errno.h>
+ * stdin: any stream. stdout, or with --cut N files: the same kind, one segment for each; with --tar archives of samples' files.
+ * exit: 1 when --embed or --tar could not read a file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "pick/pick.h"
+#include "pick/shards.h"
 #include "pick/slices.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
@@ -18,7 +18,8 @@
 struct opts {
     const char *shard, *fail;
     int64_t cut, head, skip;
-    bool errors, embed;
+    uint64_t max_size;
+    bool errors, embed, tar;
 };
 
 static const struct rn_opt options[] = {
@@ -28,6 +29,8 @@ static const struct rn_opt options[] = {
     { 0, "skip", RN_OPT_INT, RN_AT(opts, skip), 0, 1e15, "without the first N records" },
     { 0, "errors", RN_OPT_FLAG, RN_AT(opts, errors), 0, 0, "only error records" },
     { 0, "embed", RN_OPT_FLAG, RN_AT(opts, embed), 0, 0, "samples: put the files' bytes into the stream, not their paths" },
+    { 0, "tar", RN_OPT_FLAG, RN_AT(opts, tar), 0, 0, "samples: a tar archive of their files, as WebDataset has it", NULL, RN_OPT_HOW },
+    { 0, "max-size", RN_OPT_COUNT, RN_AT(opts, max_size), 1, 1e15, "with --tar: archives of at most so many bytes: -o s.%06d.tar", "BYTES", RN_OPT_HOW },
     { 0, "fail", RN_OPT_TEXT, RN_AT(opts, fail), 0, 0, "make error records of them, for this reason", "REASON" },
     RN_OPT_LAST,
 };
@@ -49,6 +52,8 @@ struct work {
     int64_t held;            /* records so far for which the conditions hold */
     struct rn_reader *reader;
     struct rn_writer *writer;
+    struct rn_shards shards; /* --tar */
+    uint64_t left_out;       /* ... which has no place for error records */
     struct rn_buffer bytes;  /* of an embedded file */
     bool failed;             /* one could not be read */
 };
@@ -105,7 +110,11 @@ static int check_usage(struct work *w, const struct rn_args *args, struct rn_err
     int rc = 0;
     if (opts->cut && (opts->shard || opts->skip || opts->head >= 0))
         return rn_fail(err, RN_EXIT_USAGE, "--cut does not go with --shard, --skip and --head");
-    if (opts->cut)
+    if (opts->max_size && (!opts->tar || opts->cut))
+        return rn_fail(err, RN_EXIT_USAGE, "--max-size goes with --tar, without --cut");
+    if (opts->tar && (opts->fail || opts->errors))
+        return rn_fail(err, RN_EXIT_USAGE, "--tar: an archive has no place for error records");
+    if (opts->cut || opts->max_size)
         rc = rn_slices_name(&name, args->output ? args->output : "-", 1, err);
     rn_buffer_free(&name);
     if (rc || (opts->shard && parse_shard(w, err)))
@@ -117,19 +126,11 @@ static int check_usage(struct work *w, const struct rn_args *args, struct rn_err
 /* Standard input becomes a file that can be read twice. */
 static int keep_input(struct rn_err *err)
 {
-    char bytes[65536];
-    ssize_t n;
-    int fd = rn_file_scratch(err), rc = fd < 0 ? -1 : 0;
-    while (rc == 0 && (n = read(STDIN_FILENO, bytes, sizeof bytes)) != 0) {
-        if (n < 0 && errno != EINTR)
-            rc = rn_fail_errno(err, "standard input");
-        else if (n > 0 && rn_file_write(fd, bytes, (size_t)n, err))
-            rc = rn_fail_at(err, "the temporary file");
-    }
-    if (rc == 0 && (lseek(fd, 0, SEEK_SET) < 0 || dup2(fd, STDIN_FILENO) < 0))
-        rc = rn_fail_errno(err, "the temporary file");
-    if (fd >= 0)
-        close(fd);
+    int fd = rn_file_keep(STDIN_FILENO, err);
+    if (fd < 0)
+        return rn_fail_at(err, "standard input");
+    int rc = dup2(fd, STDIN_FILENO) < 0 ? rn_fail_errno(err, "the temporary file") : 0;
+    close(fd);
     return rc;
 }
 
@@ -159,7 +160,7 @@ static bool wanted(struct work *w, const struct rn_head *head, const struct rn_r
 /* What a live source has given is handed on before more is waited for. */
 static int flush(struct work *w, struct rn_err *err)
 {
-    return w->live ? rn_writer_flush(w->writer, err) : 0;
+    return w->live && w->writer ? rn_writer_flush(w->writer, err) : 0;
 }
 
 /* An error record in the place of this one. `reason` is borrowed. */
@@ -186,13 +187,19 @@ static int embed(struct work *w, struct rn_record *record, struct rn_err *err)
     return 0;
 }
 
-static int emit(struct work *w, struct rn_record *record, struct rn_err *err)
+static int emit(struct work *w, const struct rn_head *head, struct rn_record *record, struct rn_err *err)
 {
     struct rn_err reason; /* of this record alone: the others go on */
-    if (w->opts->embed && embed(w, record, &reason)) {
+    if ((w->opts->embed || w->opts->tar) && embed(w, record, &reason)) {
         w->failed = true;
+        if (w->opts->tar)
+            rn_note("%s", reason.text);
         fail(record, reason.text);
     }
+    if (w->opts->tar && record->error.data)
+        return w->left_out++, 0;
+    if (w->opts->tar)
+        return rn_shards_add(&w->shards, head, record, err);
     if (w->opts->fail && !record->error.data)
         fail(record, w->opts->fail);
     return rn_writer_record(w->writer, record, err) || flush(w, err) ? -1 : 0;
@@ -200,6 +207,9 @@ static int emit(struct work *w, struct rn_record *record, struct rn_err *err)
 
 static int check_kind(const struct opts *opts, enum rn_kind kind, struct rn_err *err)
 {
+    if (opts->tar && kind != RN_SAMPLES)
+        return rn_fail(err, RN_EXIT_DATA, "--tar: samples have files, %s have not%s", rn_kind_name(kind),
+                       kind == RN_IMAGES ? " (rn-augment --write makes some)" : "");
     if (opts->embed && kind != RN_SAMPLES)
         return rn_fail(err, RN_EXIT_DATA, "--embed: samples have files, %s have not", rn_kind_name(kind));
     if (opts->fail && (kind == RN_BATCHES || kind == RN_WEIGHTS))
@@ -210,10 +220,32 @@ static int check_kind(const struct opts *opts, enum rn_kind kind, struct rn_err 
 /* The head of a segment to be written, signed; takes it. */
 static int begin(struct work *w, struct rn_head *out, struct rn_err *err)
 {
-    int rc = check_kind(w->opts, out->kind, err) || rn_conditions_check(&w->conditions, out, err) ||
-             rn_head_sign(out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, out, err) || flush(w, err) ? -1 : 0;
+    int rc = check_kind(w->opts, out->kind, err) || rn_conditions_check(&w->conditions, out, err) ? -1 : 0;
+    if (rc == 0 && w->opts->tar)
+        rc = rn_shards_head(&w->shards, out, err);
+    else if (rc == 0)
+        rc = rn_head_sign(out, &rn_tool, w->opts, &w->picked, err) || rn_writer_head(w->writer, out, err) || flush(w, err) ? -1 : 0;
     rn_head_free(out);
     return rc;
+}
+
+static int end_segment(struct work *w, struct rn_err *err)
+{
+    return w->writer ? rn_writer_tail(w->writer, err) || flush(w, err) : 0;
+}
+
+static int open_output(struct work *w, const char *path, struct rn_err *err)
+{
+    w->shards.path = path;
+    w->shards.most = w->opts->max_size;
+    return w->opts->tar ? rn_shards_open(&w->shards, err) : rn_writer_open(&w->writer, path, err);
+}
+
+static int close_output(struct work *w, struct rn_err *err)
+{
+    struct rn_writer *writer = w->writer;
+    w->writer = NULL;
+    return w->opts->tar ? rn_shards_close(&w->shards, err) : rn_writer_close(writer, err);
 }
 
 static int segment(struct work *w, const struct rn_head *in, struct rn_err *err)
@@ -224,9 +256,9 @@ static int segment(struct work *w, const struct rn_head *in, struct rn_err *err)
         return -1;
     int rc;
     while ((rc = rn_reader_record(w->reader, &record, err)) == 1)
-        if (wanted(w, in, &record) && emit(w, &record, err))
+        if (wanted(w, in, &record) && emit(w, in, &record, err))
             return -1;
-    return rc || rn_writer_tail(w->writer, err) || flush(w, err) ? -1 : 0;
+    return rc || end_segment(w, err) ? -1 : 0;
 }
 
 static int all_segments(struct work *w, struct rn_err *err)
@@ -263,9 +295,9 @@ static int slice_segment(struct work *w, size_t k, uint64_t before, struct rn_er
     if (rn_slices_segment(&w->slices, k, before, w->part, w->of, &first, &end, &out, err) || begin(w, &out, err))
         return -1;
     while (first < end && w->at < end)
-        if (next_record(w, &record, err) < 0 || (w->at > first && wanted(w, w->in, &record) && emit(w, &record, err)))
+        if (next_record(w, &record, err) < 0 || (w->at > first && wanted(w, w->in, &record) && emit(w, w->in, &record, err)))
             return -1;
-    return rn_writer_tail(w->writer, err);
+    return end_segment(w, err);
 }
 
 static int slice(struct work *w, struct rn_err *err)
@@ -283,11 +315,8 @@ static int cut(struct work *w, const char *pattern, struct rn_err *err)
     struct rn_buffer name = { 0 };
     int rc = 0;
     for (w->part = 1; rc == 0 && w->part <= w->of; w->part++) {
-        rc = rn_slices_name(&name, pattern, w->part, err) || rn_writer_open(&w->writer, name.data, err) || slice(w, err) ? -1 : 0;
-        if (rc == 0) {
-            rc = rn_writer_close(w->writer, err);
-            w->writer = NULL;
-        }
+        rc = rn_slices_name(&name, pattern, w->part, err) || open_output(w, name.data, err) || slice(w, err) ||
+             close_output(w, err) ? -1 : 0;
     }
     rn_buffer_free(&name);
     return rc;
@@ -295,24 +324,23 @@ static int cut(struct work *w, const char *pattern, struct rn_err *err)
 
 static int pick(struct work *w, const struct rn_args *args, struct rn_err *err)
 {
-    if (!w->opts->cut && rn_writer_open(&w->writer, args->output, err))
+    if (!w->opts->cut && open_output(w, args->output, err))
         return -1;
     if ((w->of && count_records(w, err)) || rn_reader_open(&w->reader, w->file, w->files, err))
         return -1;
     w->live = !w->files && !is_regular("-");
     if (w->opts->cut)
         return cut(w, args->output, err);
-    if (w->of ? slice(w, err) : all_segments(w, err))
-        return -1;
-    int rc = rn_writer_close(w->writer, err);
-    w->writer = NULL;
-    return rc;
+    return (w->of ? slice(w, err) : all_segments(w, err)) || close_output(w, err) ? -1 : 0;
 }
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
     struct work w = { .opts = options_ };
-    int rc = parse_operands(&w, args, err) || check_usage(&w, args, err) || pick(&w, args, err) ? -1 : w.failed;
+    int rc = parse_operands(&w, args, err) || check_usage(&w, args, err) || pick(&w, args, err) ? -1 : w.failed || w.left_out;
+    if (rc >= 0 && w.left_out && !args->quiet)
+        rn_note("error records left out of the archive: %llu", (unsigned long long)w.left_out);
+    rn_shards_free(&w.shards);
     rn_writer_discard(w.writer);
     rn_reader_close(w.reader);
     rn_slices_free(&w.slices);
@@ -340,6 +368,11 @@ const struct rn_tool rn_tool = {
              "file in $TMPDIR meanwhile). The input is read to its end even when --head has had enough, so that damage is seen.\n\n"
              "Slices say in their heads which part they are of what was cut. rn-show --expect, rn-score, rn-batch, rn-split and rn-near tell "
              "which parts are missing, are there twice, or are of another set.\n\n"
+             "--tar writes the files of samples to an archive that WebDataset's readers take: KEY.jpg (or what the file is), KEY.cls (the "
+             "class's index) and KEY.json (id, label, split) for each; rn-list of it gives the same samples with their bytes. KEY is "
+             "the id without its ending; points in it and what else would mean something in a key are %XX. With --max-size archives "
+             "follow each other in one pass, none larger unless for one photo. An archive has no place for error records: they are counted, "
+             "and make the exit code 1. Other keys of records are left behind.\n\n"
              "--embed makes a slice that can be worked on where its files are not: on another host. A file that cannot be read is an "
              "error record, and makes the exit code 1. --fail REASON is for a slice that nobody could do: every record is counted as "
              "failed by the tools that follow.",
@@ -347,5 +380,6 @@ const struct rn_tool rn_tool = {
                 "rn-pick split=test label=glass label=metal all.rn | rn-show\n"
                 "rn-pick 'role!=momentum' run/last.rn -o small.rn\n"
                 "rn-list photos | rn-pick --cut 8 -o part.%d.rn\n"
+                "rn-list photos | rn-pick --tar --max-size 100M -o photos-%06d.tar\n"
                 "seq 8 | parallel -k 'rn-pick --shard {}/8 all.rn | rn-augment -p mid' > augmented.rn",
 };

@@ -20,6 +20,7 @@ static const struct {
 } rows[] = {
     { "C library", "gnu_get_libc_version", TEXT, { NULL } },
     { "jansson", "jansson_version_str", TEXT, { NULL } },
+    { "libarchive", "archive_version_details", TEXT, { NULL } },
     { "libheif", "heif_get_version", TEXT, { "libheif.so.1" } },
     { "libjpeg", "jpeg_std_error", NAME, { NULL } },
     { "libpng", "png_get_libpng_ver", TEXT_OF, { NULL } },

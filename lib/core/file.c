@@ -308,6 +308,24 @@ int rn_file_scratch(struct rn_err *err)
     return fd;
 }
 
+int rn_file_keep(int fd, struct rn_err *err)
+{
+    char bytes[65536];
+    ssize_t n;
+    int kept = rn_file_scratch(err), rc = kept < 0 ? -1 : 0;
+    while (rc == 0 && (n = read(fd, bytes, sizeof bytes)) != 0) {
+        if (n < 0 && errno != EINTR)
+            rc = rn_fail_errno(err, "cannot read");
+        else if (n > 0 && rn_file_write(kept, bytes, (size_t)n, err))
+            rc = rn_fail_at(err, "the temporary file");
+    }
+    if (rc == 0 && lseek(kept, 0, SEEK_SET) < 0)
+        rc = rn_fail_errno(err, "the temporary file");
+    if (rc && kept >= 0)
+        close(kept);
+    return rc ? -1 : kept;
+}
+
 int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn_err *err)
 {
     char *at = bytes;

@@ -39,6 +39,8 @@ RN_MUST int rn_file_read(struct rn_buffer *buffer, const char *path, size_t limi
 
 /* An unlinked temporary file in $TMPDIR (or /tmp): its descriptor, or -1. */
 RN_MUST int rn_file_scratch(struct rn_err *err);
+/* What is left to read of fd, in such a file, which is read from its beginning: its descriptor, or -1. */
+RN_MUST int rn_file_keep(int fd, struct rn_err *err);
 /* Exactly `length` bytes at `offset`, or -1. */
 RN_MUST int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn_err *err);
 RN_MUST int rn_file_write(int fd, const void *bytes, size_t length, struct rn_err *err);

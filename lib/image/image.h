@@ -98,4 +98,11 @@ RN_MUST int rn_image_train_by(uint8_t *y, const struct rn_image *x, size_t size,
 RN_MUST int rn_image_train(uint8_t *y, const struct rn_image *x, size_t size, struct rn_rng *rng, struct rn_err *err);
 struct rn_box rn_image_random_crop(size_t height, size_t width, struct rn_rng *rng);
 
+/* Other work on bytes from outside, in a process as locked in as one that decodes: it may read files, and write to what was open; its
+ * standard output is copied to out. work's result (0 or more), or -1 and its error, or exit 3 when it died. Before the first thread.
+ * *locked: 0, or the errno of what the system does not give: then it was not locked in. */
+struct rn_out;
+RN_MUST int rn_image_apart(struct rn_out *out, int (*work)(void *context, struct rn_err *err), void *context, int *locked,
+                           struct rn_err *err);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "list/private.h"
 
-static const char *split_of(struct rn_text folder)
+const char *rn_list_split_of(struct rn_text folder)
 {
     static const struct { const char *folder, *split; } names[] = {
         { "train", "train" }, { "training", "train" }, { "val", "val" }, { "valid", "val" },
@@ -23,7 +23,7 @@ static bool looks_split(const struct rn_pictures *pictures, size_t first)
         const struct rn_picture *picture = &pictures->item[i];
         if (picture->unread)
             continue;
-        if (!picture->class_length || !split_of(rn_picture_class(picture)))
+        if (!picture->class_length || !rn_list_split_of(rn_picture_class(picture)))
             return false;
         deep = deep || strchr(picture->path + picture->class_start + picture->class_length + 1, '/');
     }
@@ -41,7 +41,7 @@ int rn_list_split(struct rn_pictures *pictures, size_t first, enum rn_list_layou
     for (size_t i = first; i < pictures->count; i++) {
         struct rn_picture *picture = &pictures->item[i];
         struct rn_text folder = rn_picture_class(picture);
-        picture->split = folder.data ? split_of(folder) : NULL;
+        picture->split = folder.data ? rn_list_split_of(folder) : NULL;
         if (!picture->split && !picture->unread)
             return rn_fail(err, RN_EXIT_DATA, "%s: '%s' is no split's folder: train, val or test",
                            rn_text_show(rn_text(picture->path), path), folder.data ? rn_text_show(folder, room) : "");

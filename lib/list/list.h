@@ -73,6 +73,40 @@ RN_MUST int rn_list_classes(const struct rn_pictures *pictures, struct rn_texts 
 /* label[i] = index of picture i's class in classes, or -1. */
 RN_MUST int rn_list_labels(const struct rn_pictures *pictures, const struct rn_texts *classes, int64_t *label, struct rn_err *err);
 
+/* ---- archives ---- */
+
+/* A picture in a tar archive: as if it lay in a folder, unless members beside it say more: KEY.cls (the index or the name of its
+ * class) and KEY.json (tar/sample.h), where KEY is the name up to the first point of its last part. */
+struct rn_packed {
+    struct rn_text name;              /* the member's */
+    struct rn_text id, class_name;    /* class_name nil: none */
+    struct rn_text split;             /* nil: none */
+    struct rn_text data;              /* the file's bytes; none in a scan */
+    struct rn_text error;             /* why there are none; nil: there are */
+    bool told;                        /* what the class is, if any, was said, not guessed by the folder */
+};
+struct rn_archive {
+    int fd; /* borrowed */
+    const char *name;
+    enum rn_list_layout layout;       /* FLAT or SPLITS */
+    const struct rn_texts *classes;   /* by which an index is a name; without any it is a name itself */
+    struct rn_pictures *others;       /* counts what is passed over; NULL: nobody does */
+};
+/* Calls each(context, picture, err) for the pictures in the archive's order; what it is given is borrowed for the call. Errors: those
+ * of the archive (tar/tar.h), and those of `each`. */
+RN_MUST int rn_archive_read(const struct rn_archive *archive, int (*each)(void *context, const struct rn_packed *picture, struct rn_err *err),
+                            void *context, struct rn_err *err);
+
+/* The classes of archives, by a reading of each. Zeroed: none. */
+struct rn_archive_scan {
+    struct rn_texts flat, splits; /* as with either layout */
+    bool any, folders, deep;      /* a picture; all lie in folders named as a split; one in a folder below */
+};
+RN_MUST int rn_archive_scan(struct rn_archive_scan *scan, const struct rn_archive *archive, struct rn_err *err);
+/* The classes in order: by number where all names are numbers, else in byte order; of the layout, which AUTO finds. */
+RN_MUST int rn_archive_classes(struct rn_archive_scan *scan, enum rn_list_layout *layout, struct rn_texts *classes, struct rn_err *err);
+void rn_archive_scan_free(struct rn_archive_scan *scan);
+
 /* "12 .txt, 3 .mp4, 1 hidden": what was passed over, the most frequent first; appended, nothing when there was nothing. */
 RN_MUST int rn_list_passed(struct rn_pictures *pictures, struct rn_buffer *text, struct rn_err *err);
 

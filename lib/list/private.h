@@ -22,6 +22,8 @@ void rn_list_pass_folder(struct rn_pictures *pictures, const char *name);
 
 /* ---- layout.c ---- */
 
+/* train, val or test, of a folder's name; NULL: none of them. */
+const char *rn_list_split_of(struct rn_text folder);
 /* Pictures from `first` on, of one listed folder and with the first folder below it as class: *layout as of rn_list_folder. */
 RN_MUST int rn_list_split(struct rn_pictures *pictures, size_t first, enum rn_list_layout *layout, struct rn_err *err);
 

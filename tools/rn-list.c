@@ -26,7 +26,7 @@ static const struct rn_opt options[] = {
     { 0, "unlabeled", RN_OPT_FLAG, RN_AT(opts, unlabeled), 0, 0, "without classes: pictures may lie anywhere" },
     { 0, "classes", RN_OPT_TEXT, RN_AT(opts, classes), 0, 0, "the classes in this order, not in byte order", "NAME,NAME,..." },
     { 0, "layout", RN_OPT_CHOICE, RN_AT(opts, layout), 0, 0, "flat: the first folder is the class; splits: it is train, val or test", "auto|flat|splits" },
-    { 0, "tar", RN_OPT_FLAG, RN_AT(opts, tar), 0, 0, "the operands are tar archives, whatever their names; -: standard input", NULL, RN_OPT_HOW },
+    { 0, "tar", RN_OPT_FLAG, RN_AT(opts, tar), 0, 0, "the operands are tar archives (-: standard input)", NULL, RN_OPT_HOW },
     { 0, "files-from", RN_OPT_TEXT, RN_AT(opts, files_from), 0, 0, "list these files, one a line (-: standard input)", "FILE", RN_OPT_HOW },
     { '0', "null", RN_OPT_FLAG, RN_AT(opts, zero), 0, 0, "with --files-from: names end with a NUL byte, not a line's end", NULL, RN_OPT_HOW },
     { 0, "by-ending", RN_OPT_FLAG, RN_AT(opts, by_ending), 0, 0, "with --files-from: pass over what is not named as a picture, as in folders" },
@@ -523,7 +523,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 }
 
 const struct rn_tool rn_tool = {
-    .name = "rn-list", .operands = "FOLDER|FILE...|ARCHIVE...", .summary = "list pictures, in folders, archives or by name, as samples",
+    .name = "rn-list", .operands = "FOLDER|ARCHIVE|FILE...", .summary = "list pictures, in folders, archives or by name, as samples",
     .options = options, .size = sizeof(struct opts), .run = run,
     .about = "Writes one sample for each picture below the folders, in byte order of the path below the folder: regular files, and "
              "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif "
@@ -559,9 +559,7 @@ const struct rn_tool rn_tool = {
              "name, # and the number of its place among the names that have come.",
     .examples = "rn-list trashnet/ | rn-split > all.rn\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
-                "rn-list shards/*.tar | rn-split > all.rn\n"
-                "rclone cat remote:photos/new.tar.zst | rn-list --tar --unlabeled - | rn-batch -k | rn-predict --tsv\n"
-                "rn-list --unlabeled IMG_1.jpg holiday/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --json\n"
+                "rclone cat remote:new.tar.zst | rn-list --tar --unlabeled - | rn-show\n"
                 "find photos -newer last -name '*.jpg' -print0 | rn-list --unlabeled --files-from - -0 > new.rn\n"
                 "inotifywait -qm -e close_write --format %w%f in/ | rn-list --files-from - --live |\n"
                 "    rn-batch --for run/best.rn -k --wait 0 | rn-predict -m run/best.rn --tsv",

@@ -31,7 +31,7 @@ static const struct rn_opt options[] = {
     { 0, "png", RN_OPT_INT, RN_AT(opts, png), 1, 1e15, "picture N as a PNG file, from 1, of images or batches", "N" },
     { 0, "sheet", RN_OPT_INT, RN_AT(opts, sheet), 1, 1e6, "all pictures as one PNG file, N in a row", "N" },
     { 0, "labels", RN_OPT_FLAG, RN_AT(opts, labels), 0, 0, "with --sheet: the ids below the pictures" },
-    { 0, "expect", RN_OPT_TEXT, RN_AT(opts, expect), 0, 0, "only: is it a whole set, all parts of it once, of N records? If not: exit 1", "N",
+    { 0, "expect", RN_OPT_TEXT, RN_AT(opts, expect), 0, 0, "are all parts of a set here, once? (of N records?)", "N",
       RN_OPT_OPTIONAL },
     { 0, "where", RN_OPT_FLAG, RN_AT(opts, where), 0, 0, "a checkpoint's EPOCH:INDEX: the batch to go on with" },
     { 'l', "layers", RN_OPT_FLAG, RN_AT(opts, layers), 0, 0, "a model's layers, parameters, operations and memory" },
@@ -340,9 +340,8 @@ const struct rn_tool rn_tool = {
              "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the whole "
              "input too.",
     .examples = "rn-show -t 10 all.rn\n"
-                "rn-show --png 1 batches.rn -o first.png\n"
-                "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
                 "rn-show --expect part.*.rn\n"
+                "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
                 "rn-show -l run/best.rn -b 64\n"
                 "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) |\n"
                 "    rn-train --resume run/last.rn -o run/",

@@ -21,7 +21,7 @@ teardown() { no_hosts; }
 }
 
 @test "... and both alive, with the parts' predictions joined: nothing is missing, and rn-score says the same" {
-    mkdir one && lab lab && draw photos 100
+    lab lab && draw photos 100
     rn-list photos | rn-pick --cut 7 -o part.%d.rn
     for i in 1 2 3 4 5 6 7; do rn-batch --for lab/model/last.rn part.$i.rn | rn-predict -q -m lab/model/last.rn -o p.$i.rn; done
     [ "$(rn-show --expect=600 p.?.rn)" = 'whole: 600 records' ]

@@ -283,3 +283,19 @@ without_history() { rn-show --json "$1" | sed 's/,"history":.*//; s/,"xxh3":.*//
     grep -q '^parts 1 to 3 of 4 are missing' out
     cat s.1.rn <(rn-pick label=glass s.4.rn) s.2.rn s.3.rn | rn-batch --size 32 | rn-show --expect | grep -q '^whole'
 }
+
+@test "a head that says nonsense of its part is damage; nil is nothing" {
+    part() { stream "head('samples', ['a'], part_of => $1)" 'tail(0)'; }
+    one='dict(part => num(1), of => num(2), first => num(0), count => num(4))'
+    part "dict(set => num(7), records => num(8), parts => list($one))" | rn-show | grep -x '# part 1 of 2: records 1 to 4 of 8'
+    part 'none()' | rn-show --expect | grep -x 'whole: 0 records'
+    for bad in 'num(1)' 'dict(set => num(7), records => num(8))' 'dict(set => num(7), records => num(8), parts => list())' \
+        "dict(set => num(7), records => num(3), parts => list($one))" \
+        "dict(set => num(7), records => num(8), parts => list(${one/num(1)/num(3)}))" \
+        "dict(set => num(7), records => num(8), parts => list(${one/of => num(2), /}))" \
+        "dict(set => num(7), records => num(8), parts => list($one), more => num(1))"; do
+        part "$bad" > bad.rn
+        rc=0; rn-show bad.rn > out 2> err || rc=$?
+        [ $rc = 3 ] && grep -q '^rn-show: bad.rn: head (byte 0): ' err || { echo "$bad: $rc"; cat err; false; }
+    done
+}

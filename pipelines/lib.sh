@@ -3,6 +3,7 @@
 #
 #   #!/usr/bin/env bash
 #   # NAME -- what it is for, in a sentence: the first line of its man page.
+#   #   $ NAME photos -m run/best.rn     (an example for the man page; there may be more)
 #   here=$(dirname -- "$(readlink -f -- "$0")") && lib=$here/lib.sh
 #   [ -r "$lib" ] || lib=$here/../share/recyclenet/lib.sh
 #   # shellcheck source=lib.sh

@@ -145,6 +145,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 
 const struct rn_tool rn_tool = {
     .name = "rn-augment", .operands = "[FILE...]", .summary = "augment photos as Albumentations does", .options = options,
+    .environment = RN_ENV_RECORD_MAX,
     .size = sizeof(struct opts), .defaults = &defaults, .run = run,
     .about = "Reads samples and images and writes one picture for each photo, recipe and copy, with the id ID#recipe.copy and the photo's "
              "label and split. Transforms, parameters, chances and pixels are those of Albumentations 1.3.\n\n"

@@ -52,6 +52,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 const struct rn_tool rn_tool = {
     .name = "rn-average", .operands = "MODEL...", .summary = "average the weights of equal networks",
     .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu" }, .run = run,
+    .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .about = "Writes a network whose every weight is the mean of the same weight of all MODELs: of one run's epochs (rn-train "
              "--keep), or of runs that began with the same --init. Networks, classes and input must be equal. Of a checkpoint "
              "with a moving average (rn-train --ema) that is taken.\n\n"

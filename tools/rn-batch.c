@@ -414,6 +414,7 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
 
 const struct rn_tool rn_tool = {
     .name = "rn-batch", .operands = "[FILE...]", .summary = "photos into batches of pixels", .options = options,
+    .environment = RN_ENV_RECORD_MAX | RN_ENV_TMPDIR,
     .size = sizeof(struct opts), .defaults = &defaults, .run = run,
     .about = "Reads samples and images, joins all segments into one set, and writes batches of 8-bit RGB pictures.\n\n"
              "Without --train: one pass, each photo scaled so that its shorter side is --resize and cropped to --size in the "

@@ -168,6 +168,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 const struct rn_tool rn_tool = {
     .name = "rn-export", .operands = "[FILE]", .summary = "a network to be handed on: for PyTorch, numpy, ONNX, or as a stream",
     .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .opset = 17 }, .run = run,
+    .environment = RN_ENV_RECORD_MAX,
     .about = "safetensors and npz hold every parameter and running statistic under the name that PyTorch has for it; momentum is "
              "left out. The safetensors of a network also hold a num_batches_tracked for each batch norm (0 where the stream has "
              "none), so that load_state_dict of the original network takes them as they are; their metadata hold what "

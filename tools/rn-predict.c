@@ -339,6 +339,7 @@ out:
 const struct rn_tool rn_tool = {
     .name = "rn-predict", .operands = "[FILE...]", .summary = "classify batches with a trained network",
     .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu", .precision = "fp32" }, .run = run,
+    .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .about = "Reads batches (rn-batch without --train), writes one prediction a photo: its probabilities, in the order of the "
              "model's classes; labels are mapped to them by name. Batch norms are folded into the convolutions. A photo's "
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"

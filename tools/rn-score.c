@@ -383,7 +383,7 @@ const struct rn_tool rn_tool = {
     .name = "rn-score",
     .operands = "[FILE...]",
     .summary = "score predictions",
-    .options = options,
+    .options = options, .environment = RN_ENV_RECORD_MAX,
     .size = sizeof(struct opts),
     .about = "Reads predictions, takes all their segments as one (classes are joined by name), and says how good they "
              "are: Acc@1 with Wilson's 95 % interval, Acc@2, balanced accuracy, F1, Cohen's kappa, Matthews' "

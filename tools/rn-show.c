@@ -307,7 +307,7 @@ out:
 
 const struct rn_tool rn_tool = {
     .name = "rn-show", .operands = "[FILE...]", .summary = "look at any stream: a line a record",
-    .options = options, .size = sizeof(struct opts), .run = run,
+    .options = options, .size = sizeof(struct opts), .run = run, .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .about = "Without options: for people. Lines that begin with '# ' say what head and tail say; the others are the records, their "
              "parts separated by tabs: id, label, split and content; a batch's EPOCH:INDEX, tensor and first ids; a prediction's id, "
              "label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not there.\n\n"

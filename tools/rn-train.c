@@ -612,7 +612,7 @@ out:
 
 const struct rn_tool rn_tool = {
     .name = "rn-train", .operands = "-o DIR [FILE...]", .summary = "train a network from a stream of batches",
-    .options = options, .size = sizeof(struct opts),
+    .options = options, .size = sizeof(struct opts), .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .defaults = &(const struct opts){
         .train = { .arch = "resnet18", .attention = "none", .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
                    .class_weights = "none", .seed = 1234, .no_decay = "none", .lr_head = 1, .layer_decay = 1, .accumulate = 1,

@@ -55,6 +55,8 @@ struct rn_args {
     const char *unknown; /* after an error: an option, "--name" or "--name=value", that is not here; NULL: it was another error */
 };
 
+enum { RN_ENV_CPU = 1, RN_ENV_RECORD_MAX = 2, RN_ENV_TMPDIR = 4 };
+
 struct rn_tool {
     const char *name;      /* "rn-score" */
     const char *operands;  /* "[FILE...]" */
@@ -65,6 +67,7 @@ struct rn_tool {
     const char *about;     /* paragraphs for the man page, separated by empty lines */
     bool folder;           /* -o names a folder, not a file */
     const char *examples;  /* command lines, one a line, for --help and the man page */
+    unsigned environment;  /* RN_ENV_...: what it heeds, for the man page */
     /* The exit code, or -1 with err filled. */
     int (*run)(const void *options, const struct rn_args *args, struct rn_err *err);
 };

@@ -177,6 +177,52 @@ static int man_rows(const struct rn_opt *options, const void *defaults, struct r
     return 0;
 }
 
+static int man_environment(unsigned heeded, struct rn_buffer *out, struct rn_err *err)
+{
+    static const struct { unsigned bit; const char *name, *text; } rows[] = {
+        { RN_ENV_CPU, "RN_CPU", "avx512, avx2 or portable: the arithmetic to use, not the best that the processor has" },
+        { RN_ENV_RECORD_MAX, "RN_RECORD_MAX", "the largest record that is read, in bytes [1073741824]" },
+        { RN_ENV_TMPDIR, "TMPDIR", "where what is read again is put aside [/tmp]" },
+    };
+    if (heeded && add(out, err, ".SH ENVIRONMENT\n"))
+        return -1;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (heeded & rows[i].bit && add(out, err, ".TP\n.B %s\n%s\n", rows[i].name, rows[i].text))
+            return -1;
+    return 0;
+}
+
+/* In *next the first by the alphabet of the pages, rn-x, that are named and come after `last`. */
+static void next_page(struct rn_text *next, struct rn_text last, const char *text)
+{
+    for (const char *at = text; at && (at = strstr(at, "rn-")); at += 3) {
+        const struct rn_text name = { at, 3 + strspn(at + 3, "abcdefghijklmnopqrstuvwxyz") };
+        if (rn_text_compare(name, last) > 0 && (!next->data || rn_text_compare(name, *next) < 0))
+            *next = name;
+    }
+}
+
+/* What the page names: "rn-list", "rn-recipes(7)". */
+static int man_see_also(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)
+{
+    struct rn_text last = rn_text(""), next;
+    if (add(out, err, ".SH SEE ALSO\n"))
+        return -1;
+    for (;; last = next) {
+        next = (struct rn_text){ 0 };
+        next_page(&next, last, tool->about);
+        next_page(&next, last, tool->examples);
+        for (size_t i = 0; i < rn_opt_count(tool->options); i++)
+            next_page(&next, last, tool->options[i].help);
+        if (!next.data)
+            return add(out, err, ".BR rn (7),\n.BR rn\\-stream (5)\n");
+        const char *behind = next.data + next.length;
+        if (!rn_text_is(next, tool->name) &&
+            add(out, err, ".BR rn\\-%.*s (%c),\n", (int)next.length - 3, next.data + 3, *behind == '(' ? behind[1] : '1'))
+            return -1;
+    }
+}
+
 static const char exit_codes[] =
     "0 done. 1 done, but the answer is no, or records failed. 2 wrong usage. 3 bad data. 4 the system or a device. "
     "5 training diverged.";
@@ -206,12 +252,12 @@ static int document_man(const struct rn_tool *tool, struct rn_buffer *out, struc
     }
     if (add(out, err, ".SH OPTIONS\n") || man_rows(tool->options, tool->defaults, out, err) ||
         (tool->folder && man_rows(folder_row, &usual, out, err)) || man_rows(rn_opt_common + tool->folder, &usual, out, err) ||
-        add(out, err, ".SH EXIT STATUS\n%s\n", exit_codes))
+        add(out, err, ".SH EXIT STATUS\n%s\n", exit_codes) || man_environment(tool->environment, out, err))
         return -1;
     if (tool->examples &&
         (add(out, err, ".SH EXAMPLES\n.nf\n") || add_roff(out, err, tool->examples) || add(out, err, "\n.fi\n")))
         return -1;
-    return 0;
+    return man_see_also(tool, out, err);
 }
 
 static int document_completion(const struct rn_tool *tool, struct rn_buffer *out, struct rn_err *err)

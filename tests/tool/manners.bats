@@ -115,6 +115,23 @@ pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' 
     done
 }
 
+@test "man pages: examples, what of the environment is heeded, and what to see besides, which is there" {
+    for page in "$BUILD"/man/*.1; do
+        sed 's/\\-/-/g' "$page" > page
+        grep -qx '.SH EXAMPLES' page && grep -qx '.SH SEE ALSO' page || { echo "$page"; false; }
+        sed -n '/^.SH SEE ALSO/,$s/^.BR \(rn[a-z-]*\) (\([157]\)).*/\1.\2/p' page > others
+        grep -qx rn.7 others || { echo "$page"; false; }
+        for other in $(cat others); do
+            [ -e "$BUILD/man/$other" ] || [ -e "$TOP/doc/$other" ] || { echo "$page: $other"; false; }
+            [ "$other" != "${page##*/}" ] || { echo "$page sees itself"; false; }
+        done
+    done
+    sed -n '/^.SH ENVIRONMENT/,/^.SH/p' "$BUILD/man/rn-train.1" | grep -qx '.B RN_CPU'
+    sed -n '/^.SH ENVIRONMENT/,/^.SH/p' "$BUILD/man/rn-split.1" | grep -qx '.B TMPDIR'
+    ! grep -q '^.SH ENVIRONMENT' "$BUILD/man/rn-list.1"
+    grep -qx '.BR rn\\-recipes (7),' "$BUILD/man/rn-augment.1"
+}
+
 @test "help fits a screen; man pages are well-formed and built" {
     for tool in $(tools); do
         "$tool" -h > help

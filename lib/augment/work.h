@@ -19,8 +19,8 @@ struct rn_augment_plan {
     int jobs;                   /* threads */
     bool keep;                  /* originals, too: decoded, or (with folder) as they are */
     bool keep_going;            /* what fails becomes an error record; otherwise it is the error */
-    bool explain;               /* a key "augment" in each record: an array of {"transform": class, "at": which of the recipe's, drawn
-                                   parameters ...} */
+    bool explain;               /* a key "augment" in each record: an array of {"transform": class, "at": which of the recipe's,
+                                   drawn parameters ...} */
     const struct rn_replay *replay; /* NULL, or what was drawn; then the seed counts for nothing */
     const char *folder;         /* NULL, or where FOLDER/class/name-recipe-copy.jpg are written; what is there with the same bytes
                                    stays; one whose name no file can have (rn_file_put) becomes an error record in any case */

@@ -95,8 +95,10 @@ AVX2 static inline void block_down(uint8_t *y, const uint8_t *x, size_t stride, 
         sum[i] = _mm256_set1_epi32(RN_RESAMPLE_HALF);
     for (size_t k = 0; k < count; k++, x += stride) {
         __m256i w = _mm256_set1_epi32(weight[k]);
-        for (int i = 0; i < 4; i++)
-            sum[i] = _mm256_add_epi32(sum[i], _mm256_mullo_epi32(w, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(x + 8 * i)))));
+        for (int i = 0; i < 4; i++) {
+            __m128i levels = _mm_loadl_epi64((const __m128i *)(const void *)(x + 8 * i));
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_mullo_epi32(w, _mm256_cvtepu8_epi32(levels)));
+        }
     }
     for (int i = 0; i < 4; i++)
         sum[i] = _mm256_srai_epi32(sum[i], RN_RESAMPLE_FRACTION);

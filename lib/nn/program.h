@@ -10,8 +10,8 @@
 struct rn_call {
     enum rn_op op;              /* that of `node` */
     const struct rn_node *node; /* the first, whose weights and window it has */
-    const struct rn_node *with; /* what is computed with it, or NULL: of a CONV, the NORM (folded into the weights, in evaluation); of a
-                                 * NORM, the MAX_POOL (in training) */
+    const struct rn_node *with; /* what is computed with it, or NULL: of a CONV, the NORM (folded into the weights, in
+                                 * evaluation); of a NORM, the MAX_POOL (in training) */
     int x, residual, channel, spatial, y; /* values: what it reads (RN_NONE: nothing), and the one that it makes */
     enum rn_activation activation;
 };

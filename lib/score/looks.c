@@ -26,7 +26,8 @@ static int count_lines(struct rn_text log, const struct rn_look *look, uint64_t 
         return rn_fail(err, RN_EXIT_DATA, "not a log of looks (its first line is another)");
     if (log.data[log.length - 1] != '\n')
         return rn_fail(err, RN_EXIT_DATA, "its last line has no end");
-    for (const char *line = log.data + head, *end = log.data + log.length; line < end; line = (char *)memchr(line, '\n', (size_t)(end - line)) + 1) {
+    const char *end = log.data + log.length;
+    for (const char *line = log.data + head; line < end; line = (char *)memchr(line, '\n', (size_t)(end - line)) + 1) {
         uint64_t photos, predictions;
         if (sscanf(line, "%*[^\t\n]\t%16" SCNx64 "\t%*[^\t\n]\t%*[^\t\n]\t%*[^\t\n]\t%16" SCNx64 "\t", &photos, &predictions) != 2)
             return rn_fail(err, RN_EXIT_DATA, "byte %zu: not a look's line", (size_t)(line - log.data));

@@ -491,7 +491,8 @@ static void product(cublasHandle_t blas, struct kind kind, bool ta, bool tb)
         for (size_t j = 0; j < COLUMNS; j++) {
             double want = 2 * (double)number_at(c, j * LEAD + i, out), is = (double)number_at(got, j * LEAD + i, out);
             for (size_t l = 0; l < INNER; l++)
-                want += 0.5 * (double)number_at(a, ta ? i * LEAD + l : l * LEAD + i, in) * (double)number_at(b, tb ? l * LEAD + j : j * LEAD + l, in);
+                want += 0.5 * (double)number_at(a, ta ? i * LEAD + l : l * LEAD + i, in) *
+                        (double)number_at(b, tb ? l * LEAD + j : j * LEAD + l, in);
             if (!(fabs(is - want) <= (out ? fabs(want) / 256 : tf32 ? 1 : 1e-6 * fabs(want) + 1e-4)))
                 fail_msg("element %zu,%zu: %.9g, not %.9g", i, j, is, want);
             off = fmax(off, fabs(is - want));

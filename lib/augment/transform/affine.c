@@ -77,8 +77,10 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
 static void multiply(double y[9], const double then[9], const double first[9])
 {
     double product[9];
-    for (int i = 0; i < 9; i++)
-        product[i] = then[i / 3 * 3] * first[i % 3] + then[i / 3 * 3 + 1] * first[3 + i % 3] + then[i / 3 * 3 + 2] * first[6 + i % 3];
+    for (int i = 0; i < 9; i++) {
+        const double *row = then + i / 3 * 3, *column = first + i % 3;
+        product[i] = row[0] * column[0] + row[1] * column[3] + row[2] * column[6];
+    }
     memcpy(y, product, sizeof product);
 }
 

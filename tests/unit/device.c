@@ -705,26 +705,41 @@ static bool wide(const struct row *r)
     return rn_cpu_winograd.takes(&conv, RN_CPU_FORWARD);
 }
 
-/* Each convolution as it is computed usually, and in every other way that takes it. */
-static void cpu_agrees_with_reference(void **state)
+/* Of the CPU each convolution as it is computed usually, and in every other way that takes it. */
+static void agrees(struct rn_device *dev, struct rn_device *reference, const struct row *r, const struct rn_array *b)
+{
+    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_outer, &rn_cpu_columns };
+    bool is_cpu = dev->class == &rn_device_cpu;
+    struct rn_array a[ARRAYS];
+    for (size_t i = 0; i < (is_cpu && r->forward == conv ? LENGTH(paths) : 1); i++) {
+        if (is_cpu)
+            ((struct rn_cpu *)dev)->path = paths[i];
+        run(dev, r, a);
+        compare(r, dev, a, reference, b);
+        release(dev, a, r->name);
+    }
+}
+
+static void built_in_devices_agree_with_reference(void **state)
 {
     (void)state;
-    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_outer, &rn_cpu_columns };
-    struct rn_device *cpu = device("cpu", 2), *reference = device("reference", 2);
-    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
-        struct rn_array a[ARRAYS], b[ARRAYS];
-        run(reference, r, b);
-        if (r->forward == conv)
-            assert_int_equal(wide(r), r->winograd);
-        for (size_t i = 0; i < (r->forward == conv ? LENGTH(paths) : 1); i++) {
-            ((struct rn_cpu *)cpu)->path = paths[i];
-            run(cpu, r, a);
-            compare(r, cpu, a, reference, b);
-            release(cpu, a, r->name);
+    struct rn_device *reference = device("reference", 2);
+    for (const struct rn_device_class *const *class = rn_device_table; *class; class++) {
+        if (*class == reference->class)
+            continue;
+        struct rn_device *dev = device((*class)->name, 2);
+        for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+            struct rn_array b[ARRAYS];
+            if (!has(dev, r))
+                continue;
+            run(reference, r, b);
+            if (r->forward == conv)
+                assert_int_equal(wide(r), r->winograd);
+            agrees(dev, reference, r, b);
+            release(reference, b, r->name);
         }
-        release(reference, b, r->name);
+        rn_device_close(dev);
     }
-    rn_device_close(cpu);
     rn_device_close(reference);
 }
 
@@ -1104,7 +1119,8 @@ static void errors(void **state)
     assert_int_equal(rn_device_open_dry(&dry, "reference", 1, &err), -1);
     assert_int_equal(err.exit, RN_EXIT_USAGE);
     assert_null(dry);
-    expect_error("tpu", RN_EXIT_USAGE, "cpu, reference");
+    for (const struct rn_device_class *const *class = rn_device_table; *class; class++)
+        expect_error("tpu", RN_EXIT_USAGE, (*class)->name);
     expect_error("", RN_EXIT_USAGE, "cpu");
     expect_error("cpu:0", RN_EXIT_USAGE, "cpu:0");
     if (access("/dev/nvidiactl", F_OK)) { /* no GPU */
@@ -1172,7 +1188,7 @@ static void other_variants(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest variant[] = {
-        cmocka_unit_test(cpu_agrees_with_reference),
+        cmocka_unit_test(built_in_devices_agree_with_reference),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(eval_does_not_see_the_batch),
         cmocka_unit_test(prepared_weights_are_the_same),
@@ -1185,7 +1201,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(soft_targets_are_pytorchs), cmocka_unit_test(images_are_normalised),
         cmocka_unit_test(sgd_is_pytorchs),
         cmocka_unit_test(gradients_are_slopes),
-        cmocka_unit_test(cpu_agrees_with_reference),
+        cmocka_unit_test(built_in_devices_agree_with_reference),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(eval_does_not_see_the_batch),
         cmocka_unit_test(prepared_weights_are_the_same),

@@ -15,7 +15,8 @@ list() {
 }
 setup_file() {
     [ -x /usr/bin/time ] || skip "GNU time is not here"
-    cd "$BATS_FILE_TMPDIR" && draw photos 2
+    cd "$BATS_FILE_TMPDIR"
+    draw photos 2
     list 10000 > 10000.rn
     list 1000000 > 1000000.rn
 }

@@ -7,7 +7,9 @@ teardown() { no_hosts; }
 @test "10,000 photos over 2 hosts equal one process, one host killed half-way" {
     namespaces || skip "needs root, ip and sshd"
     command -v parallel > /dev/null || skip "GNU parallel is not here"
-    mkdir bin && lab lab && draw photos 1667
+    mkdir bin
+    lab lab
+    draw photos 1667
     [ "$(find photos -name '*.jpg' | wc -l)" = 10002 ]
     "$TOP/pipelines/classify" -q photos -m lab/model/last.rn > want.tsv
     [ "$(wc -l < want.tsv)" = 10003 ]
@@ -21,7 +23,8 @@ teardown() { no_hosts; }
 }
 
 @test "... and both alive, with the parts' predictions joined: nothing is missing, and rn-score says the same" {
-    lab lab && draw photos 100
+    lab lab
+    draw photos 100
     rn-list photos | rn-pick --cut 7 -o part.%d.rn
     for i in 1 2 3 4 5 6 7; do rn-batch --for lab/model/last.rn part.$i.rn | rn-predict -q -m lab/model/last.rn -o p.$i.rn; done
     [ "$(rn-show --expect=600 p.?.rn)" = 'whole: 600 records' ]

@@ -83,7 +83,8 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     [ -e "$BUILD/rn-ranks.so" ] || skip "this build has no plug-in for ranks (no MPI was found)"
     needs mpirun
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 SLURM_NTASKS=2
-    lab l && cd l
+    lab l
+    cd l
     BATCHES="-b 3 --epochs 1 --size 32" "$EXAMPLES/ranks.sh" all.rn val.rn run > once.tsv
     [ "$(wc -l < once.tsv)" = 2 ]
     "$EXAMPLES/ranks.sh" all.rn val.rn run > again.tsv # there is nothing left to do
@@ -121,7 +122,8 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
 
 @test "serve.sh: photos by HTTP: answers as without, together in a batch; junk and bombs; health, metrics; it ends when told" {
     needs socat curl
-    draw photos 2 && head -c 99 /dev/urandom > junk
+    draw photos 2
+    head -c 99 /dev/urandom > junk
     model=$TOP/data/models/resnet18-ours-trashnet.rn port=$((20000 + $$ % 10000)) form='%{http_code}\n'
     rn-list photos | rn-batch --for "$model" | rn-predict -q -m "$model" --json | jq -c '[.prediction, .confidence]' | sort > want
     mkdir tmp
@@ -130,14 +132,17 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     [ "$(cat health)" = ok ]
     find photos -name '*.jpg' | xargs -P 6 -I {} curl -sf --data-binary @{} localhost:$port | jq -c '[.prediction, .confidence]' | sort | diff - want
     curl -s -w "$form" --data-binary @junk localhost:$port > out
-    [ "$(tail -n 1 out)" = 422 ] && grep -q '"error":"[0-9]*: not a picture' out
+    [ "$(tail -n 1 out)" = 422 ]
+    grep -q '"error":"[0-9]*: not a picture' out
     printf 'P6\n3000 3000\n255\n' > bomb.ppm
     curl -s -w "$form" --data-binary @bomb.ppm localhost:$port | grep -q '"error":.*pixels'
-    head -c 20001 /dev/zero > large && [ "$(curl -s -o out -w "$form" --data-binary @large localhost:$port)" = 413 ]
+    head -c 20001 /dev/zero > large
+    [ "$(curl -s -o out -w "$form" --data-binary @large localhost:$port)" = 413 ]
     [ "$(curl -s -o out -w "$form" -X POST localhost:$port)" = 413 ]
     [ "$(curl -s -o out -w "$form" -X PUT localhost:$port)" = 405 ]
     curl -s localhost:$port/metrics | grep -x 'rn_photos_total 14'
     curl -s localhost:$port/metrics | grep -x 'rn_errors_total 2'
-    kill $pid && wait $pid
+    kill $pid
+    wait $pid
     [ -z "$(ls tmp)" ] && ! curl -s localhost:$port/health
 }

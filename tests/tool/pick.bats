@@ -202,7 +202,8 @@ without_history() { rn-show --json "$1" | sed 's/,"history":.*//; s/,"xxh3":.*//
             diff <(without_history want.rn) <(without_history "s.$(printf %02d $i).rn")
         done
         [ "$(rn-show --expect=12 s.*.rn)" = 'whole: 12 records' ]
-        rn-pick --cut $n set.rn -o t.%d.rn && for ((i = 1; i <= n; i++)); do cmp "s.$(printf %02d $i).rn" t.$i.rn; done
+        rn-pick --cut $n set.rn -o t.%d.rn
+        for ((i = 1; i <= n; i++)); do cmp "s.$(printf %02d $i).rn" t.$i.rn; done
     done
     rn-pick --shard 2/5 set.rn | rn-show | grep -x '# part 2 of 5: records 3 to 4 of 12'
     rn-show --json t.1.rn | jq -es '.[0].part_of | .records == 12 and (.parts | length) == 1'
@@ -232,7 +233,8 @@ without_history() { rn-show --json "$1" | sed 's/,"history":.*//; s/,"xxh3":.*//
     says '1 part 1 of 4 is there twice;part 4 of 4 is missing: records 10 to 12 of 12' s.1.rn s.1.rn s.2.rn s.3.rn
     says '1 part 4 of 4 is missing: records 10 to 12 of 12;part 4 of 4 is of another set' s.1.rn s.2.rn s.3.rn o.4.rn
     rc=0; rn-show --expect=13 s.?.rn > out || rc=$?
-    [ $rc = 1 ] && [ "$(cat out)" = '12 records, not 13' ]
+    [ $rc = 1 ]
+    [ "$(cat out)" = '12 records, not 13' ]
     fails 2 "^rn-show: --expect: 'x' is not a number" rn-show --expect=x set.rn
     fails 2 "^rn-show: one of" rn-show --expect --json set.rn
 }
@@ -244,7 +246,8 @@ without_history() { rn-show --json "$1" | sed 's/,"history":.*//; s/,"xxh3":.*//
     rn-show half.2.rn | grep -x '# a part: records 7 to 7 of 12'
     [ "$(rn-show --expect s.1.rn half.2.rn half.1.rn s.3.rn)" = 'whole: 12 records' ]
     rc=0; rn-show --expect s.1.rn half.1.rn s.3.rn > out || rc=$?
-    [ $rc = 1 ] && [ "$(cat out)" = 'records 7 to 8 of 12 are missing' ]
+    [ $rc = 1 ]
+    [ "$(cat out)" = 'records 7 to 8 of 12 are missing' ]
     for i in 1 2 3; do rn-pick split=train s.$i.rn -o f.$i.rn; done
     [ "$(rn-show --expect=4 f.?.rn)" = 'whole: 4 records' ]
     rn-pick --cut 5 f.1.rn -o g.%d.rn
@@ -254,28 +257,34 @@ without_history() { rn-show --json "$1" | sed 's/,"history":.*//; s/,"xxh3":.*//
 }
 
 @test "what is made of parts are parts: a score of three of four says so; rn-batch, rn-split and rn-near, too" {
-    lab lab && ln -s lab/photos photos
+    lab lab
+    ln -s lab/photos photos
     rn-list photos | rn-pick --cut 4 -o s.%d.rn
     for i in 1 2 3 4; do rn-batch --for lab/model/last.rn s.$i.rn | rn-predict -q -m lab/model/last.rn -o p.$i.rn; done
     rn-score p.?.rn > whole
     rn-list photos | rn-batch --for lab/model/last.rn | rn-predict -q -m lab/model/last.rn | rn-score | cmp - whole
     rc=0; rn-score p.1.rn p.2.rn p.4.rn > out 2> err || rc=$?
-    [ $rc = 1 ] && grep -q '^predictions  *9$' out
+    [ $rc = 1 ]
+    grep -q '^predictions  *9$' out
     [ "$(cat err)" = 'rn-score: part 3 of 4 is missing: records 7 to 9 of 12' ]
     fails 3 '^rn-score: p.1.rn: head .byte 0.: part 1 of 4 is there twice$' rn-score p.1.rn p.2.rn p.1.rn
     # one part alone is what was asked for; several are not
-    rn-batch --size 32 s.2.rn > /dev/null && rn-batch --train --size 32 s.2.rn > /dev/null && rn-split s.2.rn > /dev/null
+    rn-batch --size 32 s.2.rn > /dev/null
+    rn-batch --train --size 32 s.2.rn > /dev/null
+    rn-split s.2.rn > /dev/null
     for command in "rn-batch --size 32" "rn-batch --train --size 32" rn-split "rn-near --distance 0"; do
         rc=0; $command s.1.rn s.2.rn s.4.rn > out 2> err || rc=$?
         [ $rc = 1 ] && [ "$(cat err)" = "${command%% *}: part 3 of 4 is missing: records 7 to 9 of 12" ] || { echo "$command: $rc"; cat err; false; }
         $command s.?.rn > out 2> err || [ "$command" = "rn-near --distance 0" ]
         [ ! -s err ]
         rc=0; $command s.2.rn s.2.rn 2> err > out || rc=$?
-        [ $rc = 3 ] && grep -q 'part 2 of 4 is there twice' err
+        [ $rc = 3 ]
+        grep -q 'part 2 of 4 is there twice' err
     done
     rn-split -q s.1.rn s.2.rn s.4.rn > some.rn || true
     rc=0; rn-show --expect some.rn > out || rc=$?
-    [ $rc = 1 ] && [ "$(cat out)" = 'part 3 of 4 is missing: records 7 to 9 of 12' ]
+    [ $rc = 1 ]
+    [ "$(cat out)" = 'part 3 of 4 is missing: records 7 to 9 of 12' ]
     [ "$(rn-show --expect some.rn s.3.rn)" = 'whole: 12 records' ]
     rn-augment -q -r affine --split all s.2.rn | rn-show --header | grep -x '# part 2 of 4: records 4 to 6 of 12'
     # a part of which nothing is left is there all the same

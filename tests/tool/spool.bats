@@ -2,7 +2,9 @@
 load common
 
 @test "--spool none: the same batches from the files themselves, of all kinds, from wherever standard input stands; no pipe" {
-    draw photos 3 && rn-list photos > all.rn && rn-pick --embed all.rn -o whole.rn
+    draw photos 3
+    rn-list photos > all.rn
+    rn-pick --embed all.rn -o whole.rn
     rn-pick --cut 3 whole.rn -o s.%d.rn
     rn-augment -q -r affine --split all all.rn -o images.rn
     stream 'head("samples", ["trash", "wood"])' 'dict(id => str("x"), label => num(0), split => none(), error => str("gone"))' 'tail(1)' > bad.rn
@@ -28,7 +30,8 @@ load common
 }
 
 @test "--spool none: a file that changes while it is read is an error, not other photos" {
-    draw photos 3 && rn-list photos | rn-pick --embed -o whole.rn
+    draw photos 3
+    rn-list photos | rn-pick --embed -o whole.rn
     mkfifo out
     rn-batch --train --size 256 -b 1 -j 1 --epochs 50 --spool none whole.rn > out 2> err & pid=$!
     exec 8< out

@@ -28,13 +28,15 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
 @test "out and in again: ids, labels, splits and files are what they were, in one archive or in shards" {
     rn-list photos | rn-split > all.rn
     known_files all.rn > want
-    rn-pick --tar all.rn -o all.tar && rn-list all.tar | known | diff want -
+    rn-pick --tar all.rn -o all.tar
+    rn-list all.tar | known | diff want -
     rn-pick --tar all.rn | rn-list --tar - | known | diff want -
     cat all.rn | rn-pick --tar --max-size 20K -o s-%03d.tar
     [ "$(ls s-*.tar | wc -l)" -gt 4 ]
     for shard in s-*.tar; do [ "$(stat -c %s "$shard")" -le 20000 ]; done
     rn-list s-*.tar | known | diff want -
-    rn-pick --tar --cut 3 all.rn -o c.%d.tar && rn-list c.1.tar c.2.tar c.3.tar | known | diff want -
+    rn-pick --tar --cut 3 all.rn -o c.%d.tar
+    rn-list c.1.tar c.2.tar c.3.tar | known | diff want -
     # the same bytes, always
     rn-pick --tar --max-size 20K all.rn -o t-%03d.tar
     for shard in s-*.tar; do cmp "$shard" "t${shard#s}"; done
@@ -60,7 +62,12 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
 }
 
 @test "a foreign tar is a folder: classes, splits, hidden files; compressed, from a pipe, of a name that says nothing" {
-    rm -rf tree && mkdir tree && cp -r photos/. tree && : > tree/glass/.hidden.jpg && : > tree/glass/notes.txt && rm tree/metal/*41*
+    rm -rf tree
+    mkdir tree
+    cp -r photos/. tree
+    : > tree/glass/.hidden.jpg
+    : > tree/glass/notes.txt
+    rm tree/metal/*41*
     rn-list tree 2> /dev/null | known_files | sort > want
     for how in "" -z -J; do
         tar $how -cf a.tar -C tree .
@@ -69,7 +76,10 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
     done
     tar -c -C tree . | cat | rn-list -q --tar - | known | sort | diff want -
     gzip < a.tar > a.tgz && rn-list -q a.tgz > /dev/null 2>&1 || [ $? = 3 ] # twice compressed
-    mkdir -p two/train two/val && cp -r tree/glass two/train && cp -r tree/paper two/val && tar -cf two.tar -C two .
+    mkdir -p two/train two/val
+    cp -r tree/glass two/train
+    cp -r tree/paper two/val
+    tar -cf two.tar -C two .
     told 0 'two.tar: train, val and test are taken as the split' rn-list two.tar
     known out | jq -c '[.[1], .[2]]' | sort -u | paste -sd ' ' | grep -x '\[0,"train"\] \[1,"val"\]'
     rn-list --classes wood,glass,paper --layout splits two.tar 2> /dev/null | known | jq -c '.[1]' | sort -u | paste -sd ' ' | grep -x '1 2'
@@ -85,10 +95,15 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
 }
 
 @test "WebDataset's own: an index or a name in KEY.cls, before or after the photo; other members say nothing" {
-    mkdir w && for i in 0 1 2 10; do
-        cp photos/glass/glass1.jpg w/000$i.jpg && printf '%s\n' $i > w/000$i.cls && echo '{"caption": "x", "id": 7}' > w/000$i.json
+    mkdir w
+    for i in 0 1 2 10; do
+        cp photos/glass/glass1.jpg w/000$i.jpg
+        printf '%s\n' $i > w/000$i.cls
+        echo '{"caption": "x", "id": 7}' > w/000$i.json
     done
-    cp photos/glass/glass2.jpg w/b.jpg && printf plastic > w/b.cls && cp photos/glass/glass3.jpg w/c.png
+    cp photos/glass/glass2.jpg w/b.jpg
+    printf plastic > w/b.cls
+    cp photos/glass/glass3.jpg w/c.png
     tar -cf a.tar -C w 0000.cls 0000.jpg 0000.json 0001.jpg 0001.cls 0002.json 0002.jpg 0002.cls 00010.jpg 00010.cls
     [ "$(rn-list a.tar | known | jq -c '[.[0], .[1]]' | paste -sd ' ')" = '["0000.jpg",0] ["0001.jpg",1] ["0002.jpg",2] ["00010.jpg",3]' ]
     rn-list a.tar | rn-show --header | grep -x '# 4 classes: 0, 1, 2, 10'
@@ -98,14 +113,20 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
 }
 
 @test "links, devices, sparse files and names that lead elsewhere are counted by name; the rest is listed" {
-    mkdir -p t/glass && cd t && cp ../photos/glass/glass[12].jpg glass && ln -s glass1.jpg glass/soft.jpg && mkfifo glass/pipe.jpg
+    mkdir -p t/glass
+    cd t
+    cp ../photos/glass/glass[12].jpg glass
+    ln -s glass1.jpg glass/soft.jpg
+    mkfifo glass/pipe.jpg
     truncate -s 4T glass/sparse.jpg 2> /dev/null || truncate -s 100G glass/sparse.jpg
     printf x > glass/photo.nef
     tar -cf ../a.tar glass/glass1.jpg glass/soft.jpg glass/pipe.jpg glass/photo.nef
     timeout 60 tar -rSf ../a.tar glass/sparse.jpg
-    cp glass/glass2.jpg glass/two.jpg && ln glass/two.jpg glass/hard.jpg
+    cp glass/glass2.jpg glass/two.jpg
+    ln glass/two.jpg glass/hard.jpg
     tar -rPf ../a.tar glass/two.jpg glass/hard.jpg ../t/glass/glass2.jpg "$PWD/glass/glass2.jpg"
-    tar -rf ../a.tar --transform 's:glass1:last:' glass/glass1.jpg && cd ..
+    tar -rf ../a.tar --transform 's:glass1:last:' glass/glass1.jpg
+    cd ..
     told 1 'error records made: 7$' rn-list --classes glass a.tar
     known out | jq -r 'select(.[3]) | .[3]' | sed "s:tmp/.*/t/:TMP/t/:" | sort > got
     grep -x 'a.tar: glass/soft.jpg: a link: those of an archive are not followed' got
@@ -125,7 +146,8 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
         head -c $at a.tar > cut.tar
         for more in "" --unlabeled; do fails 3 '^rn-list: cut.tar: ' rn-list $more cut.tar -o new; done
     done
-    cp a.tar none.tar && no_end none.tar
+    cp a.tar none.tar
+    no_end none.tar
     fails 3 'none.tar: the archive ends without its end: it is cut short' rn-list none.tar -o new
     gzip < a.tar | head -c 9000 > cut.tgz
     fails 3 '^rn-list: cut.tgz: ' rn-list cut.tgz -o new
@@ -143,7 +165,10 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
 }
 
 @test "bombs: what becomes a thousand times its size is refused, in little memory; what is too large by name" {
-    mkdir -p z/glass && truncate -s 900M z/glass/zero.jpg && truncate -s 2G z/glass/large.jpg && cp photos/glass/glass1.jpg z/glass
+    mkdir -p z/glass
+    truncate -s 900M z/glass/zero.jpg
+    truncate -s 2G z/glass/large.jpg
+    cp photos/glass/glass1.jpg z/glass
     tar -c -C z glass/zero.jpg | xz -0 -T2 > bomb.tar.xz
     for more in --unlabeled "--classes glass" ""; do
         (ulimit -v 2000000; fails 3 '^rn-list: bomb.tar.xz: [0-9]* bytes have become [0-9]*: a bomb$' rn-list $more bomb.tar.xz)
@@ -155,8 +180,11 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
 }
 
 @test "what has no place in an archive is said, counted, and exit 1" {
-    rn-list photos > all.rn && rm -rf gone && cp -r "$(readlink photos)" gone
-    (cd gone && rn-list . > ../gone.rn) && rm -r gone
+    rn-list photos > all.rn
+    rm -rf gone
+    cp -r "$(readlink photos)" gone
+    (cd gone && rn-list . > ../gone.rn)
+    rm -r gone
     ln -s photos gone
     stream 'head("samples", ["glass"])' 'dict(id => str("a"), label => num(0), split => none(), error => str("no good"))' \
         'dict(id => str("b"), label => num(0), split => none(), path => str("nowhere.jpg"))' \
@@ -172,7 +200,8 @@ no_end() { perl -0777 -i -pe 's/\0+\z//; $_ .= "\0" x (-length($_) % 512)' "$1";
     fails 3 '^rn-pick: --tar: samples have files, batches have not' rn-pick --tar b.rn -o x.tar
     [ ! -e x.tar ]
     rc=0; rn-pick --tar all.rn > /dev/full 2> err || rc=$?
-    [ $rc = 4 ] && grep -q 'standard output: .*No space' err
+    [ $rc = 4 ]
+    grep -q 'standard output: .*No space' err
     rc=0; rn-list a.tar > /dev/full 2> err || rc=$?
     [ $rc = 4 ] && grep -q 'standard output: .*No space' err
 }

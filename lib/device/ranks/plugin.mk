@@ -6,7 +6,7 @@ B      ?= build
 MPI    ?= $(firstword $(foreach m,mpi-c ompi-c mpich,$(shell pkg-config --exists $m 2>/dev/null && echo $m)))
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 
-SOURCES := $(wildcard lib/device/ranks/*.c lib/device/cpu/*.c) lib/core/err.c lib/core/mem.c lib/core/threads.c lib/device/check.c
+SOURCES := $(wildcard lib/device/ranks/*.c lib/device/cpu/*.c) lib/core/err.c lib/core/isa.c lib/core/mem.c lib/core/threads.c lib/device/check.c
 OBJ     := $(SOURCES:%.c=$(B)/ranks/%.o)
 
 plugin: $(if $(filter-out none,$(MPI)),$(B)/rn-ranks.so)

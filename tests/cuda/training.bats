@@ -171,8 +171,8 @@ goes_on() {
     options=(-t none --optimizer adamw --ema 0.5 --clip 1 --accumulate 2 --label-smoothing 0.1 --class-weights sqrt --val val.rn)
     rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 --mixup 0.4 --cutmix 1 -o mixed.rn
     goes_on cuda mixed "${options[@]}"
-    CUDA rn-train -q --lr 0.001 -o host "${options[@]}" <mixed.rn >host.log
-    near whole host 0.02
+    CUDA rn-train -q --lr 0.001 -o on-cpu "${options[@]}" <mixed.rn >on-cpu.log
+    near whole on-cpu 0.02
     CUDA rn-predict -q -d cuda -m whole/best.rn test.rn | rn-show --json - | grep -q '"probs"'
     [ -z "${RN_FULL:-}" ] || goes_on cuda:0,1 mixed "${options[@]}"
 }

@@ -23,6 +23,7 @@ until_() {
     return 1
 }
 # gone: no process of this test's folder is left
+ended() { ! kill -0 "$1" 2> /dev/null; }
 gone() { ! pgrep -f -- "-o $PWD/slow" > /dev/null; }
 
 @test "it ends with the network, its best epoch and the next command" {
@@ -143,7 +144,7 @@ END
         rc=0; wait $pid || rc=$?
         [ $rc = $((128 + $(kill -l $signal))) ] || { echo "$rc"; cat err; false; }
         until_ gone
-        for process in $batch; do ! kill -0 "$process" 2> /dev/null || false; done
+        for process in $batch; do until_ ended "$process"; done
         grep -qx 'train: the same command goes on from here' err
         # what is in last.rn is an epoch of the log
         [ "$(rn-show --where slow/last.rn | cut -d: -f 1)" = "$(($(wc -l < slow/log.tsv) - 1))" ]

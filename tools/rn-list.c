@@ -524,7 +524,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 
 const struct rn_tool rn_tool = {
     .name = "rn-list", .operands = "FOLDER|ARCHIVE|FILE...", .summary = "list pictures, in folders, archives or by name, as samples",
-    .options = options, .size = sizeof(struct opts), .run = run,
+    .options = options, .size = sizeof(struct opts), .run = run, .environment = RN_ENV_TMPDIR,
     .about = "Writes one sample for each picture below the folders, in byte order of the path below the folder: regular files, and "
              "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif "
              ".tiff), GIF, HEIF (.heic .heif .hif .avif), BMP or .ppm .pgm .pnm. Names that begin with a dot are passed over, and "

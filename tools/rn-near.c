@@ -194,7 +194,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 const struct rn_tool rn_tool = {
     .name = "rn-near", .operands = "[FILE...]",
     .summary = "find photos that are nearly the same, and labels that contradict each other",
-    .options = options, .size = sizeof(struct opts), .run = run,
+    .options = options, .size = sizeof(struct opts), .run = run, .environment = RN_ENV_RECORD_MAX,
     .defaults = &(const struct opts){ .distance = RN_NEAR_DISTANCE, .jobs = -1, .max_pixels = 178956970 },
     .about = "Reads samples and images and writes a table, a line for each photo that is near another: the number of its set, "
              "id, label and split; its nearest photo, how that one has to be turned, in how many bits of 63 their perceptual "

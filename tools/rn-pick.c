@@ -354,7 +354,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 const struct rn_tool rn_tool = {
     .name = "rn-pick", .operands = "[KEY=VALUE...] [KEY!=VALUE...] [FILE...]", .summary = "filter and slice any stream",
     .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .head = -1 }, .run = run,
-    .environment = RN_ENV_RECORD_MAX,
+    .environment = RN_ENV_RECORD_MAX | RN_ENV_TMPDIR,
     .about = "Passes on the records for which every condition holds, in one segment for each of the input, and nothing else of it is "
              "changed. An operand that begins with a word and '=' or '!=' is a condition; others are files (a file with such a name: "
              "./NAME=...).\n\n"

@@ -400,7 +400,7 @@ out:
 
 const struct rn_tool rn_tool = {
     .name = "rn-split", .operands = "[FILE...]", .summary = "give each sample a split",
-    .options = options, .size = sizeof(struct opts), .run = run,
+    .options = options, .size = sizeof(struct opts), .run = run, .environment = RN_ENV_RECORD_MAX | RN_ENV_TMPDIR,
     .defaults = &(const struct opts){ .ratio = "70/13/17", .seed = 1234, .folds = -1, .fold = -1, .jobs = -1 },
     .about = "Reads samples, all segments joined into one, and writes them in the same order with a split: train, val or test. The "
              "totals are floor(n*A/100), floor(n*B/100) and the rest; each class gets of them what its size asks for, rounded down "

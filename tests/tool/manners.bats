@@ -128,7 +128,7 @@ pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' 
     done
     sed -n '/^.SH ENVIRONMENT/,/^.SH/p' "$BUILD/man/rn-train.1" | grep -qx '.B RN_CPU'
     sed -n '/^.SH ENVIRONMENT/,/^.SH/p' "$BUILD/man/rn-split.1" | grep -qx '.B TMPDIR'
-    ! grep -q '^.SH ENVIRONMENT' "$BUILD/man/rn-list.1" || false
+    ! grep -q '^.SH ENVIRONMENT' "$BUILD/man/rn-frames.1" || false
     grep -qx '.BR rn\\-recipes (7),' "$BUILD/man/rn-augment.1"
 }
 

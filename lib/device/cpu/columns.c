@@ -92,11 +92,9 @@ static inline size_t overlap(const struct conv *v, size_t q, size_t s, size_t *l
     return left + *low - pad;
 }
 
-/* The row of x that row r of the kernel sees from row p of the output; false: padding. */
 static inline bool row_of(const struct conv *v, size_t p, size_t r, size_t *row)
 {
-    *row = p * v->window.stride + r * v->window.dilation - v->window.top; /* wraps round below zero */
-    return *row < v->h;
+    return rn_cpu_seen(p, r * v->window.dilation, v->window.stride, v->window.top, v->h, row);
 }
 
 /* Rows p0..p1-1 of one image's output, rows r0..r1-1 of the kernel: a row of (r1 - r0) S own floats for each pixel. x: from the

@@ -45,6 +45,13 @@ static inline bool rn_cpu_pointwise(const struct rn_cpu_conv *conv)
     return win->r == 1 && win->s == 1 && win->stride == 1 && conv->p == conv->h && conv->q == conv->w && !win->top && !win->left;
 }
 
+/* The row (or column) of x that a tap of the kernel, in pixels from its first, sees from `at` of the output; false: padding. */
+static inline bool rn_cpu_seen(size_t at, size_t tap, size_t stride, size_t pad, size_t map, size_t *seen)
+{
+    *seen = at * stride + tap - pad; /* wraps round below zero */
+    return *seen < map;
+}
+
 static inline const struct rn_cpu_panel *rn_cpu_panel_of(const struct rn_cpu_conv *conv)
 {
     return rn_cpu_panels[conv->cpu->isa];

@@ -14,14 +14,8 @@ static bool takes(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)
     return rn_cpu_dense(&conv->window) && conv->k < NARROW && conv->c >= ROW;
 }
 
-/* The row of the other map that tap r connects row `at` of ours with; false: none. */
-static inline bool input_row(size_t at, size_t r, size_t stride, size_t pad, size_t map, size_t *row)
-{
-    *row = at * stride + r - pad; /* wraps round below zero */
-    return *row < map;
-}
-
-static inline bool output_row(size_t at, size_t r, size_t stride, size_t pad, size_t map, size_t *row)
+/* The adjoint of rn_cpu_seen: the row of the output from which tap r sees row `at` of x; false: none. */
+static inline bool seen_from(size_t at, size_t r, size_t stride, size_t pad, size_t map, size_t *row)
 {
     *row = (at + pad - r) / stride;
     return at + pad >= r && (at + pad - r) % stride == 0 && *row < map;
@@ -52,8 +46,8 @@ RN_CPU_CLONES static float output(const struct rn_cpu_conv *v, const float *x, c
     const struct rn_window *win = &v->window;
     float sum[LANES] = { 0 };
     for (size_t r = 0, row, column; r < win->r; r++)
-        for (size_t s = 0; s < win->s && input_row(p, r, win->stride, win->top, v->h, &row); s++)
-            if (input_row(q, s, win->stride, win->left, v->w, &column))
+        for (size_t s = 0; s < win->s && rn_cpu_seen(p, r, win->stride, win->top, v->h, &row); s++)
+            if (rn_cpu_seen(q, s, win->stride, win->left, v->w, &column))
                 dot(sum, x + (row * v->w + column) * v->c, w + (r * win->s + s) * v->c, v->c);
     return total(sum);
 }
@@ -96,8 +90,8 @@ static void dx_pixel(const struct rn_cpu_conv *v, float *to, const float *dy, si
     if (!v->add)
         memset(to, 0, v->c * sizeof *to);
     for (size_t r = 0, p, q; r < win->r; r++)
-        for (size_t s = 0; s < win->s && output_row(h, r, win->stride, win->top, v->p, &p); s++)
-            for (size_t k = 0; k < v->k && output_row(w, s, win->stride, win->left, v->q, &q); k++)
+        for (size_t s = 0; s < win->s && seen_from(h, r, win->stride, win->top, v->p, &p); s++)
+            for (size_t k = 0; k < v->k && seen_from(w, s, win->stride, win->left, v->q, &q); k++)
                 add_row(to, v->weight + ((k * win->r + r) * win->s + s) * v->c, dy[(p * v->q + q) * v->k + k], v->c);
 }
 
@@ -127,8 +121,8 @@ static void dw_task(void *context, size_t task, int thread)
     if (!v->add)
         memset(to, 0, v->c * sizeof *to);
     for (size_t i = 0; i < v->n * v->p; i++)
-        for (size_t q = 0; q < v->q && input_row(i % v->p, r, win->stride, win->top, v->h, &row); q++)
-            if (input_row(q, s, win->stride, win->left, v->w, &column))
+        for (size_t q = 0; q < v->q && rn_cpu_seen(i % v->p, r, win->stride, win->top, v->h, &row); q++)
+            if (rn_cpu_seen(q, s, win->stride, win->left, v->w, &column))
                 add_row(to, v->x + ((i / v->p * v->h + row) * v->w + column) * v->c, v->dy[(i * v->q + q) * v->k + k], v->c);
 }
 

@@ -77,8 +77,9 @@ static void values(const struct outer *v, float *out, size_t pixel, size_t count
         width = rn_cpu_min(conv->q - q, last - pixel);
         for (size_t at = from, r = from / v->run; at < to; r++) {
             size_t begin = at - r * v->run, end = rn_cpu_min(v->run, to - r * v->run);
-            size_t row = p * conv->window.stride + r - conv->window.top; /* wraps round below zero */
-            const float *x = row < conv->h ? conv->x + (image * conv->h + row) * conv->w * conv->c : NULL;
+            size_t row;
+            bool seen = rn_cpu_seen(p, r, conv->window.stride, conv->window.top, conv->h, &row);
+            const float *x = seen ? conv->x + (image * conv->h + row) * conv->w * conv->c : NULL;
             values_of_row(v, out + (at - from), x, q, q + width, begin, end);
             at += end - begin;
         }

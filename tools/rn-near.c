@@ -40,7 +40,7 @@ struct work {
     struct rn_texts classes, ids, splits;
     struct rn_texts missing; /* lines: parts of the set */
     struct photo *photo;
-    size_t count, room;
+    size_t count, capacity;
     int *faults;    /* of a set, by its smallest index */
     bool faulty;
     struct rn_progress progress;
@@ -54,7 +54,7 @@ static int keep(struct work *w, const struct rn_record *record, const int64_t *m
         if (rn_texts_add(&w->splits, record->split, err))
             return -1;
     }
-    if (rn_texts_add(&w->ids, record->id, err) || rn_grow(&w->photo, &w->room, w->count + 1, sizeof *w->photo, err) ||
+    if (rn_texts_add(&w->ids, record->id, err) || rn_grow(&w->photo, &w->capacity, w->count + 1, sizeof *w->photo, err) ||
         rn_prints_add(&w->prints, record, err))
         return -1;
     photo.id = w->ids.item[w->ids.count - 1];

@@ -43,7 +43,7 @@ struct work {
     struct rn_verdicts verdicts;
     struct rn_floats floats; /* the computing thread's */
     float *numbers;          /* of a prediction that was made before */
-    size_t room;
+    size_t capacity;
     bool errors;
     int layer;               /* --features: the value that is written, */
     const char *layer_name;  /* ... and what the stream calls it */
@@ -73,7 +73,7 @@ static int pass(struct work *w, const struct rn_record *record, struct rn_err *e
 {
     struct rn_record out = *record;
     size_t classes = w->model.head->classes.count;
-    if (rn_grow(&w->numbers, &w->room, classes, sizeof *w->numbers, err))
+    if (rn_grow(&w->numbers, &w->capacity, classes, sizeof *w->numbers, err))
         return -1;
     memcpy(w->numbers, record->tensor.data, classes * sizeof *w->numbers);
     return emit(w, &out, w->numbers, err);

@@ -60,7 +60,7 @@ struct work {
     struct rn_split_member *member; /* all but the error records; group: the label, or RN_NIL */
     struct rn_texts ids, parts;
     struct rn_texts missing; /* lines: parts of the set */
-    size_t kept_count, kept_room, members, member_room, nowhere;
+    size_t kept_count, kept_capacity, members, member_capacity, nowhere;
     struct rn_texts fields;         /* --group: of each member; "": none */
     struct rn_sets sets;            /* of members that stay together */
     bool *copy;                     /* members that are augmented copies of others */
@@ -149,7 +149,7 @@ static int keep(struct work *w, struct rn_record *record, const int64_t *map, st
     bytes->length = 0;
     if (rn_record_pack(record, bytes, err) ||
         rn_stash_add(&w->stash, (struct rn_text){ bytes->data, bytes->length }, &kept.offset, err) ||
-        rn_grow(&w->kept, &w->kept_room, w->kept_count + 1, sizeof *w->kept, err))
+        rn_grow(&w->kept, &w->kept_capacity, w->kept_count + 1, sizeof *w->kept, err))
         return -1;
     kept.length = bytes->length;
     w->kept[w->kept_count++] = kept;
@@ -157,7 +157,7 @@ static int keep(struct work *w, struct rn_record *record, const int64_t *map, st
         return 0;
     if (rn_texts_add(&w->ids, record->id, err) || (w->opts->group && keep_field(w, record, err)) ||
         (w->opts->group_near && rn_prints_add(&w->prints, record, err)) ||
-        rn_grow(&w->member, &w->member_room, w->members + 1, sizeof *w->member, err))
+        rn_grow(&w->member, &w->member_capacity, w->members + 1, sizeof *w->member, err))
         return -1;
     w->member[w->members++] = (struct rn_split_member){ .id = w->ids.item[w->ids.count - 1], .group = (size_t)record->label };
     return 0;

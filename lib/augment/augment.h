@@ -134,7 +134,7 @@ struct rn_trace {
         size_t first, count; /* of `value` */
     } *step;
     double *value;
-    size_t steps, steps_room, values, values_room;
+    size_t steps, steps_capacity, values, values_capacity;
 };
 void rn_trace_free(struct rn_trace *trace);
 

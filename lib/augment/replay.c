@@ -19,7 +19,7 @@ struct line {
 struct rn_replay {
     const char *path; /* borrowed */
     struct line *line; /* by id */
-    size_t lines, room;
+    size_t lines, capacity;
     struct rn_buffer bytes;
 };
 
@@ -31,7 +31,7 @@ static int add_line(struct rn_replay *replay, const struct rn_record *record, st
     struct rn_text text = failed ? record->error : rn_record_field(record, "augment");
     if (!text.data)
         return 0;
-    if (rn_grow(&replay->line, &replay->room, replay->lines + 1, sizeof *replay->line, err))
+    if (rn_grow(&replay->line, &replay->capacity, replay->lines + 1, sizeof *replay->line, err))
         return -1;
     replay->line[replay->lines++] = (struct line){ rn_hash64(record->id), replay->bytes.length, text.length, failed };
     return rn_buffer_add(&replay->bytes, text.data, text.length, err);

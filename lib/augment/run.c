@@ -32,8 +32,8 @@ void rn_trace_free(struct rn_trace *trace)
 
 static int note(struct rn_trace *t, const struct rn_recipe_node *leaf, const double *value, size_t count, struct rn_err *err)
 {
-    if (rn_grow(&t->step, &t->steps_room, t->steps + 1, sizeof *t->step, err) ||
-        rn_grow(&t->value, &t->values_room, t->values + count, sizeof *t->value, err))
+    if (rn_grow(&t->step, &t->steps_capacity, t->steps + 1, sizeof *t->step, err) ||
+        rn_grow(&t->value, &t->values_capacity, t->values + count, sizeof *t->value, err))
         return -1;
     t->step[t->steps++] = (struct rn_traced){ leaf->transform, leaf->at, t->values, count };
     if (count)

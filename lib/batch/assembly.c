@@ -19,7 +19,7 @@ int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, con
         head->views = (int64_t)rn_views_count(plan->views);
     head->soft = mode == RN_TRAIN && (plan->mixup > 0 || plan->cutmix > 0);
     head->any_size = mode == RN_EVAL && (plan->whole || plan->views == RN_VIEWS_SCALES);
-    if (rn_grow(&assembly->labels, &assembly->labels_room, 1, sizeof *assembly->labels, err))
+    if (rn_grow(&assembly->labels, &assembly->labels_capacity, 1, sizeof *assembly->labels, err))
         return -1;
     return 0;
 }
@@ -102,13 +102,13 @@ static int add_pixels(struct rn_assembly *assembly, const struct rn_photo *photo
         return -1;
     size_t count = assembly->ids.count;
     const uint8_t *from = photo->pixels;
-    if (rn_grow(&assembly->labels, &assembly->labels_room, count + 1, sizeof *assembly->labels, err))
+    if (rn_grow(&assembly->labels, &assembly->labels_capacity, count + 1, sizeof *assembly->labels, err))
         return -1;
     for (size_t v = 0; v < photo->views; v++) {
         size_t one = photo->view[v].height * photo->view[v].width * 3, all;
         if (!rn_mul(count + 1, one, &all))
             return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu photos", count + 1);
-        if (rn_grow(&assembly->images[v], &assembly->images_room[v], all, 1, err))
+        if (rn_grow(&assembly->images[v], &assembly->images_capacity[v], all, 1, err))
             return -1;
         memcpy(assembly->images[v] + count * one, from, one);
         assembly->view[v] = photo->view[v];

@@ -46,9 +46,9 @@ static int make_room(struct rn_assembly *assembly, size_t count, size_t one, str
     size_t bytes, shares;
     if (!rn_mul(count, one, &bytes) || !rn_mul(count, assembly->head.classes.count, &shares))
         return rn_fail(err, RN_EXIT_SYSTEM, "out of memory: a batch of %zu photos", count);
-    if (rn_grow(&assembly->mixed, &assembly->mixed_room, bytes, 1, err))
+    if (rn_grow(&assembly->mixed, &assembly->mixed_capacity, bytes, 1, err))
         return -1;
-    return rn_grow(&assembly->targets, &assembly->targets_room, shares, sizeof *assembly->targets, err);
+    return rn_grow(&assembly->targets, &assembly->targets_capacity, shares, sizeof *assembly->targets, err);
 }
 
 int rn_assembly_mix(struct rn_assembly *assembly, struct rn_err *err)

@@ -93,10 +93,10 @@ struct rn_assembly {
     int64_t *labels;
     uint8_t *images[RN_VIEWS_MAX];
     struct rn_seen_size view[RN_VIEWS_MAX]; /* of the batch that is being filled */
-    size_t labels_room, images_room[RN_VIEWS_MAX];
+    size_t labels_capacity, images_capacity[RN_VIEWS_MAX];
     uint8_t *mixed;         /* train, with mixup or cutmix: what becomes of images[0]; and the classes' shares in each */
     float *targets;
-    size_t mixed_room, targets_room;
+    size_t mixed_capacity, targets_capacity;
 };
 RN_MUST int rn_assembly_init(struct rn_assembly *assembly, struct rn_writer *writer, const struct rn_batch_plan *plan,
                              enum rn_mode mode, struct rn_err *err);

@@ -9,7 +9,7 @@ struct training {
     struct rn_assembly assembly;
     size_t used;     /* records of an epoch: all, or with drop_last whole batches of them */
     int64_t *counts; /* photos of each class */
-    size_t counts_room;
+    size_t counts_capacity;
     struct rn_turn *turn; /* of an epoch, where it is balanced; NULL: all entries in their order */
     uint64_t listing;
 };
@@ -54,7 +54,7 @@ static int read_all(struct training *t, struct rn_reader *reader, const struct r
         size_t old = t->joined.classes.count;
         if (rn_joined_add(&t->joined, head, &map, err))
             return -1;
-        rc = rn_grow(&t->counts, &t->counts_room, t->joined.classes.count, sizeof *t->counts, err);
+        rc = rn_grow(&t->counts, &t->counts_capacity, t->joined.classes.count, sizeof *t->counts, err);
         for (size_t i = old; rc == 0 && i < t->joined.classes.count; i++)
             t->counts[i] = 0;
         rc = rc ? rc : read_segment(t, reader, head, map, err);

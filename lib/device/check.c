@@ -118,9 +118,9 @@ int rn_check_max_pool(struct rn_array y, struct rn_array x, struct rn_window win
                   "max_pool", x, err);
 }
 
-int rn_check_mean_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_check_global_avg_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
 {
-    return result(x.data && is(y, x.n, x.c, 1, 1), "mean_pool", x, err);
+    return result(x.data && is(y, x.n, x.c, 1, 1), "global_avg_pool", x, err);
 }
 
 int rn_check_channel_pool(struct rn_array y, struct rn_array x, struct rn_err *err)

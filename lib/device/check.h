@@ -26,7 +26,7 @@ RN_MUST int rn_check_fold(struct rn_array w2, struct rn_array bias2, struct rn_a
                           struct rn_err *err);
 /* Also for max_pool_backward, once with (y, x) and once with (dy, dx). */
 RN_MUST int rn_check_max_pool(struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err);
-RN_MUST int rn_check_mean_pool(struct rn_array y, struct rn_array x, struct rn_err *err);
+RN_MUST int rn_check_global_avg_pool(struct rn_array y, struct rn_array x, struct rn_err *err);
 /* Also for channel_pool_backward, once with (y, x) and once with (dy, dx). */
 RN_MUST int rn_check_channel_pool(struct rn_array y, struct rn_array x, struct rn_err *err);
 RN_MUST int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,

@@ -66,7 +66,7 @@ struct rn_epilogue {
     struct rn_array bias;     /* (1,K,1,1); optional */
     struct rn_array residual; /* as y; optional */
     enum rn_activation activation;
-    const void *prepared; /* evaluation: what `prepare` made of w, whose numbers are then not read; or NULL */
+    const void *prepacked; /* evaluation: what `prepack` made of w, whose numbers are then not read; or NULL */
 };
 
 /* Batch norm over N, H, W of each channel: all (1,C,1,1). */
@@ -137,9 +137,9 @@ enum { RN_STEPS_AHEAD = 2 }; /* steps of training that may have begun and not en
 
 struct rn_device;
 
-/* Bytes: the most that blocks had at any time; how many of them were forgotten; what operators have for their own work now. */
+/* Bytes: the most that blocks had at any time; how many of them were discarded; what operators have for their own work now. */
 struct rn_device_usage {
-    size_t blocks, forgotten, scratch;
+    size_t blocks, discarded, scratch;
 };
 
 struct rn_device_class {
@@ -163,7 +163,7 @@ struct rn_device_class {
     void *(*alloc)(struct rn_device *dev, size_t bytes, struct rn_err *err); /* zeroed, aligned to 64; NULL: err is filled */
     void (*free)(struct rn_device *dev, void *memory);
     /* The contents are not needed any more: the system may have the pages back. NULL: it cannot. */
-    void (*forget)(struct rn_device *dev, void *memory, size_t bytes);
+    void (*discard)(struct rn_device *dev, void *memory, size_t bytes);
     /* Bytes that could still be had for arrays, of the part that has the least: what operators may want for their own work is
      * taken off. 0: nobody knows. NULL: never known. */
     size_t (*room)(const struct rn_device *dev);
@@ -187,9 +187,9 @@ struct rn_device_class {
     /* Evaluation, both NULL where weights are best used as they are: what conv2d makes of w, for inputs and outputs of such
      * shapes (data and n are not looked at) and this activation, once for all batches. Bytes of the block, 0: nothing; and how
      * it is filled, in device memory that the caller owns. */
-    size_t (*prepared)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
+    size_t (*prepacked)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
                        enum rn_activation activation);
-    RN_MUST int (*prepare)(struct rn_device *dev, void *prepared, struct rn_array y, struct rn_array x, struct rn_array w,
+    RN_MUST int (*prepack)(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
                            struct rn_window window, enum rn_activation activation, struct rn_err *err);
     /* dy is the gradient before the epilogue's activation (see activation_backward). dx, dw, dbias: optional outputs. */
     RN_MUST int (*conv2d_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
@@ -236,8 +236,8 @@ struct rn_device_class {
                                       struct rn_window window, unsigned add, struct rn_err *err);
 
     /* y(N,C,1,1) = mean of x(N,C,H,W) over H and W. */
-    RN_MUST int (*mean_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
-    RN_MUST int (*mean_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+    RN_MUST int (*global_avg_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
+    RN_MUST int (*global_avg_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                                       struct rn_err *err);
 
     /* y(N,2,H,W): the largest and the mean of x's channels at each pixel. Of equal channels the first gets the gradient. */
@@ -271,7 +271,7 @@ struct rn_device_class {
 
     /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
 
-    /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a record of an
+    /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a capture of an
      * earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest step that has begun, and fills its
      * *loss. Before that it may be followed by sgd, by the next batch, and by the next step: RN_STEPS_AHEAD may be under way. A step
      * that fails before commit is no such step. */
@@ -287,8 +287,8 @@ struct rn_device_class {
     /* What upload, download and fill see in this block of alloc is cut by images; in other blocks each part has the same. */
     void (*cut)(struct rn_device *dev, void *memory);
     /* Sums a piece of the gradients over the parts, while other work goes on; what reads or writes gradients waits for it. */
-    RN_MUST int (*reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
-    /* Before a step that adds to gradients: the sum stays with the first part alone, so that the next reduce counts it once. */
+    RN_MUST int (*all_reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
+    /* Before a step that adds to gradients: the sum stays with the first part alone, so that the next all_reduce counts it once. */
     RN_MUST int (*carry)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
     /* After a failure: what a step of training has changed so far is as it was before the step, gradients aside, and memory that is not
      * cut can still be downloaded. NULL, or false: it cannot. */
@@ -300,7 +300,7 @@ struct rn_device_class {
 #define RN_OPERATORS(X) \
     X(bytes) X(alloc) X(free) X(upload) X(download) X(upload_images) X(fill) \
     X(conv2d) X(conv2d_backward) X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) \
-    X(max_pool) X(max_pool_backward) X(mean_pool) X(mean_pool_backward) X(channel_pool) X(channel_pool_backward) \
+    X(max_pool) X(max_pool_backward) X(global_avg_pool) X(global_avg_pool_backward) X(channel_pool) X(channel_pool_backward) \
     X(gate) X(gate_backward) X(softmax_loss) X(sgd) X(adamw) X(lerp) X(square_sum)
 /* RN_OPERATOR_PROTOTYPE(cpu, add): rn_cpu_add, as the class has it. */
 #define RN_OPERATOR_PROTOTYPE(device, name) __typeof__(*((const struct rn_device_class *)0)->name) rn_##device##_##name;

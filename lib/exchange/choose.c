@@ -19,7 +19,7 @@ struct candidate {
 struct search {
     const struct rn_pickle *pickle;
     struct candidate *found;
-    size_t count, room;
+    size_t count, capacity;
     struct rn_texts path;  /* one a candidate; "." is the whole */
     bool *seen;            /* of each value: cycles and repetitions are looked at once */
     bool numbers;          /* there was a dictionary of tensors with numbers for keys */
@@ -121,7 +121,7 @@ static int look_below(struct search *s, const struct rn_pickle_value *value, str
 static int add(struct search *s, struct candidate candidate, struct rn_text path)
 {
     candidate.known = path.length ? is_known(path) : candidate.dotted;
-    if (rn_grow(&s->found, &s->room, s->count + 1, sizeof *s->found, s->err) ||
+    if (rn_grow(&s->found, &s->capacity, s->count + 1, sizeof *s->found, s->err) ||
         rn_texts_add(&s->path, path.length ? path : RN_TEXT("."), s->err))
         return -1;
     s->found[s->count++] = candidate;

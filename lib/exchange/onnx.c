@@ -206,7 +206,7 @@ static void nodes(struct writing *w)
                 window(w, n->window);
             node(w, n->window.r ? "MaxPool" : "GlobalMaxPool", (const char *const[]){ x.text, NULL }, y.text);
             break;
-        case RN_OP_MEAN_POOL:
+        case RN_OP_GLOBAL_AVG_POOL:
             node(w, "GlobalAveragePool", (const char *const[]){ x.text, NULL }, y.text);
             break;
         case RN_OP_CHANNEL_POOL:

@@ -28,7 +28,7 @@ struct machine {
     const char *bytes;
     size_t length, at, op; /* op: where the opcode stands */
     uint32_t *stack, *mark, *memo;
-    size_t depth, marks, memos, stack_room, mark_room, memo_room;
+    size_t depth, marks, memos, stack_capacity, mark_capacity, memo_capacity;
     struct rn_err *err;
 };
 
@@ -64,7 +64,7 @@ static int push(struct machine *m, uint32_t value)
 {
     if (m->depth >= LIMIT)
         return bad(m, "too many values on the stack");
-    if (rn_grow(&m->stack, &m->stack_room, m->depth + 1, sizeof *m->stack, m->err))
+    if (rn_grow(&m->stack, &m->stack_capacity, m->depth + 1, sizeof *m->stack, m->err))
         return -1;
     m->stack[m->depth++] = value;
     return 0;
@@ -89,7 +89,7 @@ static int new_value(struct machine *m, struct rn_pickle_value value)
     struct rn_pickle *p = m->p;
     if (p->values >= LIMIT)
         return bad(m, "too many values");
-    if (rn_grow(&p->value, &p->value_room, p->values + 1, sizeof *p->value, m->err))
+    if (rn_grow(&p->value, &p->value_capacity, p->values + 1, sizeof *p->value, m->err))
         return -1;
     p->value[p->values] = value;
     return push(m, (uint32_t)p->values++);
@@ -107,7 +107,7 @@ static int append(struct machine *m, uint32_t container, uint32_t item)
     struct rn_pickle_value *to = &p->value[container];
     if (p->cells >= LIMIT)
         return bad(m, "too many items");
-    if (rn_grow(&p->cell, &p->cell_room, p->cells + 1, sizeof *p->cell, m->err))
+    if (rn_grow(&p->cell, &p->cell_capacity, p->cells + 1, sizeof *p->cell, m->err))
         return -1;
     p->cell[p->cells] = (struct rn_pickle_cell){ item, NOTHING };
     if (to->items.count++)
@@ -141,7 +141,7 @@ static int set_mark(struct machine *m)
 {
     if (m->marks >= DEPTH_LIMIT)
         return bad(m, "nested too deep");
-    if (rn_grow(&m->mark, &m->mark_room, m->marks + 1, sizeof *m->mark, m->err))
+    if (rn_grow(&m->mark, &m->mark_capacity, m->marks + 1, sizeof *m->mark, m->err))
         return -1;
     m->mark[m->marks++] = (uint32_t)m->depth;
     return 0;
@@ -265,7 +265,7 @@ static int put(struct machine *m, uint64_t id)
         return bad(m, "nothing on the stack");
     if (id >= MEMO_LIMIT)
         return bad(m, "a memo number that is too large");
-    if (rn_grow(&m->memo, &m->memo_room, (size_t)id + 1, sizeof *m->memo, m->err))
+    if (rn_grow(&m->memo, &m->memo_capacity, (size_t)id + 1, sizeof *m->memo, m->err))
         return -1;
     while (m->memos <= id)
         m->memo[m->memos++] = NOTHING;

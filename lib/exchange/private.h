@@ -91,7 +91,7 @@ struct rn_pickle_cell {
 struct rn_pickle {
     struct rn_pickle_value *value;
     struct rn_pickle_cell *cell;
-    size_t values, cells, value_room, cell_room;
+    size_t values, cells, value_capacity, cell_capacity;
     uint32_t root;
 };
 

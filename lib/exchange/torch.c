@@ -25,7 +25,7 @@ struct torch {
     struct rn_zip zip; /* zip: archive and the prefix "NAME/" of its entries */
     struct rn_text prefix;
     struct storage *storage; /* by key */
-    size_t storages, room;
+    size_t storages, capacity;
     struct rn_err *err;
 };
 
@@ -88,7 +88,7 @@ static int collect_storages(struct torch *t)
         if (t->pickle.value[i].kind != RN_P_PERSISTENT)
             continue;
         if (parse_storage(t, &t->pickle.value[i], &storage) ||
-            rn_grow(&t->storage, &t->room, t->storages + 1, sizeof *t->storage, t->err))
+            rn_grow(&t->storage, &t->capacity, t->storages + 1, sizeof *t->storage, t->err))
             return -1;
         t->storage[t->storages++] = storage;
     }

@@ -23,7 +23,7 @@ static int add_param(struct rn_graph *g, const char *layer, const char *part, st
 {
     char name[128];
     snprintf(name, sizeof name, "%s.%s", layer, part);
-    if (!room(g, &g->param, &g->param_room, g->params, sizeof *g->param))
+    if (!room(g, &g->param, &g->param_capacity, g->params, sizeof *g->param))
         return 0;
     param.name = copy(g, name);
     param.block = g->block;
@@ -102,8 +102,8 @@ size_t rn_graph_channels(const struct rn_graph *g, int x)
 /* Adds the node, with no values but x, and the value that it makes. */
 static int add_node(struct rn_graph *g, const char *name, struct rn_node node, struct rn_value value)
 {
-    if (!room(g, &g->value, &g->value_room, g->values, sizeof *g->value) ||
-        !room(g, &g->node, &g->node_room, g->nodes, sizeof *g->node))
+    if (!room(g, &g->value, &g->value_capacity, g->values, sizeof *g->value) ||
+        !room(g, &g->node, &g->node_capacity, g->nodes, sizeof *g->node))
         return 0;
     node.name = copy(g, name);
     node.residual = node.channel = node.spatial = RN_NONE;
@@ -149,9 +149,11 @@ int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_windo
     return add_node(g, name, node, (struct rn_value){ g->value[x].c, g->value[x].pixel || !window.r });
 }
 
-int rn_add_mean_pool(struct rn_graph *g, const char *name, int x)
+int rn_add_global_avg_pool(struct rn_graph *g, const char *name, int x)
 {
-    return g->err.exit ? 0 : add_node(g, name, (struct rn_node){ .op = RN_OP_MEAN_POOL, .x = x }, (struct rn_value){ g->value[x].c, true });
+    if (g->err.exit)
+        return 0;
+    return add_node(g, name, (struct rn_node){ .op = RN_OP_GLOBAL_AVG_POOL, .x = x }, (struct rn_value){ g->value[x].c, true });
 }
 
 int rn_add_channel_pool(struct rn_graph *g, const char *name, int x)
@@ -188,7 +190,7 @@ int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatia
     if (channel) {
         struct rn_layer down = rn_layer_linear(g, "att.ChannelGate.mlp.0", c, c / 16);
         struct rn_layer up = rn_layer_linear(g, "att.ChannelGate.mlp.2", c / 16, c);
-        int mean = rn_add_mean_pool(g, "att.ChannelGate.avgpool", x);
+        int mean = rn_add_global_avg_pool(g, "att.ChannelGate.avgpool", x);
         int hidden = rn_add_conv(g, &down, mean, RN_ACT_RELU);
         by_channel = rn_add_conv(g, &up, hidden, RN_ACT_SIGMOID);
     }
@@ -256,7 +258,7 @@ int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_te
     struct rn_graph *g = rn_calloc(1, sizeof *g, err);
     if (!g)
         return -1;
-    if (room(g, &g->value, &g->value_room, 0, sizeof *g->value)) {
+    if (room(g, &g->value, &g->value_capacity, 0, sizeof *g->value)) {
         g->value[g->values++] = (struct rn_value){ 3, false };
         g->arch = arch;
         arch->build(g, member, attention, classes);

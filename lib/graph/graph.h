@@ -35,7 +35,7 @@ struct rn_param {
     size_t block;             /* 0: before the blocks; then from 1; what comes after them has a number of its own */
 };
 
-enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_MEAN_POOL, RN_OP_CHANNEL_POOL, RN_OP_GATE, RN_OP_ADD };
+enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_GLOBAL_AVG_POOL, RN_OP_CHANNEL_POOL, RN_OP_GATE, RN_OP_ADD };
 
 struct rn_node {
     enum rn_op op;
@@ -62,7 +62,7 @@ struct rn_graph {
     struct rn_param *param;
     struct rn_value *value;
     size_t nodes, params, values;
-    size_t node_room, param_room, value_room;
+    size_t node_capacity, param_capacity, value_capacity;
     const struct rn_arch *arch;
     int output;              /* the logits (N,classes,1,1) */
     int last_block;          /* the map after the last block, before what an attention module has there */
@@ -138,7 +138,7 @@ int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int res
 int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window); /* window.r 0: the whole map */
 int rn_add_channel_pool(struct rn_graph *g, const char *name, int x);
 int rn_add_sum(struct rn_graph *g, const char *name, int a, int b, enum rn_activation activation); /* b may be RN_NONE */
-int rn_add_mean_pool(struct rn_graph *g, const char *name, int x);
+int rn_add_global_avg_pool(struct rn_graph *g, const char *name, int x);
 int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int spatial, enum rn_combine combine);
 
 /* RecycleNet's own attention: ChannelGate, SpatialGate or both, combined. */

@@ -58,7 +58,7 @@ int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn
         struct rn_device_usage usage = dev->class->usage(dev);
         f->activations = usage.blocks - f->network;
         f->scratch = usage.scratch;
-        f->network -= usage.forgotten;
+        f->network -= usage.discarded;
     }
     rn_net_close(net);
     rn_device_close(dev);
@@ -74,7 +74,7 @@ void rn_footprint_free(struct rn_footprint *f)
     *f = (struct rn_footprint){ 0 };
 }
 
-uint64_t rn_footprint_madds(const struct rn_footprint *f, const struct rn_graph *graph, const struct rn_node *node)
+uint64_t rn_footprint_macs(const struct rn_footprint *f, const struct rn_graph *graph, const struct rn_node *node)
 {
     if (node->op != RN_OP_CONV)
         return 0;

@@ -1,4 +1,4 @@
-/* footprint.h -- what a network costs before it runs: the shapes of its values, its multiply-adds, and the memory that the
+/* footprint.h -- what a network costs before it runs: the shapes of its values, its MACs (multiply-adds), and the memory that the
  * CPU device takes for it, found by walking it over a dry device, which computes nothing. */
 #ifndef RN_NN_FOOTPRINT_H
 #define RN_NN_FOOTPRINT_H
@@ -24,6 +24,6 @@ RN_MUST int rn_footprint(struct rn_footprint *footprint, const struct rn_graph *
 void rn_footprint_free(struct rn_footprint *footprint);
 
 /* Multiply-adds of a node for one image: of convolutions and linear layers; 0: of all others, which are few. */
-uint64_t rn_footprint_madds(const struct rn_footprint *footprint, const struct rn_graph *graph, const struct rn_node *node);
+uint64_t rn_footprint_macs(const struct rn_footprint *footprint, const struct rn_graph *graph, const struct rn_node *node);
 
 #endif

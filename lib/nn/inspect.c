@@ -194,8 +194,8 @@ int rn_view_maps(const struct rn_view *view, struct rn_net *net, const struct rn
         return -1;
     struct rn_array x = value(&w, view->value), other = { 0 };
     size_t pixels = x.h * x.w, image = x.c * pixels, all = x.n * image, output = x.n * net->graph->value[net->graph->output].c;
-    if (rn_grow(&maps->value, &maps->room, x.n * pixels, sizeof *maps->value, err) ||
-        rn_grow(&maps->scratch, &maps->scratch_room, 2 * all > output ? 2 * all : output, sizeof *maps->scratch, err))
+    if (rn_grow(&maps->value, &maps->capacity, x.n * pixels, sizeof *maps->value, err) ||
+        rn_grow(&maps->scratch, &maps->scratch_capacity, 2 * all > output ? 2 * all : output, sizeof *maps->scratch, err))
         return -1;
     if (view->kind == RN_VIEW_GRADCAM) {
         if (differentiate(&w, view, classes, logits, maps->scratch, err))

@@ -38,7 +38,7 @@ struct rn_maps {
     float *value; /* (n,h,w), owned */
     size_t n, h, w;
     double first, pitch;
-    size_t room, scratch_room;
+    size_t capacity, scratch_capacity;
     float *scratch;
 };
 void rn_maps_free(struct rn_maps *maps);

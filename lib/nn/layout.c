@@ -21,7 +21,7 @@ static int shapes(struct rn_layout *layout, const struct rn_graph *g, int start,
             continue;
         struct rn_array y = layout->value[node->x];
         y.c = g->value[node->y].c;
-        if (node->op == RN_OP_MEAN_POOL)
+        if (node->op == RN_OP_GLOBAL_AVG_POOL)
             y.h = y.w = 1;
         struct rn_window window = rn_maxpool_window(node, y);
         if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along && !rn_window_slide(window, &y.h, &y.w))
@@ -57,7 +57,7 @@ int rn_norm_check(const struct rn_node *node, struct rn_array x, struct rn_err *
 /* All that the arena may hold. Blocks without bytes or without a life take no room. */
 struct blocks {
     struct rn_block *value, *grad;              /* by value */
-    struct rn_block *weight, *bias, *prepared; /* by call */
+    struct rn_block *weight, *bias, *prepacked; /* by call */
     size_t values, calls, count;
 };
 
@@ -72,11 +72,11 @@ static int allocate(struct blocks *b, struct rn_layout *layout, const struct rn_
     layout->grad = layout->value + b->values;
     layout->weight = layout->grad + b->values;
     layout->bias = layout->weight + b->calls;
-    layout->prepared = layout->bias + b->calls;
+    layout->prepacked = layout->bias + b->calls;
     b->grad = b->value + b->values;
     b->weight = b->grad + b->values;
     b->bias = b->weight + b->calls;
-    b->prepared = b->bias + b->calls;
+    b->prepacked = b->bias + b->calls;
     for (size_t i = 0; i < b->count; i++)
         b->value[i] = (struct rn_block){ .first = INT_MAX, .last = INT_MIN };
     return 0;
@@ -102,7 +102,7 @@ static int measure(struct blocks *b, const struct rn_layout *layout, const struc
     return 0;
 }
 
-/* Evaluation's weights, made in the steps before 0 and used to the end. Weights that only lead to prepared ones live in one step. */
+/* Evaluation's weights, made in the steps before 0 and used to the end. Weights that are only prepacked live in one step. */
 static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_layout_of *of)
 {
     const struct rn_device_class *on = of->dev->class;
@@ -115,13 +115,13 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
         const struct rn_param *p = &of->graph->param[node->weight];
         struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
         int step = (int)i - (int)b->calls;
-        if (on->prepared)
-            b->prepared[i].bytes = on->prepared(of->dev, rn_conv_sees(node, layout->value[call->y]), rn_conv_sees(node, layout->value[call->x]),
-                                                weight, node->window, call->activation);
-        if (b->prepared[i].bytes) {
-            layout->prepared[i].n = 1;
-            live(&b->prepared[i], step);
-            live(&b->prepared[i], end);
+        if (on->prepacked)
+            b->prepacked[i].bytes = on->prepacked(of->dev, rn_conv_sees(node, layout->value[call->y]),
+                                                  rn_conv_sees(node, layout->value[call->x]), weight, node->window, call->activation);
+        if (b->prepacked[i].bytes) {
+            layout->prepacked[i].n = 1;
+            live(&b->prepacked[i], step);
+            live(&b->prepacked[i], end);
         }
         if (!call->with || !of->keeps)
             continue;
@@ -130,7 +130,7 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
         b->weight[i].bytes = on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
         b->bias[i].bytes = on->bytes(1, p->n, 1, 1, RN_FULL);
         live(&b->weight[i], step);
-        live(&b->weight[i], b->prepared[i].bytes ? step : end);
+        live(&b->weight[i], b->prepacked[i].bytes ? step : end);
         live(&b->bias[i], step);
         live(&b->bias[i], end);
     }

@@ -321,16 +321,16 @@ static int forward_conv(const struct rn_walk *w, const struct rn_call *call, str
 {
     const struct rn_node *node = call->node;
     struct rn_array weight = param_of(w->net, node->weight), bias = param_of(w->net, node->bias);
-    const void *prepared = NULL;
+    const void *prepacked = NULL;
     if (!w->train) {
         size_t i = (size_t)(call - w->program->call);
         weight = eval_weight(w->net, w->layout, i);
         bias = eval_bias(w->net, w->layout, i);
-        if (w->layout->prepared[i].n)
-            prepared = weight.data = bind_fixed(w->net, w->layout->prepared[i]).data;
+        if (w->layout->prepacked[i].n)
+            prepacked = weight.data = bind_fixed(w->net, w->layout->prepacked[i]).data;
     }
     return w->net->on->conv2d(w->net->dev, rn_conv_sees(node, value(w, call->y)), rn_conv_sees(node, value(w, call->x)), weight, node->window,
-                              (struct rn_epilogue){ bias, value(w, call->residual), call->activation, prepared }, !w->train, err);
+                              (struct rn_epilogue){ bias, value(w, call->residual), call->activation, prepacked }, !w->train, err);
 }
 
 static int forward_norm(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
@@ -360,8 +360,8 @@ static int forward_call(const struct rn_walk *w, const struct rn_call *call, str
         return on->channel_pool(dev, y, x, err);
     case RN_OP_ADD:
         return on->add(dev, y, x, value(w, call->residual), call->activation, err);
-    case RN_OP_MEAN_POOL:
-        return on->mean_pool(dev, y, x, err);
+    case RN_OP_GLOBAL_AVG_POOL:
+        return on->global_avg_pool(dev, y, x, err);
     case RN_OP_GATE:
         return on->gate(dev, y, x, value(w, call->channel), value(w, call->spatial), call->node->combine, err);
     }
@@ -417,8 +417,8 @@ bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch)
     return !net->spare || !net->folded || (layout->h == batch->h && layout->w == batch->w && layout->n >= batch->n);
 }
 
-/* Folds each convolution's norm into its weights, and has the device prepare them: layer by layer, as rn_layout_make supposes. */
-static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err)
+/* Folds each convolution's norm into its weights, and has the device prepack them: layer by layer, as rn_layout_make supposes. */
+static int prepack(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err)
 {
     const struct rn_program *program = &net->program[false];
     for (size_t step = 0; step < program->calls; step++) {
@@ -433,12 +433,12 @@ static int prepare(struct rn_net *net, const struct rn_layout *layout, struct rn
             if (net->on->fold(net->dev, weight, eval_bias(net, layout, i), param_of(net, node->weight), &norm, err))
                 return -1;
         }
-        if (layout->prepared[i].n &&
-            net->on->prepare(net->dev, bind_fixed(net, layout->prepared[i]).data, rn_conv_sees(node, layout->value[call->y]),
+        if (layout->prepacked[i].n &&
+            net->on->prepack(net->dev, bind_fixed(net, layout->prepacked[i]).data, rn_conv_sees(node, layout->value[call->y]),
                              rn_conv_sees(node, layout->value[call->x]), weight, node->window, call->activation, err))
             return -1;
-        if (layout->prepared[i].n && net->spare && net->on->forget)
-            net->on->forget(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
+        if (layout->prepacked[i].n && net->spare && net->on->discard)
+            net->on->discard(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
     }
     net->folded = !net->train;
     net->stale = false;
@@ -450,7 +450,7 @@ int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *b
     struct rn_layout *layout;
     if (!rn_net_fits(net, batch))
         return rn_fail(err, RN_EXIT_SYSTEM, "a network that spares memory takes no larger batches, and no images of another size");
-    if (fit(net, batch, false, &layout, err) || (net->stale && prepare(net, layout, err)) || load(net, layout, batch, err))
+    if (fit(net, batch, false, &layout, err) || (net->stale && prepack(net, layout, err)) || load(net, layout, batch, err))
         return -1;
     *w = (struct rn_walk){ net, &net->program[false], layout, batch->n, false };
     return forward(w, err);
@@ -542,8 +542,8 @@ static int backward_call(const struct rn_walk *w, const struct rn_call *call, st
     case RN_OP_ADD:
         add |= adds(net, call->residual, RN_ADD_RESIDUAL);
         return on->add_backward(net->dev, dx, grad(w, call->residual), dy, y, call->activation, add, err);
-    case RN_OP_MEAN_POOL:
-        return on->mean_pool_backward(net->dev, dx, dy, add, err);
+    case RN_OP_GLOBAL_AVG_POOL:
+        return on->global_avg_pool_backward(net->dev, dx, dy, add, err);
     case RN_OP_GATE:
         adds(net, call->channel, 0);
         adds(net, call->spatial, 0);
@@ -580,7 +580,7 @@ static int sum_complete(struct rn_net *net, size_t i, size_t *done, struct rn_er
     if (bytes < BUCKET && i)
         return 0;
     *done = from;
-    return net->on->reduce(net->dev, (char *)net->gradients + from, bytes, err);
+    return net->on->all_reduce(net->dev, (char *)net->gradients + from, bytes, err);
 }
 
 int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
@@ -593,7 +593,7 @@ int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
     for (size_t i = w->program->calls; i-- > 0;) {
         const struct rn_call *call = &w->program->call[i];
         if ((call->y > first && wanted(w, call) && backward_call(w, call, err)) ||
-            (w->train && w->net->on->reduce && sum_complete(w->net, i, &done, err)))
+            (w->train && w->net->on->all_reduce && sum_complete(w->net, i, &done, err)))
             return -1;
     }
     return 0;
@@ -622,7 +622,7 @@ int rn_net_observe(struct rn_net *net, const struct rn_batch *batch, double mome
     return rc;
 }
 
-bool rn_net_ahead(const struct rn_net *net)
+bool rn_net_async(const struct rn_net *net)
 {
     return net->on->begin;
 }
@@ -634,8 +634,8 @@ int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err 
     return fit(net, batch, true, &layout, err) || load(net, layout, batch, err) ? -1 : 0;
 }
 
-/* The step; ahead: the device may go on with it when we are back. */
-static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *labels, const struct rn_loss_options *options,
+/* The step; async: the device may go on with it when we are back. */
+static int begin(struct rn_net *net, bool async, float *logits, const int64_t *labels, const struct rn_loss_options *options,
                  struct rn_loss *loss, struct rn_err *err)
 {
     const struct rn_layout *layout = &net->layout[true];
@@ -649,29 +649,29 @@ static int begin(struct rn_net *net, bool ahead, float *logits, const int64_t *l
         .loss = loss, .n = w.n, .c = layout->value[net->graph->output].c, .labels = labels, .options = options };
     bool done = false;
     net->stale = true;
-    if ((ahead && net->on->begin(net->dev, &step, &done, err)) || (!done && train(&w, &step, logits, err)))
+    if ((async && net->on->begin(net->dev, &step, &done, err)) || (!done && train(&w, &step, logits, err)))
         return -1;
-    return ahead && !done ? net->on->commit(net->dev, err) : 0;
+    return async && !done ? net->on->commit(net->dev, err) : 0;
 }
 
 int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
                  struct rn_err *err)
 {
-    return begin(net, rn_net_ahead(net), NULL, labels, options, loss, err);
+    return begin(net, rn_net_async(net), NULL, labels, options, loss, err);
 }
 
 int rn_net_end(struct rn_net *net, struct rn_err *err)
 {
-    return rn_net_ahead(net) ? net->on->end(net->dev, err) : 0;
+    return rn_net_async(net) ? net->on->end(net->dev, err) : 0;
 }
 
 int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels, const struct rn_loss_options *options,
                  struct rn_loss *loss, float *logits, struct rn_err *err)
 {
-    bool ahead = rn_net_ahead(net) && !logits; /* a download waits for the device */
-    if (rn_net_load(net, batch, err) || begin(net, ahead, logits, labels, options, loss, err))
+    bool async = rn_net_async(net) && !logits; /* a download waits for the device */
+    if (rn_net_load(net, batch, err) || begin(net, async, logits, labels, options, loss, err))
         return -1;
-    return ahead ? rn_net_end(net, err) : 0;
+    return async ? rn_net_end(net, err) : 0;
 }
 
 void rn_softmax(float *probs, const float *logits, size_t classes)

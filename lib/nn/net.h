@@ -56,7 +56,7 @@ void rn_net_enter(struct rn_net *net, int value);
  * the tensor as float32. Before norms are folded. */
 RN_MUST int rn_net_print(struct rn_net *net, uint64_t *print, struct rn_err *err);
 
-/* Saves memory, in a network that is not trained: weights are given up once evaluation has prepared them. What follows the first
+/* Saves memory, in a network that is not trained: weights are given up once evaluation has prepacked them. What follows the first
  * batch must then be of its size and not larger: rn_net_fits says whether it is. */
 void rn_net_spare(struct rn_net *net);
 bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch);
@@ -65,11 +65,11 @@ bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch);
  * rn_net_update. logits: NULL, or room for (n, classes). Errors: exit 3 where a batch norm would have one value a channel. */
 RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const int64_t *labels,
                          const struct rn_loss_options *options, struct rn_loss *loss, float *logits, struct rn_err *err);
-/* The same in three parts, for devices that work while the caller goes on (rn_net_ahead; on the others begin does it all). load:
+/* The same in three parts, for devices that work while the caller goes on (rn_net_async; on the others begin does it all). load:
  * the batch goes to the device, and may while the steps before are computed there. begin: the step is started; labels and options
  * are not needed any more afterwards. end: waits for the oldest step that has begun, whose *loss is filled by then. rn_net_update
  * may come before it, then another load and begin: RN_STEPS_AHEAD may be under way. */
-bool rn_net_ahead(const struct rn_net *net);
+bool rn_net_async(const struct rn_net *net);
 RN_MUST int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
 RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
                          struct rn_err *err);

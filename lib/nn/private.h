@@ -10,9 +10,9 @@ struct rn_layout {
     size_t n, h, w; /* n 0: none yet */
     size_t bytes;
     struct rn_array *value, *grad; /* grad: of what has one */
-    /* Evaluation, by call: of a network that is trained, weights with the norm folded in (gone once they are prepared) and what is
-     * added; what the device prepared of the weights (n 0: nothing). */
-    struct rn_array *weight, *bias, *prepared;
+    /* Evaluation, by call: of a network that is trained, weights with the norm folded in (gone once they are prepacked) and what is
+     * added; what the device prepacked of the weights (n 0: nothing). */
+    struct rn_array *weight, *bias, *prepacked;
 };
 
 /* What a layout follows from, besides its n, h and w. */
@@ -64,7 +64,7 @@ struct rn_net {
     size_t *offset;                       /* of each parameter in its block */
     struct rn_array *saved_mean, *saved_inv; /* train mode, by node */
     bool folded;                          /* not trained, and evaluated: the weights are evaluation's */
-    bool spare;                           /* not trained: what is prepared is given up */
+    bool spare;                           /* not trained: what is prepacked is given up */
     bool stale;                           /* what evaluation made of the weights is gone or old */
     void *arena;
     size_t arena_bytes;

@@ -98,7 +98,7 @@ const struct rn_call *rn_program_of(const struct rn_program *program, const stru
 
 bool rn_call_reads_x(const struct rn_call *call)
 {
-    return call->op != RN_OP_ADD && call->op != RN_OP_MEAN_POOL;
+    return call->op != RN_OP_ADD && call->op != RN_OP_GLOBAL_AVG_POOL;
 }
 
 bool rn_call_reads_y(const struct rn_call *call)

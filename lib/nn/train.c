@@ -345,7 +345,7 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
 static int take_labels(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err)
 {
     char shown[256];
-    if (rn_grow(&t->labels, &t->label_room, record->count, sizeof *t->labels, err))
+    if (rn_grow(&t->labels, &t->label_capacity, record->count, sizeof *t->labels, err))
         return -1;
     for (size_t i = 0; i < record->count; i++) {
         if (record->labels[i] == RN_NIL)
@@ -397,7 +397,7 @@ static int take_targets(struct rn_trainer *t, const struct rn_record *record, st
     size_t ours = t->head.classes.count, theirs = t->segment.classes.count, room;
     if (!t->segment.soft)
         return 0;
-    if (!rn_mul(record->count, ours, &room) || rn_grow(&t->targets, &t->target_room, room, sizeof *t->targets, err))
+    if (!rn_mul(record->count, ours, &room) || rn_grow(&t->targets, &t->target_capacity, room, sizeof *t->targets, err))
         return -1;
     memset(t->targets, 0, room * sizeof *t->targets);
     for (size_t i = 0; i < record->count; i++)
@@ -411,7 +411,8 @@ static int take_taught(struct rn_trainer *t, const struct rn_record *record, str
     size_t room;
     if (!t->teacher)
         return 0;
-    if (!rn_mul(record->count, t->head.classes.count, &room) || rn_grow(&t->taught, &t->taught_room, room, sizeof *t->taught, err))
+    if (!rn_mul(record->count, t->head.classes.count, &room) ||
+        rn_grow(&t->taught, &t->taught_capacity, room, sizeof *t->taught, err))
         return -1;
     return rn_teacher_say(t->teacher, record->ids, record->count, t->options->temperature, t->taught, err);
 }
@@ -435,7 +436,7 @@ static int settle_one(struct rn_trainer *t, struct rn_err *err)
     if (!isfinite(step->loss.loss))
         return rn_fail(err, RN_EXIT_DIVERGED, "epoch %lld, batch %lld: the loss is %g: training diverged (a smaller --lr may help)",
                        (long long)head->epoch, (long long)step->index, rn_nan_unsigned(step->loss.loss));
-    if (!rn_net_ahead(t->net) && update(t, err))
+    if (!rn_net_async(t->net) && update(t, err))
         return -1;
     t->settled_steps++;
     head->loss_sum += step->loss.loss * (double)step->count;
@@ -488,7 +489,7 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     head->batch_index = record->index + 1;
     t->errors = 0;
     t->begun = true;
-    return (rn_net_ahead(t->net) ? update : rn_trainer_settle)(t, err) ? -1 : 1;
+    return (rn_net_async(t->net) ? update : rn_trainer_settle)(t, err) ? -1 : 1;
 }
 
 bool rn_trainer_epoch_done(const struct rn_trainer *t)

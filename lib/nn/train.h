@@ -56,12 +56,12 @@ struct rn_trainer {
     bool begun;                          /* a batch of it has come */
     bool other_photos;                   /* they are not those of the epoch before */
     int64_t *labels;                     /* of one batch; grown as needed */
-    size_t label_room;
+    size_t label_capacity;
     float *targets;                      /* of one batch, where the segment is soft: (n, classes) */
-    size_t target_room;
+    size_t target_capacity;
     struct rn_teacher *teacher;          /* NULL: none, or before the first segment */
     float *taught;                       /* of one batch, what it says: (n, classes) */
-    size_t taught_room;
+    size_t taught_capacity;
     struct rn_floats floats;
     /* the steps that a device is computing while the next batch is read, the i-th in [i % RN_STEPS_AHEAD] */
     struct rn_ahead {

@@ -88,7 +88,7 @@ const uint8_t *rn_viewed_pixels(struct rn_viewed *look, size_t i, struct rn_err 
     size_t area = batch->h * batch->w;
     if (batch->pixels)
         return batch->pixels + i * area * 3;
-    if (rn_grow(&look->pixels, &look->pixels_room, area * 3, 1, err))
+    if (rn_grow(&look->pixels, &look->pixels_capacity, area * 3, 1, err))
         return NULL;
     for (size_t c = 0; c < 3; c++)
         for (size_t p = 0; p < area; p++) {

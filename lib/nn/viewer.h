@@ -31,7 +31,7 @@ struct rn_viewed {
     int64_t *labels;       /* (n): of the model's classes; RN_NIL */
     struct rn_floats floats;
     uint8_t *pixels;
-    size_t pixels_room;
+    size_t pixels_capacity;
 };
 void rn_viewed_free(struct rn_viewed *look);
 /* A batch of the segment, into a look that is zeroed or free. Record and viewer must outlive it, and may be used meanwhile. */

@@ -75,7 +75,7 @@ static const char style[] =
 
 static void put_cell(struct svg *svg, const struct rn_report *report, size_t i, size_t k, double x, double y, double side)
 {
-    uint64_t n = report->tally->confusion[i * report->tally->room + k], all = report->score->support[i];
+    uint64_t n = report->tally->confusion[i * report->tally->capacity + k], all = report->score->support[i];
     double share = all ? (double)n / (double)all : 0;
     bool numbered = report->score->classes <= NUMBERED;
     if (!n && !numbered)

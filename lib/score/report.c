@@ -109,7 +109,7 @@ static int text_confusion(struct rn_out *out, const struct rn_report *report, si
         for (size_t k = 0, column; k < tally->classes; k++)
             if (column_of(report->classes->item[k], &column, err) ||
                 rn_out_printf(out, err, "  %*llu", (int)column,
-                              (unsigned long long)tally->confusion[i * tally->room + k]))
+                              (unsigned long long)tally->confusion[i * tally->capacity + k]))
                 return -1;
     }
     return rn_out_printf(out, err, "\n");
@@ -262,7 +262,7 @@ int rn_report_json(struct rn_out *out, const struct rn_report *report, struct rn
         rn_out_printf(out, err, ", \"confusion\": ["))
         return -1;
     for (size_t i = 0; i < tally->classes; i++)
-        if (json_counts(out, i ? ", " : "", tally->confusion + i * tally->room, tally->classes, err))
+        if (json_counts(out, i ? ", " : "", tally->confusion + i * tally->capacity, tally->classes, err))
             return -1;
     if (rn_out_printf(out, err, "]") || json_reals(out, "acc1_interval", score->acc1_interval, 2, err))
         return -1;
@@ -355,7 +355,7 @@ int rn_report_tsv(struct rn_out *out, const struct rn_report *report, struct rn_
             return -1;
     for (size_t i = 0; i < tally->classes; i++)
         for (size_t k = 0; k < tally->classes; k++)
-            if (tsv_row(out, "confusion", &names[i], &names[k], (double)tally->confusion[i * tally->room + k],
+            if (tsv_row(out, "confusion", &names[i], &names[k], (double)tally->confusion[i * tally->capacity + k],
                         err))
                 return -1;
     if (tsv_row(out, "acc1_low", NULL, NULL, score->acc1_interval[0], err) ||

@@ -15,17 +15,17 @@ int rn_tally_classes(struct rn_tally *tally, size_t classes, struct rn_err *err)
 {
     if (classes > RN_SCORE_CLASSES)
         return rn_fail(err, RN_EXIT_DATA, "%zu classes: at most %d can be scored", classes, RN_SCORE_CLASSES);
-    if (classes > tally->room) {
-        size_t room = 2 * tally->room > classes ? 2 * tally->room : classes;
-        uint64_t *confusion = rn_calloc(room * room, sizeof *confusion, err);
+    if (classes > tally->capacity) {
+        size_t capacity = 2 * tally->capacity > classes ? 2 * tally->capacity : classes;
+        uint64_t *confusion = rn_calloc(capacity * capacity, sizeof *confusion, err);
         if (!confusion)
             return -1;
         for (size_t i = 0; i < tally->classes; i++)
-            memcpy(confusion + i * room, tally->confusion + i * tally->room,
+            memcpy(confusion + i * capacity, tally->confusion + i * tally->capacity,
                    tally->classes * sizeof *confusion);
         free(tally->confusion);
         tally->confusion = confusion;
-        tally->room = room;
+        tally->capacity = capacity;
     }
     tally->classes = classes;
     return 0;
@@ -64,7 +64,7 @@ int rn_tally_add(struct rn_tally *tally, const double *probs, size_t label, bool
     tally->n++;
     tally->top2 += before < 2;
     tally->loss -= log(clip(probs[label] / sum));
-    tally->confusion[label * tally->room + best]++;
+    tally->confusion[label * tally->capacity + best]++;
     size_t k = bin_of(probs[best]);
     tally->bin[k].n++;
     tally->bin[k].right += *right;
@@ -135,11 +135,11 @@ int rn_score(struct rn_score *score, const struct rn_tally *tally, struct rn_err
     }
     for (size_t i = 0; i < C; i++)
         for (size_t k = 0; k < C; k++) {
-            score->support[i] += tally->confusion[i * tally->room + k];
-            predicted[k] += (double)tally->confusion[i * tally->room + k];
+            score->support[i] += tally->confusion[i * tally->capacity + k];
+            predicted[k] += (double)tally->confusion[i * tally->capacity + k];
         }
     for (size_t i = 0; i < C; i++) {
-        double hits = (double)tally->confusion[i * tally->room + i], support = (double)score->support[i];
+        double hits = (double)tally->confusion[i * tally->capacity + i], support = (double)score->support[i];
         score->precision[i] = share(hits, predicted[i]);
         score->recall[i] = share(hits, support);
         score->f1[i] = share(2 * hits, support + predicted[i]);

@@ -19,7 +19,7 @@ enum {
 
 /* Zeroed: empty. */
 struct rn_tally {
-    size_t classes, room; /* the matrix is (room, room), of which (classes, classes) is used */
+    size_t classes, capacity; /* the matrix is (capacity, capacity), of which (classes, classes) is used */
     uint64_t *confusion;  /* rows true, columns predicted */
     uint64_t n, top2;
     double loss; /* sum of -ln p */

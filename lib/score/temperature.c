@@ -10,8 +10,8 @@ static const double least = 0x1p-149; /* float32's smallest number above 0 */
 
 int rn_calibration_add(struct rn_calibration *c, const double *probs, size_t classes, size_t label, struct rn_err *err)
 {
-    if (rn_grow(&c->logit, &c->logits_room, c->logits + classes, sizeof *c->logit, err) ||
-        rn_grow(&c->photo, &c->photos_room, c->photos + 1, sizeof *c->photo, err))
+    if (rn_grow(&c->logit, &c->logits_capacity, c->logits + classes, sizeof *c->logit, err) ||
+        rn_grow(&c->photo, &c->photos_capacity, c->photos + 1, sizeof *c->photo, err))
         return -1;
     c->photo[c->photos].first = c->logits;
     c->photo[c->photos].classes = classes;

@@ -13,7 +13,7 @@
 struct rn_calibration {
     double *logit; /* of all photos, one after the other */
     struct { size_t first, classes, label; } *photo;
-    size_t logits, logits_room, photos, photos_room;
+    size_t logits, logits_capacity, photos, photos_capacity;
 };
 /* One photo's probabilities (classes). */
 RN_MUST int rn_calibration_add(struct rn_calibration *calibration, const double *probs, size_t classes, size_t label,

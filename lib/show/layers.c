@@ -51,7 +51,7 @@ static const char *action(const struct rn_graph *g, const struct rn_node *node, 
     case RN_OP_ADD:
         snprintf(room, 256, "%s%s", node->residual == RN_NONE ? "as it is" : "sum", then);
         break;
-    case RN_OP_MEAN_POOL:
+    case RN_OP_GLOBAL_AVG_POOL:
         snprintf(room, 256, "mean over pixels");
         break;
     case RN_OP_GATE:
@@ -88,7 +88,7 @@ static int layer(struct rn_out *out, const struct rn_graph *g, const struct rn_f
         if (node->op == RN_OP_CONV || node->op == RN_OP_NORM)
             add_param(g, node->op == RN_OP_CONV ? conv[k] : norm[k], done, &count, weights, sizeof weights);
     struct rn_array y = f->value[node->y];
-    uint64_t flop = 2 * rn_footprint_madds(f, g, node);
+    uint64_t flop = 2 * rn_footprint_macs(f, g, node);
     size_t bytes = y.c * y.h * y.w * sizeof(float);
     snprintf(output, sizeof output, "%zu,%zu,%zu", y.c, y.h, y.w);
     action(g, node, what);
@@ -243,17 +243,17 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
 static int totals(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *f, size_t batch,
                   size_t side, const struct rn_show_layers *how, size_t teacher, struct rn_err *err)
 {
-    uint64_t madds = 0;
+    uint64_t macs = 0;
     size_t count, all = rn_graph_count(g);
     char some[64] = "";
     for (size_t i = 0; i < g->nodes; i++)
-        madds += rn_footprint_madds(f, g, &g->node[i]);
+        macs += rn_footprint_macs(f, g, &g->node[i]);
     if (trained(head, g, &count, err))
         return -1;
     if (count != all)
         snprintf(some, sizeof some, ", of which its run trains %zu", count);
     if (rn_out_printf(out, err, "# %zu parameters%s\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions and linear layers\n",
-                      all, some, 2e-9 * (double)madds, side, side))
+                      all, some, 2e-9 * (double)macs, side, side))
         return -1;
     return memories(out, head, g, f, batch, side, how, teacher, err);
 }

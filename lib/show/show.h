@@ -49,7 +49,7 @@ struct rn_verdicts {
         float chance;
         size_t index;
     } *ranked;
-    size_t room;
+    size_t capacity;
 };
 RN_MUST int rn_verdicts_head(const struct rn_verdicts *v, struct rn_out *out, const struct rn_texts *classes, struct rn_err *err);
 RN_MUST int rn_verdicts_record(struct rn_verdicts *v, struct rn_out *out, const struct rn_texts *classes,

@@ -18,7 +18,7 @@ static int by_chance(const void *a, const void *b)
 /* v->ranked: all classes in order, or, where the likeliest is enough, that one. */
 static int rank(struct rn_verdicts *v, const float *probs, size_t classes, struct rn_err *err)
 {
-    if (rn_grow(&v->ranked, &v->room, classes + 1, sizeof *v->ranked, err))
+    if (rn_grow(&v->ranked, &v->capacity, classes + 1, sizeof *v->ranked, err))
         return -1;
     for (size_t i = 0; i < classes; i++)
         v->ranked[i] = (struct rn_ranked){ probs[i], i };

@@ -43,7 +43,7 @@ static const char *const ways[WAYS] = { "forward", "eval", "dx", "dw" };
 struct conv {
     struct rn_device *dev;
     struct rn_array x, y, dx, dy, w, dw;
-    void *prepared; /* what evaluation makes of w; or NULL */
+    void *prepacked; /* what evaluation makes of w; or NULL */
     struct rn_window window;
     enum way way;
 };
@@ -52,9 +52,9 @@ static int run_way(void *context, struct rn_err *err)
 {
     const struct conv *v = context;
     const struct rn_array none = { 0 };
+    const struct rn_epilogue epilogue = { .prepacked = v->way == EVAL ? v->prepacked : NULL };
     if (v->way == FORWARD || v->way == EVAL)
-        return v->dev->class->conv2d(v->dev, v->y, v->x, v->w, v->window, (struct rn_epilogue){ .prepared = v->way == EVAL ? v->prepared : NULL },
-                                     v->way == EVAL, err);
+        return v->dev->class->conv2d(v->dev, v->y, v->x, v->w, v->window, epilogue, v->way == EVAL, err);
     return v->dev->class->conv2d_backward(v->dev, v->way == DX ? v->dx : none, v->way == DW ? v->dw : none, none, v->dy, v->x, v->w,
                                           v->window, 0, err);
 }
@@ -79,15 +79,15 @@ struct numbers {
 };
 
 /* As prediction does, once for all batches. */
-static int prepare(struct conv *v, struct rn_err *err)
+static int prepack(struct conv *v, struct rn_err *err)
 {
     const struct rn_device_class *on = v->dev->class;
-    size_t bytes = on->prepared ? on->prepared(v->dev, v->y, v->x, v->w, v->window, RN_ACT_NONE) : 0;
+    size_t bytes = on->prepacked ? on->prepacked(v->dev, v->y, v->x, v->w, v->window, RN_ACT_NONE) : 0;
     if (!bytes)
         return 0;
-    if (!(v->prepared = on->alloc(v->dev, bytes, err)))
+    if (!(v->prepacked = on->alloc(v->dev, bytes, err)))
         return -1;
-    return on->prepare(v->dev, v->prepared, v->y, v->x, v->w, v->window, RN_ACT_NONE, err);
+    return on->prepack(v->dev, v->prepacked, v->y, v->x, v->w, v->window, RN_ACT_NONE, err);
 }
 
 static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *l, size_t n, const struct numbers *from, struct rn_err *err)
@@ -100,7 +100,7 @@ static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *
         return -1;
     v->w = v->dw;
     v->w.data = dev->class->alloc(dev, dev->class->bytes(l->k, l->c, r, r, RN_FULL), err);
-    return v->w.data && dev->class->upload(dev, v->w, from->w, err) == 0 ? prepare(v, err) : -1;
+    return v->w.data && dev->class->upload(dev, v->w, from->w, err) == 0 ? prepack(v, err) : -1;
 }
 
 static void close_conv(struct conv *v)
@@ -109,8 +109,8 @@ static void close_conv(struct conv *v)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->data)
             v->dev->class->free(v->dev, all[i]->data);
-    if (v->prepared)
-        v->dev->class->free(v->dev, v->prepared);
+    if (v->prepacked)
+        v->dev->class->free(v->dev, v->prepacked);
 }
 
 static struct rn_array result(const struct conv *v)

@@ -61,13 +61,13 @@ static int max_pool_backward(struct operands *o, struct rn_err *err)
 {
     return o->on->max_pool_backward(o->dev, o->a[DX], o->a[DHALF], o->a[X], o->a[HALF], pool, 0, err);
 }
-static int mean_pool(struct operands *o, struct rn_err *err)
+static int global_avg_pool(struct operands *o, struct rn_err *err)
 {
-    return o->on->mean_pool(o->dev, o->a[POOLED], o->a[X], err);
+    return o->on->global_avg_pool(o->dev, o->a[POOLED], o->a[X], err);
 }
-static int mean_pool_backward(struct operands *o, struct rn_err *err)
+static int global_avg_pool_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->mean_pool_backward(o->dev, o->a[DX], o->a[DPOOLED], 0, err);
+    return o->on->global_avg_pool_backward(o->dev, o->a[DX], o->a[DPOOLED], 0, err);
 }
 static int channel_pool(struct operands *o, struct rn_err *err)
 {
@@ -120,8 +120,8 @@ static const struct row {
     { "batch norm, residual, relu 512@7/backward", 512, 7, residual_backward, DX },
     { "max pool 64@112/forward", 64, 112, max_pool, HALF },
     { "max pool 64@112/backward", 64, 112, max_pool_backward, DX },
-    { "mean pool 512@7/forward", 512, 7, mean_pool, POOLED },
-    { "mean pool 512@7/backward", 512, 7, mean_pool_backward, DX },
+    { "mean pool 512@7/forward", 512, 7, global_avg_pool, POOLED },
+    { "mean pool 512@7/backward", 512, 7, global_avg_pool_backward, DX },
     { "channel pool 64@56/forward", 64, 56, channel_pool, PAIR },
     { "channel pool 64@56/backward", 64, 56, channel_pool_backward, DX },
     { "gate 512@7/forward", 512, 7, gate, Y },

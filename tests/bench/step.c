@@ -82,7 +82,7 @@ static double flop(const struct step *s)
         const struct rn_node *node = &g->node[i];
         const struct rn_window *w = &node->window;
         side[node->y] = side[node->x];
-        if (node->op == RN_OP_MEAN_POOL || (node->op == RN_OP_MAX_POOL && !w->r))
+        if (node->op == RN_OP_GLOBAL_AVG_POOL || (node->op == RN_OP_MAX_POOL && !w->r))
             side[node->y] = 1;
         else if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along)
             rn_window_slide(*w, &side[node->y], &(size_t){ side[node->x] });

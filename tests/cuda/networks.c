@@ -294,7 +294,7 @@ static void near(double got, double want, double relative, const char *what, siz
 
 /* ---- the tests ---- */
 
-/* Five steps: the first is done as it comes, the second recorded, the others are the record's. */
+/* Five steps: the first is done as it comes, the second captured, the others are launched. */
 static void agrees_with_the_cpu(void **state)
 {
     (void)state;
@@ -309,8 +309,8 @@ static void agrees_with_the_cpu(void **state)
         near((double)cuda->trained[i], (double)cuda->moved[i], 1e-4, "logit after training", i);
 }
 
-/* A step wants more workspace than others did, not more memory for arrays: they are recorded anew, with the same numbers. */
-static void records_outlive_no_memory(void **state)
+/* A step wants more workspace than others did, not more memory for arrays: they are captured anew, with the same numbers. */
+static void captures_outlive_no_memory(void **state)
 {
     (void)state;
     struct result still, moved;
@@ -461,11 +461,11 @@ static void sums_are_waited_for_and_count_once(void **state)
     const struct rn_device_class *on = dev->class;
     size_t bytes = on->bytes(1, COUNT, 1, 1, RN_FULL);
     struct rn_array g = own_numbers(dev, parts, &err), w = own_numbers(dev, none, &err), m = own_numbers(dev, none, &err), v = own_numbers(dev, none, &err);
-    assert_int_equal(on->reduce(dev, g.data, bytes, &err) || on->square_sum(dev, &got, g.data, bytes, &err), 0);
+    assert_int_equal(on->all_reduce(dev, g.data, bytes, &err) || on->square_sum(dev, &got, g.data, bytes, &err), 0);
     near(got, squares, 1e-6, "sum of squares", 0);
-    assert_int_equal(on->carry(dev, g.data, bytes, &err) || on->reduce(dev, g.data, bytes, &err), 0);
+    assert_int_equal(on->carry(dev, g.data, bytes, &err) || on->all_reduce(dev, g.data, bytes, &err), 0);
     expect(dev, g, sums, "sum that was carried over");
-    assert_int_equal(on->upload(dev, g, parts, &err) || on->reduce(dev, g.data, bytes, &err) ||
+    assert_int_equal(on->upload(dev, g, parts, &err) || on->all_reduce(dev, g.data, bytes, &err) ||
                          on->adamw(dev, w.data, m.data, v.data, g.data, bytes, (struct rn_adamw){ 0.5, 0.9, 0.99, 1e-12, 0, 0, 1 }, &err), 0);
     expect(dev, w, moved, "weight");
     struct rn_array all[] = { g, w, m, v };
@@ -581,7 +581,7 @@ static size_t count_of(char (*names)[48], size_t count, const char *function)
 }
 
 /* Of three steps the first is done as it comes, the others are graphs: on each GPU one more than a step has sums. */
-static void steps_are_recorded(void **state)
+static void steps_are_captured(void **state)
 {
     (void)state;
     static const char *const devices[] = { "cuda", "cuda:0,1" };
@@ -807,7 +807,7 @@ static int real(int gpus)
     } all[] = {
         { cmocka_unit_test(agrees_with_the_cpu), 1 },
         { cmocka_unit_test(options_agree_with_the_cpu), 1 },
-        { cmocka_unit_test(records_outlive_no_memory), 1 },
+        { cmocka_unit_test(captures_outlive_no_memory), 1 },
         { cmocka_unit_test(running_statistics_are_the_first_gpus), 2 },
         { cmocka_unit_test(other_precisions), 2 },
         { cmocka_unit_test(options_of_two_gpus), 2 },
@@ -827,7 +827,7 @@ int main(int argc, char **argv)
         return run(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_cpu),
-        cmocka_unit_test(records_outlive_no_memory),
+        cmocka_unit_test(captures_outlive_no_memory),
         cmocka_unit_test(any_order_gives_the_same),
         cmocka_unit_test(running_statistics_are_the_first_gpus),
         cmocka_unit_test(gpus_add_up),
@@ -841,7 +841,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(a_step_that_failed_may_be_done_again),
         cmocka_unit_test(names_what_fits),
-        cmocka_unit_test(steps_are_recorded),
+        cmocka_unit_test(steps_are_captured),
         cmocka_unit_test(a_lost_gpu_ends_the_run),
         cmocka_unit_test(a_gpu_that_is_stuck_ends_the_run),
         cmocka_unit_test(each_call_may_fail),

@@ -175,7 +175,7 @@ static void combinations(void **state)
         compare_with(pool);
         struct row channels = { "channel pool", CHANNEL_POOL, 2, wide ? 70 : 3, 5, 7, .add = flags & 4 ? RN_ADD_DX : 0, .few = whole };
         compare_with(channels);
-        struct row mean = { "mean pool", MEAN_POOL, 2, wide ? 40 : 3, 9, 7, .add = flags & 4 ? RN_ADD_DX : 0 };
+        struct row mean = { "mean pool", GLOBAL_AVG_POOL, 2, wide ? 40 : 3, 9, 7, .add = flags & 4 ? RN_ADD_DX : 0 };
         compare_with(mean);
     }
 }
@@ -246,7 +246,7 @@ static int change_weights(const struct row *r, struct rn_array *a, int change, s
 }
 
 /* What a convolution reads instead of its weights follows them. */
-static void twins_follow(void **state)
+static void bf16_copies_follow(void **state)
 {
     (void)state;
     static const struct row r = { "twin", CONV, 2, 6, 5, 4, 7, WINDOW(3, 3, 1, 1) };
@@ -286,7 +286,7 @@ static void large_maps(void **state)
         { "gate channel", GATE, 1, 2, 93, 91, .gates = 1 },
         { "gate spatial", GATE, 1, 2, 93, 91, .gates = 2, .add = RN_ADD_DX },
         { "gate both", GATE, 1, 2, 93, 91, .gates = 3, .combine = RN_COMBINE_MAX },
-        { "mean pool", MEAN_POOL, 1, 2, 93, 91 },
+        { "mean pool", GLOBAL_AVG_POOL, 1, 2, 93, 91 },
         { "max pool, a wide window", MAX_POOL, 2, 3, 11, 13, WINDOW(4, 6, 2, 2) },
         { "max pool, a window of one", MAX_POOL, 2, 3, 5, 5, WINDOW(1, 1, 2, 0), .add = RN_ADD_DX },
         { "norm", NORM, 1, 3, 130, 127, .relu = true },
@@ -460,7 +460,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(combinations),
         cmocka_unit_test(storages),
         cmocka_unit_test(mixed_storages),
-        cmocka_unit_test(twins_follow),
+        cmocka_unit_test(bf16_copies_follow),
         cmocka_unit_test(many_classes),
     };
     const struct CMUnitTest ours[] = { cmocka_unit_test(rows_of_all_devices), cmocka_unit_test(storages) };
@@ -470,7 +470,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(combinations),
         cmocka_unit_test(storages),
         cmocka_unit_test(mixed_storages),
-        cmocka_unit_test(twins_follow),
+        cmocka_unit_test(bf16_copies_follow),
         cmocka_unit_test(large_maps),
         cmocka_unit_test(too_many_images),
         cmocka_unit_test(many_classes),

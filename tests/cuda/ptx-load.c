@@ -45,14 +45,14 @@ struct loader {
     struct ptx_module *module;
     struct ptx_kernel *kernel;
     struct registers *registers;
-    size_t register_sets, register_room;
+    size_t register_sets, register_capacity;
     struct symbol *symbol;
-    size_t symbols, symbol_room;
+    size_t symbols, symbol_capacity;
     struct label *label;
-    size_t labels, label_room;
+    size_t labels, label_capacity;
     struct fixup *fixup;
-    size_t fixups, fixup_room;
-    size_t code_room, constant_room, kernel_room, variable_room, shared_variables;
+    size_t fixups, fixup_capacity;
+    size_t code_capacity, constant_capacity, kernel_capacity, variable_capacity, shared_variables;
     bool dynamic_used, loaded;
 };
 
@@ -213,7 +213,7 @@ static struct symbol *find_symbol(struct loader *l, const char *name)
 
 static struct symbol *add_symbol(struct loader *l, const char *name, enum space space, uint64_t value)
 {
-    l->symbol = more(l, l->symbol, l->symbols, &l->symbol_room, sizeof *l->symbol);
+    l->symbol = more(l, l->symbol, l->symbols, &l->symbol_capacity, sizeof *l->symbol);
     struct symbol *symbol = &l->symbol[l->symbols++];
     snprintf(symbol->name, sizeof symbol->name, "%s", name);
     symbol->space = space;
@@ -271,7 +271,7 @@ static void declare_registers(struct loader *l)
     if (!type_of(kind + 1, &type))
         fail(l, "registers of type %s", kind);
     do {
-        l->registers = more(l, l->registers, l->register_sets, &l->register_room, sizeof *l->registers);
+        l->registers = more(l, l->registers, l->register_sets, &l->register_capacity, sizeof *l->registers);
         struct registers *set = &l->registers[l->register_sets++];
         *set = (struct registers){ .width = type.bytes == 8 ? 8 : 4, .offset = (uint32_t)l->kernel->register_bytes };
         word(l, set->prefix);
@@ -321,9 +321,9 @@ static struct operand constant(struct loader *l, uint64_t value, size_t width)
 {
     struct ptx_kernel *k = l->kernel;
     struct operand o = { BANK_CONSTANTS, (uint8_t)width, false, (uint32_t)k->constant_bytes };
-    if (k->constant_bytes + width * LANES > l->constant_room) {
-        l->constant_room = 2 * l->constant_room + 4096;
-        if (!(k->constants = realloc(k->constants, l->constant_room)))
+    if (k->constant_bytes + width * LANES > l->constant_capacity) {
+        l->constant_capacity = 2 * l->constant_capacity + 4096;
+        if (!(k->constants = realloc(k->constants, l->constant_capacity)))
             fail(l, "out of memory");
     }
     for (size_t lane = 0; lane < LANES; lane++)
@@ -465,7 +465,7 @@ static void unknown(struct loader *l, const struct statement *s)
 
 static void fixup(struct loader *l, int *where, const char *name)
 {
-    l->fixup = more(l, l->fixup, l->fixups, &l->fixup_room, sizeof *l->fixup);
+    l->fixup = more(l, l->fixup, l->fixups, &l->fixup_capacity, sizeof *l->fixup);
     struct fixup *f = &l->fixup[l->fixups++];
     f->where = where;
     f->line = l->line;
@@ -740,8 +740,8 @@ static void instruction(struct loader *l)
     l->at += length + 1;
 
     struct ptx_kernel *k = l->kernel;
-    if (k->length == (int)l->code_room)
-        fail(l, "a kernel of more than %zu instructions", l->code_room);
+    if (k->length == (int)l->code_capacity)
+        fail(l, "a kernel of more than %zu instructions", l->code_capacity);
     struct instruction *i = &k->code[k->length++];
     *i = (struct instruction){ .run = nothing, .line = l->line, .source = l->source, .text = strdup(text) };
     char *at = text;
@@ -820,7 +820,7 @@ static void variable(struct loader *l, enum space space)
     struct declaration d = declaration(l);
     size_t bytes = d.count * d.type.bytes;
     struct ptx_module *m = l->module;
-    m->variable = more(l, m->variable, m->variables, &l->variable_room, sizeof *m->variable);
+    m->variable = more(l, m->variable, m->variables, &l->variable_capacity, sizeof *m->variable);
     char *memory = calloc(1, bytes + 16);
     if (!memory)
         fail(l, "out of memory");
@@ -889,7 +889,7 @@ static void parameters(struct loader *l)
 
 static void set_label(struct loader *l, const char *name)
 {
-    l->label = more(l, l->label, l->labels, &l->label_room, sizeof *l->label);
+    l->label = more(l, l->label, l->labels, &l->label_capacity, sizeof *l->label);
     struct label *label = &l->label[l->labels++];
     snprintf(label->name, sizeof label->name, "%s", name);
     label->at = l->kernel->length;
@@ -991,14 +991,14 @@ static void entry(struct loader *l)
     char name[NAME];
     struct ptx_module *m = l->module;
     struct ptx_kernel *k = calloc(1, sizeof *k);
-    m->kernel = more(l, m->kernel, m->kernels, &l->kernel_room, sizeof *m->kernel);
+    m->kernel = more(l, m->kernel, m->kernels, &l->kernel_capacity, sizeof *m->kernel);
     m->kernel[m->kernels++] = k;
     word(l, name);
     size_t symbols = l->symbols;
     l->kernel = k;
     k->module = m;
     k->name = strdup(name);
-    l->fixups = l->labels = l->register_sets = l->constant_room = l->shared_variables = 0;
+    l->fixups = l->labels = l->register_sets = l->constant_capacity = l->shared_variables = 0;
     l->dynamic_used = false;
     parameters(l);
     skip_space(l);
@@ -1008,10 +1008,10 @@ static void entry(struct loader *l)
     }
     need(l, '{');
     const char *next = strstr(l->at, ".entry");
-    l->code_room = 1;
+    l->code_capacity = 1;
     for (const char *c = l->at; *c && c != next; c++)
-        l->code_room += *c == ';';
-    k->code = calloc(l->code_room + 1, sizeof *k->code);
+        l->code_capacity += *c == ';';
+    k->code = calloc(l->code_capacity + 1, sizeof *k->code);
     body(l);
     resolve(l);
     if (k->length == 0 || (k->code[k->length - 1].kind != KIND_EXIT && k->code[k->length - 1].kind != KIND_BRANCH &&

@@ -314,13 +314,13 @@ static bool agree(const double *a, const double *b, size_t n)
 
 struct numbers {
     double *value;
-    size_t count, room;
+    size_t count, capacity;
 };
 
 static void push(struct numbers *n, double v)
 {
     struct rn_err err = { 0 };
-    must(rn_grow(&n->value, &n->room, n->count + 1, sizeof v, &err), &err);
+    must(rn_grow(&n->value, &n->capacity, n->count + 1, sizeof v, &err), &err);
     n->value[n->count++] = v;
 }
 

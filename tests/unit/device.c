@@ -258,15 +258,15 @@ static int max_pool_backward(struct rn_device *dev, const struct row *r, struct 
     return dev->class->max_pool_backward(dev, a[DX], a[DY], a[X], a[Y], r->window, r->add, &err);
 }
 
-static int mean_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
+static int global_avg_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     (void)r;
-    return dev->class->mean_pool(dev, a[Y], a[X], &err);
+    return dev->class->global_avg_pool(dev, a[Y], a[X], &err);
 }
 
-static int mean_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
+static int global_avg_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->mean_pool_backward(dev, a[DX], a[DY], r->add, &err);
+    return dev->class->global_avg_pool_backward(dev, a[DX], a[DY], r->add, &err);
 }
 
 static int gate(struct rn_device *dev, const struct row *r, struct rn_array *a)
@@ -375,7 +375,7 @@ static int updating(struct rn_device *dev, const struct row *r, struct rn_array 
 #define NORM_POOL .forward = norm_pool, .backward = norm_pool_backward
 #define NORM .forward = norm, .backward = norm_backward
 #define MAX_POOL .forward = max_pool, .backward = max_pool_backward
-#define MEAN_POOL .forward = mean_pool, .backward = mean_pool_backward
+#define GLOBAL_AVG_POOL .forward = global_avg_pool, .backward = global_avg_pool_backward
 #define ADD .forward = adding, .backward = adding_backward
 #define CHANNEL_POOL .forward = channel_pool, .backward = channel_pool_backward
 #define GATE .forward = gate, .backward = gate_backward
@@ -470,9 +470,9 @@ static const struct row rows[] = {
     { "max pool 2/2", MAX_POOL, 1, 3, 7, 6, WINDOW(2, 2, 2, 0) },
     { "max pool 3/1/1 equal values", MAX_POOL, 2, 5, 5, 4, WINDOW(3, 3, 1, 1), .few = true },
     { "max pool of one pixel", MAX_POOL, 1, 3, 1, 1, WINDOW(3, 3, 2, 1) },
-    { "mean pool", MEAN_POOL, 3, 17, 7, 7 },
-    { "mean pool add", MEAN_POOL, 2, 130, 5, 1, .add = RN_ADD_DX },
-    { "mean pool of one pixel", MEAN_POOL, 1, 3, 1, 1 },
+    { "mean pool", GLOBAL_AVG_POOL, 3, 17, 7, 7 },
+    { "mean pool add", GLOBAL_AVG_POOL, 2, 130, 5, 1, .add = RN_ADD_DX },
+    { "mean pool of one pixel", GLOBAL_AVG_POOL, 1, 3, 1, 1 },
 
     { "channel pool", CHANNEL_POOL, 3, 17, 5, 4 },
     { "channel pool add", CHANNEL_POOL, 2, 64, 7, 7, .add = RN_ADD_DX },
@@ -537,7 +537,7 @@ static void shapes_of(const struct row *r, struct rn_array *a)
         norm_shapes(r, a);
     else if (r->forward == fold)
         fold_shapes(r, a);
-    else if (r->forward == max_pool || r->forward == mean_pool)
+    else if (r->forward == max_pool || r->forward == global_avg_pool)
         pool_shapes(r, a);
     else if (r->forward == channel_pool)
         channel_pool_shapes(r, a);
@@ -905,22 +905,22 @@ static void prepared_weights_are_the_same(void **state)
         struct rn_array a[ARRAYS];
         run(cpu, r, a);
         struct rn_array y = a[Y], w = a[W];
-        size_t bytes = cpu->class->prepared(cpu, a[Y], a[X], a[W], r->window, r->activation);
+        size_t bytes = cpu->class->prepacked(cpu, a[Y], a[X], a[W], r->window, r->activation);
         assert_true(!r->winograd || bytes);
         y.data = cpu->class->alloc(cpu, cpu->class->bytes(y.n, y.c, y.h, y.w, RN_FULL), &err);
-        char *prepared = malloc(bytes + GUARD);
-        assert_true(y.data && prepared);
-        memset(prepared, pattern, bytes + GUARD);
+        char *prepacked = malloc(bytes + GUARD);
+        assert_true(y.data && prepacked);
+        memset(prepacked, pattern, bytes + GUARD);
         struct rn_epilogue epilogue = { .bias = a[BIAS], .activation = r->activation };
         if (bytes) {
-            check(cpu->class->prepare(cpu, prepared, a[Y], a[X], a[W], r->window, r->activation, &err));
-            epilogue.prepared = w.data = prepared;
+            check(cpu->class->prepack(cpu, prepacked, a[Y], a[X], a[W], r->window, r->activation, &err));
+            epilogue.prepacked = w.data = prepacked;
         }
         check(cpu->class->conv2d(cpu, y, a[X], w, r->window, epilogue, true, &err));
         assert_memory_equal(y.data, a[Y].data, count(y) * sizeof(float));
         for (size_t i = 0; i < GUARD; i++)
-            assert_int_equal((unsigned char)prepared[bytes + i], pattern);
-        free(prepared);
+            assert_int_equal((unsigned char)prepacked[bytes + i], pattern);
+        free(prepacked);
         cpu->class->free(cpu, y.data);
         release(cpu, a, r->name);
     }

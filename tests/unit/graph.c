@@ -66,7 +66,7 @@ static struct rn_value input[16] = { { 3, false } };
 static struct rn_graph by_hand(void)
 {
     memset(input + 1, 0, sizeof input - sizeof *input);
-    return (struct rn_graph){ .value = input, .values = 1, .value_room = 16 };
+    return (struct rn_graph){ .value = input, .values = 1, .value_capacity = 16 };
 }
 
 static void end_by_hand(struct rn_graph *g)
@@ -90,7 +90,7 @@ static void a_layer_that_does_not_fit_names_itself(void **state)
         assert_int_equal(rn_add_conv(&g, &layer, 0, RN_ACT_NONE), 0);
         assert_int_equal(g.err.exit, RN_EXIT_USAGE);
         assert_non_null(strstr(g.err.text, "layer stem: its input's 3 channels do not fit"));
-        assert_int_equal(rn_add_mean_pool(&g, "after", 0), 0); /* later calls do nothing */
+        assert_int_equal(rn_add_global_avg_pool(&g, "after", 0), 0); /* later calls do nothing */
         assert_int_equal(g.nodes, 0);
         end_by_hand(&g);
     }

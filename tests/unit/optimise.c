@@ -70,8 +70,9 @@ static void cut(struct rn_device *dev, void *memory)
 /* The sum of the parts' gradients. */
 static void reduce(struct rn_device *dev, struct rn_array gradient)
 {
-    if (dev->class->reduce)
-        ok(dev->class->reduce(dev, gradient.data, dev->class->bytes(gradient.n, gradient.c, gradient.h, gradient.w, RN_FULL), &err));
+    if (dev->class->all_reduce)
+        ok(dev->class->all_reduce(dev, gradient.data, dev->class->bytes(gradient.n, gradient.c, gradient.h, gradient.w, RN_FULL),
+                                  &err));
 }
 
 static struct rn_train_options usual(void)

@@ -80,7 +80,7 @@ static void small_case(void **state)
         near("recall", score.recall[i], recall[i]);
         near("F1", score.f1[i], f1[i]);
         assert_int_equal(score.support[i], support[i]);
-        assert_memory_equal(tally.confusion + i * tally.room, confusion[i], sizeof confusion[i]);
+        assert_memory_equal(tally.confusion + i * tally.capacity, confusion[i], sizeof confusion[i]);
     }
     rn_score_free(&score);
     rn_tally_free(&tally);
@@ -101,7 +101,7 @@ static void classes_grow(void **state)
     }
     for (size_t i = 0; i < 40; i++)
         for (size_t k = 0; k < 40; k++)
-            assert_int_equal(tally.confusion[i * tally.room + k], (k + 1) / 2 == i);
+            assert_int_equal(tally.confusion[i * tally.capacity + k], (k + 1) / 2 == i);
     assert_int_equal(rn_tally_classes(&tally, RN_SCORE_CLASSES + 1, &err), -1);
     assert_int_equal(err.exit, RN_EXIT_DATA);
     rn_tally_free(&tally);
@@ -431,7 +431,7 @@ static void reference(void **state)
         agrees("support", (double)score.support[i], json_number_value(json_array_get(json_object_get(expected, "support"), i)));
         const json_t *line = json_array_get(json_object_get(expected, "confusion_rows_true_columns_predicted"), i);
         for (size_t k = 0; k < classes; k++)
-            agrees("confusion", (double)tally.confusion[i * tally.room + k], json_number_value(json_array_get(line, k)));
+            agrees("confusion", (double)tally.confusion[i * tally.capacity + k], json_number_value(json_array_get(line, k)));
     }
     rn_score_free(&score);
     rn_tally_free(&tally);

@@ -13,7 +13,7 @@ struct rn_cpu_conv {
     float *y, *dx, *dw, *dbias;
     enum rn_activation activation;
     bool add, eval;
-    const float *prepared; /* evaluation: what `prepare` made of the weights; NULL: w has to do */
+    const float *prepacked; /* evaluation: what `prepack` made of the weights; NULL: w has to do */
 };
 
 enum rn_cpu_pass { RN_CPU_FORWARD, RN_CPU_DX, RN_CPU_DW };
@@ -25,9 +25,9 @@ struct rn_cpu_path {
     RN_MUST int (*forward)(const struct rn_cpu_conv *conv, struct rn_err *err);
     RN_MUST int (*dx)(const struct rn_cpu_conv *conv, struct rn_err *err);
     RN_MUST int (*dw)(const struct rn_cpu_conv *conv, struct rn_err *err);
-    /* For `prepared`: floats, and how they are filled from `weight`. NULL: this way wants w itself. */
-    size_t (*prepared)(const struct rn_cpu_conv *conv);
-    RN_MUST int (*prepare)(const struct rn_cpu_conv *conv, float *to, struct rn_err *err);
+    /* For `prepacked`: floats, and how they are filled from `weight`. NULL: this way wants w itself. */
+    size_t (*prepacked)(const struct rn_cpu_conv *conv);
+    RN_MUST int (*prepack)(const struct rn_cpu_conv *conv, float *to, struct rn_err *err);
 };
 
 extern const struct rn_cpu_path rn_cpu_winograd, rn_cpu_narrow, rn_cpu_direct, rn_cpu_outer, rn_cpu_columns;

@@ -23,23 +23,23 @@ static struct rn_cpu_conv shape(struct rn_device *dev, struct rn_array y, struct
     };
 }
 
-size_t rn_cpu_prepared(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
+size_t rn_cpu_prepacked(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
                        enum rn_activation activation)
 {
     struct rn_cpu_conv conv = shape(dev, y, x, w, window);
     conv.activation = activation;
     conv.eval = true;
     const struct rn_cpu_path *path = path_for(&conv, RN_CPU_FORWARD);
-    return path->prepared ? path->prepared(&conv) * sizeof(float) : 0;
+    return path->prepacked ? path->prepacked(&conv) * sizeof(float) : 0;
 }
 
-int rn_cpu_prepare(struct rn_device *dev, void *prepared, struct rn_array y, struct rn_array x, struct rn_array w,
+int rn_cpu_prepack(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
                    struct rn_window window, enum rn_activation activation, struct rn_err *err)
 {
     struct rn_cpu_conv conv = shape(dev, y, x, w, window);
     conv.activation = activation;
     conv.eval = true;
-    return path_for(&conv, RN_CPU_FORWARD)->prepare(&conv, prepared, err);
+    return path_for(&conv, RN_CPU_FORWARD)->prepack(&conv, prepacked, err);
 }
 
 static void sigmoid_task(void *context, size_t task, int thread)
@@ -61,7 +61,7 @@ int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, s
     conv.bias = epilogue.bias.data;
     conv.residual = epilogue.residual.data;
     conv.activation = epilogue.activation;
-    conv.prepared = epilogue.prepared;
+    conv.prepacked = epilogue.prepacked;
     conv.eval = eval;
     if (path_for(&conv, RN_CPU_FORWARD)->forward(&conv, err))
         return -1;

@@ -120,7 +120,7 @@ RN_MUST int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struc
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
 #define RN_CPU_OPERATORS(X) RN_OPERATORS(X) \
-    X(forget) X(dry) X(usage) X(prepared) X(prepare) X(norm_pool) X(norm_pool_backward)
+    X(discard) X(dry) X(usage) X(prepacked) X(prepack) X(norm_pool) X(norm_pool_backward)
 #define RN_CPU_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(cpu, name)
 RN_CPU_OPERATORS(RN_CPU_PROTOTYPE)
 #undef RN_CPU_PROTOTYPE

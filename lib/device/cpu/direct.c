@@ -110,13 +110,13 @@ static void pack_task(void *context, size_t task, int thread)
         }
 }
 
-static size_t prepared(const struct rn_cpu_conv *conv)
+static size_t prepacked(const struct rn_cpu_conv *conv)
 {
     struct direct v = plan(conv);
     return v.wide * v.taps * v.panel->width;
 }
 
-static int prepare(const struct rn_cpu_conv *conv, float *to, struct rn_err *err)
+static int prepack(const struct rn_cpu_conv *conv, float *to, struct rn_err *err)
 {
     (void)err;
     struct direct v = plan(conv);
@@ -265,7 +265,7 @@ static int convolve(struct direct *v, const float *ready, struct rn_err *err)
 static int forward(const struct rn_cpu_conv *conv, struct rn_err *err)
 {
     struct direct v = plan(conv);
-    return convolve(&v, conv->prepared, err);
+    return convolve(&v, conv->prepacked, err);
 }
 
 static int dx(const struct rn_cpu_conv *conv, struct rn_err *err)
@@ -281,4 +281,4 @@ static int dx(const struct rn_cpu_conv *conv, struct rn_err *err)
     return 0;
 }
 
-const struct rn_cpu_path rn_cpu_direct = { "direct", takes, forward, dx, NULL, prepared, prepare };
+const struct rn_cpu_path rn_cpu_direct = { "direct", takes, forward, dx, NULL, prepacked, prepack };

@@ -15,7 +15,7 @@ struct dry {
     struct rn_device_class class; /* first: the device's class is one of these */
     const struct rn_device_class *wet; /* the one that it had */
     struct block *blocks;
-    size_t now, most, forgotten;
+    size_t now, most, discarded;
 };
 
 static struct dry *dry_of(const struct rn_device *dev)
@@ -57,10 +57,10 @@ static void release(struct rn_device *dev, void *memory)
     free(block);
 }
 
-static void forget(struct rn_device *dev, void *memory, size_t bytes)
+static void discard(struct rn_device *dev, void *memory, size_t bytes)
 {
     (void)memory;
-    dry_of(dev)->forgotten += bytes;
+    dry_of(dev)->discarded += bytes;
 }
 
 static void close_dry(struct rn_device *dev)
@@ -82,7 +82,7 @@ int rn_cpu_dry(struct rn_device *dev, struct rn_err *err)
     dry->wet = dev->class;
     dry->class.alloc = reserve;
     dry->class.free = release;
-    dry->class.forget = forget;
+    dry->class.discard = discard;
     dry->class.close = close_dry;
     dev->class = &dry->class;
     rn_pool_idle(rn_cpu(dev)->pool);
@@ -96,5 +96,5 @@ struct rn_device_usage rn_cpu_usage(struct rn_device *dev)
     size_t floats = cpu->shared_capacity;
     for (int i = 0; i < rn_pool_threads(cpu->pool); i++)
         floats += cpu->capacity[i];
-    return (struct rn_device_usage){ .blocks = dry->most, .forgotten = dry->forgotten, .scratch = floats * sizeof(float) };
+    return (struct rn_device_usage){ .blocks = dry->most, .discarded = dry->discarded, .scratch = floats * sizeof(float) };
 }

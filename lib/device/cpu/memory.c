@@ -85,7 +85,7 @@ void rn_cpu_free(struct rn_device *dev, void *memory)
 }
 
 /* Whole pages, which are this array's alone. */
-void rn_cpu_forget(struct rn_device *dev, void *memory, size_t bytes)
+void rn_cpu_discard(struct rn_device *dev, void *memory, size_t bytes)
 {
     (void)dev;
     size_t page = (size_t)sysconf(_SC_PAGESIZE), ahead = (page - (uintptr_t)memory % page) % page;

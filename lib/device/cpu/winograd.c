@@ -232,13 +232,13 @@ static size_t weight_size(const struct winograd *v, size_t channels)
     return rn_cpu_blocks(channels, v->panel->width) * PLACES * v->weight_plane;
 }
 
-static size_t prepared(const struct rn_cpu_conv *conv)
+static size_t prepacked(const struct rn_cpu_conv *conv)
 {
     struct winograd v = plan(conv, RN_CPU_FORWARD);
     return weight_size(&v, v.k);
 }
 
-static int prepare(const struct rn_cpu_conv *conv, float *to, struct rn_err *err)
+static int prepack(const struct rn_cpu_conv *conv, float *to, struct rn_err *err)
 {
     (void)err;
     struct winograd v = plan(conv, RN_CPU_FORWARD);
@@ -389,7 +389,7 @@ static void block_task(void *context, size_t task, int thread)
 static int convolve(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass, struct rn_err *err)
 {
     struct winograd v = plan(conv, pass);
-    const float *ready = pass == RN_CPU_FORWARD ? conv->prepared : NULL;
+    const float *ready = pass == RN_CPU_FORWARD ? conv->prepacked : NULL;
     v.add = pass == RN_CPU_DX && conv->add;
     if (reserve(&v, ready ? 0 : weight_size(&v, v.alone ? v.k : v.chunk), 0, err))
         return -1;
@@ -509,4 +509,4 @@ static int dw(const struct rn_cpu_conv *conv, struct rn_err *err)
     return 0;
 }
 
-const struct rn_cpu_path rn_cpu_winograd = { "winograd", takes, forward, dx, dw, prepared, prepare };
+const struct rn_cpu_path rn_cpu_winograd = { "winograd", takes, forward, dx, dw, prepacked, prepack };

@@ -5,7 +5,7 @@ struct adamw {
     rn_index count;
     float *w, *m, *v;
     const float *g;
-    unsigned short *half; /* w's twin (half.cu); optional */
+    unsigned short *bf16; /* w's bf16 copy (bf16.cu); optional */
     float scale, keep, beta2, one_less_beta1, one_less_beta2, step, root, eps;
 };
 
@@ -20,8 +20,8 @@ KERNEL(adamw)(const struct adamw s)
         s.m[i] = m;
         s.v[i] = v;
         s.w[i] = w;
-        if (s.half)
-            s.half[i] = narrow(w);
+        if (s.bf16)
+            s.bf16[i] = narrow(w);
     }
 }
 
@@ -44,7 +44,7 @@ int rn_cuda_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *
             .scale = options.scale > 0 ? (float)options.scale : 1, .keep = (float)(1 - options.lr * options.wd),
             .beta2 = (float)options.beta2, .one_less_beta1 = (float)(1 - options.beta1), .one_less_beta2 = (float)(1 - options.beta2),
             .step = (float)(options.lr / first), .root = (float)(1 / sqrt(second)), .eps = (float)options.eps };
-        s.half = rn_cuda_twin_of(&p, s.w);
+        s.bf16 = rn_cuda_bf16_copy_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_adamw, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;
     }
     p.cuda->summing = false;

@@ -97,7 +97,7 @@ KERNEL(batch_norm_sums)(const struct batch_norm v)
 
 KERNEL(batch_norm_sums_wide)(const struct batch_norm v)
 {
-    v.x.half ? sums<struct four_half>(v) : sums<struct four_full>(v);
+    v.x.bf16 ? sums<struct four_bf16>(v) : sums<struct four_full>(v);
 }
 
 /* The two sums of a channel over all parts, to the first thread of its lane. */
@@ -200,7 +200,7 @@ KERNEL(batch_norm)(const struct batch_norm v)
 
 KERNEL(batch_norm_wide)(const struct batch_norm v)
 {
-    v.x.half ? forward<struct four_half>(v) : forward<struct four_full>(v);
+    v.x.bf16 ? forward<struct four_bf16>(v) : forward<struct four_full>(v);
 }
 
 /* ---- backward ---- */
@@ -269,7 +269,7 @@ KERNEL(batch_norm_backward_sums)(const struct batch_norm_backward v)
 
 KERNEL(batch_norm_backward_sums_wide)(const struct batch_norm_backward v)
 {
-    v.x.half ? backward_sums<struct four_half>(v) : backward_sums<struct four_full>(v);
+    v.x.bf16 ? backward_sums<struct four_bf16>(v) : backward_sums<struct four_full>(v);
 }
 
 KERNEL(batch_norm_backward_stats)(const struct batch_norm_backward v)
@@ -336,7 +336,7 @@ KERNEL(batch_norm_backward)(const struct batch_norm_backward v)
 
 KERNEL(batch_norm_backward_wide)(const struct batch_norm_backward v)
 {
-    v.x.half ? backward<struct four_half>(v) : backward<struct four_full>(v);
+    v.x.bf16 ? backward<struct four_bf16>(v) : backward<struct four_full>(v);
 }
 
 #else

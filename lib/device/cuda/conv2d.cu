@@ -4,7 +4,7 @@
  * A 1x1 kernel with stride 1 is a product of matrices, for cuBLAS; a linear layer is one of these. The others are cuDNN's,
  * through its graph interface, which only this file knows. What is done to the output afterwards is ours.
  *
- * Where x is bfloat16, so are the operands of the product: the weights' twin (half.cu), and a map that is float32 (the
+ * Where x is bfloat16, so are the operands of the product: the weights' bf16 copy (bf16.cu), and a map that is float32 (the
  * gradient of logits) narrowed in the workspace. cuDNN gives the weights' gradient as bfloat16 then, which is widened.
  *
  * In evaluation an image's output must not depend on the others, but the libraries choose by N too: there they always see
@@ -82,7 +82,7 @@ struct shape {
     const struct rn_gpu *gpu;
     size_t n, c, h, w, k, p, q;
     struct rn_window window;
-    size_t pass, half, add; /* add: to what the output holds */
+    size_t pass, bf16, add; /* add: to what the output holds */
 };
 
 /* How cuDNN does it. */
@@ -155,7 +155,7 @@ static cudnnStatus_t tensor(const struct rn_cuda_api *api, cudnnBackendDescripto
 {
     const int64_t size[] = { (int64_t)n, (int64_t)c, (int64_t)h, (int64_t)w };
     const int64_t stride[] = { (int64_t)(h * w * c), 1, (int64_t)(w * c), (int64_t)c }, alignment = ALIGNMENT;
-    const cudnnDataType_t type = v->half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    const cudnnDataType_t type = v->bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
     return MAKE(api, d, TENSOR, ONE(TENSOR_DATA_TYPE, DATA_TYPE, &type), { CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, size },
                 { CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, stride }, ONE(TENSOR_UNIQUE_ID, INT64, &id),
                 ONE(TENSOR_BYTE_ALIGNMENT, INT64, &alignment));
@@ -231,7 +231,7 @@ static cudnnStatus_t suits(const struct rn_cuda *cuda, const struct shape *v, cu
         switch (notes[i]) {
         case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
         case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
-            *good = cuda->tf32 || v->half;
+            *good = cuda->tf32 || v->bf16;
             break;
         case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
         case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
@@ -358,12 +358,12 @@ static int product(const struct rn_cuda_part *p, const struct shape *v, const st
     const struct rn_cuda_api *api = &p->cuda->api;
     cublasHandle_t handle = p->gpu->blas;
     const float one = 1, beta = v->add ? 1 : 0;
-    const cublasComputeType_t sums = p->cuda->tf32 && !v->half ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    const cublasComputeType_t sums = p->cuda->tf32 && !v->bf16 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const cublasGemmAlgo_t algorithm = CUBLAS_GEMM_DEFAULT;
     if (v->n * v->h * v->w > INT32_MAX)
         return failed(p, v, "cuBLAS", "too many rows", err);
     int rows = (int)(v->n * v->h * v->w), c = (int)v->c, k = (int)v->k;
-#define TYPE(m) ((m).half ? CUDA_R_16BF : CUDA_R_32F)
+#define TYPE(m) ((m).bf16 ? CUDA_R_16BF : CUDA_R_32F)
     if (v->pass == FORWARD)
         return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, k, rows, c, &one, a->w.at, TYPE(a->w), c, a->x.at, TYPE(a->x), c,
                                             &beta, a->y.at, TYPE(a->y), k, sums, algorithm), err);
@@ -377,7 +377,7 @@ static int product(const struct rn_cuda_part *p, const struct shape *v, const st
 
 /* ---- one pass ---- */
 
-static size_t bytes_as_half(struct map a)
+static size_t bytes_as_bf16(struct map a)
 {
     return rn_cuda_bytes(a.n, a.c, a.h, a.w, RN_BF16);
 }
@@ -385,7 +385,7 @@ static size_t bytes_as_half(struct map a)
 /* The map without its first images. */
 static struct map behind(struct map a, size_t images, size_t n)
 {
-    size_t bytes = images * a.h * a.w * a.c * (a.half ? sizeof(uint16_t) : sizeof(float));
+    size_t bytes = images * a.h * a.w * a.c * (a.bf16 ? sizeof(uint16_t) : sizeof(float));
     a.at = a.at ? (char *)a.at + bytes : NULL;
     a.n = rn_cuda_dim(n);
     return a;
@@ -410,7 +410,7 @@ static int in_two(struct rn_cuda_part *p, const struct shape *v, struct operands
 static int compute(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err)
 {
     struct map *const inputs[][2] = { [FORWARD] = { &a.x, &a.w }, [DX] = { &a.y, &a.w }, [DW] = { &a.x, &a.y } }, dw = a.w;
-    bool widens = v->pass == DW && v->half && !pointwise(v);
+    bool widens = v->pass == DW && v->bf16 && !pointwise(v);
     struct rn_cuda_plan *plan = NULL;
     struct shape wanted = *v;
     wanted.add = v->add && !widens;
@@ -418,21 +418,21 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
         return -1;
     if (plan && !plan->plan)
         return in_two(p, v, a, err);
-    if (v->half && v->pass != DW && rn_cuda_twin(p, &a.w, err))
+    if (v->bf16 && v->pass != DW && rn_cuda_bf16_copy(p, &a.w, err))
         return -1;
-    size_t bytes = (plan ? plan->workspace : 0) + (widens ? bytes_as_half(dw) : 0);
+    size_t bytes = (plan ? plan->workspace : 0) + (widens ? bytes_as_bf16(dw) : 0);
     for (int i = 0; i < 2; i++)
-        bytes += v->half && !inputs[v->pass][i]->half ? bytes_as_half(*inputs[v->pass][i]) : 0;
+        bytes += v->bf16 && !inputs[v->pass][i]->bf16 ? bytes_as_bf16(*inputs[v->pass][i]) : 0;
     char *room = bytes ? rn_cuda_workspace(p, bytes, err) : NULL;
     if (bytes && !room)
         return -1;
     for (int i = 0; i < 2; i++) {
         struct map *from = inputs[v->pass][i], to = *from;
-        if (!v->half || from->half)
+        if (!v->bf16 || from->bf16)
             continue;
         to.at = room;
-        to.half = 1;
-        room += bytes_as_half(to);
+        to.bf16 = 1;
+        room += bytes_as_bf16(to);
         if (rn_cuda_narrow(p, to.at, from->at, rn_cuda_count(to), err))
             return -1;
         *from = to;
@@ -442,8 +442,8 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
         return product(p, v, &a, err);
     if (widens) {
         a.w.at = room;
-        a.w.half = 1;
-        room += bytes_as_half(dw);
+        a.w.bf16 = 1;
+        room += bytes_as_bf16(dw);
     }
     return execute(p, plan, &a, room, err) || (widens && rn_cuda_widen(p, dw.at, a.w.at, rn_cuda_count(dw), v->add, err)) ? -1 : 0;
 }
@@ -452,7 +452,7 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
 
 static struct shape shape_of(const struct rn_cuda_part *p, struct operands a, struct rn_window window, enum pass pass, bool add)
 {
-    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window, pass, a.x.half, add };
+    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window, pass, a.x.bf16, add };
 }
 
 static int evaluate(struct rn_cuda_part *p, struct shape v, struct operands a, struct rn_err *err)

@@ -194,7 +194,7 @@ static void describe_variant(struct rn_cuda *cuda)
     if (cuda->gpus > 1)
         snprintf(several, sizeof several, "-x%d", cuda->gpus);
     snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s%s", cuda->capability,
-             cuda->tf32 ? "-tf32" : cuda->half ? "-bf16" : "", several, cuda->versions);
+             cuda->tf32 ? "-tf32" : cuda->bf16 ? "-bf16" : "", several, cuda->versions);
 }
 
 /* Of several GPUs the least counts. */
@@ -221,7 +221,7 @@ static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_
     static const char *const names[] = { [RN_PRECISION_TF32] = "TF32", [RN_PRECISION_BF16] = "bfloat16" };
     struct rn_cuda *cuda = rn_cuda(dev);
     cuda->tf32 = wanted == RN_PRECISION_TF32;
-    cuda->half = wanted == RN_PRECISION_BF16;
+    cuda->bf16 = wanted == RN_PRECISION_BF16;
     describe_variant(cuda);
     if (wanted == RN_PRECISION_FP32 || cuda->capability >= 80)
         return 0;
@@ -231,7 +231,7 @@ static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_
 
 static enum rn_storage maps(const struct rn_device *dev)
 {
-    return ((const struct rn_cuda *)dev)->half ? RN_BF16 : RN_FULL;
+    return ((const struct rn_cuda *)dev)->bf16 ? RN_BF16 : RN_FULL;
 }
 
 static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
@@ -277,6 +277,6 @@ const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
     .precision = precision, .maps = maps, .room = rn_cuda_room,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
-    .share = rn_cuda_share, .cut = rn_cuda_cut_block, .reduce = rn_cuda_reduce, .carry = rn_cuda_carry,
+    .share = rn_cuda_share, .cut = rn_cuda_cut_block, .all_reduce = rn_cuda_all_reduce, .carry = rn_cuda_carry,
     RN_OPERATORS(ROW)
 };

@@ -42,7 +42,7 @@ struct rn_cuda_slot {
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
-/* What a loss needs besides the logits, and what comes of it (softmax_loss.cu): there is one on the GPU, which records point
+/* What a loss needs besides the logits, and what comes of it (softmax_loss.cu): there is one on the GPU, which captures point
  * to, and pinned ones here for each step under way. */
 struct rn_cuda_page {
     char *near[RN_STEPS_AHEAD], *far;
@@ -75,23 +75,23 @@ struct rn_cuda_block {
     char *at[RN_CUDA_GPUS];
     size_t bytes;
     bool cut; /* what lies here is cut by images */
-    char *twin[RN_CUDA_GPUS]; /* the same numbers as bfloat16 (half.cu); NULL: not made yet */
-    unsigned stale;           /* a bit for each GPU: its twin has not been told of a change */
+    char *bf16_copy[RN_CUDA_GPUS]; /* the same numbers as bfloat16 (bf16.cu); NULL: not made yet */
+    unsigned stale;           /* a bit for each GPU: its bf16 copy has not been told of a change */
 };
 
 struct rn_cuda_plan; /* conv2d.cu */
 
-struct rn_cuda_piece; /* step.c */
+struct rn_cuda_segment; /* step.c */
 
-/* A step that has been seen, and its pieces once it was recorded. */
-struct rn_cuda_record {
+/* A step that has been seen, and its segments once it was captured. */
+struct rn_cuda_capture {
     uint64_t key[5]; /* of struct rn_device_step */
-    struct rn_cuda_piece *piece;
-    size_t pieces, room;
+    struct rn_cuda_segment *segment;
+    size_t segments, capacity;
     unsigned generation; /* of the memory that it uses; 0: not known yet */
 };
 
-/* Where we are in a step: outside (operators wait for their results), inside, or recording. */
+/* Where we are in a step: outside (operators wait for their results), inside, or capturing. */
 enum rn_cuda_stage { RN_CUDA_OUTSIDE, RN_CUDA_INSIDE, RN_CUDA_RECORDING };
 
 struct rn_cuda {
@@ -102,12 +102,12 @@ struct rn_cuda {
     struct rn_gpu gpu[RN_CUDA_GPUS];
     int gpus;
     struct rn_cuda_block *block;
-    size_t blocks, block_room;
+    size_t blocks, block_capacity;
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
-    struct rn_cuda_record record[8]; /* one a batch size */
-    struct rn_cuda_record *now; /* of the step that has begun */
-    unsigned next_record, generation;
+    struct rn_cuda_capture capture[8]; /* one a batch size */
+    struct rn_cuda_capture *now; /* of the step that has begun */
+    unsigned next_capture, generation;
     enum rn_cuda_stage stage;
     struct rn_cuda_begun {
         struct rn_loss *loss; /* the caller's; NULL: it has been told */
@@ -115,7 +115,7 @@ struct rn_cuda {
     } begun[RN_STEPS_AHEAD];
     unsigned steps_begun, steps_ended;
     struct rn_array logits; /* their shape in the step that has begun last */
-    bool tf32, half;
+    bool tf32, bf16;
     size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end, nor may what cleans up */
@@ -218,7 +218,7 @@ static inline struct rn_cuda_grid rn_cuda_rows(struct map a)
 /* Can four channels be moved at once, as numbers of x's storage? */
 static inline bool rn_cuda_wide(struct map x, struct map a)
 {
-    return !a.at || (a.half == x.half && a.c % 4 == 0 && (uintptr_t)a.at % (x.half ? 8 : 16) == 0);
+    return !a.at || (a.bf16 == x.bf16 && a.c % 4 == 0 && (uintptr_t)a.at % (x.bf16 ? 8 : 16) == 0);
 }
 
 /* Blocks of as many lanes as c things need, a power of two, and RN_BLOCK / lanes rows, of which a thread takes `each`, or more
@@ -274,13 +274,13 @@ RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct
 /* float32 to bfloat16, and back (add: to what is there). */
 RN_MUST int rn_cuda_narrow(const struct rn_cuda_part *p, void *to, const void *from, size_t count, struct rn_err *err);
 RN_MUST int rn_cuda_widen(const struct rn_cuda_part *p, void *to, const void *from, size_t count, bool add, struct rn_err *err);
-/* Weights as bfloat16: *w becomes the place in their block's twin; what lies in a block that is cut stays. */
-RN_MUST int rn_cuda_twin(const struct rn_cuda_part *p, struct map *w, struct rn_err *err);
-/* Where the twin of what is at w (the GPU's own) is; NULL: there is none. */
-void *rn_cuda_twin_of(const struct rn_cuda_part *p, const void *w);
+/* Weights as bfloat16: *w becomes the place in their block's bf16 copy; what lies in a block that is cut stays. */
+RN_MUST int rn_cuda_bf16_copy(const struct rn_cuda_part *p, struct map *w, struct rn_err *err);
+/* Where the bf16 copy of what is at w (the GPU's own) is; NULL: there is none. */
+void *rn_cuda_bf16_copy_of(const struct rn_cuda_part *p, const void *w);
 /* What is at w (the first GPU's) has been changed. */
 void rn_cuda_stale(struct rn_cuda *cuda, const void *w);
-/* All twins up to date. */
+/* All bf16 copies up to date. */
 RN_MUST int rn_cuda_freshen(struct rn_cuda *cuda, struct rn_err *err);
 /* For a parameter's gradient on a GPU without images: zeroed, unless it is added to. */
 RN_MUST int rn_cuda_idle(const struct rn_cuda_part *p, struct rn_array gradient, unsigned add, struct rn_err *err);

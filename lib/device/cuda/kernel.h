@@ -18,7 +18,7 @@ enum { RELU = 1, SIGMOID = 2 }; /* enum rn_activation; the host half sees that t
 struct map {
     void *at;
     unsigned n, c, h, w;
-    int half; /* bfloat16 */
+    int bf16; /* bfloat16 */
 };
 
 typedef unsigned long long rn_index; /* of an element; counts of rows */
@@ -52,12 +52,12 @@ static __device__ inline float widen(unsigned short x)
 
 static __device__ inline float get(const struct map &a, rn_index i)
 {
-    return a.half ? widen(((const unsigned short *)a.at)[i]) : ((const float *)a.at)[i];
+    return a.bf16 ? widen(((const unsigned short *)a.at)[i]) : ((const float *)a.at)[i];
 }
 
 static __device__ inline void put(const struct map &a, rn_index i, float x)
 {
-    if (a.half)
+    if (a.bf16)
         ((unsigned short *)a.at)[i] = narrow(x);
     else
         ((float *)a.at)[i] = x;
@@ -91,7 +91,7 @@ struct four_full {
     }
 };
 
-struct four_half {
+struct four_bf16 {
     enum { WIDTH = 4 };
     static __device__ inline void load(float *x, const struct map &a, rn_index i)
     {

@@ -5,7 +5,7 @@ struct lerp {
     rn_index count;
     float *y;
     const float *x;
-    unsigned short *half; /* y's twin (half.cu); optional */
+    unsigned short *bf16; /* y's bf16 copy (bf16.cu); optional */
     float share;
 };
 
@@ -16,8 +16,8 @@ KERNEL(lerp)(const struct lerp s)
     for (each(i, s.count)) {
         float y = s.share < 1 ? fmaf(s.share, s.x[i] - s.y[i], s.y[i]) : s.x[i];
         s.y[i] = y;
-        if (s.half)
-            s.half[i] = narrow(y);
+        if (s.bf16)
+            s.bf16[i] = narrow(y);
     }
 }
 
@@ -32,7 +32,7 @@ int rn_cuda_lerp(struct rn_device *dev, void *y, const void *x, double share, si
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         struct lerp s = { count, rn_cuda_at(&p, y), rn_cuda_at(&p, x), .share = (float)share };
-        s.half = rn_cuda_twin_of(&p, s.y);
+        s.bf16 = rn_cuda_bf16_copy_of(&p, s.y);
         p.rc = rn_cuda_launch(&p, RN_CUDA_lerp, rn_cuda_blocks(count), &s, block, err);
     }
     return p.rc;

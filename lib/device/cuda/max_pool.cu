@@ -102,7 +102,7 @@ KERNEL(max_pool)(const struct max_pool v)
 
 KERNEL(max_pool_wide)(const struct max_pool v)
 {
-    v.x.half ? look<struct four_half, false>(v) : look<struct four_full, false>(v);
+    v.x.bf16 ? look<struct four_bf16, false>(v) : look<struct four_full, false>(v);
 }
 
 KERNEL(max_pool_taps)(const struct max_pool v)
@@ -112,7 +112,7 @@ KERNEL(max_pool_taps)(const struct max_pool v)
 
 KERNEL(max_pool_taps_wide)(const struct max_pool v)
 {
-    v.x.half ? look<struct four_half, true>(v) : look<struct four_full, true>(v);
+    v.x.bf16 ? look<struct four_bf16, true>(v) : look<struct four_full, true>(v);
 }
 
 /* The first output whose window reaches place h. */
@@ -154,7 +154,7 @@ KERNEL(max_pool_backward)(const struct max_pool v)
 
 KERNEL(max_pool_backward_wide)(const struct max_pool v)
 {
-    v.x.half ? backward<struct four_half>(v) : backward<struct four_full>(v);
+    v.x.bf16 ? backward<struct four_bf16>(v) : backward<struct four_full>(v);
 }
 
 /* One block: some channels of one image. */

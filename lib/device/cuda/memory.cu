@@ -85,8 +85,8 @@ static void give_back(struct rn_cuda *cuda, const struct rn_cuda_block *block)
         cuda->api.cudaSetDevice(cuda->gpu[g].ordinal);
         if (block->at[g])
             cuda->api.cudaFree(block->at[g]);
-        if (block->twin[g])
-            cuda->api.cudaFree(block->twin[g]);
+        if (block->bf16_copy[g])
+            cuda->api.cudaFree(block->bf16_copy[g]);
     }
 }
 
@@ -94,7 +94,7 @@ void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
     struct rn_cuda_block block = { .bytes = bytes };
-    if (rn_grow(&cuda->block, &cuda->block_room, cuda->blocks + 1, sizeof block, err))
+    if (rn_grow(&cuda->block, &cuda->block_capacity, cuda->blocks + 1, sizeof block, err))
         return NULL;
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
@@ -114,7 +114,7 @@ void rn_cuda_free(struct rn_device *dev, void *memory)
     struct rn_cuda *cuda = rn_cuda(dev);
     if (cuda->failed)
         return;
-    rn_cuda_abandon(cuda); /* nothing can be freed while a step is recorded */
+    rn_cuda_abandon(cuda); /* nothing can be freed while a step is captured */
     for (size_t i = 0; memory && i < cuda->blocks; i++) {
         if (cuda->block[i].at[0] != memory)
             continue;

@@ -5,7 +5,7 @@ struct sgd {
     rn_index count;
     float *w, *v;
     const float *g;
-    unsigned short *half; /* w's twin (half.cu); optional */
+    unsigned short *bf16; /* w's bf16 copy (bf16.cu); optional */
     float lr, momentum, wd, scale;
     int nesterov;
 };
@@ -19,8 +19,8 @@ KERNEL(sgd)(const struct sgd s)
         float w = fmaf(-s.lr, s.nesterov ? fmaf(s.momentum, v, step) : v, s.w[i]);
         s.v[i] = v;
         s.w[i] = w;
-        if (s.half)
-            s.half[i] = narrow(w);
+        if (s.bf16)
+            s.bf16[i] = narrow(w);
     }
 }
 
@@ -37,7 +37,7 @@ int rn_cuda_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t b
         struct sgd s = {
             count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), .lr = (float)options.lr, .momentum = (float)options.momentum,
             .wd = (float)options.wd, .scale = options.scale > 0 ? (float)options.scale : 1, .nesterov = options.nesterov };
-        s.half = rn_cuda_twin_of(&p, s.w);
+        s.bf16 = rn_cuda_bf16_copy_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;
     }
     p.cuda->summing = false;

@@ -216,7 +216,7 @@ static int fit_pages(struct rn_cuda *cuda, const struct rn_device_step *step, st
     for (unsigned i = cuda->steps_ended; i != cuda->steps_begun; i++)
         if (read_back(cuda, i, err))
             return -1;
-    cuda->generation++; /* records point to the page */
+    cuda->generation++; /* captures point to the page */
     p = rn_cuda_parts(&cuda->device, step->n);
     while (rn_cuda_next(&p, err))
         if (page_bytes(&p, step) > p.gpu->page.bytes)

@@ -4,12 +4,12 @@
 
 #include "device/cuda/cuda.h"
 
-/* begin, commit, end and reduce of struct rn_device_class: a sum is started, or recorded with the step. */
+/* begin, commit, end and all_reduce of struct rn_device_class: a sum is started, or captured with the step. */
 RN_MUST int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
 RN_MUST int rn_cuda_commit(struct rn_device *dev, struct rn_err *err);
 RN_MUST int rn_cuda_end(struct rn_device *dev, struct rn_err *err);
-RN_MUST int rn_cuda_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
-/* Of a step that has failed between begin and commit, if there is one: its recording ends, and nobody will end it. */
+RN_MUST int rn_cuda_all_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
+/* Of a step that has failed between begin and commit, if there is one: its capture ends, and nobody will end it. */
 void rn_cuda_abandon(struct rn_cuda *cuda);
 void rn_cuda_records_free(struct rn_cuda *cuda);
 

@@ -103,8 +103,8 @@ size_t rn_cuda_room(const struct rn_device *dev)
             return 0;
         }
         size_t work = cuda->workspace_most - rn_cuda_least(cuda->workspace_most, cuda->gpu[g].workspace_bytes);
-        for (size_t i = 0; i < cuda->blocks; i++) /* twins that are still to be made */
-            work += cuda->half && !cuda->block[i].cut && !cuda->block[i].twin[g] ? cuda->block[i].bytes / 2 : 0;
+        for (size_t i = 0; i < cuda->blocks; i++) /* bf16 copies that are still to be made */
+            work += cuda->bf16 && !cuda->block[i].cut && !cuda->block[i].bf16_copy[g] ? cuda->block[i].bytes / 2 : 0;
         least = rn_cuda_least(least, available - rn_cuda_least(available, work));
     }
     return least ? least : 1;

@@ -17,7 +17,7 @@ struct rn_ranks_block *rn_ranks_block_of(const struct rn_ranks *r, const void *p
 
 int rn_ranks_block_add(struct rn_ranks *r, void *at, const void *origin, size_t bytes, struct rn_err *err)
 {
-    if (rn_grow(&r->block, &r->block_room, r->blocks + 1, sizeof *r->block, err))
+    if (rn_grow(&r->block, &r->block_capacity, r->blocks + 1, sizeof *r->block, err))
         return -1;
     r->block[r->blocks++] = (struct rn_ranks_block){ .at = at, .origin = origin, .bytes = bytes };
     return 0;

@@ -95,10 +95,10 @@ DO(free)
     return 0;
 }
 
-DO(forget)
+DO(discard)
 {
     UNUSED;
-    ON->forget(r->inner, c->memory[0], c->bytes);
+    ON->discard(r->inner, c->memory[0], c->bytes);
     return 0;
 }
 
@@ -174,10 +174,10 @@ DO(conv2d)
     return 0;
 }
 
-DO(prepare)
+DO(prepack)
 {
     UNUSED;
-    return ON->prepare(r->inner, c->memory[0], c->y, c->x, c->w, c->window, c->activation, err);
+    return ON->prepack(r->inner, c->memory[0], c->y, c->x, c->w, c->window, c->activation, err);
 }
 
 /* The leaf's place for this gradient. */
@@ -194,7 +194,7 @@ static void clear(struct rn_array gradient)
         memset(gradient.data, 0, gradient.n * image_floats(gradient) * sizeof(float));
 }
 
-/* Leaves have nothing but this step's gradients, to which is added; reduce adds their sum to what is there. */
+/* Leaves have nothing but this step's gradients, to which is added; all_reduce adds their sum to what is there. */
 DO(conv2d_backward)
 {
     UNUSED;
@@ -228,8 +228,8 @@ DO_PART(add, c->y, ON->add(r->inner, PART(y), PART(x), PART(residual), c->activa
 DO_PART(add_backward, c->y, ON->add_backward(r->inner, PART(dx), PART(dresidual), PART(dy), PART(y), c->activation, c->add, err))
 DO_PART(max_pool, c->y, ON->max_pool(r->inner, PART(y), PART(x), c->window, err))
 DO_PART(max_pool_backward, c->y, ON->max_pool_backward(r->inner, PART(dx), PART(dy), PART(x), PART(y), c->window, c->add, err))
-DO_PART(mean_pool, c->y, ON->mean_pool(r->inner, PART(y), PART(x), err))
-DO_PART(mean_pool_backward, c->dy, ON->mean_pool_backward(r->inner, PART(dx), PART(dy), c->add, err))
+DO_PART(global_avg_pool, c->y, ON->global_avg_pool(r->inner, PART(y), PART(x), err))
+DO_PART(global_avg_pool_backward, c->dy, ON->global_avg_pool_backward(r->inner, PART(dx), PART(dy), c->add, err))
 DO_PART(channel_pool, c->y, ON->channel_pool(r->inner, PART(y), PART(x), err))
 DO_PART(channel_pool_backward, c->y, ON->channel_pool_backward(r->inner, PART(dx), PART(dy), PART(x), PART(y), c->add, err))
 DO_PART(gate, c->y, ON->gate(r->inner, PART(y), PART(x), PART(channel), PART(spatial), c->combine, err))
@@ -419,7 +419,7 @@ static void sum_task(void *context, size_t task, int thread)
         memset(s->row[l] + from, 0, count * sizeof(float));
 }
 
-DO(reduce)
+DO(all_reduce)
 {
     UNUSED;
     struct rn_ranks_block *block = rn_ranks_block_of(r, c->memory[0], false);

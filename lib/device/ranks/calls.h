@@ -9,7 +9,7 @@ RN_MUST int rn_ranks_do(struct rn_ranks *r, const struct rn_ranks_call *call, co
 /* A rank other than 0 does what rank 0 says until it says no more, and the process ends here, for it is no program of its own. Comes
  * back only where rank 0 is gone. */
 RN_MUST int rn_ranks_follow(struct rn_ranks *r, struct rn_err *err);
-/* The statistics that norms have moved since a step began: forgotten, or as they were. */
+/* The statistics that norms have moved since a step began: discarded, or as they were. */
 void rn_ranks_forget_before(struct rn_ranks *r);
 void rn_ranks_bring_back(struct rn_ranks *r);
 /* How many images of a batch of n are rank r's. */

@@ -76,10 +76,10 @@ void rn_ranks_free(struct rn_device *dev, void *memory)
     (void)!ISSUE(free, .memory = { memory });
 }
 
-void rn_ranks_forget(struct rn_device *dev, void *memory, size_t bytes)
+void rn_ranks_discard(struct rn_device *dev, void *memory, size_t bytes)
 {
     struct rn_err ignored, *err = &ignored;
-    (void)!ISSUE(forget, .memory = { memory }, .bytes = bytes);
+    (void)!ISSUE(discard, .memory = { memory }, .bytes = bytes);
 }
 
 void rn_ranks_cut(struct rn_device *dev, void *memory)
@@ -149,19 +149,19 @@ int rn_ranks_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x,
                     struct rn_epilogue epilogue, bool eval, struct rn_err *err)
 {
     return ISSUE(conv2d, .y = y, .x = x, .w = w, .dbias = epilogue.bias, .residual = epilogue.residual, .activation = epilogue.activation,
-                 .memory = { (void *)(uintptr_t)epilogue.prepared }, .window = window, .eval = eval);
+                 .memory = { (void *)(uintptr_t)epilogue.prepacked }, .window = window, .eval = eval);
 }
 
-size_t rn_ranks_prepared(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
+size_t rn_ranks_prepacked(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
                          enum rn_activation activation)
 {
-    return rn_cpu_prepared(rn_ranks(dev)->inner, y, x, w, window, activation);
+    return rn_cpu_prepacked(rn_ranks(dev)->inner, y, x, w, window, activation);
 }
 
-int rn_ranks_prepare(struct rn_device *dev, void *prepared, struct rn_array y, struct rn_array x, struct rn_array w,
+int rn_ranks_prepack(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
                      struct rn_window window, enum rn_activation activation, struct rn_err *err)
 {
-    return ISSUE(prepare, .memory = { prepared }, .y = y, .x = x, .w = w, .window = window, .activation = activation);
+    return ISSUE(prepack, .memory = { prepacked }, .y = y, .x = x, .w = w, .window = window, .activation = activation);
 }
 
 int rn_ranks_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
@@ -223,14 +223,15 @@ int rn_ranks_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct
     return ISSUE(max_pool_backward, .dx = dx, .dy = dy, .x = x, .y = y, .window = window, .add = add);
 }
 
-int rn_ranks_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_ranks_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
 {
-    return ISSUE(mean_pool, .y = y, .x = x);
+    return ISSUE(global_avg_pool, .y = y, .x = x);
 }
 
-int rn_ranks_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add, struct rn_err *err)
+int rn_ranks_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+                                      struct rn_err *err)
 {
-    return ISSUE(mean_pool_backward, .dx = dx, .dy = dy, .add = add);
+    return ISSUE(global_avg_pool_backward, .dx = dx, .dy = dy, .add = add);
 }
 
 int rn_ranks_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
@@ -278,9 +279,9 @@ int rn_ranks_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn
     return rc;
 }
 
-int rn_ranks_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
+int rn_ranks_all_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
 {
-    return ISSUE(reduce, .memory = { gradients }, .bytes = bytes);
+    return ISSUE(all_reduce, .memory = { gradients }, .bytes = bytes);
 }
 
 int rn_ranks_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)

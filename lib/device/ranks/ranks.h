@@ -35,7 +35,7 @@ struct rn_ranks {
     struct rn_ranks_comm *comm;
     size_t rank, size, leaves, own; /* own: leaves of each rank */
     struct rn_ranks_block *block;
-    size_t blocks, block_room;
+    size_t blocks, block_capacity;
     struct rn_ranks_before *before; /* rank 0's, of the step that is computed */
     size_t befores, before_room;
     double *sums; /* grown as needed */
@@ -51,12 +51,12 @@ static inline struct rn_ranks *rn_ranks(struct rn_device *dev)
     return (struct rn_ranks *)dev;
 }
 
-/* Operators and what else all ranks do: a call is a line here, and do_NAME in operators.c. */
+/* Operators and what else all ranks do: a call is a line here, and do_NAME in calls.c. */
 #define RN_RANKS_CALLS(X) \
-    X(alloc) X(free) X(forget) X(cut) X(upload) X(upload_images) X(download) X(fill) X(conv2d) X(prepare) X(conv2d_backward) \
+    X(alloc) X(free) X(discard) X(cut) X(upload) X(upload_images) X(download) X(fill) X(conv2d) X(prepack) X(conv2d_backward) \
     X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) X(max_pool) X(max_pool_backward) \
-    X(mean_pool) X(mean_pool_backward) X(channel_pool) X(channel_pool_backward) X(gate) X(gate_backward) X(softmax_loss) \
-    X(reduce) X(sgd) X(adamw) X(lerp)
+    X(global_avg_pool) X(global_avg_pool_backward) X(channel_pool) X(channel_pool_backward) X(gate) X(gate_backward) \
+    X(softmax_loss) X(all_reduce) X(sgd) X(adamw) X(lerp)
 #define RN_RANKS_NUMBER(name) RN_RANKS_DO_##name,
 enum rn_ranks_what { RN_RANKS_CALLS(RN_RANKS_NUMBER) RN_RANKS_COUNT };
 #undef RN_RANKS_NUMBER
@@ -93,7 +93,7 @@ struct rn_ranks_call {
 
 /* The operators of struct rn_device_class. */
 #define RN_RANKS_OPERATORS(X) RN_OPERATORS(X) \
-    X(forget) X(prepared) X(prepare) X(share) X(cut) X(reduce) X(undo)
+    X(discard) X(prepacked) X(prepack) X(share) X(cut) X(all_reduce) X(undo)
 #define RN_RANKS_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(ranks, name)
 RN_RANKS_OPERATORS(RN_RANKS_PROTOTYPE)
 #undef RN_RANKS_PROTOTYPE

@@ -70,7 +70,7 @@ void rn_build_residual(struct rn_graph *g, const struct rn_residual *shape, cons
     struct rn_layer last = rn_layer_linear(g, g->arch->last_layer, rn_graph_channels(g, x), classes);
     if (attention->after_blocks)
         x = attention->after_blocks(g, x);
-    x = rn_add_mean_pool(g, "avgpool", x);
+    x = rn_add_global_avg_pool(g, "avgpool", x);
     g->output = rn_add_conv(g, &last, x, RN_ACT_NONE);
 }
 

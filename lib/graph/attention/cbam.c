@@ -13,7 +13,7 @@ static int channel_gate(struct rn_graph *g, const char *block, int x)
     snprintf(name, sizeof name, "%s.att.ChannelGate.mlp.3", block);
     struct rn_layer up = rn_layer_linear(g, name, c / 16, c);
     snprintf(name, sizeof name, "%s.att.ChannelGate", block);
-    int mean = rn_add_conv(g, &down, rn_add_mean_pool(g, name, x), RN_ACT_RELU);
+    int mean = rn_add_conv(g, &down, rn_add_global_avg_pool(g, name, x), RN_ACT_RELU);
     mean = rn_add_conv(g, &up, mean, RN_ACT_NONE);
     int most = rn_add_conv(g, &down, rn_add_max_pool(g, name, x, (struct rn_window){ 0 }), RN_ACT_RELU);
     most = rn_add_conv(g, &up, most, RN_ACT_NONE);

@@ -17,7 +17,7 @@ static int in_block(struct rn_graph *g, const char *block, int x)
     snprintf(name, sizeof name, "%s.eca.conv", block);
     struct rn_layer conv = rn_layer_conv_along(g, name, taps(rn_graph_channels(g, x)));
     snprintf(name, sizeof name, "%s.eca", block);
-    int gate = rn_add_conv(g, &conv, rn_add_mean_pool(g, name, x), RN_ACT_SIGMOID);
+    int gate = rn_add_conv(g, &conv, rn_add_global_avg_pool(g, name, x), RN_ACT_SIGMOID);
     return rn_add_gate(g, name, x, gate, RN_NONE, RN_COMBINE_SUM);
 }
 

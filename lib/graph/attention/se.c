@@ -12,7 +12,7 @@ static int in_block(struct rn_graph *g, const char *block, int x)
     snprintf(name, sizeof name, "%s.att.fc.2", block);
     struct rn_layer up = rn_layer_linear(g, name, c / 16, c);
     snprintf(name, sizeof name, "%s.att", block);
-    int gate = rn_add_conv(g, &down, rn_add_mean_pool(g, name, x), RN_ACT_RELU);
+    int gate = rn_add_conv(g, &down, rn_add_global_avg_pool(g, name, x), RN_ACT_RELU);
     gate = rn_add_conv(g, &up, gate, RN_ACT_SIGMOID);
     return rn_add_gate(g, name, x, gate, RN_NONE, RN_COMBINE_SUM);
 }

@@ -1,7 +1,7 @@
-/* mean_pool.cu -- the mean of each channel over its map. */
+/* global_avg_pool.cu -- the mean of each channel over its map. */
 #include "device/cuda/kernel.h"
 
-struct mean_pool {
+struct global_avg_pool {
     struct map y, x; /* backward: dy, dx */
     int add;
 };
@@ -9,7 +9,7 @@ struct mean_pool {
 #ifdef RN_KERNELS
 
 /* One block: some channels of one image. */
-KERNEL(mean_pool)(const struct mean_pool v)
+KERNEL(global_avg_pool)(const struct global_avg_pool v)
 {
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
     float sum = 0;
@@ -20,7 +20,7 @@ KERNEL(mean_pool)(const struct mean_pool v)
         put(v.y, (rn_index)n * v.x.c + c, sum / (float)pixels);
 }
 
-KERNEL(mean_pool_backward)(const struct mean_pool v)
+KERNEL(global_avg_pool_backward)(const struct global_avg_pool v)
 {
     unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
     if (c >= v.x.c)
@@ -38,24 +38,25 @@ KERNEL(mean_pool_backward)(const struct mean_pool v)
 static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, struct rn_array y, struct rn_array x, unsigned add,
                 struct rn_err *err)
 {
-    if (rn_check_mean_pool(y, x, err))
+    if (rn_check_global_avg_pool(y, x, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
-        struct mean_pool v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), add & RN_ADD_DX };
+        struct global_avg_pool v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), add & RN_ADD_DX };
         p.rc = rn_cuda_launch(&p, kernel, rn_cuda_images(v.x), &v, x, err);
     }
     return p.rc;
 }
 
-int rn_cuda_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_cuda_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
 {
-    return pool(dev, RN_CUDA_mean_pool, y, x, 0, err);
+    return pool(dev, RN_CUDA_global_avg_pool, y, x, 0, err);
 }
 
-int rn_cuda_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add, struct rn_err *err)
+int rn_cuda_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+                                     struct rn_err *err)
 {
-    return pool(dev, RN_CUDA_mean_pool_backward, dy, dx, add, err);
+    return pool(dev, RN_CUDA_global_avg_pool_backward, dy, dx, add, err);
 }
 
 #endif

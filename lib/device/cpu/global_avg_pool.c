@@ -1,4 +1,4 @@
-/* mean_pool.c -- the mean of each channel's map, summed in double. */
+/* global_avg_pool.c -- the mean of each channel's map, summed in double. */
 #include "device/check.h"
 #include "device/cpu/cpu.h"
 
@@ -30,9 +30,9 @@ static void forward_task(void *context, size_t image, int thread)
                    v->map, v->c);
 }
 
-int rn_cpu_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_cpu_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
 {
-    if (rn_check_mean_pool(y, x, err))
+    if (rn_check_global_avg_pool(y, x, err))
         return -1;
     struct mean v = { x.c, x.h * x.w, x.data, y.data, false };
     rn_pool_for(rn_cpu(dev)->pool, x.n, forward_task, &v);
@@ -59,10 +59,10 @@ static void backward_task(void *context, size_t image, int thread)
     spread(context, image);
 }
 
-int rn_cpu_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+int rn_cpu_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                               struct rn_err *err)
 {
-    if (rn_check_mean_pool(dy, dx, err))
+    if (rn_check_global_avg_pool(dy, dx, err))
         return -1;
     struct mean v = { dx.c, dx.h * dx.w, dy.data, dx.data, add & RN_ADD_DX };
     rn_pool_for(rn_cpu(dev)->pool, dx.n, backward_task, &v);

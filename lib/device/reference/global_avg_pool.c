@@ -1,11 +1,11 @@
-/* mean_pool.c -- the mean of each channel's map. */
+/* global_avg_pool.c -- the mean of each channel's map. */
 #include "device/check.h"
 #include "device/reference/reference.h"
 
-int rn_reference_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_reference_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
 {
     (void)dev;
-    if (rn_check_mean_pool(y, x, err))
+    if (rn_check_global_avg_pool(y, x, err))
         return -1;
     for (size_t n = 0; n < x.n; n++)
         for (size_t c = 0; c < x.c; c++) {
@@ -18,11 +18,11 @@ int rn_reference_mean_pool(struct rn_device *dev, struct rn_array y, struct rn_a
     return 0;
 }
 
-int rn_reference_mean_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
+int rn_reference_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                                     struct rn_err *err)
 {
     (void)dev;
-    if (rn_check_mean_pool(dy, dx, err))
+    if (rn_check_global_avg_pool(dy, dx, err))
         return -1;
     rn_reference_begin(dx, add & RN_ADD_DX);
     for (size_t n = 0; n < dx.n; n++)

@@ -262,6 +262,13 @@ static int decided_channel_pool(struct rn_device *dev, struct rn_array y, struct
     return rc ? rc : decide_channel_pool(dev, y, x, err);
 }
 
+static int no_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
+                       struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *err)
+{
+    (void)dev, (void)dx, (void)dw, (void)dbias, (void)dy, (void)x, (void)w, (void)window, (void)add, (void)err;
+    return 0;
+}
+
 /* From here to decisions_end what the device computes is recorded, or led by what was. Networks are opened in between. */
 static void decisions_begin(struct rn_device *dev, bool recording)
 {
@@ -274,6 +281,8 @@ static void decisions_begin(struct rn_device *dev, bool recording)
     decisions.class.channel_pool = decided_channel_pool;
     decisions.class.norm_pool = NULL; /* as two operators: the map between has decisions, too */
     decisions.class.norm_pool_backward = NULL;
+    if (recording)
+        decisions.class.conv2d_backward = no_backward; /* only what was decided is of interest, on the way forward */
     decisions.recording = recording;
     decisions.next = decisions.moved = decisions.taken = 0;
     decisions.furthest = 0;

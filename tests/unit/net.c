@@ -17,6 +17,7 @@
 #include "nn/net.h"
 #include "nn/plan.h"
 #include "tests/unit/decisions.h"
+#include "tests/unit/double.h"
 
 /* NaN fails. */
 #define assert_near(a, b, tolerance, ...) \
@@ -36,12 +37,17 @@ static void ok(int rc, const struct rn_err *err)
 
 /* ---- numbers by rule (golden/README.md) ---- */
 
-static double unit(const char *name, uint64_t i)
+static uint64_t hash_of(const char *name)
 {
     uint64_t z = 0xcbf29ce484222325u;
     for (const char *c = name; *c; c++)
         z = (z ^ (unsigned char)*c) * 0x100000001b3u;
-    z += (i + 1) * 0x9E3779B97F4A7C15u;
+    return z;
+}
+
+static double unit(uint64_t hash, uint64_t i)
+{
+    uint64_t z = hash + (i + 1) * 0x9E3779B97F4A7C15u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
     z = (z ^ z >> 27) * 0x94D049BB133111EBu;
     z ^= z >> 31;
@@ -67,8 +73,9 @@ static void fill_by_rule(struct rn_net *net)
         const struct rn_param *p = &g->param[i];
         bool norm_bias = ends(p->name, ".bias") && (strstr(p->name, "bn") || strstr(p->name, "downsample.1"));
         float *value = calloc(count_of(p), sizeof *value);
+        uint64_t hash = hash_of(p->name);
         for (size_t k = 0; k < count_of(p); k++) {
-            double u = 2 * unit(p->name, k) - 1;
+            double u = 2 * unit(hash, k) - 1;
             value[k] = (float)(ends(p->name, "running_mean")  ? 0.1 * u
                                : ends(p->name, "running_var") ? 1 + 0.2 * u
                                : p->dims > 2                  ? u * sqrt(6.0 / (double)(p->c * p->h * p->w))
@@ -93,8 +100,9 @@ static struct sample sample_by_rule(const char *name, size_t n, size_t size)
     char key[256];
     snprintf(key, sizeof key, "input/%s", name);
     struct sample s = { n, size, calloc(n * 3 * size * size, sizeof(float)), calloc(n, sizeof(int64_t)) };
+    uint64_t hash = hash_of(key);
     for (size_t i = 0; i < n * 3 * size * size; i++)
-        s.values[i] = (float)(4 * unit(key, i) - 2);
+        s.values[i] = (float)(4 * unit(hash, i) - 2);
     for (size_t i = 0; i < n; i++)
         s.labels[i] = (int64_t)((5 * i + 1) % 6);
     return s;
@@ -249,6 +257,32 @@ static void compare_params(struct rn_net *a, struct rn_net *b, bool gradients, d
     }
 }
 
+/* What stands in for the reference device's convolutions is as exact. */
+static void double_agrees_with_reference(void **state)
+{
+    (void)state;
+    struct rn_device *dev[2];
+    struct rn_device_class class;
+    struct rn_net *net[2];
+    struct rn_err err = { 0 };
+    struct sample s = sample_by_rule("double", 2, 33);
+    struct rn_batch batch = batch_of(&s);
+    for (int i = 0; i < 2; i++) {
+        struct rn_loss loss;
+        ok(rn_device_open(&dev[i], "reference", 0, &err), &err);
+        if (i)
+            double_convolutions(dev[i], &class);
+        net[i] = open_net(dev[i], "resnet18", "ours");
+        ok(rn_net_train(net[i], &batch, s.labels, &(struct rn_loss_options){ 0 }, &loss, NULL, &err), &err);
+    }
+    compare_params(net[0], net[1], true, 1e-6); /* read as float32 */
+    for (int i = 0; i < 2; i++) {
+        rn_net_close(net[i]);
+        rn_device_close(dev[i]);
+    }
+    free_sample(&s);
+}
+
 static void cpu_agrees_with_reference(void **state)
 {
     (void)state;
@@ -257,9 +291,11 @@ static void cpu_agrees_with_reference(void **state)
         { "resnet18", "ours-mul" }, { "resnet18", "ours-max" }, { "resnet18", "se" }, { "resnet18", "cbam" }, { "resnet50", "ours" },
     };
     struct rn_device *cpu, *reference;
+    struct rn_device_class class;
     struct rn_err err = { 0 };
     ok(rn_device_open(&cpu, "cpu", 0, &err), &err);
     ok(rn_device_open(&reference, "reference", 0, &err), &err);
+    double_convolutions(reference, &class);
     bool few = getenv("RN_SANITIZED") != NULL; /* sanitizers are slow: only ours and ours-max */
     for (size_t i = few ? 1 : 0; i < sizeof rows / sizeof *rows; i += few ? 4 : 1) {
         struct rn_net *a = open_net(cpu, rows[i].arch, rows[i].attention), *b = open_net(reference, rows[i].arch, rows[i].attention);
@@ -456,8 +492,10 @@ static void golden_step(struct rn_device *dev, struct golden *golden, const stru
 static void golden_decided(struct rn_device *dev, struct golden *golden, const struct sample *s, double tolerance)
 {
     struct rn_device *twin;
+    struct rn_device_class class;
     struct rn_err err = { 0 };
     ok(rn_device_open(&twin, "reference", 0, &err), &err);
+    double_convolutions(twin, &class);
     decisions_begin(twin, true);
     golden_step(twin, golden, s, 0);
     decisions_end(twin);
@@ -575,7 +613,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_counts),          cmocka_unit_test(unknown_names),
         cmocka_unit_test(plan_never_overlaps),       cmocka_unit_test(weights_become_evaluations),
-        cmocka_unit_test(cpu_agrees_with_reference),
+        cmocka_unit_test(double_agrees_with_reference), cmocka_unit_test(cpu_agrees_with_reference),
         cmocka_unit_test(batch_of_one),              cmocka_unit_test(batch_does_not_matter),
         cmocka_unit_test(golden_networks),           cmocka_unit_test(torchvision_agrees),
     };

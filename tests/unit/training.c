@@ -15,9 +15,8 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
-#include "device/cpu/cpu.h"
-#include "device/reference/reference.h"
 #include "nn/net.h"
+#include "tests/unit/double.h"
 
 enum { CLASSES = 6, EARLY = 3, WINDOW = 50 };
 
@@ -25,139 +24,6 @@ static void ok(int rc, const struct rn_err *err)
 {
     if (rc)
         fail_msg("%s", err->text);
-}
-
-/* ---- the reference device, with faster convolutions ---- */
-
-/* c(m,n) += a(m,k) b(k,n); a's strides are free, so that it may be transposed. */
-RN_CPU_CLONES static void multiply(double *c, size_t m, size_t n, size_t k, const double *a, size_t a_row, size_t a_column, const double *b)
-{
-    for (size_t i = 0; i < m; i++)
-        for (size_t t = 0; t < k; t += 4) { /* four at once: y is read and written less often */
-            double *y = c + i * n, x[4];
-            const double *row[4];
-            for (size_t u = 0; u < 4; u++) {
-                x[u] = t + u < k ? a[i * a_row + (t + u) * a_column] : 0;
-                row[u] = b + (t + u < k ? t + u : t) * n;
-            }
-            for (size_t j = 0; j < n; j++)
-                y[j] += x[0] * row[0][j] + x[1] * row[1][j] + x[2] * row[2][j] + x[3] * row[3][j];
-        }
-}
-
-struct conv {
-    struct rn_array x, y, w, dx, dw;
-    struct rn_window window;
-    double *columns;
-};
-
-/* columns(C R S, P Q) of image i, or their transpose; back: adds columns to dx. */
-enum { COLUMNS, TRANSPOSED, BACK };
-static void gather(const struct conv *v, double *columns, size_t i, int how)
-{
-    size_t taps = v->w.c * v->w.h * v->w.w, places = v->y.h * v->y.w, h, w;
-    for (size_t t = 0; t < taps; t++) {
-        size_t c = t / (v->w.h * v->w.w), r = t / v->w.w % v->w.h, s = t % v->w.w, at = 0;
-        for (size_t p = 0; p < v->y.h; p++)
-            for (size_t q = 0; q < v->y.w; q++, at++) {
-                bool inside = rn_reference_tap(v->x, v->window, p, q, r, s, &h, &w);
-                if (how == BACK && inside)
-                    *rn_reference_at(v->dx, i, c, h, w) += columns[t * places + at];
-                else if (how != BACK)
-                    columns[how == TRANSPOSED ? at * taps + t : t * places + at] = inside ? *rn_reference_at(v->x, i, c, h, w) : 0;
-            }
-    }
-}
-
-static void forward_image(void *context, size_t i, int thread)
-{
-    const struct conv *v = context;
-    size_t taps = v->w.c * v->w.h * v->w.w, places = v->y.h * v->y.w;
-    double *columns = v->columns + (size_t)thread * taps * places, *y = rn_reference_at(v->y, i, 0, 0, 0);
-    gather(v, columns, i, COLUMNS);
-    memset(y, 0, v->y.c * places * sizeof *y);
-    multiply(y, v->y.c, places, taps, v->w.data, taps, 1, columns);
-}
-
-static void dx_image(void *context, size_t i, int thread)
-{
-    const struct conv *v = context;
-    size_t taps = v->w.c * v->w.h * v->w.w, places = v->y.h * v->y.w;
-    double *columns = v->columns + (size_t)thread * taps * places;
-    memset(columns, 0, taps * places * sizeof *columns);
-    multiply(columns, taps, places, v->y.c, v->w.data, 1, taps, rn_reference_at(v->y, i, 0, 0, 0));
-    gather(v, columns, i, BACK);
-}
-
-/* The output channels of one task, for the image whose columns are there. */
-enum { BLOCK = 16 };
-struct part {
-    const struct conv *conv;
-    size_t image;
-};
-static void dw_block(void *context, size_t block, int thread)
-{
-    (void)thread;
-    const struct part *part = context;
-    const struct conv *v = part->conv;
-    size_t taps = v->w.c * v->w.h * v->w.w, places = v->y.h * v->y.w, k = block * BLOCK, count = v->y.c - k < BLOCK ? v->y.c - k : BLOCK;
-    multiply((double *)v->dw.data + k * taps, count, taps, places, rn_reference_at(v->y, part->image, k, 0, 0), places, 1, v->columns);
-}
-
-static bool plain(struct rn_array y, struct rn_epilogue epilogue)
-{
-    return y.c > 1 && y.h * y.w > 1 && !epilogue.bias.data && !epilogue.residual.data && epilogue.activation == RN_ACT_NONE;
-}
-
-static double *room(struct rn_device *dev, const struct conv *v)
-{
-    size_t each = v->w.c * v->w.h * v->w.w * v->y.h * v->y.w;
-    double *columns = malloc((size_t)rn_pool_threads(rn_reference_pool(dev)) * each * sizeof *columns);
-    assert_non_null(columns);
-    return columns;
-}
-
-static int conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                  struct rn_epilogue epilogue, bool eval, struct rn_err *err)
-{
-    if (!plain(y, epilogue))
-        return rn_device_reference.conv2d(dev, y, x, w, window, epilogue, eval, err);
-    struct conv v = { .x = x, .y = y, .w = w, .window = window };
-    v.columns = room(dev, &v);
-    rn_pool_for(rn_reference_pool(dev), x.n, forward_image, &v);
-    free(v.columns);
-    return 0;
-}
-
-static int conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                           struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *err)
-{
-    if (!plain(dy, (struct rn_epilogue){ .bias = dbias }))
-        return rn_device_reference.conv2d_backward(dev, dx, dw, dbias, dy, x, w, window, add, err);
-    struct conv v = { .x = x, .y = dy, .w = w, .dx = dx, .dw = dw, .window = window };
-    v.columns = room(dev, &v);
-    rn_reference_begin(dx, add & RN_ADD_DX);
-    rn_reference_begin(dw, add & RN_ADD_DW);
-    if (dx.data)
-        rn_pool_for(rn_reference_pool(dev), x.n, dx_image, &v);
-    for (size_t i = 0; dw.data && i < x.n; i++) {
-        gather(&v, v.columns, i, TRANSPOSED);
-        rn_pool_for(rn_reference_pool(dev), (dy.c + BLOCK - 1) / BLOCK, dw_block, &(struct part){ &v, i });
-    }
-    free(v.columns);
-    return 0;
-}
-
-static struct rn_device *open_double(struct rn_device_class *class)
-{
-    struct rn_err err = { 0 };
-    struct rn_device *dev;
-    ok(rn_device_open(&dev, "reference", 2, &err), &err);
-    *class = rn_device_reference;
-    class->conv2d = conv2d;
-    class->conv2d_backward = conv2d_backward;
-    dev->class = class;
-    return dev;
 }
 
 /* ---- training ---- */
@@ -206,8 +72,10 @@ static void losses_of_fast_and_of_exact_convolutions(void **state)
     size_t n = sanitized ? 2 : full ? 16 : 8, size = sanitized ? 32 : 64, steps = sanitized ? 1 : full ? 200 : 3;
     struct rn_err err = { 0 };
     struct rn_device_class class;
-    struct rn_device *dev[2] = { NULL, open_double(&class) };
+    struct rn_device *dev[2];
     ok(rn_device_open(&dev[0], "cpu", 2, &err), &err);
+    ok(rn_device_open(&dev[1], "reference", 2, &err), &err);
+    double_convolutions(dev[1], &class);
     struct rn_net *net[2] = { open_net(dev[0]), open_net(dev[1]) };
     uint8_t *pixels = calloc(n, size * size * 3);
     int64_t *labels = calloc(n, sizeof *labels);

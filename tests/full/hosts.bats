@@ -1,4 +1,5 @@
-# hosts.bats -- ten thousand photos over two hosts of their own network, one of which dies half-way. Needs root, ip and sshd.
+# hosts.bats -- two hosts of their own network: ten thousand photos while one of them dies half-way, a cable pulled, a disk full. Needs
+# root, ip and sshd.
 load ../tool/common
 load ../tool/hosts
 
@@ -30,4 +31,24 @@ teardown() { no_hosts; }
     [ "$(rn-show --expect=600 p.?.rn)" = 'whole: 600 records' ]
     rn-score p.?.rn > got
     rn-list photos | rn-batch --for lab/model/last.rn | rn-predict -q -m lab/model/last.rn | rn-score | cmp - got
+}
+
+@test "two hosts: a cable is pulled, a disk is full" {
+    namespaces || skip "needs root, ip and sshd"
+    command -v parallel > /dev/null || skip "GNU parallel is not here"
+    mkdir bin
+    lab lab
+    draw photos 20
+    "$TOP/pipelines/classify" -q photos -m lab/model/last.rn > want.tsv
+    two_hosts
+    echo 'ip link set eth0 down; sleep 60' > host/b/job.1
+    inside timeout 100 "$TOP/pipelines/classify" photos -m lab/model/last.rn -S a,b > got.tsv 2> err
+    cmp want.tsv got.tsv
+    grep -q '^classify: b: ' err
+    no_hosts; rm -r host
+    two_hosts 1m
+    rc=0; inside timeout 100 "$TOP/pipelines/classify" photos -m lab/model/last.rn -S a,b > got.tsv 2> err || rc=$?
+    [ $rc = 4 ]
+    [ ! -s got.tsv ]
+    grep -q '^classify: [ab]: its temporary folder does not take the files: ' err
 }

@@ -323,20 +323,3 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     grep -q '^classify: b: ' err
     no_hosts
 }
-
-@test "two real hosts: a cable is pulled, a disk is full" {
-    namespaces || skip "needs root, ip and sshd"
-    two_hosts
-    echo 'ip link set eth0 down; sleep 60' > host/b/job.1
-    rc=0; inside timeout 100 "$TOP/pipelines/classify" photos -m model.rn -S a,b > got.tsv 2> err || rc=$?
-    [ $rc = 1 ]
-    cmp want.tsv got.tsv
-    grep -q '^classify: b: ' err
-    no_hosts; rm -r host
-    two_hosts 1m
-    rc=0; inside timeout 100 "$TOP/pipelines/classify" photos -m model.rn -S a,b > got.tsv 2> err || rc=$?
-    [ $rc = 4 ]
-    [ ! -s got.tsv ]
-    grep -q '^classify: [ab]: its temporary folder does not take the files: ' err
-    no_hosts
-}

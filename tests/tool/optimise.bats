@@ -69,13 +69,10 @@ same() {
             rn-train -q -j 1 --resume run/last.rn --val val.rn --keep "$(grep -oP -- '--keep \K.' <<<"$options" || echo 0)" -o run >table
         same base run || { echo "$options"; return 1; }
     done <<'END'
-1:1 --schedule cosine --warmup 1 --lr-head 10 --ema 0.9 --label-smoothing 0.1
-0:2 --schedule cosine --warmup 1.5 --nesterov --no-decay bn,bias --layer-decay 0.7
-1:1 --schedule plateau --step 1 --best loss --recall --keep 2
-1:2 --optimizer adamw --accumulate 2 --clip 0.5 --best macro-f1
-1:1 --accumulate 2 --ema 0.5 --patience 9 --best balanced
+0:2 --schedule cosine --warmup 1.5 --nesterov --no-decay bn,bias --lr-head 10 --layer-decay 0.7 --ema 0.9 --label-smoothing 0.1
+1:1 --schedule plateau --step 1 --best loss --recall --keep 2 --teacher said.rn --temperature 2 --alpha 0.7
+1:2 --optimizer adamw --accumulate 2 --clip 0.5 --ema 0.5 --best macro-f1 --patience 9
 2:1 --freeze conv1,bn1,layer1 --freeze-norms --epochs-only-last --schedule constant
-1:2 --teacher said.rn --temperature 2 --alpha 0.7 --ema 0.9
 END
 }
 

@@ -58,9 +58,9 @@ stopped() {
     [ $rc = 3 ] && at "$2" "$1"
 }
 
-@test "kill -9 at 20 moments (with RN_FULL=1 at 200)" {
+@test "kill -9 at 10 moments (with RN_FULL=1 at 200)" {
     RANDOM=20 landed=0 moments=${RN_FULL:+200}
-    moments=${moments:-20}
+    moments=${moments:-10}
     longest=$(($(cat microseconds) / 1000))
     for ((try = 0; landed < moments && try < 3 * moments; try++)); do
         how run

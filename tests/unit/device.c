@@ -705,10 +705,11 @@ static bool wide(const struct row *r)
     return rn_cpu_winograd.takes(&conv, RN_CPU_FORWARD);
 }
 
-/* Of the CPU each convolution as it is computed usually, and in every other way that takes it. */
+/* How the CPU device computes convolutions: as it does usually, and in every other way. */
+static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_outer, &rn_cpu_columns };
+
 static void agrees(struct rn_device *dev, struct rn_device *reference, const struct row *r, const struct rn_array *b)
 {
-    static const struct rn_cpu_path *const paths[] = { NULL, &rn_cpu_direct, &rn_cpu_outer, &rn_cpu_columns };
     bool is_cpu = dev->class == &rn_device_cpu;
     struct rn_array a[ARRAYS];
     for (size_t i = 0; i < (is_cpu && r->forward == conv ? LENGTH(paths) : 1); i++) {
@@ -823,6 +824,7 @@ static void gradients_are_slopes(void **state)
     rn_device_close(reference);
 }
 
+/* Each convolution also in every other way that takes it. */
 static void threads_do_not_matter(void **state)
 {
     (void)state;
@@ -830,15 +832,19 @@ static void threads_do_not_matter(void **state)
     struct rn_device *dev[LENGTH(counts)];
     for (size_t i = 0; i < LENGTH(counts); i++)
         dev[i] = device("cpu", counts[i]);
-    for (const struct row *r = rows; r < rows + LENGTH(rows); r++) {
+    for (size_t n = 0; n < LENGTH(rows) * LENGTH(paths); n++) {
+        const struct row *r = rows + n / LENGTH(paths);
         struct rn_array first[ARRAYS], other[ARRAYS];
-        run(dev[0], r, first);
-        for (size_t i = 1; i < LENGTH(counts); i++) {
-            run(dev[i], r, other);
-            for (int j = 0; j < ARRAYS; j++)
+        if (n % LENGTH(paths) && r->forward != conv)
+            continue;
+        for (size_t i = 0; i < LENGTH(counts); i++) {
+            ((struct rn_cpu *)dev[i])->path = paths[n % LENGTH(paths)];
+            run(dev[i], r, i ? other : first);
+            for (int j = 0; i && j < ARRAYS; j++)
                 if (first[j].n && memcmp(first[j].data, other[j].data, count(first[j]) * sizeof(float)) != 0)
                     fail_msg("%s: array %d differs with %d threads", r->name, j, counts[i]);
-            release(dev[i], other, r->name);
+            if (i)
+                release(dev[i], other, r->name);
         }
         release(dev[0], first, r->name);
     }
@@ -1193,6 +1199,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(norm_backward_in_place),
         cmocka_unit_test(not_a_number_is_not_lost),
     };
+    const struct CMUnitTest threads[] = { /* what a sanitizer of threads is for: without the reference device, it would take minutes */
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(eval_does_not_see_the_batch),
+        cmocka_unit_test(prepared_weights_are_the_same),
+        cmocka_unit_test(norm_backward_in_place),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),
         cmocka_unit_test(known_values),
@@ -1207,6 +1219,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(not_a_number_is_not_lost),
         cmocka_unit_test(other_variants),
     };
+    const char *sanitized = getenv("RN_SANITIZED");
+    if (sanitized && !strcmp(sanitized, "thread"))
+        return cmocka_run_group_tests(threads, NULL, NULL);
     if (argc < 2 || strcmp(argv[1], "--variant") != 0)
         return cmocka_run_group_tests(tests, NULL, NULL);
     struct rn_device *cpu;

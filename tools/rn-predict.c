@@ -281,7 +281,7 @@ static int open_output(struct work *w, const char *path, struct rn_err *err)
 /* One batch is read and one computed while a third is written. */
 static int segments(struct work *w, struct rn_err *err)
 {
-    const struct rn_flow_plan plan = {
+    struct rn_flow_plan plan = {
         .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES) | RN_KIND_BIT(RN_PREDICTIONS), .ahead = 2, .size = sizeof(struct job),
         .context = w, .stage = { { 1, compute } }, .clear = clear_job,
     };

@@ -178,6 +178,11 @@ struct rn_device_class {
     RN_MUST int (*upload_images)(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
                                  const double std[3], struct rn_err *err);
     RN_MUST int (*fill)(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err);
+    /* Memory of the host that the device reads by itself (pinned): pixels in it are not copied on their way, and upload_images may come
+     * back before they are there; host_wait comes back when they are. Zeroed or not. All three NULL: there is no such memory. */
+    void *(*host_alloc)(struct rn_device *dev, size_t bytes, struct rn_err *err);
+    void (*host_free)(struct rn_device *dev, void *memory);
+    RN_MUST int (*host_wait)(struct rn_device *dev, struct rn_err *err);
 
     /* ---- operators, each forward and backward ---- */
 

@@ -64,13 +64,33 @@ static int read_head(struct rn_flow *flow, struct rn_item *item, struct rn_err *
     return 1;
 }
 
+/* A large record stays where it is, and the reader gets the item's memory; one that may be wanted again is the reader's. */
+static int keep_record(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
+{
+    struct rn_record rest = flow->record;
+    int rc = flow->plan.read ? 0 : rn_reader_exchange(flow->plan.reader, &item->berth, err);
+    if (rc < 0)
+        return -1;
+    if (rc) {
+        rest.tensor.data = NULL;
+        rest.data.data = NULL;
+    }
+    if (rn_record_copy(&item->record, &rest, &item->bytes, err))
+        return -1;
+    if (rc) {
+        item->record.tensor.data = flow->record.tensor.data;
+        item->record.data = flow->record.data;
+    }
+    return 0;
+}
+
 static int read_record(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
 {
     int rc = flow->again ? 1 : rn_reader_record(flow->plan.reader, &flow->record, err);
     item->head = flow->head;
     if (rc == 1) {
         item->event = RN_FLOW_RECORD;
-        return rn_record_copy(&item->record, &flow->record, &item->bytes, err) ? -1 : 1;
+        return keep_record(flow, item, err) ? -1 : 1;
     }
     if (rc)
         return rc;
@@ -169,9 +189,34 @@ static void clear(const struct rn_flow *flow, struct rn_item *item)
     item->owned = NULL;
 }
 
+static void free_berth(struct rn_flow *flow, struct rn_berth *berth)
+{
+    if (berth->data != berth->lent)
+        free(berth->data);
+    if (berth->lent)
+        flow->plan.take_back(flow->plan.lender, berth->lent);
+    *berth = (struct rn_berth){ 0 };
+}
+
+/* A block of our own is changed for one that is lent, as large. */
+static void lend(struct rn_flow *flow, struct rn_berth *berth)
+{
+    if (!flow->plan.lend || berth->data == berth->lent)
+        return;
+    const struct rn_berth lent = { .data = flow->plan.lend(flow->plan.lender, berth->capacity), .capacity = berth->capacity };
+    if (!lent.data) {
+        flow->plan.lend = NULL;
+        return;
+    }
+    free_berth(flow, berth);
+    *berth = lent;
+    berth->lent = berth->data;
+}
+
 static void release(struct rn_flow *flow)
 {
     clear(flow, &flow->slot[flow->taken % flow->slots].item);
+    lend(flow, &flow->slot[flow->taken % flow->slots].item.berth);
     pthread_mutex_lock(&flow->lock);
     flow->held = false;
     flow->taken++;
@@ -315,6 +360,12 @@ void rn_flow_close(struct rn_flow *flow)
             clear(flow, item);
         free(item->job);
         rn_buffer_free(&item->bytes);
+        free_berth(flow, &item->berth);
+    }
+    if (flow->plan.take_back) {
+        struct rn_berth last;
+        rn_reader_leave(flow->plan.reader, &last);
+        free_berth(flow, &last);
     }
     free_head(flow->head);
     pthread_cond_destroy(&flow->changed);

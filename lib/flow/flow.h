@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "device/device.h"
 #include "stream/stream.h"
 
 enum rn_flow_event { RN_FLOW_HEAD, RN_FLOW_RECORD, RN_FLOW_TAIL };
@@ -19,7 +20,8 @@ struct rn_item {
     const struct rn_head *head; /* of its segment: until the tail's item was taken and the next one asked for */
     struct rn_record record;    /* RN_FLOW_RECORD: it borrows from the item */
     void *job;                  /* plan->size bytes for the user, zeroed or as `clear` left them */
-    struct rn_buffer bytes;     /* the flow's own: of the record */
+    struct rn_buffer bytes;     /* the flow's own: of the record, */
+    struct rn_berth berth;     /* ... and what it was read into, if it is large */
     struct rn_head *owned;      /* ... and of a tail: the segment's head */
 };
 
@@ -43,7 +45,14 @@ struct rn_flow_plan {
     } stage[RN_FLOW_STAGES];
     void (*clear)(void *job); /* frees what the job holds; NULL: nothing. When the item was taken, or at the end */
     const atomic_int *stop;   /* NULL, or: while it is not 0 (a signal's handler sets it), a wait for input is given up */
+    /* Large records are read into memory that this makes, if it is not NULL, and are not copied: of at least so many bytes, or NULL:
+     * there is no more of it. Both are called by the thread that takes; the reader can only be closed after the flow was. */
+    void *(*lend)(void *lender, size_t bytes);
+    void (*take_back)(void *lender, void *memory);
+    void *lender;
 };
+/* The plan's memory is the device's own of the host, where it has such. */
+void rn_flow_lend(struct rn_flow_plan *plan, struct rn_device *dev);
 
 struct rn_flow;
 /* Copies the plan, and begins. */

@@ -634,6 +634,11 @@ int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err 
     return fit(net, batch, true, &layout, err) || load(net, layout, batch, err) ? -1 : 0;
 }
 
+int rn_net_loaded(struct rn_net *net, struct rn_err *err)
+{
+    return net->on->host_wait ? net->on->host_wait(net->dev, err) : 0;
+}
+
 /* The step; async: the device may go on with it when we are back. */
 static int begin(struct rn_net *net, bool async, float *logits, const int64_t *labels, const struct rn_loss_options *options,
                  struct rn_loss *loss, struct rn_err *err)

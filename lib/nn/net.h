@@ -71,6 +71,8 @@ RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const
  * may come before it, then another load and begin: RN_STEPS_AHEAD may be under way. */
 bool rn_net_async(const struct rn_net *net);
 RN_MUST int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
+/* Pixels in the device's own memory of the host (host_alloc) are still read after rn_net_load: until this comes back, or end. */
+RN_MUST int rn_net_loaded(struct rn_net *net, struct rn_err *err);
 RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
                          struct rn_err *err);
 RN_MUST int rn_net_end(struct rn_net *net, struct rn_err *err);

@@ -366,6 +366,35 @@ static void too_many_images(void **state)
     free(values);
 }
 
+/* Pixels in the device's own memory of the host are not copied there; they may change when they have been waited for, not before. */
+static void pixels_are_waited_for(void **state)
+{
+    (void)state;
+    enum { N = 2, SIDE = 5, PIXELS = N * SIDE * SIDE * 3, TIMES = 5 };
+    const double mean[3] = { 0 }, std[3] = { 1, 1, 1 };
+    struct rn_array y[TIMES];
+    uint8_t *pixels = cuda->class->host_alloc(cuda, PIXELS + 1, &err);
+    assert_non_null(pixels);
+    for (int t = 0; t < TIMES; t++) {
+        y[t] = shape(N, 3, SIDE, SIDE);
+        y[t].data = cuda->class->alloc(cuda, cuda->class->bytes(N, 3, SIDE, SIDE, RN_FULL), &err);
+        assert_non_null(y[t].data);
+        cuda->class->cut(cuda, y[t].data);
+        memset(pixels, 51 * t, PIXELS + 1);
+        check(cuda->class->upload_images(cuda, y[t], pixels + 1, mean, std, &err));
+        check(cuda->class->host_wait(cuda, &err));
+    }
+    for (int t = 0; t < TIMES; t++) {
+        float *x = download(cuda, y[t]);
+        for (size_t i = 0; i < PIXELS; i++)
+            if (!(fabs((double)x[i] - 0.2 * t) < 1e-6))
+                fail_msg("image %d, element %zu: %.9g, not %.9g", t, i, (double)x[i], 0.2 * t);
+        free(x);
+        cuda->class->free(cuda, y[t].data);
+    }
+    cuda->class->host_free(cuda, pixels);
+}
+
 /* NaN goes its own way through the pools' comparisons: whatever comes out, nothing else may go wrong. */
 static void backward_of_nan(void **state)
 {
@@ -453,7 +482,8 @@ static void the_same_twice(void **state)
 int main(int argc, char **argv)
 {
     devices[0] = "cuda";
-    const struct CMUnitTest only_rows[] = { cmocka_unit_test(rows_of_all_devices), cmocka_unit_test(convolutions_of_half) };
+    const struct CMUnitTest only_rows[] = { cmocka_unit_test(rows_of_all_devices), cmocka_unit_test(convolutions_of_half),
+                                            cmocka_unit_test(pixels_are_waited_for) };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(rows_of_all_devices),
         cmocka_unit_test(convolutions_of_half),
@@ -473,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bf16_copies_follow),
         cmocka_unit_test(large_maps),
         cmocka_unit_test(too_many_images),
+        cmocka_unit_test(pixels_are_waited_for),
         cmocka_unit_test(many_classes),
         cmocka_unit_test(backward_of_nan),
         cmocka_unit_test(eval_sees_no_batch),

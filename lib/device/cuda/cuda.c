@@ -53,6 +53,7 @@ static void close_device(struct rn_device *dev)
         if (cuda->library[i])
             cuda->api.cudaLibraryUnload(cuda->library[i]);
     free(cuda->block);
+    free(cuda->pinned);
     free(cuda);
 }
 
@@ -276,6 +277,7 @@ const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
     .precision = precision, .maps = maps, .room = rn_cuda_room,
+    .host_alloc = rn_cuda_host_alloc, .host_free = rn_cuda_host_free, .host_wait = rn_cuda_host_wait,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
     .share = rn_cuda_share, .cut = rn_cuda_cut_block, .all_reduce = rn_cuda_all_reduce, .carry = rn_cuda_carry,
     RN_OPERATORS(ROW)

@@ -35,10 +35,11 @@ enum rn_cuda_image { RN_CUDA_IMAGES(RN_CUDA_ENUM) RN_CUDA_IMAGE_COUNT };
 
 extern const unsigned char *const rn_cuda_images_table[RN_CUDA_IMAGE_COUNT]; /* fat binaries */
 
-/* A block of memory on its way to or from the GPU: pinned here (near), and there (far). */
+/* A block of memory on its way to or from the GPU: pinned here (near), where it does not lie in pinned memory already, and there
+ * (far). */
 struct rn_cuda_slot {
     char *near, *far;
-    size_t bytes;
+    size_t near_bytes, bytes;
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
@@ -67,6 +68,7 @@ struct rn_gpu {
     size_t workspace_bytes;
     struct rn_cuda_slot slot[2];
     unsigned turn; /* of the two slots */
+    bool reading;  /* what was sent last may not have left the host's memory yet */
     struct rn_cuda_page page;
     struct rn_cuda_started started[2]; /* what was started last, and before that: failures are seen later */
 };
@@ -77,6 +79,12 @@ struct rn_cuda_block {
     bool cut; /* what lies here is cut by images */
     char *bf16_copy[RN_CUDA_GPUS]; /* the same numbers as bfloat16 (bf16.cu); NULL: not made yet */
     unsigned stale;           /* a bit for each GPU: its bf16 copy has not been told of a change */
+};
+
+/* Memory of rn_cuda_host_alloc. */
+struct rn_cuda_pinned {
+    char *at;
+    size_t bytes;
 };
 
 struct rn_cuda_plan; /* conv2d.cu */
@@ -103,6 +111,8 @@ struct rn_cuda {
     int gpus;
     struct rn_cuda_block *block;
     size_t blocks, block_capacity;
+    struct rn_cuda_pinned *pinned;
+    size_t pinned_blocks, pinned_room;
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
     struct rn_cuda_capture capture[8]; /* one a batch size */
@@ -304,8 +314,13 @@ size_t rn_cuda_room(const struct rn_device *dev);
 /* At least so many bytes, aligned to 256, until the next call; NULL: p->rc is -1. It grows when a shape is met for the first
  * time only. */
 RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
-/* A slot of at least so many bytes that nothing is using. */
-RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err);
+/* A slot of at least so many bytes that nothing is using; near: here, too. */
+RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, bool near, struct rn_err *err);
+/* host_alloc, host_free and host_wait of struct rn_device_class; do these bytes lie in such memory? */
+void *rn_cuda_host_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);
+void rn_cuda_host_free(struct rn_device *dev, void *memory);
+RN_MUST int rn_cuda_host_wait(struct rn_device *dev, struct rn_err *err);
+bool rn_cuda_is_pinned(const struct rn_cuda *cuda, const void *from, size_t bytes);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
 /* What softmax_loss gets from the host goes to the page; what comes of it comes back; is read, of the oldest step under way. */
 RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);

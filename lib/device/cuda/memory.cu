@@ -154,11 +154,14 @@ static int send(const struct rn_cuda_part *p, const void *from, size_t bytes, vo
 {
     struct rn_cuda_api *api = &p->cuda->api;
     struct rn_cuda_slot *slot = &p->gpu->slot[++p->gpu->turn % 2];
-    if (rn_cuda_slot(p, slot, bytes, err))
+    bool pinned = rn_cuda_is_pinned(p->cuda, from, bytes);
+    if (rn_cuda_slot(p, slot, bytes, !pinned, err))
         return -1;
-    memcpy(slot->near, from, bytes);
+    if (!pinned)
+        from = memcpy(slot->near, from, bytes);
+    p->gpu->reading = pinned;
     *far = slot->far;
-    return rn_cuda_check(p, api->cudaMemcpyAsync(slot->far, slot->near, bytes, cudaMemcpyHostToDevice, p->gpu->side), "a copy", err) ||
+    return rn_cuda_check(p, api->cudaMemcpyAsync(slot->far, from, bytes, cudaMemcpyHostToDevice, p->gpu->side), "a copy", err) ||
                    rn_cuda_check(p, api->cudaEventRecord(slot->arrived, p->gpu->side), "an event", err) ||
                    rn_cuda_check(p, api->cudaStreamWaitEvent(p->gpu->stream, slot->arrived, 0), "an event", err) ? -1 : 0;
 }
@@ -216,7 +219,7 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
         size_t bytes = rn_cuda_count(v.map) * sizeof *y;
         if (!bytes)
             continue;
-        if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, err) ? -1 : 0))
+        if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, true, err) ? -1 : 0))
             continue;
         v.plain = (float *)(void *)slot->far;
         p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.map), &v, x, err) ||

@@ -122,18 +122,22 @@ struct rn_adamw {
  * sums, statistics, parameters and their gradients stay float32. */
 enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32, RN_PRECISION_BF16 };
 
-/* One step of training, as begin and end of a device see it. */
+/* One step of training, or a batch that is evaluated, as begin and end of a device see it. */
 struct rn_device_step {
     uint64_t key[5]; /* steps with the same key do the same operators on the same arrays; other labels and class weights */
     struct rn_loss *loss;
     size_t n, c; /* of the logits */
     const int64_t *labels;
     const struct rn_loss_options *options;
+    /* A batch that is evaluated, in the place of the three above and of the loss: logits (n, c) in host memory, which end fills from
+     * what `output` holds then. */
+    float *logits;
+    struct rn_array output;
 };
 
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
 
-enum { RN_STEPS_AHEAD = 2 }; /* steps of training that may have begun and not ended */
+enum { RN_STEPS_AHEAD = 2 }; /* steps that may have begun and not ended */
 
 struct rn_device;
 
@@ -274,11 +278,11 @@ struct rn_device_class {
     /* *sum: of the squares of a whole block's numbers, added in an order that follows from bytes. */
     RN_MUST int (*square_sum)(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
 
-    /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
+    /* ---- a step, for devices that work while the caller goes on: all three NULL on the others ---- */
 
-    /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a capture of an
-     * earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest step that has begun, and fills its
-     * *loss. Before that it may be followed by sgd, by the next batch, and by the next step: RN_STEPS_AHEAD may be under way. A step
+    /* After the batch is there. *done: forward, softmax_loss and backward of this step (of evaluation: forward) have been started, from
+     * a capture of an earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest step that has begun, and fills its
+     * *loss, or logits. Before that it may be followed by sgd, by the next batch, and by the next step: RN_STEPS_AHEAD may be under way. A step
      * that fails before commit is no such step. */
     RN_MUST int (*begin)(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
     RN_MUST int (*commit)(struct rn_device *dev, struct rn_err *err);

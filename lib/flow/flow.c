@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/threads.h"
 
@@ -77,6 +78,7 @@ static int keep_record(struct rn_flow *flow, struct rn_item *item, struct rn_err
     }
     if (rn_record_copy(&item->record, &rest, &item->bytes, err))
         return -1;
+    item->exchanged = rc;
     if (rc) {
         item->record.tensor.data = flow->record.tensor.data;
         item->record.data = flow->record.data;
@@ -145,22 +147,67 @@ static void *read_all(void *argument)
     return NULL;
 }
 
+/* ---- memory that is lent ---- */
+
+static void free_berth(struct rn_flow *flow, struct rn_berth *berth)
+{
+    if (berth->data != berth->lent)
+        free(berth->data);
+    if (berth->lent)
+        flow->plan.take_back(flow->plan.lender, berth->lent);
+    *berth = (struct rn_berth){ 0 };
+}
+
+static const void *moved(const void *at, const struct rn_berth *from, const struct rn_berth *to)
+{
+    return at ? to->data + ((const char *)at - from->data) : NULL;
+}
+
+/* The item's record moves to a block that is lent, as large, unless it is in one already. */
+static void lend(struct rn_flow *flow, struct rn_item *item)
+{
+    struct rn_berth *berth = &item->berth, lent = { .capacity = berth->capacity };
+    if (!flow->plan.lend || item->event != RN_FLOW_RECORD || berth->data == berth->lent)
+        return;
+    if (!(lent.data = lent.lent = flow->plan.lend(flow->plan.lender, berth->capacity))) {
+        flow->plan.lend = NULL;
+        return;
+    }
+    memcpy(lent.data, berth->data, berth->capacity);
+    if (item->exchanged) {
+        item->record.tensor.data = moved(item->record.tensor.data, berth, &lent);
+        item->record.data.data = moved(item->record.data.data, berth, &lent);
+    }
+    free_berth(flow, berth);
+    *berth = lent;
+}
+
 /* ---- working ---- */
 
-static void work(struct rn_flow *flow, int stage, size_t number)
+typedef int work_of(void *context, struct rn_item *item, struct rn_err *err);
+
+static void work(struct rn_flow *flow, size_t number, work_of *of, bool done)
 {
     struct slot *slot = &flow->slot[number % flow->slots];
     struct rn_err err = { 0 };
     pthread_mutex_unlock(&flow->lock);
-    int rc = flow->plan.stage[stage].work(flow->plan.context, &slot->item, &err);
+    if (of == flow->plan.stage[0].work && flow->plan.lend)
+        lend(flow, &slot->item);
+    int rc = of(flow->plan.context, &slot->item, &err);
     pthread_mutex_lock(&flow->lock);
-    slot->done++;
+    slot->done += done;
     if (rc) {
         slot->err = err;
         flow->failed = number < flow->failed ? number : flow->failed;
         flow->stop = 1; /* what comes behind it is of no use */
     }
     pthread_cond_broadcast(&flow->changed);
+}
+
+/* Has the item come to this stage? */
+static bool has_come(const struct rn_flow *flow, int stage, size_t number)
+{
+    return number < flow->read && flow->slot[number % flow->slots].done == stage;
 }
 
 static void *work_all(void *argument)
@@ -170,10 +217,32 @@ static void *work_all(void *argument)
     size_t *next = &flow->begun[crew->stage];
     pthread_mutex_lock(&flow->lock);
     while (!flow->closed && *next < flow->failed && !(flow->ended && *next == flow->read)) {
-        if (*next < flow->read && flow->slot[*next % flow->slots].done == crew->stage)
-            work(flow, crew->stage, (*next)++);
-        else
+        if (!has_come(flow, crew->stage, *next)) {
             pthread_cond_wait(&flow->changed, &flow->lock);
+            continue;
+        }
+        work(flow, (*next)++, flow->plan.stage[crew->stage].work, true);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    return NULL;
+}
+
+/* The same where items have a second half. */
+static void *work_in_halves(void *argument)
+{
+    struct crew *crew = argument;
+    struct rn_flow *flow = crew->flow;
+    const struct rn_flow_stage *stage = &flow->plan.stage[crew->stage];
+    size_t *next = &flow->begun[crew->stage], finished = 0;
+    pthread_mutex_lock(&flow->lock);
+    while (!flow->closed && finished < flow->failed && !(flow->ended && finished == flow->read)) {
+        if (*next - finished < RN_FLOW_HALVES && *next < flow->failed && has_come(flow, crew->stage, *next)) {
+            work(flow, (*next)++, stage->work, false);
+        } else if (finished < *next) {
+            work(flow, finished++, stage->finish, true);
+        } else {
+            pthread_cond_wait(&flow->changed, &flow->lock);
+        }
     }
     pthread_mutex_unlock(&flow->lock);
     return NULL;
@@ -189,34 +258,9 @@ static void clear(const struct rn_flow *flow, struct rn_item *item)
     item->owned = NULL;
 }
 
-static void free_berth(struct rn_flow *flow, struct rn_berth *berth)
-{
-    if (berth->data != berth->lent)
-        free(berth->data);
-    if (berth->lent)
-        flow->plan.take_back(flow->plan.lender, berth->lent);
-    *berth = (struct rn_berth){ 0 };
-}
-
-/* A block of our own is changed for one that is lent, as large. */
-static void lend(struct rn_flow *flow, struct rn_berth *berth)
-{
-    if (!flow->plan.lend || berth->data == berth->lent)
-        return;
-    const struct rn_berth lent = { .data = flow->plan.lend(flow->plan.lender, berth->capacity), .capacity = berth->capacity };
-    if (!lent.data) {
-        flow->plan.lend = NULL;
-        return;
-    }
-    free_berth(flow, berth);
-    *berth = lent;
-    berth->lent = berth->data;
-}
-
 static void release(struct rn_flow *flow)
 {
     clear(flow, &flow->slot[flow->taken % flow->slots].item);
-    lend(flow, &flow->slot[flow->taken % flow->slots].item.berth);
     pthread_mutex_lock(&flow->lock);
     flow->held = false;
     flow->taken++;
@@ -283,6 +327,8 @@ int rn_flow_next_until(struct rn_flow *flow, const struct timespec *deadline, st
         late = wait(flow, deadline);
     }
     pthread_mutex_unlock(&flow->lock);
+    if (rc == 1 && !flow->stages)
+        lend(flow, *item);
     return rc;
 }
 
@@ -304,7 +350,7 @@ static int start(struct rn_flow *flow, struct rn_err *err)
     for (int s = 0; s < flow->stages; s++) {
         flow->crew[s] = (struct crew){ flow, s };
         for (int i = 0; i < flow->plan.stage[s].threads; i++, flow->threads++)
-            if (rn_thread_start(&flow->thread[flow->threads], work_all, &flow->crew[s], err))
+            if (rn_thread_start(&flow->thread[flow->threads], flow->plan.stage[s].finish ? work_in_halves : work_all, &flow->crew[s], err))
                 return -1;
     }
     return 0;

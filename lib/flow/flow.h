@@ -21,13 +21,14 @@ struct rn_item {
     struct rn_record record;    /* RN_FLOW_RECORD: it borrows from the item */
     void *job;                  /* plan->size bytes for the user, zeroed or as `clear` left them */
     struct rn_buffer bytes;     /* the flow's own: of the record, */
-    struct rn_berth berth;     /* ... and what it was read into, if it is large */
+    struct rn_berth berth;      /* ... and what it was read into, if it is large */
+    bool exchanged;             /* ... which the record still uses */
     struct rn_head *owned;      /* ... and of a tail: the segment's head */
 };
 
 /* What `read` says of a record: leave it out, take it, take it and call me again with the same record in another item. */
 enum { RN_FLOW_OMIT, RN_FLOW_TAKE, RN_FLOW_AGAIN };
-enum { RN_FLOW_STAGES = 2 };
+enum { RN_FLOW_STAGES = 2, RN_FLOW_HALVES = 2 };
 
 struct rn_flow_plan {
     struct rn_reader *reader; /* borrowed; not to be used until rn_flow_close */
@@ -42,11 +43,15 @@ struct rn_flow_plan {
     struct rn_flow_stage {
         int threads; /* 0: there is no such stage */
         int (*work)(void *context, struct rn_item *item, struct rn_err *err);
+        /* NULL; or, in a stage of one thread, the second half of an item, which is done then: before it the next item's work is called,
+         * if that item is there already, so that RN_FLOW_HALVES of them may be under way. */
+        int (*finish)(void *context, struct rn_item *item, struct rn_err *err);
     } stage[RN_FLOW_STAGES];
     void (*clear)(void *job); /* frees what the job holds; NULL: nothing. When the item was taken, or at the end */
     const atomic_int *stop;   /* NULL, or: while it is not 0 (a signal's handler sets it), a wait for input is given up */
-    /* Large records are read into memory that this makes, if it is not NULL, and are not copied: of at least so many bytes, or NULL:
-     * there is no more of it. Both are called by the thread that takes; the reader can only be closed after the flow was. */
+    /* Large records are read into memory that this makes, if it is not NULL, but for the first ones, which are copied there: of at least
+     * so many bytes, or NULL: there is no more of it. Both are called by the first stage's thread (it has one), or without a stage by
+     * the thread that takes, and by rn_flow_close, after which the reader can only be closed. */
     void *(*lend)(void *lender, size_t bytes);
     void (*take_back)(void *lender, void *memory);
     void *lender;

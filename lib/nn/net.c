@@ -445,7 +445,8 @@ static int prepack(struct rn_net *net, const struct rn_layout *layout, struct rn
     return 0;
 }
 
-int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
+/* All but the network's own operators. */
+static int begin_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
 {
     struct rn_layout *layout;
     if (!rn_net_fits(net, batch))
@@ -453,15 +454,34 @@ int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *b
     if (fit(net, batch, false, &layout, err) || (net->stale && prepack(net, layout, err)) || load(net, layout, batch, err))
         return -1;
     *w = (struct rn_walk){ net, &net->program[false], layout, batch->n, false };
-    return forward(w, err);
+    return 0;
+}
+
+int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
+{
+    return begin_eval(w, net, batch, err) || forward(w, err) ? -1 : 0;
+}
+
+int rn_net_eval_begin(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
+{
+    struct rn_walk w;
+    bool done = false;
+    if (begin_eval(&w, net, batch, err))
+        return -1;
+    const struct rn_array output = value(&w, net->graph->output);
+    if (!rn_net_async(net))
+        return forward(&w, err) || net->on->download(net->dev, logits, output, err) ? -1 : 0;
+    const struct rn_device_step step = {
+        .key = { (uintptr_t)net->arena, w.n, w.layout->n, (uint64_t)w.layout->h << 32 | w.layout->w, UINT64_MAX }, /* no smoothing's */
+        .n = output.n, .c = output.c, .logits = logits, .output = output };
+    if (net->on->begin(net->dev, &step, &done, err) || (!done && forward(&w, err)))
+        return -1;
+    return done ? 0 : net->on->commit(net->dev, err);
 }
 
 int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
 {
-    struct rn_walk w;
-    if (rn_walk_eval(&w, net, batch, err))
-        return -1;
-    return net->on->download(net->dev, logits, value(&w, net->graph->output), err);
+    return rn_net_eval_begin(net, batch, logits, err) || rn_net_end(net, err) ? -1 : 0;
 }
 
 /* ---- backward ---- */

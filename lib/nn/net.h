@@ -47,6 +47,9 @@ struct rn_batch {
 /* Evaluation mode: logits (n, classes) in host memory. Batch norms are folded into the convolutions (again after weights
  * changed). An image's logits do not depend on the rest of the batch. */
 RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
+/* The same in two halves, as rn_net_begin and rn_net_end: logits are there when end has come back for this batch, the oldest. Of a
+ * training no step may be under way. */
+RN_MUST int rn_net_eval_begin(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
 
 /* From now on batches come in as this value of the graph, of which the rest is a function: rn_batch.values (n, its channels, h, w).
  * What leads to it is not computed: its parameters should have the rate 0. */

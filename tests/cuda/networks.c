@@ -26,8 +26,9 @@ static char folder[] = "/tmp/rn-cuda-XXXXXX";
 
 /* How far it goes: all, with a look at gradients and parameters; less, for runs that fail; one step of training; all, with a
  * step of other images before the last; one step, and when it fails, again (err
- * tells of the first time); steps with all that options of training ask for; the same with each image there twice. */
-enum course { WHOLE, LESS, STEP, MIXED, AGAIN, TAUGHT, TAUGHT_TWICE };
+ * tells of the first time); steps with all that options of training ask for; the same with each image there twice; batches that are
+ * evaluated, two under way. */
+enum course { WHOLE, LESS, STEP, MIXED, AGAIN, TAUGHT, TAUGHT_TWICE, PREDICT };
 
 /* What it leaves in a file. */
 struct result {
@@ -211,6 +212,35 @@ static int teach(struct rn_device *dev, size_t n, bool doubled, struct result *r
     return rc;
 }
 
+/* Batches of n, n, n, n - 1 and n images, each begun before the one before has ended; as the same one by one, bit for bit. */
+enum { BATCHES = 5 };
+
+static int predict(struct rn_device *dev, size_t n, struct result *r)
+{
+    static float values[BATCHES][IMAGES * 3 * SIZE * SIZE], together[BATCHES][IMAGES * CLASSES];
+    struct rn_net *net;
+    struct rn_batch batch[BATCHES];
+    int64_t labels[MANY];
+    if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, false, &r->err))
+        return -1;
+    int rc = start(net, &r->err);
+    for (int b = 0; b < BATCHES; b++) {
+        batch[b] = batch_of(0, b == 3 ? n - 1 : n, PREDICT, b, labels);
+        memcpy(values[b], batch[b].values, n * 3 * SIZE * SIZE * sizeof **values);
+        batch[b].values = values[b];
+    }
+    for (int b = 0; b <= BATCHES && rc == 0; b++)
+        if ((b < BATCHES && rn_net_eval_begin(net, &batch[b], together[b], &r->err)) || (b && rn_net_end(net, &r->err)))
+            rc = -1;
+    for (int b = 0; b < BATCHES && rc == 0; b++) {
+        rc = rn_net_eval(net, &batch[b], r->eval, &r->err);
+        if (rc == 0 && memcmp(r->eval, together[b], batch[b].n * CLASSES * sizeof *r->eval) != 0)
+            rc = rn_fail(&r->err, RN_EXIT_DATA, "batch %d: logits of two under way are not those of one by one", b);
+    }
+    rn_net_close(net);
+    return rc;
+}
+
 /* --run DEVICE[/PRECISION] FROM:N COURSE FILE: exit 0, or 4 when the device fails. */
 static int run(char **argv)
 {
@@ -218,7 +248,7 @@ static int run(char **argv)
     struct rn_device *dev;
     size_t from, n;
     enum course course = (enum course)atoi(argv[4]);
-    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (size_of(course) == SIZE ? IMAGES : MANY) || course > TAUGHT_TWICE)
+    if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (size_of(course) == SIZE ? IMAGES : MANY) || course > PREDICT)
         return 2;
     char *precision = strchr(argv[2], '/');
     if (precision)
@@ -226,7 +256,8 @@ static int run(char **argv)
     int rc = rn_device_open(&dev, argv[2], 1, &r.err);
     if (!rc) {
         rc = (precision && rn_device_precision(dev, precision, &r.err)) ||
-                     (course >= TAUGHT ? teach(dev, n, course == TAUGHT_TWICE, &r) : train(dev, from, n, course, &r)) ? -1 : 0;
+                     (course == PREDICT ? predict(dev, n, &r) : course >= TAUGHT ? teach(dev, n, course == TAUGHT_TWICE, &r)
+                                                                                 : train(dev, from, n, course, &r)) ? -1 : 0;
         rn_device_close(dev);
     }
     FILE *f = fopen(argv[5], "wb");
@@ -516,21 +547,28 @@ static bool waits(const char *call)
     return !strcmp(call, "cudaStreamQuery") || !strcmp(call, "cudaStreamSynchronize");
 }
 
-/* The functions that a good run calls, in order. The very last calls belong to closing, where a failure has nobody to be told to:
- * they are left out. */
-static char (*calls_of(const char *device, size_t *count))[48]
+static char (*read_calls(size_t *count))[48]
 {
-    char file[64], variable[96], line[64];
     static char names[65536][48];
-    struct result r;
+    char file[64], line[64];
     snprintf(file, sizeof file, "%s/calls", folder);
-    snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s", file);
-    assert_int_equal(result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", variable)), 0);
     FILE *f = fopen(file, "r");
     assert_non_null(f);
     for (*count = 0; *count < 65536 && fgets(line, sizeof line, f); ++*count)
         snprintf(names[*count], sizeof *names, "%.*s", (int)strcspn(line, "\n"), line);
     fclose(f);
+    return names;
+}
+
+/* The functions that a good run calls, in order. The very last calls belong to closing, where a failure has nobody to be told to:
+ * they are left out. */
+static char (*calls_of(const char *device, size_t *count))[48]
+{
+    char variable[96];
+    struct result r;
+    snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s/calls", folder);
+    assert_int_equal(result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", variable)), 0);
+    char(*names)[48] = read_calls(count);
     while (*count && (waits(names[*count - 1]) || !strcmp(names[*count - 1], "cudaSetDevice")))
         --*count;
     return names;
@@ -594,6 +632,29 @@ static void steps_are_captured(void **state)
         assert_int_equal(graphs, gpus * (sums / 3 + 1));
         assert_int_equal(launches, 2 * graphs);
         assert_true(gpus == 1 ? sums == 0 : sums >= 6 && sums % 3 == 0);
+    }
+}
+
+/* Two batches may be evaluated at once; from the third of its size on a batch is one graph, on each GPU. */
+static void batches_are_evaluated_ahead(void **state)
+{
+    (void)state;
+    static const char *const devices[] = { "cpu", "cuda", "cuda:0,1" }, *const orders[] = { "RN_DOUBLE_ORDER=late", "RN_DOUBLE_ORDER=11" };
+    struct result first, r;
+    for (size_t i = 0; i < 3; i++) {
+        char variable[96];
+        snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s/calls", folder);
+        if (result_of(&r, devices[i], ALL, PREDICT, WITH("RN_DOUBLE_GPUS=2", variable, orders[i % 2])) != 0)
+            fail_msg("%s: %s", devices[i], r.err.text);
+        for (size_t k = 0; k < IMAGES * CLASSES; k++)
+            near((double)r.eval[k], (double)(i ? first.eval : r.eval)[k], 1e-4, "logit", k);
+        first = i ? first : r;
+        if (i == 0)
+            continue;
+        size_t count;
+        char(*names)[48] = read_calls(&count);
+        assert_int_equal(count_of(names, count, "cudaGraphInstantiate"), 2 * i); /* the smaller batch's, too */
+        assert_int_equal(count_of(names, count, "cudaGraphLaunch"), 8 * i); /* of ten each size's first is done as it comes */
     }
 }
 
@@ -842,6 +903,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_step_that_failed_may_be_done_again),
         cmocka_unit_test(names_what_fits),
         cmocka_unit_test(steps_are_captured),
+        cmocka_unit_test(batches_are_evaluated_ahead),
         cmocka_unit_test(a_lost_gpu_ends_the_run),
         cmocka_unit_test(a_gpu_that_is_stuck_ends_the_run),
         cmocka_unit_test(each_call_may_fail),

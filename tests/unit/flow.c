@@ -321,6 +321,75 @@ static void one_is_read_and_one_worked_on_while_one_is_taken(void **state)
     rn_reader_close(reader);
 }
 
+/* ---- two halves ---- */
+
+struct halves {
+    int begun, ended, most, bad_first, bad_second;
+};
+
+static int first_half(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct halves *h = context;
+    int number = number_of(item);
+    if (number == NONE)
+        return 0;
+    if (number == h->bad_first)
+        return rn_fail(error, RN_EXIT_DATA, "first half of %d", number);
+    if (number != h->begun++)
+        return rn_fail(error, RN_EXIT_SYSTEM, "record %d begins as the %d. one", number, h->begun);
+    h->most = h->begun - h->ended > h->most ? h->begun - h->ended : h->most;
+    return 0;
+}
+
+static int second_half(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct halves *h = context;
+    int number = number_of(item);
+    if (number == NONE)
+        return 0;
+    if (number == h->bad_second)
+        return rn_fail(error, RN_EXIT_DATA, "second half of %d", number);
+    if (number != h->ended++)
+        return rn_fail(error, RN_EXIT_SYSTEM, "record %d ends as the %d. one", number, h->ended);
+    usleep(200); /* the next one comes meanwhile */
+    return 0;
+}
+
+static int take_halves(struct halves *h, struct rn_reader *reader, int *number, int most)
+{
+    const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 5, .context = h, .stage = { { 1, first_half, second_half } } };
+    struct rn_flow *flow;
+    struct rn_item *item;
+    int rc, count = 0;
+    must(rn_flow_open(&flow, &plan, &err));
+    while (count < most && (rc = rn_flow_next(flow, &item, &err)) == 1)
+        if (item->event == RN_FLOW_RECORD)
+            number[count++] = number_of(item);
+    rn_flow_close(flow);
+    return count;
+}
+
+/* An item's second half waits for the next one's first, if that one is there, and for no more. */
+static void two_items_are_under_way_at_once(void **state)
+{
+    (void)state;
+    const struct halves cases[] = { { .bad_first = NONE, .bad_second = NONE }, { .bad_first = 30, .bad_second = NONE }, { .bad_first = NONE, .bad_second = 30 },
+                                    { .bad_first = 31, .bad_second = 30 }, { .bad_first = 0, .bad_second = NONE } };
+    for (size_t c = 0; c < LENGTH(cases); c++) {
+        struct halves h = cases[c];
+        struct rn_reader *reader = open_file(path);
+        int number[RECORDS], fails = h.bad_second != NONE ? h.bad_second : h.bad_first;
+        err = (struct rn_err){ 0 };
+        int count = take_halves(&h, reader, number, RECORDS);
+        assert_int_equal(count, fails == NONE ? RECORDS : fails);
+        for (int i = 0; i < count; i++)
+            assert_int_equal(number[i], i);
+        assert_true(fails == NONE ? !err.exit : strstr(err.text, h.bad_second != NONE ? "second half of 30" : "first half of") != NULL);
+        assert_true(fails == 0 || h.most == 2);
+        rn_reader_close(reader);
+    }
+}
+
 /* ---- the stream ---- */
 
 /* Through a flow into memory. */
@@ -581,6 +650,18 @@ static void what_is_there_is_handed_on_while_the_input_is_open(void **state)
     close_live(&live);
 }
 
+static void a_last_item_is_ended_while_the_input_is_open(void **state)
+{
+    (void)state;
+    struct live live;
+    struct halves h = { .bad_first = NONE, .bad_second = NONE };
+    int number[3];
+    open_live(&live);
+    write_samples(live.writer, 1, 3, false);
+    assert_int_equal(take_halves(&h, live.reader, number, 3), 3);
+    close_live(&live);
+}
+
 static void a_flag_ends_the_wait_and_close_does_at_any_time(void **state)
 {
     (void)state;
@@ -620,6 +701,7 @@ int main(void)
         cmocka_unit_test(one_is_read_and_one_worked_on_while_one_is_taken), cmocka_unit_test(records_of_every_kind_stay_what_they_are),
         cmocka_unit_test(targets_are_copied), cmocka_unit_test(large_records_are_read_into_memory_that_is_lent),
         cmocka_unit_test(damage_comes_in_its_place),
+        cmocka_unit_test(two_items_are_under_way_at_once), cmocka_unit_test(a_last_item_is_ended_while_the_input_is_open),
         cmocka_unit_test(what_is_there_is_handed_on_while_the_input_is_open), cmocka_unit_test(a_flag_ends_the_wait_and_close_does_at_any_time),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -43,8 +43,8 @@ struct rn_cuda_slot {
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
-/* What a loss needs besides the logits, and what comes of it (softmax_loss.cu): there is one on the GPU, which captures point
- * to, and pinned ones here for each step under way. */
+/* What a loss needs besides the logits, and what comes of it, or the logits of evaluation (softmax_loss.cu): there is one on the GPU,
+ * which captures point to, and pinned ones here for each step under way. */
 struct rn_cuda_page {
     char *near[RN_STEPS_AHEAD], *far;
     size_t bytes;
@@ -120,7 +120,9 @@ struct rn_cuda {
     unsigned next_capture, generation;
     enum rn_cuda_stage stage;
     struct rn_cuda_begun {
-        struct rn_loss *loss; /* the caller's; NULL: it has been told */
+        struct rn_loss *loss; /* the caller's; NULL: it has been told, */
+        float *logits;        /* ... or these are wanted, of the output */
+        struct rn_array output;
         size_t n;
     } begun[RN_STEPS_AHEAD];
     unsigned steps_begun, steps_ended;
@@ -184,6 +186,12 @@ static inline struct map rn_cuda_cut(const struct rn_cuda_part *p, struct rn_arr
     struct map map = rn_cuda_whole(p, a);
     map.n = rn_cuda_dim(p->n);
     return map;
+}
+
+/* Its part, or all of what all GPUs have alike. */
+static inline struct map rn_cuda_map(const struct rn_cuda_part *p, struct rn_array a)
+{
+    return p->images ? rn_cuda_cut(p, a) : rn_cuda_whole(p, a);
 }
 
 static inline size_t rn_cuda_count(struct map a)
@@ -284,6 +292,9 @@ RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct
 /* float32 to bfloat16, and back (add: to what is there). */
 RN_MUST int rn_cuda_narrow(const struct rn_cuda_part *p, void *to, const void *from, size_t count, struct rn_err *err);
 RN_MUST int rn_cuda_widen(const struct rn_cuda_part *p, void *to, const void *from, size_t count, bool add, struct rn_err *err);
+/* rn_cuda_map's numbers as (N,C,H,W) in float32, on the GPU. */
+RN_MUST int rn_cuda_from_plain(const struct rn_cuda_part *p, struct rn_array y, float *from, struct rn_err *err);
+RN_MUST int rn_cuda_to_plain(const struct rn_cuda_part *p, float *to, struct rn_array x, struct rn_err *err);
 /* Weights as bfloat16: *w becomes the place in their block's bf16 copy; what lies in a block that is cut stays. */
 RN_MUST int rn_cuda_bf16_copy(const struct rn_cuda_part *p, struct map *w, struct rn_err *err);
 /* Where the bf16 copy of what is at w (the GPU's own) is; NULL: there is none. */
@@ -322,7 +333,8 @@ void rn_cuda_host_free(struct rn_device *dev, void *memory);
 RN_MUST int rn_cuda_host_wait(struct rn_device *dev, struct rn_err *err);
 bool rn_cuda_is_pinned(const struct rn_cuda *cuda, const void *from, size_t bytes);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
-/* What softmax_loss gets from the host goes to the page; what comes of it comes back; is read, of the oldest step under way. */
+/* What softmax_loss gets from the host goes to the page; what comes of it, or of evaluation, comes back; is read, of the oldest step
+ * under way. */
 RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
 RN_MUST int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err);
 RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err);

@@ -1,10 +1,5 @@
-/* memory.cu -- memory, and the way between (N,C,H,W) outside and (N,H,W,C) here. */
+/* memory.cu -- memory, and what goes to and fro between the host's and a GPU's. */
 #include "device/cuda/kernel.h"
-
-struct transfer {
-    struct map map;
-    float *plain; /* (N,C,H,W) */
-};
 
 struct images {
     struct map y;
@@ -18,25 +13,6 @@ struct fill {
 };
 
 #ifdef RN_KERNELS
-
-/* Where element i of (N,H,W,C) is in (N,C,H,W). */
-static __device__ inline rn_index outside(struct map a, rn_index i)
-{
-    rn_index pixel = i / a.c, map = (rn_index)a.h * a.w;
-    return (pixel / map * a.c + i % a.c) * map + pixel % map;
-}
-
-KERNEL(upload)(const struct transfer v)
-{
-    for (each(i, count_of(v.map)))
-        put(v.map, i, v.plain[outside(v.map, i)]);
-}
-
-KERNEL(download)(const struct transfer v)
-{
-    for (each(i, count_of(v.map)))
-        v.plain[outside(v.map, i)] = get(v.map, i);
-}
 
 /* The 256 values of each channel are computed once a block, in double: the same bits as on the CPU device. */
 KERNEL(upload_images)(const struct images v)
@@ -143,11 +119,6 @@ static struct rn_cuda_part parts(struct rn_device *dev, struct rn_array a)
     return rn_cuda_parts(dev, block && block->cut ? a.n : 0);
 }
 
-static struct map map(const struct rn_cuda_part *p, struct rn_array a)
-{
-    return p->images ? rn_cuda_cut(p, a) : rn_cuda_whole(p, a);
-}
-
 /* From host memory to the next slot, by the side stream, so that it passes by what the GPU is still computing; then the
  * kernel, which takes it from there. The slot's address goes to *far. */
 static int send(const struct rn_cuda_part *p, const void *from, size_t bytes, void **far, struct rn_err *err)
@@ -177,15 +148,13 @@ int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, str
     struct rn_cuda_part p = parts(dev, y);
     rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
-        struct transfer v = { .map = map(&p, y) };
-        size_t count = rn_cuda_count(v.map), first = p.first * y.c * y.h * y.w;
+        size_t count = rn_cuda_count(rn_cuda_map(&p, y)), first = p.first * y.c * y.h * y.w;
         void *far;
         if (!count || (p.images && (p.rc = check_images(&p, err))))
             continue;
         if ((p.rc = send(&p, x + first, count * sizeof *x, &far, err)))
             continue;
-        v.plain = far;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_upload, rn_cuda_each(v.map), &v, y, err) || sent(&p, err) ? -1 : 0;
+        p.rc = rn_cuda_from_plain(&p, y, far, err) || sent(&p, err) ? -1 : 0;
     }
     return p.rc;
 }
@@ -214,15 +183,13 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
 {
     struct rn_cuda_part p = parts(dev, x);
     while (rn_cuda_next(&p, err) && (p.images || p.g == 0)) {
-        struct transfer v = { .map = map(&p, x) };
         struct rn_cuda_slot *slot = &p.gpu->slot[++p.gpu->turn % 2];
-        size_t bytes = rn_cuda_count(v.map) * sizeof *y;
+        size_t bytes = rn_cuda_count(rn_cuda_map(&p, x)) * sizeof *y;
         if (!bytes)
             continue;
         if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, true, err) ? -1 : 0))
             continue;
-        v.plain = (float *)(void *)slot->far;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.map), &v, x, err) ||
+        p.rc = rn_cuda_to_plain(&p, (float *)(void *)slot->far, x, err) ||
                        rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, NULL, err) ? -1 : 0;
         if (p.rc == 0)
             memcpy(y + p.first * x.c * x.h * x.w, slot->near, bytes);
@@ -235,7 +202,7 @@ int rn_cuda_fill(struct rn_device *dev, struct rn_array y, double value, struct 
     struct rn_cuda_part p = parts(dev, y);
     rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
-        struct fill v = { map(&p, y), (float)value };
+        struct fill v = { rn_cuda_map(&p, y), (float)value };
         p.rc = rn_cuda_launch(&p, RN_CUDA_fill, rn_cuda_each(v.y), &v, y, err);
     }
     return p.rc;

@@ -24,6 +24,8 @@
  *   RN_DOUBLE_CALLS=FILE     write the names of the functions in the order in which they are called
  *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours
  *   RN_DOUBLE_WORKSPACE=B    each convolution wants B bytes more of workspace for each image
+ *   RN_DOUBLE_FRUGAL=1       a last engine of cuDNN's wants none of that
+ *   RN_DOUBLE_SINGLE=1       for one image cuDNN's first engine gives other numbers than for many; 2: all do
  *   RN_DOUBLE_FALLBACK=1     cuDNN's first list of engines has none that serves, the fallback's has */
 #ifndef TESTS_CUDA_DOUBLE_H
 #define TESTS_CUDA_DOUBLE_H

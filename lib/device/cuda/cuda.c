@@ -25,8 +25,12 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
         api->cudaFree(gpu->blas_workspace);
     if (gpu->workspace)
         api->cudaFree(gpu->workspace);
+    if (gpu->trial)
+        api->cudaFree(gpu->trial);
     if (gpu->joined)
         api->cudaEventDestroy(gpu->joined);
+    if (gpu->left)
+        api->cudaEventDestroy(gpu->left);
     if (gpu->summed)
         api->cudaEventDestroy(gpu->summed);
     if (gpu->sums)
@@ -59,6 +63,8 @@ static void close_device(struct rn_device *dev)
 
 /* ---- opening ---- */
 
+enum { TOGETHER = 64, MOST_TOGETHER = 1024, EIGHT = 8 };
+
 /* "0,1,3" into the list of GPUs; nothing: the first. */
 static int choose(struct rn_cuda *cuda, const char *which, struct rn_err *err)
 {
@@ -75,6 +81,19 @@ static int choose(struct rn_cuda *cuda, const char *which, struct rn_err *err)
         cuda->gpu[cuda->gpus++].ordinal = (int)number;
         at = *end ? end + 1 : NULL;
     } while (at);
+    return 0;
+}
+
+/* How many images evaluation's convolutions do at a time: RN_CUDA_TOGETHER. */
+static int count_together(struct rn_cuda *cuda, struct rn_err *err)
+{
+    const char *text = getenv("RN_CUDA_TOGETHER");
+    char *end = NULL;
+    unsigned long images = text && *text ? strtoul(text, &end, 10) : TOGETHER;
+    if ((end && *end) || images < EIGHT || images > MOST_TOGETHER || images % EIGHT)
+        return rn_fail(err, RN_EXIT_USAGE, "RN_CUDA_TOGETHER=%s: must be a multiple of %d up to %d", text, EIGHT, MOST_TOGETHER);
+    cuda->together = images;
+    cuda->few = images / EIGHT;
     return 0;
 }
 
@@ -136,6 +155,7 @@ static int begin(const struct rn_cuda_part *p, struct rn_err *err)
         rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->sums, cudaStreamNonBlocking), "a stream", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->joined, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->summed, cudaEventDisableTiming), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->left, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
         blas_check(p, api->cublasCreate_v2(&gpu->blas), "start", err) ||
         blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
         blas_check(p, api->cublasSetMathMode(gpu->blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
@@ -203,13 +223,9 @@ static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 {
     struct rn_cuda *cuda = p->cuda;
     int major = 0, minor = 0;
-    size_t available, total = 0;
     if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute", err) ||
-        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err) ||
-        rn_cuda_check(p, cuda->api.cudaMemGetInfo(&available, &total), "memory", err))
+        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err))
         return -1;
-    if (p->g == 0 || total / 8 < cuda->workspace_most)
-        cuda->workspace_most = total / 8;
     if (p->g == 0 || 10 * major + minor < cuda->capability) {
         cuda->capability = 10 * major + minor;
         cuda->weakest = p->gpu->ordinal;
@@ -237,7 +253,7 @@ static enum rn_storage maps(const struct rn_device *dev)
 
 static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
 {
-    if (choose(cuda, which, err) || rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) ||
+    if (choose(cuda, which, err) || count_together(cuda, err) || rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) ||
         rn_cuda_load_libraries(&cuda->api, cuda->gpus > 1, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);

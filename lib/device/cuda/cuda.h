@@ -24,7 +24,7 @@
 _Static_assert((int)RELU == (int)RN_ACT_RELU && (int)SIGMOID == (int)RN_ACT_SIGMOID, "kernels have their own names for activations");
 
 enum { RN_CUDA_GPUS = 16 }; /* at most */
-enum { RN_CUDA_TOGETHER = 8 }; /* images that evaluation's convolutions do at a time */
+enum { RN_CUDA_WORKSPACE = 512 << 20 }; /* bytes that a convolution may want: the same on every card, for the engine follows from it */
 
 #define RN_CUDA_ENUM(file, name) RN_CUDA_##name,
 enum rn_cuda_kernel { RN_CUDA_KERNELS(RN_CUDA_ENUM) RN_CUDA_KERNEL_COUNT };
@@ -68,7 +68,10 @@ struct rn_gpu {
     size_t workspace_bytes;
     struct rn_cuda_slot slot[2];
     unsigned turn; /* of the two slots */
-    bool reading;  /* what was sent last may not have left the host's memory yet */
+    bool reading;  /* what was sent last may not have left the host's memory yet: */
+    cudaEvent_t left; /* it has */
+    char *trial; /* trial.cu's */
+    size_t trial_bytes;
     struct rn_cuda_page page;
     struct rn_cuda_started started[2]; /* what was started last, and before that: failures are seen later */
 };
@@ -87,7 +90,8 @@ struct rn_cuda_pinned {
     size_t bytes;
 };
 
-struct rn_cuda_plan; /* conv2d.cu */
+struct rn_cuda_plan;  /* conv2d.cu */
+struct rn_cuda_layer;
 
 struct rn_cuda_segment; /* step.c */
 
@@ -115,6 +119,9 @@ struct rn_cuda {
     size_t pinned_blocks, pinned_room;
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
+    struct rn_cuda_layer *layer;
+    size_t layers, layer_room, layer_at;
+    size_t together, few; /* images that evaluation's convolutions do at a time: many, or few */
     struct rn_cuda_capture capture[8]; /* one a batch size */
     struct rn_cuda_capture *now; /* of the step that has begun */
     unsigned next_capture, generation;
@@ -128,7 +135,6 @@ struct rn_cuda {
     unsigned steps_begun, steps_ended;
     struct rn_array logits; /* their shape in the step that has begun last */
     bool tf32, bf16;
-    size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end, nor may what cleans up */
     int capability, weakest; /* the least of all GPUs: 90 is 9.0; which GPU has it */
@@ -325,6 +331,13 @@ size_t rn_cuda_room(const struct rn_device *dev);
 /* At least so many bytes, aligned to 256, until the next call; NULL: p->rc is -1. It grows when a shape is met for the first
  * time only. */
 RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
+/* At least so many bytes for a trial, until the next call. */
+RN_MUST void *rn_cuda_trial(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
+void rn_cuda_trial_free(const struct rn_cuda_part *p);
+/* Fills x with numbers that are the same each time; after so many images they come again. */
+RN_MUST int rn_cuda_trial_fill(const struct rn_cuda_part *p, struct map x, size_t images, struct rn_err *err);
+/* Whether each image of many has the bits of the few's in its turn. It waits for the GPU. */
+RN_MUST int rn_cuda_trial_same(const struct rn_cuda_part *p, bool *same, struct map many, struct map few, struct rn_err *err);
 /* A slot of at least so many bytes that nothing is using; near: here, too. */
 RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, bool near, struct rn_err *err);
 /* host_alloc, host_free and host_wait of struct rn_device_class; do these bytes lie in such memory? */

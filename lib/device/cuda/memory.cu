@@ -130,9 +130,10 @@ static int send(const struct rn_cuda_part *p, const void *from, size_t bytes, vo
         return -1;
     if (!pinned)
         from = memcpy(slot->near, from, bytes);
-    p->gpu->reading = pinned;
     *far = slot->far;
+    p->gpu->reading = pinned;
     return rn_cuda_check(p, api->cudaMemcpyAsync(slot->far, from, bytes, cudaMemcpyHostToDevice, p->gpu->side), "a copy", err) ||
+                   (pinned && rn_cuda_check(p, api->cudaEventRecord(p->gpu->left, p->gpu->side), "an event", err)) ||
                    rn_cuda_check(p, api->cudaEventRecord(slot->arrived, p->gpu->side), "an event", err) ||
                    rn_cuda_check(p, api->cudaStreamWaitEvent(p->gpu->stream, slot->arrived, 0), "an event", err) ? -1 : 0;
 }

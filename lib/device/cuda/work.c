@@ -102,7 +102,7 @@ size_t rn_cuda_room(const struct rn_device *dev)
             cuda->api.cudaGetLastError();
             return 0;
         }
-        size_t work = cuda->workspace_most - rn_cuda_least(cuda->workspace_most, cuda->gpu[g].workspace_bytes);
+        size_t work = RN_CUDA_WORKSPACE - rn_cuda_least(RN_CUDA_WORKSPACE, cuda->gpu[g].workspace_bytes);
         for (size_t i = 0; i < cuda->blocks; i++) /* bf16 copies that are still to be made */
             work += cuda->bf16 && !cuda->block[i].cut && !cuda->block[i].bf16_copy[g] ? cuda->block[i].bytes / 2 : 0;
         least = rn_cuda_least(least, available - rn_cuda_least(available, work));
@@ -154,7 +154,7 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
     if (bytes <= slot->bytes && (!near_too || bytes <= slot->near_bytes))
         return 0;
     rn_cuda_slot_free(p->cuda, slot);
-    if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
+    if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
         (near_too && rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err)))
         return -1;
@@ -198,7 +198,7 @@ int rn_cuda_host_wait(struct rn_device *dev, struct rn_err *err)
 {
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
-        p.rc = p.gpu->reading ? rn_cuda_wait(&p, p.gpu->slot[p.gpu->turn % 2].arrived, err) : 0;
+        p.rc = p.gpu->reading ? rn_cuda_wait(&p, p.gpu->left, err) : 0;
         p.gpu->reading = false;
     }
     return p.rc;

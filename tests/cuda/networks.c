@@ -684,6 +684,13 @@ static void few_images_get_the_bits_of_many(void **state)
     }
     print_message("# convolutions executed: %zu, %zu, %zu\n", executed[0], executed[1], executed[2]);
     assert_true(executed[0] > executed[2] && executed[1] > executed[0]); /* trials of a second engine */
+    assert_int_equal(result_of(&r, "cuda", "0:2", PREDICT, WITH("RN_CUDA_TOGETHER=")), 0); /* 64, and eight */
+    assert_memory_equal(r.eval, first.eval, 2 * CLASSES * sizeof *r.eval);
+    static const char *const wrong[] = { "RN_CUDA_TOGETHER=12", "RN_CUDA_TOGETHER=0", "RN_CUDA_TOGETHER=8x", "RN_CUDA_TOGETHER=1032" };
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(result_of(&r, "cuda", "0:2", PREDICT, WITH(wrong[i])), RN_EXIT_USAGE);
+        assert_non_null(strstr(r.err.text, "must be a multiple of 8 up to 1024"));
+    }
 }
 
 /* The other GPU waits in a sum for one that is lost: the run must end all the same, whenever that happens. */

@@ -225,7 +225,7 @@ struct rn_device_class {
                                        struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
                                        struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
                                        struct rn_err *err);
-    /* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...).
+    /* Evaluation: w2(K,C,R,S), which may be kept as maps are, = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...).
      * w2 may be w, and bias2 beta. */
     RN_MUST int (*fold)(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
                         const struct rn_norm *norm, struct rn_err *err);

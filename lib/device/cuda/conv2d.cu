@@ -16,6 +16,7 @@ struct epilogue {
     struct map y, residual; /* y is changed in place; residual and bias optional */
     const float *bias;
     int activation;
+    unsigned lanes;
 };
 
 struct bias_backward {
@@ -27,19 +28,33 @@ struct bias_backward {
 
 #ifdef RN_KERNELS
 
+template <class K> static __device__ inline void finish(const struct epilogue &v)
+{
+    struct place at = place_of<K>(v.lanes);
+    float bias[K::WIDTH], y[K::WIDTH], residual[K::WIDTH];
+    if (at.c >= v.y.c)
+        return;
+    for (int k = 0; k < K::WIDTH; k++)
+        bias[k] = v.bias ? v.bias[at.c + k] : 0;
+    for (rn_index r = at.row; r < rows_of(v.y); r += at.stride) {
+        rn_index i = r * v.y.c + at.c;
+        K::load(y, v.y, i);
+        if (v.residual.at)
+            K::load(residual, v.residual, i);
+        for (int k = 0; k < K::WIDTH; k++)
+            y[k] = activate(v.residual.at ? y[k] + bias[k] + residual[k] : y[k] + bias[k], v.activation);
+        K::store(v.y, i, y);
+    }
+}
+
 KERNEL(epilogue)(const struct epilogue v)
 {
-    unsigned c = channel();
-    if (c >= v.y.c)
-        return;
-    float bias = v.bias ? v.bias[c] : 0;
-    for (each_row(r, rows_of(v.y))) {
-        rn_index i = r * v.y.c + c;
-        float y = get(v.y, i) + bias;
-        if (v.residual.at)
-            y += get(v.residual, i);
-        put(v.y, i, activate(y, v.activation));
-    }
+    finish<struct one>(v);
+}
+
+KERNEL(epilogue_wide)(const struct epilogue v)
+{
+    v.y.bf16 ? finish<struct four_bf16>(v) : finish<struct four_full>(v);
 }
 
 KERNEL(bias_backward_sums)(const struct bias_backward v)
@@ -575,6 +590,14 @@ static int evaluate(struct rn_cuda_part *p, struct shape v, struct operands a, s
     return rc;
 }
 
+static int start_epilogue(const struct rn_cuda_part *p, struct epilogue *v, struct rn_array y, struct rn_err *err)
+{
+    bool wide = rn_cuda_wide(v->y, v->y) && rn_cuda_wide(v->y, v->residual);
+    size_t c = wide ? y.c / 4 : y.c;
+    v->lanes = rn_cuda_lanes(c);
+    return rn_cuda_launch(p, wide ? RN_CUDA_epilogue_wide : RN_CUDA_epilogue, rn_cuda_tiles(c, (size_t)v->y.n * y.h * y.w, 4, 1 << 14), v, y, err);
+}
+
 int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
                    struct rn_epilogue epilogue, bool eval, struct rn_err *err)
 {
@@ -589,7 +612,7 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
             continue;
         p.rc = eval ? evaluate(&p, v, a, err) : compute(&p, &v, a, err);
         if (p.rc == 0 && (after.bias || after.residual.at || after.activation))
-            p.rc = rn_cuda_launch(&p, RN_CUDA_epilogue, rn_cuda_rows(after.y), &after, y, err);
+            p.rc = start_epilogue(&p, &after, y, err);
     }
     return p.rc;
 }

@@ -27,6 +27,8 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
         api->cudaFree(gpu->workspace);
     if (gpu->trial)
         api->cudaFree(gpu->trial);
+    if (gpu->value)
+        api->cudaFree(gpu->value);
     if (gpu->joined)
         api->cudaEventDestroy(gpu->joined);
     if (gpu->left)

@@ -72,6 +72,8 @@ struct rn_gpu {
     cudaEvent_t left; /* it has */
     char *trial; /* trial.cu's */
     size_t trial_bytes;
+    float *value; /* of pixels (3,256), with these means and deviations */
+    double value_mean[3], value_std[3];
     struct rn_cuda_page page;
     struct rn_cuda_started started[2]; /* what was started last, and before that: failures are seen later */
 };

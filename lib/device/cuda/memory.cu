@@ -1,10 +1,15 @@
 /* memory.cu -- memory, and what goes to and fro between the host's and a GPU's. */
 #include "device/cuda/kernel.h"
 
+struct image_values {
+    float *value; /* (3,256) */
+    double mean[3], std[3];
+};
+
 struct images {
     struct map y;
     const unsigned char *pixels;
-    double mean[3], std[3];
+    const float *value;
 };
 
 struct fill {
@@ -14,12 +19,18 @@ struct fill {
 
 #ifdef RN_KERNELS
 
-/* The 256 values of each channel are computed once a block, in double: the same bits as on the CPU device. */
+/* The 256 values of each channel, in double: the same bits as on the CPU device. */
+KERNEL(image_values)(const struct image_values v)
+{
+    for (int c = 0; c < 3; c++)
+        v.value[c * RN_BLOCK + threadIdx.x] = (float)((threadIdx.x / 255.0 - v.mean[c]) / v.std[c]);
+}
+
 KERNEL(upload_images)(const struct images v)
 {
     __shared__ float value[3][RN_BLOCK];
     for (int c = 0; c < 3; c++)
-        value[c][threadIdx.x] = (float)((threadIdx.x / 255.0 - v.mean[c]) / v.std[c]);
+        value[c][threadIdx.x] = v.value[c * RN_BLOCK + threadIdx.x];
     __syncthreads();
     for (each(i, count_of(v.y)))
         put(v.y, i, value[i % 3][v.pixels[i]]);
@@ -160,6 +171,20 @@ int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, str
     return p.rc;
 }
 
+/* Of these means and deviations; they are computed when they are others than before. */
+static int prepare_values(const struct rn_cuda_part *p, const double mean[3], const double std[3], struct rn_err *err)
+{
+    struct rn_gpu *gpu = p->gpu;
+    struct image_values v = { gpu->value, { mean[0], mean[1], mean[2] }, { std[0], std[1], std[2] } };
+    if (gpu->value && !memcmp(gpu->value_mean, v.mean, sizeof v.mean) && !memcmp(gpu->value_std, v.std, sizeof v.std))
+        return 0;
+    if (!gpu->value && !(gpu->value = v.value = rn_cuda_take(p, sizeof(float) * 3 * RN_BLOCK, err)))
+        return -1;
+    memcpy(gpu->value_mean, v.mean, sizeof v.mean);
+    memcpy(gpu->value_std, v.std, sizeof v.std);
+    return rn_cuda_launch(p, RN_CUDA_image_values, (struct rn_cuda_grid){ 1, 1, 1 }, &v, (struct rn_array){ gpu->value, 1, 3, 1, RN_BLOCK }, err);
+}
+
 int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
                           const double std[3], struct rn_err *err)
 {
@@ -167,13 +192,14 @@ int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
     while (rn_cuda_next(&p, err)) {
-        struct images v = { .y = rn_cuda_cut(&p, y), .mean = { mean[0], mean[1], mean[2] }, .std = { std[0], std[1], std[2] } };
+        struct images v = { .y = rn_cuda_cut(&p, y) };
         void *far;
-        if (!p.n || (p.rc = check_images(&p, err)))
+        if (!p.n || (p.rc = check_images(&p, err)) || (p.rc = prepare_values(&p, mean, std, err)))
             continue;
         if ((p.rc = send(&p, pixels + p.first * y.h * y.w * 3, rn_cuda_count(v.y), &far, err)))
             continue;
         v.pixels = far;
+        v.value = p.gpu->value;
         p.rc = rn_cuda_launch(&p, RN_CUDA_upload_images, rn_cuda_each(v.y), &v, y, err) || sent(&p, err) ? -1 : 0;
     }
     return p.rc;

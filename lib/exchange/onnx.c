@@ -110,7 +110,7 @@ static void channels_as_rows(struct writing *w, const char *x, const char *y)
     node(w, "Transpose", (const char *const[]){ x, NULL }, y);
 }
 
-static void conv(struct writing *w, const struct rn_node *n)
+static void write_conv(struct writing *w, const struct rn_node *n)
 {
     const char *act = activation(n->activation);
     struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "conv"), out = value(n->y, "rows");
@@ -128,7 +128,7 @@ static void conv(struct writing *w, const struct rn_node *n)
         channels_as_rows(w, to.text, y.text);
 }
 
-static void norm(struct writing *w, const struct rn_node *n)
+static void write_norm(struct writing *w, const struct rn_node *n)
 {
     const struct rn_param *p = w->graph->param;
     const char *act = activation(n->activation);
@@ -146,7 +146,7 @@ static void norm(struct writing *w, const struct rn_node *n)
         node(w, act, (const char *const[]){ last, NULL }, y.text);
 }
 
-static void gate(struct writing *w, const struct rn_node *n)
+static void write_gate(struct writing *w, const struct rn_node *n)
 {
     static const char *const op[] = { [RN_COMBINE_SUM] = "Add", [RN_COMBINE_MUL] = "Mul", [RN_COMBINE_MAX] = "Max" };
     struct label x = value(n->x, NULL), y = value(n->y, NULL);
@@ -162,7 +162,7 @@ static void gate(struct writing *w, const struct rn_node *n)
 }
 
 /* The largest and the mean of the channels, as two channels. */
-static void channel_pool(struct writing *w, const struct rn_node *n)
+static void write_channel_pool(struct writing *w, const struct rn_node *n)
 {
     static const char *const op[] = { "ReduceMax", "ReduceMean" };
     const uint64_t channels = 1;
@@ -178,7 +178,7 @@ static void channel_pool(struct writing *w, const struct rn_node *n)
     node(w, "Concat", (const char *const[]){ part[0].text, part[1].text, NULL }, y.text);
 }
 
-static void add(struct writing *w, const struct rn_node *n)
+static void write_add(struct writing *w, const struct rn_node *n)
 {
     const char *act = activation(n->activation);
     struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "sum"), residual = value(n->residual, NULL);
@@ -189,37 +189,31 @@ static void add(struct writing *w, const struct rn_node *n)
         node(w, act ? act : "Identity", (const char *const[]){ adds ? sum.text : x.text, NULL }, y.text);
 }
 
+/* A pool of one input, by its window or over the whole map. */
+static void pool(struct writing *w, const struct rn_node *n, const char *op)
+{
+    struct label x = value(n->x, NULL), y = value(n->y, NULL);
+    if (n->window.r)
+        window(w, n->window);
+    node(w, op, (const char *const[]){ x.text, NULL }, y.text);
+}
+
+static void write_max_pool(struct writing *w, const struct rn_node *n)
+{
+    pool(w, n, n->window.r ? "MaxPool" : "GlobalMaxPool");
+}
+
+static void write_global_avg_pool(struct writing *w, const struct rn_node *n)
+{
+    pool(w, n, "GlobalAveragePool");
+}
+
 static void nodes(struct writing *w)
 {
-    for (size_t i = 0; i < w->graph->nodes; i++) {
-        const struct rn_node *n = &w->graph->node[i];
-        struct label x = value(n->x, NULL), y = value(n->y, NULL);
-        switch (n->op) {
-        case RN_OP_CONV:
-            conv(w, n);
-            break;
-        case RN_OP_NORM:
-            norm(w, n);
-            break;
-        case RN_OP_MAX_POOL:
-            if (n->window.r)
-                window(w, n->window);
-            node(w, n->window.r ? "MaxPool" : "GlobalMaxPool", (const char *const[]){ x.text, NULL }, y.text);
-            break;
-        case RN_OP_GLOBAL_AVG_POOL:
-            node(w, "GlobalAveragePool", (const char *const[]){ x.text, NULL }, y.text);
-            break;
-        case RN_OP_CHANNEL_POOL:
-            channel_pool(w, n);
-            break;
-        case RN_OP_GATE:
-            gate(w, n);
-            break;
-        case RN_OP_ADD:
-            add(w, n);
-            break;
-        }
-    }
+#define WRITE(op, name, reads) [RN_OP_##op] = write_##name,
+    static void (*const write[])(struct writing *w, const struct rn_node *n) = { RN_OPS(WRITE) };
+    for (size_t i = 0; i < w->graph->nodes; i++)
+        write[w->graph->node[i].op](w, &w->graph->node[i]);
     struct label logits = value(w->graph->output, NULL);
     whole(w, "axis", 1);
     node(w, "Flatten", (const char *const[]){ logits.text, NULL }, "logits");

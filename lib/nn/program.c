@@ -96,12 +96,9 @@ const struct rn_call *rn_program_of(const struct rn_program *program, const stru
     return NULL;
 }
 
-bool rn_call_reads_x(const struct rn_call *call)
+unsigned rn_call_reads(const struct rn_call *call)
 {
-    return call->op != RN_OP_ADD && call->op != RN_OP_GLOBAL_AVG_POOL;
-}
-
-bool rn_call_reads_y(const struct rn_call *call)
-{
-    return call->op == RN_OP_MAX_POOL || call->op == RN_OP_CHANNEL_POOL || call->activation != RN_ACT_NONE;
+#define READS(op, name, reads) [RN_OP_##op] = reads,
+    static const unsigned reads[] = { RN_OPS(READS) };
+    return reads[call->op] | (call->activation == RN_ACT_NONE ? 0 : RN_READS_Y);
 }

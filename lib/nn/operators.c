@@ -34,7 +34,7 @@ static int forward_norm(const struct operands *o, struct rn_err *err)
         return -1;
     if (o->call->with)
         return o->on->norm_pool(o->dev, o->y, o->x, &norm, o->call->with->window, err);
-    return o->on->batch_norm(o->dev, o->y, o->x, o->residual, &norm, o->call->activation == RN_ACT_RELU, err);
+    return o->on->batch_norm(o->dev, o->y, o->x, o->residual, &norm, o->call->activation, err);
 }
 
 /* A norm is used once: its gradients are there only when they are accumulated. */
@@ -42,12 +42,13 @@ static int backward_norm(const struct operands *o, struct rn_err *err)
 {
     struct rn_norm norm = norm_of(o->net, o->call->node);
     void *gradients = o->walk->train ? o->net->gradients : NULL;
-    struct rn_array dgamma = param_in(o->net, gradients, o->call->node->gamma), dbeta = param_in(o->net, gradients, o->call->node->beta);
-    unsigned add = o->walk->train && o->net->accumulate ? RN_ADD_DW : 0;
+    const struct rn_norm_back b = {
+        o->dx, o->dresidual, param_in(o->net, gradients, o->call->node->gamma), param_in(o->net, gradients, o->call->node->beta),
+        o->dy, o->x, o->y, &norm, o->call->activation, o->add | (o->walk->train && o->net->accumulate ? RN_ADD_DW : 0),
+    };
     if (o->call->with)
-        return o->on->norm_pool_backward(o->dev, o->dx, dgamma, dbeta, o->dy, o->x, o->y, &norm, o->call->with->window, add, err);
-    return o->on->batch_norm_backward(o->dev, o->dx, o->dresidual, dgamma, dbeta, o->dy, o->x, o->y, &norm,
-                                      o->call->activation == RN_ACT_RELU, o->add | add, err);
+        return o->on->norm_pool_backward(o->dev, &b, o->call->with->window, err);
+    return o->on->batch_norm_backward(o->dev, &b, err);
 }
 
 /* ---- convolutions ---- */
@@ -134,13 +135,15 @@ static int backward_conv(const struct operands *o, struct rn_err *err)
     const struct rn_array none = { 0 };
     struct rn_array dx = o->walk->train && net->needs && !net->needs[o->call->x] ? none : o->dx;
     void *gradients = o->walk->train ? net->gradients : NULL;
-    struct rn_array dw = is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight);
-    struct rn_array dbias = is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias);
-    unsigned add = o->add | adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
+    const struct rn_conv_back b = {
+        .dx = rn_conv_sees(node, dx), .dw = is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight),
+        .dbias = is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias),
+        .dy = rn_conv_sees(node, o->dy), .x = rn_conv_sees(node, o->x), .w = param_of(net, node->weight), .window = node->window,
+        .add = o->add | adds(net, (int)net->graph->values + node->weight, RN_ADD_DW),
+    };
     if (o->call->activation != RN_ACT_NONE && o->on->activation_backward(o->dev, o->dy, o->dy, o->y, o->call->activation, err))
         return -1;
-    return o->on->conv2d_backward(o->dev, rn_conv_sees(node, dx), dw, dbias, rn_conv_sees(node, o->dy), rn_conv_sees(node, o->x),
-                                  param_of(net, node->weight), node->window, add, err);
+    return o->on->conv2d_backward(o->dev, &b, err);
 }
 
 /* ---- the others ---- */
@@ -182,8 +185,9 @@ static int forward_gate(const struct operands *o, struct rn_err *err)
 
 static int backward_gate(const struct operands *o, struct rn_err *err)
 {
-    return o->on->gate_backward(o->dev, o->dx, o->dchannel, o->dspatial, o->dy, o->x, o->channel, o->spatial, o->call->node->combine,
-                                o->add, err);
+    const struct rn_gate_back b = { o->dx, o->dchannel, o->dspatial, o->dy, o->x, o->channel, o->spatial, o->call->node->combine,
+                                    o->add };
+    return o->on->gate_backward(o->dev, &b, err);
 }
 
 static int forward_add(const struct operands *o, struct rn_err *err)

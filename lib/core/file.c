@@ -172,13 +172,11 @@ int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn
 int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ...)
 {
     va_list args;
-    char *text = NULL;
+    char *text;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    int length = rn_vformat(&text, err, format, args);
     va_end(args);
-    if (length < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int rc = rn_out_write(out, text, (size_t)length, err);
+    int rc = length < 0 ? -1 : rn_out_write(out, text, (size_t)length, err);
     free(text);
     return rc;
 }

@@ -522,7 +522,8 @@ static int segments(struct work *w, struct rn_err *err)
             if (end_epoch(w, err))
                 return -1;
         } else if (epochs == RN_NIL || t->head.epoch < epochs) {
-            return rn_fail(err, RN_EXIT_DATA, "epoch %lld has no batches", (long long)t->head.epoch);
+            return rn_fail(err, RN_EXIT_DATA, "epoch %lld has no batches: the stream must have whole epochs, as rn-batch --train "
+                                              "writes them", (long long)t->head.epoch);
         }
         if (stop_signal)
             return 1;

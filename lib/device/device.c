@@ -70,7 +70,8 @@ static int load(const struct rn_device_class **class, const char *name, struct r
     *strrchr(symbol, '_') = '\0';
     *class = dlsym(plugin, symbol);
     if (!*class || !size || *size != sizeof **class)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: %s is another version's", name, path);
+        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: %s is another version's: build or install program and plug-in together",
+                       name, path);
     return 0;
 }
 

@@ -341,7 +341,8 @@ static int open_graph(struct rn_graph **graph, const struct rn_head *head, const
         return rn_fail(err, RN_EXIT_DATA, "the file names no network (rn-import --arch does): it cannot be an ONNX model");
     const struct rn_arch *arch = rn_arch_find(head->arch);
     if (!arch)
-        return rn_fail(err, RN_EXIT_DATA, "no architecture is called '%s'", rn_text_show(head->arch, shown));
+        return rn_fail(err, RN_EXIT_DATA, "no architecture is called '%s' (rn-train --help lists them)",
+                       rn_text_show(head->arch, shown));
     snprintf(name, sizeof name, "%s.weight", arch->last_layer);
     const struct rn_named *last = rn_tensors_find(tensors, name);
     if (!last || last->tensor.dims != 2)
@@ -366,7 +367,7 @@ int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, 
     int rc = rn_tensors_finite(tensors, err) || make_graph(&w) || make_model(&model, head, opset, err) ? -1 : 0;
     rn_proto_header(&model, MODEL_GRAPH, w.out.buffer.length);
     if (rc == 0 && (model.rc || w.out.buffer.length > INT32_MAX - model.buffer.length))
-        rc = model.rc ? -1 : rn_fail(err, RN_EXIT_DATA, "an ONNX model of 2 GiB or more cannot be read by anybody");
+        rc = model.rc ? -1 : rn_fail(err, RN_EXIT_DATA, "the ONNX model would have 2 GiB or more, which the format does not allow");
     if (rc == 0)
         rc = rn_out_write(out, model.buffer.data, model.buffer.length, err) ||
              rn_out_write(out, w.out.buffer.data, w.out.buffer.length, err) ? -1 : 0;

@@ -256,9 +256,11 @@ int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_te
     const struct rn_attention *attention = rn_attention_find(attention_name);
     *graph = NULL;
     if (!arch)
-        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s'", rn_text_show(arch_name, shown));
+        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s' (rn-train --help lists them)",
+                       rn_text_show(arch_name, shown));
     if (!attention)
-        return rn_fail(err, RN_EXIT_USAGE, "no attention module is called '%s'", rn_text_show(attention_name, shown));
+        return rn_fail(err, RN_EXIT_USAGE, "no attention module is called '%s' (rn-train --help lists them)",
+                       rn_text_show(attention_name, shown));
     if (classes < 1 || classes > 65536)
         return rn_fail(err, RN_EXIT_DATA, "a network for %zu classes: it must be 1 to 65536", classes);
     struct rn_graph *g = rn_calloc(1, sizeof *g, err);

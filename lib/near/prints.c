@@ -20,7 +20,8 @@ static int look(struct rn_print *print, const struct rn_record *record, const st
     const struct rn_tensor *t = &record->tensor;
     if (record->kind == RN_IMAGES) {
         if (t->type != RN_U8)
-            return rn_fail(err, RN_EXIT_DATA, "%s: a picture of floats, normalised already", rn_text_show(record->id, room));
+            return rn_fail(err, RN_EXIT_DATA, "%s: a picture of floats, normalised already: 8-bit pixels are compared",
+                           rn_text_show(record->id, room));
         image = (struct rn_image){ (uint8_t *)t->data, t->shape[0], t->shape[1] };
         return rn_print_make(print, &image, err);
     }

@@ -151,14 +151,16 @@ static bool is_folded(const struct rn_net *net, int i)
 int rn_net_get(struct rn_net *net, size_t i, enum rn_role role, float *value, struct rn_err *err)
 {
     if (is_folded(net, (int)i))
-        return rn_fail(err, RN_EXIT_SYSTEM, "%s has become evaluation's", net->graph->param[i].name);
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s cannot be read any more: evaluation has folded a batch norm into it",
+                       net->graph->param[i].name);
     return net->on->download(net->dev, value, param_as(net, (int)i, role), err);
 }
 
 int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *value, struct rn_err *err)
 {
     if (net->folded)
-        return rn_fail(err, RN_EXIT_SYSTEM, "%s comes after the first evaluation", net->graph->param[i].name);
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s cannot be set any more: evaluation has folded batch norms into the weights",
+                       net->graph->param[i].name);
     net->stale = true;
     return net->on->upload(net->dev, param_as(net, (int)i, role), value, err);
 }

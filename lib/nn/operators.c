@@ -23,7 +23,8 @@ static struct rn_norm norm_of(const struct rn_net *net, const struct rn_node *no
         .gamma = param_of(net, node->gamma), .beta = param_of(net, node->beta),
         .running_mean = param_of(net, node->mean), .running_var = param_of(net, node->var),
         .mean = net->train ? net->saved_mean[i] : none, .inv_std = net->train ? net->saved_inv[i] : none,
-        .momentum = net->observe > 0 ? net->observe : node->momentum, .eps = node->eps, .fixed = net->fixed && net->fixed[node->gamma],
+        .momentum = net->observe > 0 ? net->observe : node->momentum, .eps = node->eps,
+        .fixed = net->fixed && net->fixed[node->gamma],
     };
 }
 
@@ -53,8 +54,8 @@ static int backward_norm(const struct operands *o, struct rn_err *err)
 
 /* ---- convolutions ---- */
 
-/* Evaluation: the weights of call i, a convolution's, and what is added. A network that is not trained needs those with a norm in them
- * in no other form: they take the place of the weights and of the norm's beta. */
+/* Evaluation: the weights of call i, a convolution's, and what is added. A network that is not trained needs those with a norm in
+ * them in no other form: they take the place of the weights and of the norm's beta. */
 static struct rn_array eval_weight(const struct rn_net *net, const struct rn_layout *layout, size_t i)
 {
     const struct rn_call *call = &net->program[false].call[i];

@@ -72,7 +72,8 @@ int rn_program_make(struct rn_program *program, const struct rn_device_class *on
         if (with)
             first[with - g->node] = node;
         else if (!train && node->op == RN_OP_NORM && !first[i])
-            rc = rn_fail(err, RN_EXIT_USAGE, "layer %s does not follow a convolution of its own without a bias", node->name);
+            rc = rn_fail(err, RN_EXIT_USAGE, "layer %s: a batch norm is folded into the convolution before it, which must have no bias "
+                                             "and no other reader", node->name);
         else
             program->call[program->calls++] = first[i] ? call_of(first[i], node) : call_of(node, NULL);
     }

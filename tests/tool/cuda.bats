@@ -36,7 +36,7 @@ const unsigned long rn_device_cuda_size = 1;
 const void *const rn_device_cuda = 0;
 END
     cc -shared -fPIC -o bin/rn-cuda.so other.c
-    refused 4 "rn-cuda.so is another version's" cuda
+    refused 4 "rn-cuda.so is another version's: build or install program and plug-in together" cuda
 }
 
 @test "the plug-in is found beside the program, and where it is installed" {

@@ -145,7 +145,8 @@ int rn_cpu_norm_pool_backward(struct rn_device *dev, const struct rn_norm_back *
     for (size_t row = 1; row < rows; row++)
         for (size_t i = 0; i < 2 * c; i++)
             v.sums[i] += v.sums[row * 2 * c + i];
-    const struct rn_cpu_slopes slopes = { v.sums, v.sums + c, v.n * v.h * v.w, scale, slope, offset, b->dgamma.data, b->dbeta.data };
+    const struct rn_cpu_slopes slopes = { v.sums, v.sums + c, v.n * v.h * v.w, scale, slope, offset, b->dgamma.data,
+                                          b->dbeta.data };
     rn_cpu_norm_slopes(b->norm, &slopes, c, b->add & RN_ADD_DW);
     v.slope = slope;
     v.offset = offset;

@@ -365,8 +365,8 @@ DO(batch_norm_backward)
     if (whole(r, row, err))
         return -1;
     rn_ranks_add_doubles(sums, r->size, row);
-    const struct rn_norm_back b = { PART(dx), PART(dresidual), c->dgamma, c->dbeta, PART(dy), PART(x), PART(y), &norm, c->activation,
-                                    c->add };
+    const struct rn_norm_back b = { PART(dx), PART(dresidual), c->dgamma, c->dbeta, PART(dy), PART(x), PART(y), &norm,
+                                    c->activation, c->add };
     return rn_cpu_norm_spread(rn_cpu(r->inner), &b, sums, c->x.n * c->x.h * c->x.w, err);
 }
 

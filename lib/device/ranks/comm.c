@@ -31,7 +31,7 @@ static bool begin(struct rn_ranks_comm *comm)
     int provided, rank = 0, size = 1;
     publish();
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
-        rn_ranks_comm_fail(comm, "MPI does not begin");
+        rn_ranks_comm_fail(comm, "MPI cannot be started: mpirun must be of the MPI that rn-ranks.so was built with");
         return false;
     }
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -40,7 +40,7 @@ static bool begin(struct rn_ranks_comm *comm)
     comm->rank = (size_t)rank;
     comm->size = (size_t)size;
     if (size > RN_RANKS_MOST) {
-        rn_ranks_comm_fail(comm, "%d ranks: there may be %d", size, RN_RANKS_MOST);
+        rn_ranks_comm_fail(comm, "%d ranks are too many: %d are the most", size, RN_RANKS_MOST);
         return false;
     }
     for (int i = 0; i < RN_RANKS_COMMUNICATORS; i++) {

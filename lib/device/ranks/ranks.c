@@ -166,8 +166,8 @@ int rn_ranks_prepack(struct rn_device *dev, void *prepacked, struct rn_array y, 
 
 int rn_ranks_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    return ISSUE(conv2d_backward, .dx = b->dx, .dw = b->dw, .dbias = b->dbias, .dy = b->dy, .x = b->x, .w = b->w, .window = b->window,
-                 .add = b->add);
+    return ISSUE(conv2d_backward, .dx = b->dx, .dw = b->dw, .dbias = b->dbias, .dy = b->dy, .x = b->x, .w = b->w,
+                 .window = b->window, .add = b->add);
 }
 
 int rn_ranks_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,

@@ -311,6 +311,21 @@ static const char *name_of(const struct opts *opts, size_t j, char room[static 3
     return room;
 }
 
+/* A fold without a photo would test nothing. */
+static int check_folds(const struct work *w, size_t photos, struct rn_err *err)
+{
+    size_t in[LARGEST] = { 0 }, folds = (size_t)w->opts->folds;
+    if (photos && photos < folds)
+        return rn_fail(err, RN_EXIT_DATA, "--folds: %zu are more than the %zu photos", folds, photos);
+    for (size_t i = 0; i < w->members; i++)
+        in[w->member[i].part] += !w->copy[i];
+    for (size_t j = 0; photos && j < folds; j++)
+        if (!in[j])
+            return rn_fail(err, RN_EXIT_DATA, "--folds: fold%zu of %zu has no photo: with what is to stay together, fewer folds are possible",
+                           j, folds);
+    return 0;
+}
+
 static int draw(struct work *w, struct rn_err *err)
 {
     size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0, photos = 0;
@@ -329,7 +344,8 @@ static int draw(struct work *w, struct rn_err *err)
     else
         rn_split_by_shares(total, photos, share, parts);
     if (rn_split_group(w->member, w->members, &w->head.classes, err) ||
-        rn_split_draw_sets(w->member, w->members, w->head.classes.count + 1, total, parts, w->opts->seed, &w->sets, w->copy, err))
+        rn_split_draw_sets(w->member, w->members, w->head.classes.count + 1, total, parts, w->opts->seed, &w->sets, w->copy, err) ||
+        (w->opts->folds > 0 && check_folds(w, photos, err)))
         return -1;
     for (size_t i = 0; i < w->kept_count; i++)
         if (!w->kept[i].is_error)
@@ -432,7 +448,7 @@ const struct rn_tool rn_tool = {
              "split, and a line on standard error says how many.\n\n"
              "With --folds the splits have sizes within one of each other, for cross-validation: rn-pick split=fold0 tests, "
              "rn-pick split!=fold0 trains. With --fold=I too it is said in the other words: fold I is test, the one after it (fold 0 after the "
-             "last) val, and the others train.\n\n"
+             "last) val, and the others train. A fold that no photo is left for is an error (exit 3).\n\n"
              "Augmented copies (PHOTO#recipe.copy, or the files NAME-recipe-copy.jpg that rn-augment --write makes) go where "
              "their photo goes, with --list too, and count nothing: the photos' splits are what they would be without them. "
              "--group and --group-near keep others together besides: a set that counts for several goes where it disturbs the "

@@ -47,7 +47,7 @@ static const struct rn_opt options[] = {
     { 0, "layer-decay", RN_OPT_REAL, RN_AT(opts, train.layer_decay), 1e-9, 1, "lr of each block, as a share of the next one's" },
     { 0, "freeze", RN_OPT_TEXT, RN_AT(opts, train.freeze), 0, 0, "layers that stay as they are: conv1,bn1,layer1,..", "PATTERN" },
     { 0, "freeze-norms", RN_OPT_FLAG, RN_AT(opts, train.fix_norms), 0, 0, "their batch norms as in evaluation" },
-    { 0, "head", RN_OPT_FLAG, RN_AT(opts, train.head), 0, 0, "the last layer alone, on features (see below)" },
+    { 0, "head", RN_OPT_FLAG, RN_AT(opts, train.head), 0, 0, "the last layer alone, on features of rn-predict" },
     { 0, "clip", RN_OPT_REAL, RN_AT(opts, train.clip), 0, 1e30, "largest norm of the gradients; 0: any", "NORM" },
     { 0, "accumulate", RN_OPT_INT, RN_AT(opts, train.accumulate), 1, 1e9, "batches an update: their gradients are summed" },
     { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.9999999, "decay of a moving average of the weights; 0: none", "DECAY" },
@@ -239,11 +239,27 @@ static int open_from(struct work *w, struct rn_err *err)
     return w->opts.resume ? take_options(w, err) : 0;
 }
 
+/* What would change nothing; a run that is resumed may have it from before. */
+static int check_useless(const struct work *w, struct rn_err *err)
+{
+    const struct rn_train_options *o = &w->opts.train, *defaults = &((const struct opts *)rn_tool.defaults)->train;
+    if (o->step != defaults->step && (o->schedule == RN_SCHEDULE_COSINE || o->schedule == RN_SCHEDULE_CONSTANT))
+        return rn_fail(err, RN_EXIT_USAGE, "--step: --schedule=%s has no steps: leave one of them out",
+                       o->schedule == RN_SCHEDULE_COSINE ? "cosine" : "constant");
+    if (o->strict && !w->opts.init)
+        return rn_fail(err, RN_EXIT_USAGE, "--strict: it needs --init, whose tensors it is about");
+    if (o->head && o->layer_decay != defaults->layer_decay)
+        return rn_fail(err, RN_EXIT_USAGE, "--head: the last layer alone is trained: leave out --layer-decay");
+    return 0;
+}
+
 static int check_options(const struct work *w, struct rn_err *err)
 {
     const struct opts *defaults = rn_tool.defaults;
     if (w->opts.train.head && !w->opts.init && !w->opts.resume)
         return rn_fail(err, RN_EXIT_USAGE, "--head: it needs --init, the network whose features these are");
+    if (!w->opts.resume && check_useless(w, err))
+        return -1;
     return rn_train_check(&w->opts.train, w->opts.val, w->opts.train.best != defaults->train.best, err);
 }
 

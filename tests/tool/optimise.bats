@@ -85,6 +85,10 @@ END
 --schedule linear|--schedule: 'linear' is not one of step.cosine.constant.plateau
 --schedule plateau|--schedule=plateau: it needs --val
 --schedule plateau --val val.rn --step 0|--schedule=plateau: it needs --step
+--schedule cosine --step 10|--step: --schedule=cosine has no steps
+--schedule constant --step 0|--step: --schedule=constant has no steps
+--strict|--strict: it needs --init
+--head --init teacher/last.rn --layer-decay 0.7|--head: the last layer alone is trained: leave out --layer-decay
 --warmup -1|--warmup: '-1' is not a number
 --optimizer lamb|--optimizer: 'lamb'
 --optimizer adamw --nesterov|--nesterov: --optimizer=adamw

@@ -15,6 +15,7 @@ kinds() {
     cat <<'END'
 --crop-scale 0.35,1
 --crop-ratio 1,1
+--drop-last
 --flip v
 --flip hv
 --flip none
@@ -69,7 +70,8 @@ photos_of() {
     while read -r options; do
         batches $(size $options) $options -o whole.rn
         numbers whole.rn > whole
-        for place in 0:0 0:1 1:3 2:0 2:2; do
+        last=$([ "$options" = --drop-last ] && echo 2 || echo 3) # of an epoch's batches
+        for place in 0:0 0:1 1:$last 2:0 2:2; do
             batches $(size $options) $options --from $place -o rest.rn
             numbers rest.rn > rest
             [ -s rest ]
@@ -105,6 +107,33 @@ photos_of() {
     # the network's size is the last one
     rn-batch --for base/last.rn samples.rn | rn-show | grep -q '^# input: size 40, resize 46'
     [ "$(rn-batch --for base/last.rn samples.rn | rn-predict -j 1 -m base/last.rn --tsv | wc -l)" = 16 ]
+}
+
+@test "killed in the middle of an epoch, with each of these: the checkpoint says what the rest is made of" {
+    while read -r options; do
+        rm -rf run pipe
+        batches $options -o whole.rn
+        batches $options --from 0:2 -o want.rn
+        mkfifo pipe
+        rn-train -q -j 1 --lr 0.001 --save-every 2 -o run pipe > /dev/null 2> err &
+        trainer=$!
+        exec 7> pipe
+        head -c $(($(stat -c %s whole.rn) - $(stat -c %s want.rn) + 2000)) whole.rn >&7
+        for ((i = 0; i < 600; i++)); do
+            [ ! -e run/last.rn ] || break
+            sleep 0.05
+        done
+        kill -9 $trainer
+        exec 7>&-
+        wait $trainer || true
+        [ "$(rn-show --where run/last.rn)" = 0:2 ] || { echo "$options"; cat err; return 1; }
+        rn-batch --train --resume run/last.rn samples.rn | cmp - want.rn || { echo "$options"; return 1; }
+    done <<'END'
+--size 32 --crop-scale 0.35,1 --crop-ratio 1,1 --flip hv --rot90 --erase 0.5 --drop-last
+--size 32:0,40:2 --augment affine -p high --balance class --flip none
+--size 32 --mixup 0.4 --balance sqrt --flip v
+--size 32 --cutmix 1 --augment affine
+END
 }
 
 @test "--augment: the pixels of rn-augment, and others in the next epoch" {

@@ -76,6 +76,32 @@ same() {
 END
 }
 
+@test "what --schedule plateau and --patience have counted when they are killed counts on" {
+    # nothing moves, so that no epoch is better than the first: lr is cut before epoch 2, and the run stops after it
+    still=(--lr 0 --freeze-norms --freeze '*bn*,*downsample.1*' --schedule plateau --step 1 --patience 2)
+    run_of base -j 2 "${still[@]}"
+    killed 2:1 run "${still[@]}"
+    rn-show --header --json run/last.rn | jq -e '.state.since_best == 1 and .state.cuts == 1'
+    rn-batch --train --resume run/last.rn samples.rn | rn-train -q -j 1 --resume run/last.rn --val val.rn -o run >table
+    same base run
+    rn-show --header --json run/last.rn | jq -e '.state.since_best == 2 and .state.cuts == 2'
+}
+
+@test "the published recipe is the default: said in full, it is the same bytes" {
+    small=(-t ours -s 1234)
+    rn-train -q "${small[@]}" --val val.rn -o plain whole.rn >table
+    rn-train -q "${small[@]}" --val val.rn -a resnet18 --lr 2e-4 --momentum 0.9 --wd 1e-4 --step 40 --schedule step --warmup 0 \
+        --optimizer sgd --no-decay none --lr-head 1 --layer-decay 1 --clip 0 --accumulate 1 --ema 0 --class-weights none \
+        --label-smoothing 0 --best acc1 --patience 0 --keep 0 -o full whole.rn >table
+    same plain full
+    rn-show --header --json plain/last.rn | jq -r '.options[]' | diff - <(printf -- '--%s\n' accumulate=1 alpha=0.5 arch=resnet18 \
+        attention=ours best=acc1 class-weights=none clip=0 ema=0 label-smoothing=0 layer-decay=1 lr-head=1 lr=0.0002 momentum=0.9 \
+        no-decay=none optimizer=sgd patience=0 precision=fp32 schedule=step seed=1234 step=40 temperature=4 val=val.rn warmup=0 \
+        wd=0.0001)
+    # the state of averages, schedules and second moments is in no such checkpoint
+    rn-show --header --json plain/last.rn | jq -e 'has("state") | not'
+}
+
 @test "nonsense: exit 2 and a line that names the option" {
     while IFS='|' read -r options pattern; do
         # shellcheck disable=SC2086

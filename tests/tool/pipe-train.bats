@@ -258,6 +258,16 @@ END
     done
 }
 
+@test "fine-tune states what it is: lr, cosine, warm-up, average, head, crops, flips, smoothing" {
+    grep '^rn-' "$TOP/data/recipes/train/fine-tune.conf" | tr ' ' '\n' | grep '^--' | sort |
+        diff - <(printf -- '--%s\n' crop-scale=0.35,1 ema=0.999 flip=hv label-smoothing=0.1 lr-head=10 lr=0.0025 schedule=cosine warmup=3)
+    # ... and it reaches both tools
+    train photos -o tuned --size 32 -b 4 -e 4 --recipe fine-tune -q > /dev/null
+    rn-show --header --json tuned/last.rn | jq -e '
+        (["--lr=0.0025", "--schedule=cosine", "--warmup=3", "--ema=0.999", "--lr-head=10", "--label-smoothing=0.1"] - .options == []) and
+        (["--crop-scale=0.35,1", "--flip=hv"] - .batches.history[-1].args == [])'
+}
+
 @test "--folds: one of them is the test, and it belongs to the run" {
     train photos -o one "${SMALL[@]}" -e 1 --folds 3 --fold 2 --group-near -q > /dev/null
     rn-list photos | rn-split --folds 3 --fold 2 --group-near | cmp - one/all.rn

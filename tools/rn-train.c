@@ -672,7 +672,7 @@ const struct rn_tool rn_tool = {
              "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
              "a time: a second one ends with exit 4.\n\n"
              RN_ABOUT_GPUS "Batch statistics are then those of each GPU's part, running statistics the first GPU's. --precision=bf16 keeps "
-             "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser.\n\n"
+             "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused, and so are "
              "other photos in the middle of an epoch; where an epoch begins with others, a line says so.",

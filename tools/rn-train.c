@@ -318,6 +318,19 @@ static void say_classes(const struct work *w, const struct rn_head *segment)
                 rn_text_show(segment->classes.item[first], shown));
 }
 
+/* One line about an average that a short run does not move far: what its first update was still weighs in it in the end. */
+static void say_average(const struct work *w, const struct rn_head *segment)
+{
+    const struct rn_train_options *o = &w->opts.train;
+    if (!(o->ema > 0) || w->args->quiet || segment->batches_per_epoch == RN_NIL || segment->epochs == RN_NIL)
+        return;
+    double updates = (double)segment->epochs * ceil((double)segment->batches_per_epoch / (double)o->accumulate);
+    double first = pow(o->ema, updates - 1);
+    if (first > 0.1)
+        rn_note("--ema=%g: after the %.0f updates of this run the first one will still be %.0f %% of the average: a smaller DECAY "
+                "follows sooner", o->ema, updates, 100 * first);
+}
+
 /* The table's first line: at once, but with --recall when the classes are known. */
 static int begin_table(struct work *w, struct rn_err *err)
 {
@@ -341,8 +354,10 @@ static int first_segment(struct work *w, const struct rn_head *segment, struct r
                 first_of(&taken->skipped, skipped), taken->fresh.count, first_of(&taken->fresh, fresh));
     if (w->opts.val && rn_validation_check(&w->trainer, w->opts.val, err))
         return -1;
-    if (!w->opts.resume)
+    if (!w->opts.resume) {
         say_classes(w, segment);
+        say_average(w, segment);
+    }
     if (w->opts.train.recall && begin_table(w, err))
         return -1;
     return w->opts.resume ? 0 : clear_folder(w, err);
@@ -650,7 +665,8 @@ const struct rn_tool rn_tool = {
              "scaled to it. --accumulate=N: the gradients of N batches are summed for one update (divide lr by N for their "
              "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
              "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
-             "reads last.rn but --resume see the average. best.rn is then no checkpoint.\n\n"
+             "reads last.rn but --resume see the average. best.rn is then no checkpoint. DECAY 0.999 looks back on about 1000 updates: a run "
+             "needs several times as many, or a smaller DECAY.\n\n"
              "--head: of --init all but the last layer is frozen, and what that reads comes as batches of features, which rn-predict "
              "--features head makes of train batches once (--val: of eval batches): an epoch then takes a moment. Each epoch of "
              "the stream has its own draws. The run is, but for the rounding of float32, the one with --freeze of all other layers and "

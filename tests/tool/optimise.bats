@@ -216,6 +216,15 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     [ "$(of ema)" = "$(of parameter)" ]
 }
 
+@test "--ema: an average that the run is too short for is said before the first step" {
+    short() { rn-train "${USUAL[@]:1}" --overwrite -o run "$@" whole.rn 2>&1 >table | grep -c -- '--ema=' || true; }
+    rn-train "${USUAL[@]:1}" --ema 0.999 -o run whole.rn 2>err >table
+    grep -x 'rn-train: --ema=0.999: after the 9 updates of this run the first one will still be 99 % of the average: a smaller DECAY follows sooner' err
+    [ "$(short --ema 0.5)" = 0 ]
+    [ "$(short --ema 0.7)" = 0 ] && [ "$(short --ema 0.7 --accumulate 3)" = 1 ] # three updates
+    [ "$(short --ema 0.999 -q)" = 0 ]
+}
+
 @test "an average without its parts, and parts without their average, are damage" {
     run_of run --ema 0.9 --optimizer adamw
     rn-pick role!=second_moment run/last.rn >cut.rn

@@ -209,6 +209,31 @@ END
         $n > 8 && $n < 32 && $most > 10 && $most < 0.45 * 256 or die "$n $most"'
 }
 
+# boxes OPTION...: "share ratio" of the crops of a picture whose red says x and whose green says y
+boxes() {
+    mkdir -p ramp/a
+    perl -e 'print "P6 200 160 255\n"; for my $y (0 .. 159) { print pack "C3", $_, $y, 0 for 0 .. 199 }' > ramp/a/ramp.ppm
+    rn-list ramp | rn-batch --train -b 1 --epochs 200 --size 20 --flip none "$@" | rn-show --json --values |
+        jq -r 'select(.ids) | .images.values | [.[0], .[57], .[1], .[1141]] | @tsv' |
+        awk '{ w = ($2 - $1) * 20 / 19; h = ($4 - $3) * 20 / 19; print w * h / 32000, w / h }'
+}
+
+@test "--crop-scale, --crop-ratio: crops have the areas and shapes that were asked for, all of them" {
+    within() { # LOW HIGH RATIO-LOW RATIO-HIGH MEAN-SHARE, of boxes, but for the rounding of edges
+        awk -v a="$1" -v b="$2" -v c="$3" -v d="$4" -v m="$5" '
+            { s += $1; if ($1 < least || NR == 1) least = $1; if ($1 > most) most = $1
+              if ($2 < flat || NR == 1) flat = $2; if ($2 > wide) wide = $2 }
+            function far(x, y, by) { return x < y - by || x > y + by }
+            END { if (NR != 200 || far(least, a, 0.03) || far(most, b, 0.08) || far(flat, c, 0.06) || far(wide, d, 0.08) || far(s / NR, m, 0.04)) {
+                print NR, least, most, flat, wide, s / NR; exit 1 } }'
+    }
+    # the means are those of 20,000 boxes of torchvision: the largest areas do not fit in every shape
+    boxes | within 0.08 1 0.75 1.3333 0.452
+    boxes --crop-scale 0.35,1 | within 0.35 1 0.75 1.3333 0.598
+    boxes --crop-scale 0.2,0.4 --crop-ratio 0.5,2 | within 0.2 0.4 0.5 2 0.3
+    boxes --crop-scale 0.3,0.3 --crop-ratio 1,1 | within 0.3 0.3 1 1 0.3
+}
+
 # mixed FILE PLAIN: every picture of the mixed stream is made of two of the plain one by its targets; says how
 mixed() {
     rn-show --json --values "$1" | jq -c 'select(.ids) | [.labels, .targets.values, .images.values]' > soft

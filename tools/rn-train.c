@@ -50,7 +50,7 @@ static const struct rn_opt options[] = {
     { 0, "head", RN_OPT_FLAG, RN_AT(opts, train.head), 0, 0, "the last layer alone, on features of rn-predict" },
     { 0, "clip", RN_OPT_REAL, RN_AT(opts, train.clip), 0, 1e30, "largest norm of the gradients; 0: any", "NORM" },
     { 0, "accumulate", RN_OPT_INT, RN_AT(opts, train.accumulate), 1, 1e9, "batches an update: their gradients are summed" },
-    { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.9999999, "decay of a moving average of the weights; 0: none", "DECAY" },
+    { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.999999, "decay of a moving average of the weights; 0: none", "DECAY" },
     { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
       "none, inv, sqrt, or numbers w1,w2,..", "W" },
     { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },

@@ -128,7 +128,7 @@ END
 --freeze-norms|--freeze-norms: it needs --freeze
 --clip nan|--clip: 'nan'
 --accumulate 0|--accumulate: '0'
---ema 1|--ema: '1'
+--ema 1|--ema: '1' is not a number from 0 to 0.999999
 --best f1 --val val.rn|--best: 'f1' is not one of acc1.loss.balanced.macro-f1
 --best loss|--best: it needs --val
 --patience 2|--patience: it needs --val

@@ -105,7 +105,10 @@ END
     [ "$(rn-show --where run/last.rn)" = 3:0 ]
 }
 
-@test "broken off by INT or KILL it goes on to the bytes of a run that nothing disturbed" {
+@test "broken off by INT or KILL it goes on, with its recipe, to the bytes of a run that nothing disturbed" {
+    echo 'rn-batch --flip=hv --crop-scale=0.35,1' > ours.conf
+    echo 'rn-train --schedule=cosine --warmup=1 --ema=0.9 --lr-head=10' >> ours.conf
+    SMALL+=(--recipe "$PWD/ours.conf" -q)
     # the names of files are in the streams
     mkdir whole
     cp -r photos whole

@@ -223,24 +223,20 @@ static int begin_index(struct work *w, struct rn_err *err)
     return rn_out_printf(w->index, err, "id\tlabel\tprediction\tconfidence\t%spicture\n", w->viewers > 1 ? "prediction2\tconfidence2\t" : "");
 }
 
+static int take(void *context, struct rn_item *item, struct rn_err *err)
+{
+    struct work *w = context;
+    return (!w->index && begin_index(w, err)) || (item->event == RN_FLOW_RECORD && heat(w, item, err)) ? -1 : 0;
+}
+
 static int take_all(struct work *w, struct rn_err *err)
 {
-    int jobs = w->opts->jobs > 0 ? (int)w->opts->jobs : rn_threads_default(), rc;
+    int jobs = w->opts->jobs > 0 ? (int)w->opts->jobs : rn_threads_default();
     const struct rn_flow_plan plan = {
         .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = (size_t)jobs + 2, .size = sizeof(struct job), .context = w,
         .stage = { { 1, look }, { jobs, draw_all } }, .clear = clear_job,
     };
-    struct rn_flow *flow;
-    struct rn_item *item;
-    if (rn_flow_open(&flow, &plan, err))
-        return -1;
-    while ((rc = rn_flow_next(flow, &item, err)) == 1)
-        if ((!w->index && begin_index(w, err)) || (item->event == RN_FLOW_RECORD && heat(w, item, err))) {
-            rc = -1;
-            break;
-        }
-    rn_flow_close(flow);
-    return rc;
+    return rn_flow_run(&plan, take, err);
 }
 
 static int work(struct work *w, const struct rn_args *args, struct rn_err *err)
@@ -288,7 +284,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 
 const struct rn_tool rn_tool = {
     .name = "rn-heatmap", .operands = "-o DIR [FILE...]", .summary = "draw over photos where a network looks",
-    .options = options, .size = sizeof(struct opts), .run = run, .folder = true,
+    .options = options, .size = sizeof(struct opts), .run = run, .folder = true, .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .defaults = &(const struct opts){ .device = "cpu", .kind = RN_VIEW_GRADCAM, .alpha = 0.6 },
     .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in grey a "
              "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's "

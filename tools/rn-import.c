@@ -85,7 +85,8 @@ static int fit(struct work *w, struct rn_err *err)
     struct rn_text attention = w->opts->attention ? rn_text(w->opts->attention) : about->attention.data ? about->attention : RN_TEXT("none");
     const struct rn_arch *arch = rn_arch_find(w->arch);
     if (!arch)
-        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s'", rn_text_show(w->arch, shown));
+        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s' (rn-train --help lists them)",
+                       rn_text_show(w->arch, shown));
     if (rn_foreign_classes(&w->foreign, arch, &classes, err))
         return -1;
     if (w->head.classes.count && w->head.classes.count != classes)

@@ -39,6 +39,7 @@ struct work {
     struct rn_sets sets;
     struct rn_texts classes, ids, splits;
     struct rn_texts missing; /* lines: parts of the set */
+    int64_t *map;            /* of the segment that is read */
     struct photo *photo;
     size_t count, capacity;
     int *faults;    /* of a set, by its smallest index */
@@ -46,16 +47,15 @@ struct work {
     struct rn_progress progress;
 };
 
-static int keep(struct work *w, const struct rn_record *record, const int64_t *map, struct rn_err *err)
+static int keep(struct work *w, const struct rn_record *record, struct rn_err *err)
 {
-    struct photo photo = { .label = record->label == RN_NIL ? RN_NIL : map[record->label], .split = -1 };
+    struct photo photo = { .label = record->label == RN_NIL ? RN_NIL : w->map[record->label], .split = -1 };
     if (record->split.data && (photo.split = rn_texts_find(&w->splits, record->split)) < 0) {
         photo.split = (long)w->splits.count;
         if (rn_texts_add(&w->splits, record->split, err))
             return -1;
     }
-    if (rn_texts_add(&w->ids, record->id, err) || rn_grow(&w->photo, &w->capacity, w->count + 1, sizeof *w->photo, err) ||
-        rn_prints_add(&w->prints, record, err))
+    if (rn_texts_add(&w->ids, record->id, err) || rn_grow(&w->photo, &w->capacity, w->count + 1, sizeof *w->photo, err))
         return -1;
     photo.id = w->ids.item[w->ids.count - 1];
     w->photo[w->count++] = photo;
@@ -63,31 +63,12 @@ static int keep(struct work *w, const struct rn_record *record, const int64_t *m
     return 0;
 }
 
-static int read_all(struct work *w, const struct rn_args *args, struct rn_err *err)
+static int read_item(void *context, struct rn_item *item, struct rn_err *err)
 {
-    const struct rn_head *head;
-    struct rn_record record;
-    struct rn_reader *reader;
-    int64_t *map = NULL;
-    int rc;
-    if (rn_reader_open(&reader, args->operand, args->operands, err))
-        return -1;
-    rn_reader_unique(reader);
-    rn_reader_join(reader);
-    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), &head, err)) == 1) {
-        if (rn_classes_join(&w->classes, head, &map, err))
-            rc = -1;
-        while (rc == 1 && (rc = rn_reader_record(reader, &record, err)) == 1)
-            if (keep(w, &record, map, err))
-                rc = -1;
-        if (rc < 0)
-            break;
-    }
-    if (rc == 0)
-        rc = rn_reader_missing(reader, true, &w->missing, NULL, err);
-    rn_reader_close(reader);
-    free(map);
-    return rc ? -1 : rn_prints_end(&w->prints, err);
+    struct work *w = context;
+    int rc = item->event == RN_FLOW_HEAD ? rn_classes_join(&w->classes, item->head, &w->map, err)
+             : item->event == RN_FLOW_RECORD ? keep(w, &item->record, err) : 0;
+    return rc ? -1 : RN_FLOW_TAKE;
 }
 
 static bool is_nearer(const struct rn_pair *a, const struct rn_pair *b)
@@ -160,12 +141,20 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 {
     const struct opts *opts = options_;
     struct work w = { .progress = rn_progress_begin(args) };
-    struct rn_decode decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif };
-    int jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
+    struct rn_prints_plan plan = {
+        .read = read_item, .context = &w, .jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default(),
+        .decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif }, .keep_going = opts->keep_going,
+    };
     struct rn_out *out = NULL;
-    int rc = rn_out_open(&out, args->output, err) || (!opts->no_sandbox && rn_decode_apart(&decode, jobs, args->quiet, err)) ||
-             rn_prints_begin(&w.prints, jobs, &decode, opts->keep_going, err) ||
-             read_all(&w, args, err) || group(&w, opts, jobs, err) || write_all(&w, out, err) ? -1 : 0;
+    int rc = rn_out_open(&out, args->output, err) ||
+             (!opts->no_sandbox && rn_decode_apart(&plan.decode, plan.jobs, args->quiet, err)) ||
+             rn_reader_open(&plan.reader, args->operand, args->operands, err) ? -1 : 0;
+    if (rc == 0) {
+        rn_reader_unique(plan.reader);
+        rn_reader_join(plan.reader);
+        rc = rn_prints_make(&w.prints, &plan, err) || rn_reader_missing(plan.reader, true, &w.missing, NULL, err) ||
+             group(&w, opts, plan.jobs, err) || write_all(&w, out, err) ? -1 : 0;
+    }
     rn_progress_end(&w.progress);
     if (rc == 0) {
         rc = rn_out_commit(out, err);
@@ -178,14 +167,16 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     if (rc == 0 && (w.faulty || w.prints.failed || w.missing.count))
         rc = RN_EXIT_NO;
     rn_out_discard(out);
+    rn_reader_close(plan.reader);
     rn_prints_free(&w.prints);
-    rn_decoders_end(decode.apart);
+    rn_decoders_end(plan.decode.apart);
     rn_pairs_free(&w.pairs);
     rn_sets_free(&w.sets);
     rn_texts_free(&w.classes);
     rn_texts_free(&w.ids);
     rn_texts_free(&w.missing);
     rn_texts_free(&w.splits);
+    free(w.map);
     free(w.photo);
     free(w.faults);
     return rc;

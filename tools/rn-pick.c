@@ -279,7 +279,8 @@ static int next_record(struct work *w, struct rn_record *record, struct rn_err *
     int rc = 0;
     while (rc == 0) {
         if (!w->inside && (rc = rn_reader_head(w->reader, ALL, &w->in, err)) != 1)
-            return rc ? rc : rn_fail(err, RN_EXIT_DATA, "the input is shorter than it was");
+            return rc ? rc : rn_fail(err, RN_EXIT_DATA,
+                                     "the input is shorter than when its records were counted: nobody may write to it meanwhile");
         rc = rn_reader_record(w->reader, record, err);
         w->inside = rc == 1;
     }

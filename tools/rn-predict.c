@@ -358,7 +358,7 @@ const struct rn_tool rn_tool = {
              "--features LAYER: batches go on as they are, with what the layer makes of the images (rn-show -l lists layers; float32, "
              "[N,C,H,W]) in the place of these: head, what the last layer reads, is what rn-train --head trains on.\n\n"
              "A network with a temperature (rn-export --temperature) is calibrated: its logits are divided by it first.\n\n"
-             RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32.\n\n"
+             RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32. " RN_ABOUT_CPU_PRECISION "\n\n"
              "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"
              "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label "
              "is null without one; with --top the likeliest classes come first and the others are left out. Of an error record "

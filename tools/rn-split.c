@@ -64,7 +64,11 @@ struct work {
     struct rn_texts fields;         /* --group: of each member; "": none */
     struct rn_sets sets;            /* of members that stay together */
     bool *copy;                     /* members that are augmented copies of others */
-    struct rn_prints prints;        /* --group-near: of the members */
+    struct rn_decode decode;        /* --group-near */
+    struct rn_prints prints;        /* ... of the members */
+    size_t looked_at;               /* ... of what was kept */
+    struct rn_buffer room;          /* what is recalled borrows from these two */
+    struct rn_arena *arena;
     bool keeps;          /* what folders say is kept: nothing else was asked for */
     size_t from_folders; /* samples whose split is their folder's */
     size_t none;         /* samples that have none from there */
@@ -156,7 +160,6 @@ static int keep(struct work *w, struct rn_record *record, const int64_t *map, st
     if (kept.is_error)
         return 0;
     if (rn_texts_add(&w->ids, record->id, err) || (w->opts->group && keep_field(w, record, err)) ||
-        (w->opts->group_near && rn_prints_add(&w->prints, record, err)) ||
         rn_grow(&w->member, &w->member_capacity, w->members + 1, sizeof *w->member, err))
         return -1;
     w->member[w->members++] = (struct rn_split_member){ .id = w->ids.item[w->ids.count - 1], .group = (size_t)record->label };
@@ -188,9 +191,15 @@ static int read_all(struct work *w, struct rn_err *err)
     }
     rn_buffer_free(&bytes);
     free(map);
-    if (rc || rn_reader_missing(w->reader, true, &w->missing, &w->head.part_of, err))
-        return -1;
-    return w->opts->group_near ? rn_prints_end(&w->prints, err) : 0;
+    return rc || rn_reader_missing(w->reader, true, &w->missing, &w->head.part_of, err) ? -1 : 0;
+}
+
+/* What was kept of sample i of the input. */
+static int recall(struct work *w, size_t i, struct rn_record *record, struct rn_err *err)
+{
+    struct rn_text bytes;
+    return rn_stash_read(&w->stash, w->kept[i].offset, w->kept[i].length, &w->room, &bytes, err) ||
+           rn_record_unpack(record, bytes, &w->head, &w->arena, err) ? -1 : 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -219,19 +228,36 @@ static int join_fields(struct work *w, struct rn_err *err)
     return 0;
 }
 
-static int join_near(struct work *w, int jobs, struct rn_err *err)
+static int jobs_of(const struct opts *opts)
+{
+    return opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
+}
+
+/* A flow's: the next member. */
+static int next_member(void *context, struct rn_item *item, struct rn_err *err)
+{
+    struct work *w = context;
+    struct rn_record record;
+    while (w->looked_at < w->kept_count && w->kept[w->looked_at].is_error)
+        w->looked_at++;
+    if (w->looked_at == w->kept_count)
+        return RN_FLOW_OMIT;
+    if (recall(w, w->looked_at++, &record, err) || rn_record_copy(&item->record, &record, &item->bytes, err))
+        return -1;
+    return RN_FLOW_TAKE;
+}
+
+static int join_near(struct work *w, struct rn_err *err)
 {
     struct rn_pairs pairs = { 0 };
-    int rc = rn_pairs_find(&pairs, &w->prints, RN_NEAR_DISTANCE, jobs, err);
+    int jobs = jobs_of(w->opts);
+    const struct rn_prints_plan plan = { .read = next_member, .context = w, .jobs = jobs, .decode = w->decode,
+                                         .keep_going = w->opts->keep_going };
+    int rc = rn_prints_make(&w->prints, &plan, err) || rn_pairs_find(&pairs, &w->prints, RN_NEAR_DISTANCE, jobs, err) ? -1 : 0;
     for (size_t i = 0; rc == 0 && i < pairs.count; i++)
         rn_sets_join(&w->sets, pairs.item[i].a, pairs.item[i].b);
     rn_pairs_free(&pairs);
     return rc;
-}
-
-static int jobs_of(const struct opts *opts)
-{
-    return opts->jobs > 0 ? (int)opts->jobs : rn_threads_default();
 }
 
 /* Who stays together: copies with their photo, always. */
@@ -247,7 +273,7 @@ static int join(struct work *w, struct rn_err *err)
     free(label);
     if (rc || (w->opts->group && join_fields(w, err)))
         return -1;
-    return w->opts->group_near ? join_near(w, jobs_of(w->opts), err) : 0;
+    return w->opts->group_near ? join_near(w, err) : 0;
 }
 
 /* From the lists; copies go where their photo goes. */
@@ -285,6 +311,21 @@ static const char *name_of(const struct opts *opts, size_t j, char room[static 3
     return room;
 }
 
+/* A fold without a photo would test nothing. */
+static int check_folds(const struct work *w, size_t photos, struct rn_err *err)
+{
+    size_t in[LARGEST] = { 0 }, folds = (size_t)w->opts->folds;
+    if (photos && photos < folds)
+        return rn_fail(err, RN_EXIT_DATA, "--folds: %zu are more than the %zu photos", folds, photos);
+    for (size_t i = 0; i < w->members; i++)
+        in[w->member[i].part] += !w->copy[i];
+    for (size_t j = 0; photos && j < folds; j++)
+        if (!in[j])
+            return rn_fail(err, RN_EXIT_DATA, "--folds: fold%zu of %zu has no photo: with what is to stay together, fewer folds are possible",
+                           j, folds);
+    return 0;
+}
+
 static int draw(struct work *w, struct rn_err *err)
 {
     size_t total[LARGEST], parts = w->opts->folds > 0 ? (size_t)w->opts->folds : 3, at = 0, photos = 0;
@@ -303,7 +344,8 @@ static int draw(struct work *w, struct rn_err *err)
     else
         rn_split_by_shares(total, photos, share, parts);
     if (rn_split_group(w->member, w->members, &w->head.classes, err) ||
-        rn_split_draw_sets(w->member, w->members, w->head.classes.count + 1, total, parts, w->opts->seed, &w->sets, w->copy, err))
+        rn_split_draw_sets(w->member, w->members, w->head.classes.count + 1, total, parts, w->opts->seed, &w->sets, w->copy, err) ||
+        (w->opts->folds > 0 && check_folds(w, photos, err)))
         return -1;
     for (size_t i = 0; i < w->kept_count; i++)
         if (!w->kept[i].is_error)
@@ -313,23 +355,15 @@ static int draw(struct work *w, struct rn_err *err)
 
 static int write_all(struct work *w, struct rn_err *err)
 {
-    struct rn_arena *arena = NULL;
-    struct rn_buffer room = { 0 };
     int rc = rn_head_sign(&w->head, &rn_tool, w->opts, NULL, err) || rn_writer_head(w->writer, &w->head, err) ? -1 : 0;
     for (size_t i = 0; i < w->kept_count && rc == 0; i++) {
-        struct rn_text bytes;
         struct rn_record record;
-        if (rn_stash_read(&w->stash, w->kept[i].offset, w->kept[i].length, &room, &bytes, err) ||
-            rn_record_unpack(&record, bytes, &w->head, &arena, err)) {
-            rc = -1;
-            break;
-        }
+        if (recall(w, i, &record, err))
+            return -1;
         if (!w->kept[i].is_error && !w->keeps)
             record.split = w->kept[i].part;
         rc = rn_writer_record(w->writer, &record, err);
     }
-    rn_arena_free(arena);
-    rn_buffer_free(&room);
     return rc ? -1 : rn_writer_tail(w->writer, err);
 }
 
@@ -352,8 +386,7 @@ static int decide(struct work *w, const struct rn_args *args, struct rn_err *err
 
 static int run(const void *options_, const struct rn_args *args, struct rn_err *err)
 {
-    struct work w = { .opts = options_ };
-    struct rn_decode decode = { .max_pixels = 178956970, .exif = true };
+    struct work w = { .opts = options_, .decode = { .max_pixels = 178956970, .exif = true } };
     rn_head_init(&w.head, RN_SAMPLES);
     int rc = -1;
     if (check_usage(w.opts, args, err) || rn_writer_open(&w.writer, args->output, err) || read_lists(&w, err) ||
@@ -361,9 +394,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         goto out;
     rn_reader_unique(w.reader);
     rn_reader_join(w.reader);
-    if (w.opts->group_near && !w.opts->no_sandbox && rn_decode_apart(&decode, jobs_of(w.opts), args->quiet, err))
-        goto out;
-    if (w.opts->group_near && rn_prints_begin(&w.prints, jobs_of(w.opts), &decode, w.opts->keep_going, err))
+    if (w.opts->group_near && !w.opts->no_sandbox && rn_decode_apart(&w.decode, jobs_of(w.opts), args->quiet, err))
         goto out;
     if (read_all(&w, err) || decide(&w, args, err) || (!w.keeps && join(&w, err)))
         goto out;
@@ -391,7 +422,9 @@ out:
     rn_texts_free(&w.fields);
     rn_sets_free(&w.sets);
     rn_prints_free(&w.prints);
-    rn_decoders_end(decode.apart);
+    rn_decoders_end(w.decode.apart);
+    rn_buffer_free(&w.room);
+    rn_arena_free(w.arena);
     free(w.copy);
     free(w.kept);
     free(w.member);
@@ -415,7 +448,7 @@ const struct rn_tool rn_tool = {
              "split, and a line on standard error says how many.\n\n"
              "With --folds the splits have sizes within one of each other, for cross-validation: rn-pick split=fold0 tests, "
              "rn-pick split!=fold0 trains. With --fold=I too it is said in the other words: fold I is test, the one after it (fold 0 after the "
-             "last) val, and the others train.\n\n"
+             "last) val, and the others train. A fold that no photo is left for is an error (exit 3).\n\n"
              "Augmented copies (PHOTO#recipe.copy, or the files NAME-recipe-copy.jpg that rn-augment --write makes) go where "
              "their photo goes, with --list too, and count nothing: the photos' splits are what they would be without them. "
              "--group and --group-near keep others together besides: a set that counts for several goes where it disturbs the "

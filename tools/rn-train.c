@@ -47,10 +47,10 @@ static const struct rn_opt options[] = {
     { 0, "layer-decay", RN_OPT_REAL, RN_AT(opts, train.layer_decay), 1e-9, 1, "lr of each block, as a share of the next one's" },
     { 0, "freeze", RN_OPT_TEXT, RN_AT(opts, train.freeze), 0, 0, "layers that stay as they are: conv1,bn1,layer1,..", "PATTERN" },
     { 0, "freeze-norms", RN_OPT_FLAG, RN_AT(opts, train.fix_norms), 0, 0, "their batch norms as in evaluation" },
-    { 0, "head", RN_OPT_FLAG, RN_AT(opts, train.head), 0, 0, "the last layer alone, on features (see below)" },
+    { 0, "head", RN_OPT_FLAG, RN_AT(opts, train.head), 0, 0, "the last layer alone, on features of rn-predict" },
     { 0, "clip", RN_OPT_REAL, RN_AT(opts, train.clip), 0, 1e30, "largest norm of the gradients; 0: any", "NORM" },
     { 0, "accumulate", RN_OPT_INT, RN_AT(opts, train.accumulate), 1, 1e9, "batches an update: their gradients are summed" },
-    { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.9999999, "decay of a moving average of the weights; 0: none", "DECAY" },
+    { 0, "ema", RN_OPT_REAL, RN_AT(opts, train.ema), 0, 0.999999, "decay of a moving average of the weights; 0: none", "DECAY" },
     { 0, "class-weights", RN_OPT_TEXT, RN_AT(opts, train.class_weights), 0, 0,
       "none, inv, sqrt, or numbers w1,w2,..", "W" },
     { 0, "label-smoothing", RN_OPT_REAL, RN_AT(opts, train.smoothing), 0, 1, "share of the label that goes to all classes" },
@@ -239,11 +239,27 @@ static int open_from(struct work *w, struct rn_err *err)
     return w->opts.resume ? take_options(w, err) : 0;
 }
 
+/* What would change nothing; a run that is resumed may have it from before. */
+static int check_useless(const struct work *w, struct rn_err *err)
+{
+    const struct rn_train_options *o = &w->opts.train, *defaults = &((const struct opts *)rn_tool.defaults)->train;
+    if (o->step != defaults->step && (o->schedule == RN_SCHEDULE_COSINE || o->schedule == RN_SCHEDULE_CONSTANT))
+        return rn_fail(err, RN_EXIT_USAGE, "--step: --schedule=%s has no steps: leave one of them out",
+                       o->schedule == RN_SCHEDULE_COSINE ? "cosine" : "constant");
+    if (o->strict && !w->opts.init)
+        return rn_fail(err, RN_EXIT_USAGE, "--strict: it needs --init, whose tensors it is about");
+    if (o->head && o->layer_decay != defaults->layer_decay)
+        return rn_fail(err, RN_EXIT_USAGE, "--head: the last layer alone is trained: leave out --layer-decay");
+    return 0;
+}
+
 static int check_options(const struct work *w, struct rn_err *err)
 {
     const struct opts *defaults = rn_tool.defaults;
     if (w->opts.train.head && !w->opts.init && !w->opts.resume)
         return rn_fail(err, RN_EXIT_USAGE, "--head: it needs --init, the network whose features these are");
+    if (!w->opts.resume && check_useless(w, err))
+        return -1;
     return rn_train_check(&w->opts.train, w->opts.val, w->opts.train.best != defaults->train.best, err);
 }
 
@@ -302,6 +318,19 @@ static void say_classes(const struct work *w, const struct rn_head *segment)
                 rn_text_show(segment->classes.item[first], shown));
 }
 
+/* One line about an average that a short run does not move far: what its first update was still weighs in it in the end. */
+static void say_average(const struct work *w, const struct rn_head *segment)
+{
+    const struct rn_train_options *o = &w->opts.train;
+    if (!(o->ema > 0) || w->args->quiet || segment->batches_per_epoch == RN_NIL || segment->epochs == RN_NIL)
+        return;
+    double updates = (double)segment->epochs * ceil((double)segment->batches_per_epoch / (double)o->accumulate);
+    double first = pow(o->ema, updates - 1);
+    if (first > 0.1)
+        rn_note("--ema=%g: after the %.0f updates of this run the first one will still be %.0f %% of the average: a smaller DECAY "
+                "follows sooner", o->ema, updates, 100 * first);
+}
+
 /* The table's first line: at once, but with --recall when the classes are known. */
 static int begin_table(struct work *w, struct rn_err *err)
 {
@@ -325,8 +354,10 @@ static int first_segment(struct work *w, const struct rn_head *segment, struct r
                 first_of(&taken->skipped, skipped), taken->fresh.count, first_of(&taken->fresh, fresh));
     if (w->opts.val && rn_validation_check(&w->trainer, w->opts.val, err))
         return -1;
-    if (!w->opts.resume)
+    if (!w->opts.resume) {
         say_classes(w, segment);
+        say_average(w, segment);
+    }
     if (w->opts.train.recall && begin_table(w, err))
         return -1;
     return w->opts.resume ? 0 : clear_folder(w, err);
@@ -522,7 +553,8 @@ static int segments(struct work *w, struct rn_err *err)
             if (end_epoch(w, err))
                 return -1;
         } else if (epochs == RN_NIL || t->head.epoch < epochs) {
-            return rn_fail(err, RN_EXIT_DATA, "epoch %lld has no batches", (long long)t->head.epoch);
+            return rn_fail(err, RN_EXIT_DATA, "epoch %lld has no batches: the stream must have whole epochs, as rn-batch --train "
+                                              "writes them", (long long)t->head.epoch);
         }
         if (stop_signal)
             return 1;
@@ -635,7 +667,8 @@ const struct rn_tool rn_tool = {
              "scaled to it. --accumulate=N: the gradients of N batches are summed for one update (divide lr by N for their "
              "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
              "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
-             "reads last.rn but --resume see the average. best.rn is then no checkpoint.\n\n"
+             "reads last.rn but --resume see the average. best.rn is then no checkpoint. DECAY 0.999 looks back on about 1000 updates: a run "
+             "needs several times as many, or a smaller DECAY.\n\n"
              "--head: of --init all but the last layer is frozen, and what that reads comes as batches of features, which rn-predict "
              "--features head makes of train batches once (--val: of eval batches): an epoch then takes a moment. Each epoch of "
              "the stream has its own draws. The run is, but for the rounding of float32, the one with --freeze of all other layers and "
@@ -657,7 +690,7 @@ const struct rn_tool rn_tool = {
              "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
              "a time: a second one ends with exit 4.\n\n"
              RN_ABOUT_GPUS "Batch statistics are then those of each GPU's part, running statistics the first GPU's. --precision=bf16 keeps "
-             "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser.\n\n"
+             "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused, and so are "
              "other photos in the middle of an epoch; where an epoch begins with others, a line says so.",

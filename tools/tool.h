@@ -15,6 +15,8 @@
 #define RN_ABOUT_GPUS \
     "-d cuda:0,1 computes on these NVIDIA GPUs, each with its part of a batch (--jobs means nothing to them); exit 4 says what is " \
     "missing, which may be the build's plug-in, driver 580 or later, a library, or a GPU. "
+#define RN_ABOUT_CPU_PRECISION \
+    "The CPU refuses both: also where it multiplies bfloat16 (AVX512_BF16) that is half as fast as float32 (measured: doc/gpu.md)."
 
 /* The options of all tools, by build/gen/options.c; the last has no name. */
 struct rn_option_of {

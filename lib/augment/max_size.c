@@ -12,7 +12,8 @@ const struct rn_drawn rn_max_size_drawn[] = { { "max_size", 1, 1, 1 << 20, 1 }, 
 
 int rn_max_size_check(const void *opts, struct rn_err *err)
 {
-    return ((const struct rn_max_size *)opts)->max_size[0] >= 1 ? 0 : rn_fail(err, RN_EXIT_USAGE, "max_size: 0 is no size");
+    return ((const struct rn_max_size *)opts)->max_size[0] >= 1 ? 0
+           : rn_fail(err, RN_EXIT_USAGE, "max_size: must be 1 pixel or more");
 }
 
 size_t rn_max_size_draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)

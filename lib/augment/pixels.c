@@ -98,7 +98,7 @@ int rn_crop_frame(struct rn_frame *frame, const struct rn_canvas *x, size_t heig
     if (height > x->height || width > x->width)
         return too_small(x, height, width, err);
     if (height < 1 || width < 1)
-        return rn_fail(err, RN_EXIT_DATA, "a part of no pixels");
+        return rn_fail(err, RN_EXIT_DATA, "a crop must have 1 x 1 pixels or more");
     *frame = (struct rn_frame){ place(x->height, height, h_start), place(x->width, width, w_start), height, width };
     return 0;
 }

@@ -2,7 +2,6 @@
  * photo and a few of its outputs, so that many copies need no more memory than few. */
 #include "augment/work.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,18 +38,15 @@ struct job {
     struct rn_err err;       /* what is wrong with the photo, whatever is made of it */
 };
 
-/* Canvases that no job uses at the moment: as many as there are threads, so that their memory is used again. */
+/* A thread's memory, used again and again. */
 struct easel {
     struct rn_canvas canvas;
     struct rn_trace trace;
     struct rn_buffer file, there; /* what is written, and what lies there */
-    struct easel *next;
 };
 
 struct work {
     const struct rn_augment_plan *plan;
-    pthread_mutex_t lock;
-    struct easel *idle;
     /* the reading thread's: */
     struct rn_seen stems; /* hashes of the files' stems */
     bool with_ending;     /* this photo's stem has its file's ending: another one's is the same without */
@@ -82,37 +78,14 @@ static void clear_job(void *argument)
     *job = (struct job){ 0 };
 }
 
-/* ---- easels ---- */
-
-static struct easel *take_easel(struct work *work, struct rn_err *err)
+static void leave(void *desk)
 {
-    pthread_mutex_lock(&work->lock);
-    struct easel *easel = work->idle;
-    if (easel)
-        work->idle = easel->next;
-    pthread_mutex_unlock(&work->lock);
-    return easel ? easel : rn_calloc(1, sizeof *easel, err);
-}
-
-static void return_easel(struct work *work, struct easel *easel)
-{
-    pthread_mutex_lock(&work->lock);
-    easel->next = work->idle;
-    work->idle = easel;
-    pthread_mutex_unlock(&work->lock);
-}
-
-static void free_easels(struct work *work)
-{
-    while (work->idle) {
-        struct easel *easel = work->idle;
-        work->idle = easel->next;
-        rn_canvas_free(&easel->canvas);
-        rn_trace_free(&easel->trace);
-        rn_buffer_free(&easel->file);
-        rn_buffer_free(&easel->there);
-        free(easel);
-    }
+    struct easel *easel = desk;
+    rn_canvas_free(&easel->canvas);
+    rn_trace_free(&easel->trace);
+    rn_buffer_free(&easel->file);
+    rn_buffer_free(&easel->there);
+    rn_image_thread_end();
 }
 
 /* ---- one output ---- */
@@ -331,17 +304,11 @@ static int run_job(struct job *job, const struct rn_augment_plan *plan, struct e
 
 static int work(void *context, struct rn_item *item, struct rn_err *err)
 {
-    struct work *w = context;
+    const struct work *w = context;
     struct job *job = item->job;
-    if (item->event != RN_FLOW_RECORD)
+    if (item->event != RN_FLOW_RECORD || run_job(job, w->plan, item->desk, &job->err) == 0)
         return 0;
-    struct easel *easel = take_easel(w, err);
-    if (!easel)
-        return -1;
-    int rc = run_job(job, w->plan, easel, &job->err);
-    return_easel(w, easel);
-    rn_image_thread_end(); /* a flow's threads do not say when they end */
-    return rc ? (*err = job->err, -1) : 0;
+    return *err = job->err, -1;
 }
 
 /* ---- reading ---- */
@@ -439,8 +406,9 @@ static int begin_segment(struct work *w, const struct rn_head *head, struct rn_e
     return rn_writer_head(w->writer, head, err) || rn_writer_flush(w->writer, err) ? -1 : 0;
 }
 
-static int take(struct work *w, const struct rn_item *item, struct rn_err *err)
+static int take(void *context, struct rn_item *item, struct rn_err *err)
 {
+    struct work *w = context;
     const struct job *job = item->job;
     if (item->event != RN_FLOW_RECORD)
         return item->event == RN_FLOW_HEAD ? begin_segment(w, job->head, err) : 0;
@@ -458,32 +426,22 @@ static int take(struct work *w, const struct rn_item *item, struct rn_err *err)
 
 static int run(struct work *w, struct rn_reader *reader, struct rn_err *err)
 {
-    int jobs = w->plan->jobs, rc;
+    int jobs = w->plan->jobs;
     const struct rn_flow_plan plan = {
         .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), .ahead = (size_t)jobs * 2 + 2,
         .size = sizeof(struct job), .context = w, .read = read_item, .stage = { { jobs, work } }, .clear = clear_job,
+        .desk = sizeof(struct easel), .leave = leave,
     };
-    struct rn_flow *flow;
-    struct rn_item *item;
-    if (rn_flow_open(&flow, &plan, err))
-        return -1;
-    while ((rc = rn_flow_next(flow, &item, err)) == 1)
-        if (take(w, item, err)) {
-            rc = -1;
-            break;
-        }
-    rn_flow_close(flow);
-    return rc || (w->open && rn_writer_tail(w->writer, err)) ? -1 : 0;
+    return rn_flow_run(&plan, take, err) || (w->open && rn_writer_tail(w->writer, err)) ? -1 : 0;
 }
 
 int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan,
                    struct rn_augment_done *done, struct rn_err *err)
 {
-    struct work w = { .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER, .writer = writer };
+    struct work w = { .plan = plan, .writer = writer };
     rn_reader_unique(reader);
     int rc = run(&w, reader, err);
     *done = (struct rn_augment_done){ w.failed, w.other_splits, w.there };
     rn_seen_free(&w.stems);
-    free_easels(&w);
     return rc;
 }

@@ -2,11 +2,10 @@
 #include <stdlib.h>
 
 #include "batch/private.h"
-#include "flow/flow.h"
 
 struct eval {
+    struct rn_photo_work work; /* first */
     struct rn_assembly assembly;
-    struct rn_photo_work work;
     struct timespec begun; /* when the first photo of the batch came */
     struct rn_joined joined; /* the reading thread's: the segments so far */
     int64_t *map;
@@ -26,15 +25,6 @@ static int read_item(void *context, struct rn_item *item, struct rn_err *err)
     if (item->event == RN_FLOW_RECORD && photo->record.label != RN_NIL)
         photo->record.label = eval->map[photo->record.label];
     return RN_FLOW_TAKE;
-}
-
-static int decode(void *context, struct rn_item *item, struct rn_err *err)
-{
-    struct eval *eval = context;
-    (void)err; /* what becomes of a photo's error is the assembly's to say */
-    if (item->event == RN_FLOW_RECORD)
-        rn_photo_work(&eval->work, item->job);
-    return 0;
 }
 
 /* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. A part is a segment in
@@ -91,7 +81,8 @@ static int run(struct eval *eval, struct rn_reader *reader, struct rn_err *err)
     int jobs = eval->work.plan->jobs, rc;
     const struct rn_flow_plan plan = {
         .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES) | RN_KIND_BIT(RN_IMAGES), .ahead = (size_t)jobs * 2 + 2,
-        .size = sizeof(struct rn_photo), .context = eval, .read = read_item, .stage = { { jobs, decode } }, .clear = rn_photo_clear,
+        .size = sizeof(struct rn_photo), .context = eval, .read = read_item, .stage = { { jobs, rn_photo_work } },
+        .clear = rn_photo_clear, .desk = sizeof(struct rn_canvas), .leave = rn_photo_leave,
     };
     struct rn_flow *flow;
     struct rn_item *item;
@@ -109,7 +100,7 @@ static int run(struct eval *eval, struct rn_reader *reader, struct rn_err *err)
 int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
                   struct rn_err *err)
 {
-    struct eval eval = { .work = { plan, RN_EVAL, NULL, NULL } };
+    struct eval eval = { .work = { plan, RN_EVAL, NULL } };
     rn_reader_unique(reader);
     rn_reader_join(reader);
     int rc = rn_assembly_init(&eval.assembly, writer, plan, RN_EVAL, err) ? -1 : run(&eval, reader, err);

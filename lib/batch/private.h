@@ -3,7 +3,7 @@
 #define RN_BATCH_PRIVATE_H
 
 #include "batch/batch.h"
-#include "core/threads.h"
+#include "flow/flow.h"
 
 /* ---- photo.c: one record on its way to pixels ---- */
 
@@ -11,6 +11,15 @@ enum rn_photo_state {
     RN_PHOTO_GOOD,   /* pixels are there, or the record is an error record already */
     RN_PHOTO_FAILED, /* this photo's own failure */
     RN_PHOTO_FATAL,  /* a failure of the system, which keep_going does not pass over */
+};
+
+/* Where the spool has a record. */
+struct rn_batch_entry {
+    uint64_t offset, length; /* of its packed bytes */
+    uint64_t who;            /* hash of its id */
+    uint64_t draw;           /* of the epoch */
+    int64_t label;           /* RN_NIL: none, or an error record */
+    uint32_t head;           /* which of the spool's heads is its own */
 };
 
 struct rn_photo {
@@ -23,46 +32,28 @@ struct rn_photo {
     enum rn_photo_state state;
     struct rn_err err;
     uint32_t epoch;
-    const struct rn_batch_entry *entry; /* train: where the spool has it */
+    struct rn_batch_entry entry; /* train: where the spool has it */
     uint32_t again;          /* train: how often the epoch has it already */
     size_t size;             /* train: of its pixels */
     struct rn_joined *news;  /* eval: no photo, but a head: the input's segments joined so far, owned */
 };
 
-struct rn_photo *rn_photo_new(struct rn_err *err);
-void rn_photo_clear(void *photo); /* frees what it holds, and zeroes it */
-void rn_photo_free(struct rn_photo *photo); /* NULL is allowed */
+void rn_photo_clear(void *photo); /* a flow's: frees what it holds, and zeroes it */
 
 struct rn_spool;
 struct rn_photo_work {
     const struct rn_batch_plan *plan;
     enum rn_mode mode;
     const struct rn_spool *spool; /* train */
-    struct rn_easels *easels;     /* train, with a recipe */
 };
-/* A job's work: photo's pixels, or state and err. */
-void rn_photo_work(void *context, void *photo);
+/* A flow's work, its context one that begins with a struct rn_photo_work, its desk a struct rn_canvas: the photo's pixels, or state
+ * and err. And what its threads do when they end. */
+int rn_photo_work(void *work, struct rn_item *item, struct rn_err *err);
+void rn_photo_leave(void *canvas);
 
 /* ---- views.c: what evaluation sees of a photo ---- */
 
 RN_MUST int rn_views_make(struct rn_photo *photo, const struct rn_image *x, const struct rn_batch_plan *plan, struct rn_err *err);
-
-/* ---- easels.c: a recipe on photos, with memory that is used again ---- */
-
-struct rn_easels {
-    pthread_mutex_t lock;
-    struct rn_easel *idle; /* as many as there are threads */
-};
-/* Which draw of a recipe: that of rn-augment's copy `copy` with this seed, in this epoch. */
-struct rn_draw_of {
-    const struct rn_recipe *recipe;
-    uint64_t seed, who; /* hash of the photo's id */
-    uint32_t epoch, copy;
-};
-/* Calls then(context, picture, err) with what the recipe makes of x. */
-RN_MUST int rn_easels_run(struct rn_easels *easels, const struct rn_draw_of *of, const struct rn_image *x,
-                          int (*then)(void *context, const struct rn_image *y, struct rn_err *err), void *context, struct rn_err *err);
-void rn_easels_free(struct rn_easels *easels);
 
 /* ---- joined.c: the input's segments as one ---- */
 
@@ -117,13 +108,6 @@ RN_MUST int rn_assembly_mix(struct rn_assembly *assembly, struct rn_err *err);
 
 /* ---- spool.c: all records in a temporary file or where they lie, and an epoch's order ---- */
 
-struct rn_batch_entry {
-    uint64_t offset, length; /* of its packed bytes */
-    uint64_t who;            /* hash of its id */
-    uint64_t draw;           /* of the epoch */
-    int64_t label;           /* RN_NIL: none, or an error record */
-    uint32_t head;           /* which of the spool's heads is its own */
-};
 struct rn_spool {
     int fd;                          /* of the temporary file; -1: none */
     uint64_t written;

@@ -153,7 +153,9 @@ static int check_place(const struct rn_spool *spool, const struct rn_batch_entry
         return 0;
     }
     return rc && err->exit == RN_EXIT_SYSTEM ? rn_fail_at(err, "%s", room)
-                                             : rn_fail(err, RN_EXIT_DATA, "%s: it has changed since it was read", room);
+                                             : rn_fail(err, RN_EXIT_DATA,
+                                                       "%s: it has changed since it was read: --spool none needs files that stay "
+                                                       "as they are", room);
 }
 
 int rn_spool_read(const struct rn_spool *spool, const struct rn_batch_entry *entry, struct rn_record *record, struct rn_buffer *bytes,

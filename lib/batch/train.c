@@ -4,14 +4,19 @@
 #include "batch/private.h"
 
 struct training {
+    struct rn_photo_work work; /* first */
     struct rn_spool spool;
     struct rn_joined joined;
     struct rn_assembly assembly;
     size_t used;     /* records of an epoch: all, or with drop_last whole batches of them */
     int64_t *counts; /* photos of each class */
     size_t counts_capacity;
-    struct rn_turn *turn; /* of an epoch, where it is balanced; NULL: all entries in their order */
     uint64_t listing;
+    /* the reading thread's: */
+    struct rn_turn *turn; /* of an epoch, where it is balanced; NULL: all entries in their order */
+    int64_t epoch;
+    size_t next;          /* photo of the epoch */
+    bool within;          /* the epoch has begun */
 };
 
 static int keep(struct training *t, const struct rn_reader *reader, const struct rn_record *record, struct rn_err *err)
@@ -95,34 +100,12 @@ static int fill_head(struct training *t, const struct rn_batch_plan *plan, struc
     return 0;
 }
 
-/* Takes the oldest photo out of the line. */
-static int take(struct training *t, struct rn_queue *line, struct rn_err *err)
-{
-    struct rn_photo *photo = rn_queue_next(line);
-    int rc = rn_assembly_add(&t->assembly, photo, err);
-    rn_photo_free(photo);
-    return rc;
-}
-
 static size_t size_of(const struct rn_batch_plan *plan, int64_t epoch)
 {
     int64_t size = plan->input.size;
     for (size_t i = 0; i < plan->growths; i++)
         size = plan->growth[i].epoch <= epoch ? plan->growth[i].size : size;
     return (size_t)size;
-}
-
-/* Who comes i-th in the epoch. */
-static struct rn_photo *photo_of(struct training *t, const struct rn_batch_plan *plan, size_t i, struct rn_err *err)
-{
-    struct rn_photo *photo = rn_spool_until(&t->spool, i + 1, err) ? NULL : rn_photo_new(err);
-    if (!photo)
-        return NULL;
-    photo->entry = t->turn ? t->turn[i].entry : &t->spool.entry[i];
-    photo->again = t->turn ? t->turn[i].again : 0;
-    photo->epoch = (uint32_t)t->assembly.head.epoch;
-    photo->size = size_of(plan, t->assembly.head.epoch);
-    return photo;
 }
 
 static int order(struct training *t, const struct rn_batch_plan *plan, uint32_t epoch, struct rn_err *err)
@@ -138,54 +121,59 @@ static int order(struct training *t, const struct rn_batch_plan *plan, uint32_t 
     return rn_balance_order(t->turn, &t->spool, t->counts, t->joined.classes.count, plan->balance, plan->seed, epoch, err);
 }
 
-/* One thread submits and takes, so that it must never submit into a full line. */
-static int run_epoch(struct training *t, struct rn_queue *line, size_t capacity, size_t first, struct rn_err *err)
+/* An epoch's head, its photos, its tail. The next epoch is put in order while photos of the last one are still worked on. */
+static int next_item(void *context, struct rn_item *item, struct rn_err *err)
 {
-    size_t inside = 0;
-    for (size_t i = first; i < t->used; i++) {
-        if (inside == capacity) {
-            if (take(t, line, err))
-                return -1;
-            inside--;
-        }
-        struct rn_photo *photo = photo_of(t, t->assembly.plan, i, err);
-        if (!photo)
-            return -1;
-        if (rn_queue_submit(line, photo)) {
-            rn_photo_free(photo);
-            return rn_fail(err, RN_EXIT_SYSTEM, "the line of jobs has stopped");
-        }
-        inside++;
+    struct training *t = context;
+    const struct rn_batch_plan *plan = t->work.plan;
+    struct rn_photo *photo = item->job;
+    if (t->epoch == plan->epochs)
+        return RN_FLOW_OMIT;
+    photo->epoch = (uint32_t)t->epoch;
+    if (!t->within) {
+        item->event = RN_FLOW_HEAD;
+        t->within = true;
+        t->next = t->epoch == plan->epoch ? (size_t)(plan->index * plan->batch) : 0;
+        return order(t, plan, photo->epoch, err) ? -1 : RN_FLOW_TAKE;
     }
-    for (; inside; inside--)
-        if (take(t, line, err))
-            return -1;
-    return rn_assembly_close(&t->assembly, err);
+    if (t->next >= t->used) {
+        item->event = RN_FLOW_TAIL;
+        t->within = false;
+        t->epoch++;
+        return RN_FLOW_TAKE;
+    }
+    if (rn_spool_until(&t->spool, t->next + 1, err))
+        return -1;
+    photo->entry = t->turn ? *t->turn[t->next].entry : t->spool.entry[t->next];
+    photo->again = t->turn ? t->turn[t->next].again : 0;
+    photo->size = size_of(plan, t->epoch);
+    t->next++;
+    return RN_FLOW_TAKE;
+}
+
+static int take(void *context, struct rn_item *item, struct rn_err *err)
+{
+    struct training *t = context;
+    const struct rn_photo *photo = item->job;
+    if (item->event == RN_FLOW_RECORD)
+        return rn_assembly_add(&t->assembly, photo, err);
+    if (item->event == RN_FLOW_TAIL)
+        return rn_assembly_close(&t->assembly, err);
+    t->assembly.head.epoch = photo->epoch;
+    t->assembly.index = photo->epoch == t->work.plan->epoch ? t->work.plan->index : 0;
+    return 0;
 }
 
 static int run_epochs(struct training *t, const struct rn_batch_plan *plan, struct rn_err *err)
 {
-    struct rn_easels easels = { .lock = PTHREAD_MUTEX_INITIALIZER };
-    struct rn_photo_work work = { plan, RN_TRAIN, &t->spool, &easels };
-    struct rn_photo *left;
-    struct rn_queue *line;
-    size_t capacity = (size_t)plan->jobs * 2 + 2;
-    int rc = 0;
-    if (rn_queue_new(&line, plan->jobs, capacity, rn_photo_work, &work, err))
-        return -1;
-    for (int64_t epoch = plan->epoch; rc == 0 && epoch < plan->epochs; epoch++) {
-        t->assembly.head.epoch = epoch;
-        t->assembly.index = epoch == plan->epoch ? plan->index : 0;
-        rc = order(t, plan, (uint32_t)epoch, err);
-        if (rc == 0)
-            rc = run_epoch(t, line, capacity, (size_t)(t->assembly.index * plan->batch), err);
-    }
-    rn_queue_stop(line);
-    while ((left = rn_queue_next(line)))
-        rn_photo_free(left);
-    rn_queue_free(line);
-    rn_easels_free(&easels);
-    return rc;
+    const struct rn_flow_plan flow = {
+        .ahead = (size_t)plan->jobs * 2 + 2, .size = sizeof(struct rn_photo), .context = t, .read = next_item,
+        .stage = { { plan->jobs, rn_photo_work } }, .clear = rn_photo_clear, .desk = sizeof(struct rn_canvas),
+        .leave = rn_photo_leave,
+    };
+    t->work = (struct rn_photo_work){ plan, RN_TRAIN, &t->spool };
+    t->epoch = plan->epoch;
+    return rn_flow_run(&flow, take, err);
 }
 
 int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
@@ -194,9 +182,9 @@ int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const str
     struct training t = { .spool.fd = -1 };
     rn_reader_unique(reader);
     rn_reader_join(reader);
-    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) || (plan->in_place ? rn_spool_in_place(&t.spool, plan->files, plan->file_count, err) : rn_spool_open(&t.spool, err)) ||
-             read_all(&t, reader, plan, err) ||
-             fill_head(&t, plan, err) ? -1 : 0;
+    int rc = rn_assembly_init(&t.assembly, writer, plan, RN_TRAIN, err) ||
+             (plan->in_place ? rn_spool_in_place(&t.spool, plan->files, plan->file_count, err) : rn_spool_open(&t.spool, err)) ||
+             read_all(&t, reader, plan, err) || fill_head(&t, plan, err) ? -1 : 0;
     if (rc == 0 && plan->epoch == plan->epochs) {
         t.assembly.head.epoch = plan->epoch;
         rc = rn_assembly_close(&t.assembly, err);

@@ -172,13 +172,11 @@ int rn_out_write(struct rn_out *out, const void *bytes, size_t length, struct rn
 int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *format, ...)
 {
     va_list args;
-    char *text = NULL;
+    char *text;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    int length = rn_vformat(&text, err, format, args);
     va_end(args);
-    if (length < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int rc = rn_out_write(out, text, (size_t)length, err);
+    int rc = length < 0 ? -1 : rn_out_write(out, text, (size_t)length, err);
     free(text);
     return rc;
 }
@@ -334,7 +332,8 @@ int rn_file_pread(int fd, void *bytes, size_t length, uint64_t offset, struct rn
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n ? rn_fail_errno(err, "cannot read") : rn_fail(err, RN_EXIT_SYSTEM, "cannot read: the file is shorter than it was");
+            return n ? rn_fail_errno(err, "cannot read")
+                   : rn_fail(err, RN_EXIT_SYSTEM, "cannot read: the file has become shorter: nobody may write to it meanwhile");
         at += n;
         offset += (uint64_t)n;
         length -= (size_t)n;
@@ -347,7 +346,7 @@ int rn_file_mkdir(const char *path, struct rn_err *err)
     char room[256];
     int rc = 0;
     if (!*path)
-        return rn_fail(err, RN_EXIT_SYSTEM, "a folder without a name");
+        return rn_fail(err, RN_EXIT_SYSTEM, "the name of a folder is empty");
     char *copy = strdup(path);
     if (!copy)
         return rn_fail_errno(err, "out of memory");

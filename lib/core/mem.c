@@ -2,6 +2,7 @@
 #include "core/mem.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,4 +81,13 @@ void rn_buffer_free(struct rn_buffer *buffer)
 {
     free(buffer->data);
     *buffer = (struct rn_buffer){ 0 };
+}
+
+int rn_vformat(char **text, struct rn_err *err, const char *format, va_list args)
+{
+    int length = vasprintf(text, format, args);
+    if (length >= 0)
+        return length;
+    *text = NULL;
+    return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
 }

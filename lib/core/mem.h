@@ -2,6 +2,7 @@
 #ifndef RN_CORE_MEM_H
 #define RN_CORE_MEM_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,5 +37,8 @@ struct rn_buffer {
 };
 RN_MUST int rn_buffer_add(struct rn_buffer *buffer, const void *bytes, size_t length, struct rn_err *err);
 void rn_buffer_free(struct rn_buffer *buffer);
+
+/* vprintf into a text of its own, to be freed in any case: its length, or -1 and err. */
+RN_MUST int rn_vformat(char **text, struct rn_err *err, const char *format, va_list args);
 
 #endif

@@ -15,13 +15,11 @@ static const struct rn_opt folder_row[] = {
 __attribute__((format(printf, 3, 4))) static int add(struct rn_buffer *out, struct rn_err *err, const char *format, ...)
 {
     va_list args;
-    char *text = NULL;
+    char *text;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    int length = rn_vformat(&text, err, format, args);
     va_end(args);
-    if (n < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int rc = rn_buffer_add(out, text, (size_t)n, err);
+    int rc = length < 0 ? -1 : rn_buffer_add(out, text, (size_t)length, err);
     free(text);
     return rc;
 }

@@ -52,12 +52,11 @@ int rn_check_conv2d(struct rn_array y, struct rn_array x, struct rn_array w, str
                   "conv2d", x, err);
 }
 
-int rn_check_conv2d_backward(struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                             struct rn_array x, struct rn_array w, struct rn_window window, struct rn_err *err)
+int rn_check_conv2d_backward(const struct rn_conv_back *b, struct rn_err *err)
 {
-    return result(convolves(dy, x, w, window) && vector(dbias, dy.c, true) && (!dx.data || same(dx, x)) &&
-                      (!dw.data || same(dw, w)),
-                  "conv2d_backward", x, err);
+    return result(convolves(b->dy, b->x, b->w, b->window) && vector(b->dbias, b->dy.c, true) &&
+                      (!b->dx.data || same(b->dx, b->x)) && (!b->dw.data || same(b->dw, b->w)),
+                  "conv2d_backward", b->x, err);
 }
 
 int rn_check_activation(struct rn_array dx, struct rn_array dy, struct rn_array y, struct rn_err *err)
@@ -87,20 +86,19 @@ static bool norm_fits(const struct rn_norm *norm, size_t c, bool running)
 }
 
 int rn_check_batch_norm(struct rn_array y, struct rn_array x, struct rn_array residual, const struct rn_norm *norm,
-                        struct rn_err *err)
+                        enum rn_activation activation, struct rn_err *err)
 {
     return result(x.data && same(y, x) && (!residual.data || same(residual, x)) && norm_fits(norm, x.c, true) &&
-                      norm_fits(norm, x.c, false),
+                      norm_fits(norm, x.c, false) && activation != RN_ACT_SIGMOID,
                   "batch_norm", x, err);
 }
 
-int rn_check_batch_norm_backward(struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
-                                 struct rn_array dbeta, struct rn_array dy, struct rn_array x, struct rn_array y,
-                                 const struct rn_norm *norm, bool relu, struct rn_err *err)
+int rn_check_batch_norm_backward(const struct rn_norm_back *b, struct rn_err *err)
 {
-    return result(x.data && same(dx, x) && same(dy, x) && (!relu || same(y, x)) &&
-                      (!dresidual.data || same(dresidual, x)) && vector(dgamma, x.c, false) &&
-                      vector(dbeta, x.c, false) && norm_fits(norm, x.c, false),
+    struct rn_array x = b->x;
+    return result(x.data && same(b->dx, x) && same(b->dy, x) && (b->activation == RN_ACT_NONE || same(b->y, x)) &&
+                      (!b->dresidual.data || same(b->dresidual, x)) && vector(b->dgamma, x.c, false) &&
+                      vector(b->dbeta, x.c, false) && norm_fits(b->norm, x.c, false) && b->activation != RN_ACT_SIGMOID,
                   "batch_norm_backward", x, err);
 }
 
@@ -137,14 +135,12 @@ int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel,
                   "gate", x, err);
 }
 
-int rn_check_gate_backward(struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
-                           struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                           struct rn_err *err)
+int rn_check_gate_backward(const struct rn_gate_back *b, struct rn_err *err)
 {
-    return result(rn_check_gate(dx, x, channel, spatial, err) == 0 && same(dy, x) &&
-                      (channel.data ? same(dchannel, channel) : !dchannel.data) &&
-                      (spatial.data ? same(dspatial, spatial) : !dspatial.data),
-                  "gate_backward", x, err);
+    return result(rn_check_gate(b->dx, b->x, b->channel, b->spatial, err) == 0 && same(b->dy, b->x) &&
+                      (b->channel.data ? same(b->dchannel, b->channel) : !b->dchannel.data) &&
+                      (b->spatial.data ? same(b->dspatial, b->spatial) : !b->dspatial.data),
+                  "gate_backward", b->x, err);
 }
 
 int rn_check_loss(struct rn_array dlogits, struct rn_array logits, const int64_t *labels, struct rn_err *err)

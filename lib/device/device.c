@@ -70,7 +70,8 @@ static int load(const struct rn_device_class **class, const char *name, struct r
     *strrchr(symbol, '_') = '\0';
     *class = dlsym(plugin, symbol);
     if (!*class || !size || *size != sizeof **class)
-        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: %s is another version's", name, path);
+        return rn_fail(err, RN_EXIT_SYSTEM, "device %s: %s is another version's: build or install program and plug-in together",
+                       name, path);
     return 0;
 }
 
@@ -122,7 +123,8 @@ int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "precision '%s' is none of fp32, tf32 and bf16", rn_text_show(rn_text(name), shown));
     if (dev->class->precision)
         return dev->class->precision(dev, (enum rn_precision)i, err);
-    return i == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only", dev->class->name);
+    return i == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only; --precision=%s is for GPUs (-d cuda)",
+                                                      dev->class->name, name);
 }
 
 void rn_device_close(struct rn_device *dev)

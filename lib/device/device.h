@@ -137,6 +137,27 @@ struct rn_device_step {
 
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
 
+/* Where backward's arrays are, by operator: what it writes, then what it reads. `add`: RN_ADD_..., of those that it adds to. */
+struct rn_conv_back {
+    struct rn_array dx, dw, dbias; /* each optional */
+    struct rn_array dy, x, w;      /* dy: before the epilogue's activation (see activation_backward) */
+    struct rn_window window;
+    unsigned add;
+};
+struct rn_norm_back {
+    struct rn_array dx, dresidual, dgamma, dbeta; /* dresidual: optional; dx may be dy */
+    struct rn_array dy, x, y;                     /* y: what forward gave, for the activation's derivative */
+    const struct rn_norm *norm;
+    enum rn_activation activation;
+    unsigned add;
+};
+struct rn_gate_back {
+    struct rn_array dx, dchannel, dspatial; /* of each gate that is there */
+    struct rn_array dy, x, channel, spatial;
+    enum rn_combine combine;
+    unsigned add; /* of dx alone */
+};
+
 enum { RN_STEPS_AHEAD = 2 }; /* steps that may have begun and not ended */
 
 struct rn_device;
@@ -200,10 +221,7 @@ struct rn_device_class {
                        enum rn_activation activation);
     RN_MUST int (*prepack)(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
                            struct rn_window window, enum rn_activation activation, struct rn_err *err);
-    /* dy is the gradient before the epilogue's activation (see activation_backward). dx, dw, dbias: optional outputs. */
-    RN_MUST int (*conv2d_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
-                                   struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
-                                   unsigned add, struct rn_err *err);
+    RN_MUST int (*conv2d_backward)(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err);
 
     /* dx = dy times the activation's derivative, from its output y. dx may be dy. */
     RN_MUST int (*activation_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
@@ -216,17 +234,13 @@ struct rn_device_class {
     RN_MUST int (*add_backward)(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy,
                                 struct rn_array y, enum rn_activation activation, unsigned add, struct rn_err *err);
 
-    /* Train mode: y = gamma (x - mean) / sqrt(var + eps) + beta, then + residual (optional), then ReLU (when relu). The
-     * caller has checked that N H W > 1. */
+    /* Train mode: y = gamma (x - mean) / sqrt(var + eps) + beta, then + residual (optional), then the activation: none or
+     * ReLU. The caller has checked that N H W > 1. */
     RN_MUST int (*batch_norm)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                              const struct rn_norm *norm, bool relu, struct rn_err *err);
-    /* dresidual: optional. y is what forward gave (for the ReLU's mask). dx may be dy. */
-    RN_MUST int (*batch_norm_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
-                                       struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
-                                       struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
-                                       struct rn_err *err);
-    /* Evaluation: w2(K,C,R,S), which may be kept as maps are, = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...).
-     * w2 may be w, and bias2 beta. */
+                              const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err);
+    RN_MUST int (*batch_norm_backward)(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err);
+    /* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...). w2 may be w,
+     * and bias2 beta; w2 may be kept as maps are. */
     RN_MUST int (*fold)(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
                         const struct rn_norm *norm, struct rn_err *err);
 
@@ -237,12 +251,11 @@ struct rn_device_class {
                                      struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
 
     /* Train mode, C a multiple of 16: batch norm, ReLU and max pooling as one, so that the map between is nowhere; y is the pooled
-     * map. Backward: `add` is for dgamma and dbeta alone. Both NULL: as two operators. */
+     * map. Backward has no residual, and adds to dgamma and dbeta alone. Both NULL: as two operators. */
     RN_MUST int (*norm_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
                              struct rn_window window, struct rn_err *err);
-    RN_MUST int (*norm_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dgamma, struct rn_array dbeta,
-                                      struct rn_array dy, struct rn_array x, struct rn_array y, const struct rn_norm *norm,
-                                      struct rn_window window, unsigned add, struct rn_err *err);
+    RN_MUST int (*norm_pool_backward)(struct rn_device *dev, const struct rn_norm_back *b, struct rn_window window,
+                                      struct rn_err *err);
 
     /* y(N,C,1,1) = mean of x(N,C,H,W) over H and W. */
     RN_MUST int (*global_avg_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
@@ -254,13 +267,10 @@ struct rn_device_class {
     RN_MUST int (*channel_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
                                          struct rn_array y, unsigned add, struct rn_err *err);
 
-    /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. Backward: each gate that is
-     * there has its gradient; `add` is for dx alone. */
+    /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. */
     RN_MUST int (*gate)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
                         struct rn_array spatial, enum rn_combine combine, struct rn_err *err);
-    RN_MUST int (*gate_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
-                                 struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                                 enum rn_combine combine, unsigned add, struct rn_err *err);
+    RN_MUST int (*gate_backward)(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err);
 
     /* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
     RN_MUST int (*softmax_loss)(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,

@@ -1,6 +1,7 @@
 /* npz.c -- numpy's archive: a zip of stored .npy files, one a tensor, so that numpy.load gives them by name. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "exchange/private.h"
 
@@ -60,7 +61,7 @@ static int add(struct archive *a, const struct rn_named *item, struct rn_err *er
     if (!rn_tensor_count(&item->tensor, &count) || npy_header(&a->entry, &item->tensor, err) ||
         rn_buffer_add(&a->entry, item->tensor.data, count * rn_type_size(item->tensor.type), err))
         return -1;
-    uint32_t crc = rn_crc32(a->entry.data, a->entry.length);
+    uint32_t crc = (uint32_t)crc32_z(0, (const unsigned char *)a->entry.data, a->entry.length);
     common(local + 4, crc, a->entry.length, length);
     rn_put_le(central + 4, VERSION, 2);
     common(central + 6, crc, a->entry.length, length);

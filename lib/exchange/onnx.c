@@ -110,7 +110,7 @@ static void channels_as_rows(struct writing *w, const char *x, const char *y)
     node(w, "Transpose", (const char *const[]){ x, NULL }, y);
 }
 
-static void conv(struct writing *w, const struct rn_node *n)
+static void write_conv(struct writing *w, const struct rn_node *n)
 {
     const char *act = activation(n->activation);
     struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "conv"), out = value(n->y, "rows");
@@ -128,7 +128,7 @@ static void conv(struct writing *w, const struct rn_node *n)
         channels_as_rows(w, to.text, y.text);
 }
 
-static void norm(struct writing *w, const struct rn_node *n)
+static void write_norm(struct writing *w, const struct rn_node *n)
 {
     const struct rn_param *p = w->graph->param;
     const char *act = activation(n->activation);
@@ -146,7 +146,7 @@ static void norm(struct writing *w, const struct rn_node *n)
         node(w, act, (const char *const[]){ last, NULL }, y.text);
 }
 
-static void gate(struct writing *w, const struct rn_node *n)
+static void write_gate(struct writing *w, const struct rn_node *n)
 {
     static const char *const op[] = { [RN_COMBINE_SUM] = "Add", [RN_COMBINE_MUL] = "Mul", [RN_COMBINE_MAX] = "Max" };
     struct label x = value(n->x, NULL), y = value(n->y, NULL);
@@ -162,7 +162,7 @@ static void gate(struct writing *w, const struct rn_node *n)
 }
 
 /* The largest and the mean of the channels, as two channels. */
-static void channel_pool(struct writing *w, const struct rn_node *n)
+static void write_channel_pool(struct writing *w, const struct rn_node *n)
 {
     static const char *const op[] = { "ReduceMax", "ReduceMean" };
     const uint64_t channels = 1;
@@ -178,7 +178,7 @@ static void channel_pool(struct writing *w, const struct rn_node *n)
     node(w, "Concat", (const char *const[]){ part[0].text, part[1].text, NULL }, y.text);
 }
 
-static void add(struct writing *w, const struct rn_node *n)
+static void write_add(struct writing *w, const struct rn_node *n)
 {
     const char *act = activation(n->activation);
     struct label x = value(n->x, NULL), y = value(n->y, NULL), sum = value(n->y, "sum"), residual = value(n->residual, NULL);
@@ -189,37 +189,31 @@ static void add(struct writing *w, const struct rn_node *n)
         node(w, act ? act : "Identity", (const char *const[]){ adds ? sum.text : x.text, NULL }, y.text);
 }
 
+/* A pool of one input, by its window or over the whole map. */
+static void pool(struct writing *w, const struct rn_node *n, const char *op)
+{
+    struct label x = value(n->x, NULL), y = value(n->y, NULL);
+    if (n->window.r)
+        window(w, n->window);
+    node(w, op, (const char *const[]){ x.text, NULL }, y.text);
+}
+
+static void write_max_pool(struct writing *w, const struct rn_node *n)
+{
+    pool(w, n, n->window.r ? "MaxPool" : "GlobalMaxPool");
+}
+
+static void write_global_avg_pool(struct writing *w, const struct rn_node *n)
+{
+    pool(w, n, "GlobalAveragePool");
+}
+
 static void nodes(struct writing *w)
 {
-    for (size_t i = 0; i < w->graph->nodes; i++) {
-        const struct rn_node *n = &w->graph->node[i];
-        struct label x = value(n->x, NULL), y = value(n->y, NULL);
-        switch (n->op) {
-        case RN_OP_CONV:
-            conv(w, n);
-            break;
-        case RN_OP_NORM:
-            norm(w, n);
-            break;
-        case RN_OP_MAX_POOL:
-            if (n->window.r)
-                window(w, n->window);
-            node(w, n->window.r ? "MaxPool" : "GlobalMaxPool", (const char *const[]){ x.text, NULL }, y.text);
-            break;
-        case RN_OP_GLOBAL_AVG_POOL:
-            node(w, "GlobalAveragePool", (const char *const[]){ x.text, NULL }, y.text);
-            break;
-        case RN_OP_CHANNEL_POOL:
-            channel_pool(w, n);
-            break;
-        case RN_OP_GATE:
-            gate(w, n);
-            break;
-        case RN_OP_ADD:
-            add(w, n);
-            break;
-        }
-    }
+#define WRITE(op, name, reads) [RN_OP_##op] = write_##name,
+    static void (*const write[])(struct writing *w, const struct rn_node *n) = { RN_OPS(WRITE) };
+    for (size_t i = 0; i < w->graph->nodes; i++)
+        write[w->graph->node[i].op](w, &w->graph->node[i]);
     struct label logits = value(w->graph->output, NULL);
     whole(w, "axis", 1);
     node(w, "Flatten", (const char *const[]){ logits.text, NULL }, "logits");
@@ -347,7 +341,8 @@ static int open_graph(struct rn_graph **graph, const struct rn_head *head, const
         return rn_fail(err, RN_EXIT_DATA, "the file names no network (rn-import --arch does): it cannot be an ONNX model");
     const struct rn_arch *arch = rn_arch_find(head->arch);
     if (!arch)
-        return rn_fail(err, RN_EXIT_DATA, "no architecture is called '%s'", rn_text_show(head->arch, shown));
+        return rn_fail(err, RN_EXIT_DATA, "no architecture is called '%s' (rn-train --help lists them)",
+                       rn_text_show(head->arch, shown));
     snprintf(name, sizeof name, "%s.weight", arch->last_layer);
     const struct rn_named *last = rn_tensors_find(tensors, name);
     if (!last || last->tensor.dims != 2)
@@ -372,7 +367,7 @@ int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, 
     int rc = rn_tensors_finite(tensors, err) || make_graph(&w) || make_model(&model, head, opset, err) ? -1 : 0;
     rn_proto_header(&model, MODEL_GRAPH, w.out.buffer.length);
     if (rc == 0 && (model.rc || w.out.buffer.length > INT32_MAX - model.buffer.length))
-        rc = model.rc ? -1 : rn_fail(err, RN_EXIT_DATA, "an ONNX model of 2 GiB or more cannot be read by anybody");
+        rc = model.rc ? -1 : rn_fail(err, RN_EXIT_DATA, "the ONNX model would have 2 GiB or more, which the format does not allow");
     if (rc == 0)
         rc = rn_out_write(out, model.buffer.data, model.buffer.length, err) ||
              rn_out_write(out, w.out.buffer.data, w.out.buffer.length, err) ? -1 : 0;

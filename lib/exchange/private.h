@@ -60,7 +60,6 @@ const struct rn_zip_entry *rn_zip_find(const struct rn_zip *zip, struct rn_text 
 /* The entry's bytes, borrowed, after its checksum has been checked. Exit 3: compressed ones. */
 RN_MUST int rn_zip_get(const struct rn_zip *zip, const struct rn_zip_entry *entry, struct rn_text *bytes, struct rn_err *err);
 void rn_zip_free(struct rn_zip *zip);
-uint32_t rn_crc32(const char *bytes, size_t length);
 
 /* ---- pickle.c: a machine that makes data of a pickle and nothing else ---- */
 

@@ -56,7 +56,8 @@ static int replace(struct rn_tensors *tensors, const struct rn_record *record, s
     size_t count, had;
     if (!own || own->tensor.type != record->tensor.type || !rn_tensor_count(&own->tensor, &had) ||
         !rn_tensor_count(&record->tensor, &count) || count != had)
-        return rn_fail(err, RN_EXIT_DATA, "'%s': an average of no such tensor", rn_text_show(record->name, shown));
+        return rn_fail(err, RN_EXIT_DATA, "'%s': an average, of a tensor that does not come before it",
+                       rn_text_show(record->name, shown));
     memcpy((void *)own->tensor.data, record->tensor.data, count * rn_type_size(record->tensor.type));
     return 0;
 }
@@ -101,7 +102,8 @@ static int convert(struct rn_tensor *tensor, enum rn_type to, struct rn_err *err
         uint16_t half = rn_half(value);
         if (to == RN_F16 && (half & 0x7c00) == 0x7c00) {
             free(data);
-            return rn_fail(err, RN_EXIT_DATA, "%g is more than half precision has (65504)", rn_nan_unsigned((double)value));
+            return rn_fail(err, RN_EXIT_DATA, "%g is more than half precision has (65504): leave out --half",
+                           rn_nan_unsigned((double)value));
         }
         memcpy(data + i * rn_type_size(to), to == RN_F16 ? (void *)&half : (void *)&value, rn_type_size(to));
     }

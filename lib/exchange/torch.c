@@ -273,7 +273,7 @@ static int find_prefix(struct torch *t, const struct rn_zip_entry **pickle)
         if (!slash || name.length - (size_t)(slash - name.data) != strlen(file) || memcmp(slash, file, strlen(file)))
             continue;
         if (*pickle)
-            return rn_fail(t->err, RN_EXIT_DATA, "zip: several data.pkl");
+            return rn_fail(t->err, RN_EXIT_DATA, "zip: several data.pkl: not a file of PyTorch");
         *pickle = &t->zip.entry[i];
         t->prefix = (struct rn_text){ name.data, (size_t)(slash - name.data) + 1 };
     }

@@ -4,32 +4,13 @@
  * The central directory and every local header must agree, entries must not overlap, and nothing may lie outside the
  * file: an archive that says two things is refused. */
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "exchange/private.h"
 
 enum { LOCAL = 30, CENTRAL = 46, END = 22, END64 = 56, LOCATOR = 20, COMMENT_LIMIT = 65535 };
 enum { NO16 = 0xffff, ENCRYPTED = 1, LATER = 8 }; /* LATER: the local header leaves sizes to what follows the data */
 static const uint32_t no32 = 0xffffffff;
-
-uint32_t rn_crc32(const char *bytes, size_t length)
-{
-    uint32_t table[4][256], crc = 0xffffffff;
-    for (uint32_t i = 0; i < 256; i++) {
-        table[0][i] = i;
-        for (int bit = 0; bit < 8; bit++)
-            table[0][i] = table[0][i] >> 1 ^ (table[0][i] & 1 ? 0xedb88320 : 0);
-    }
-    for (int k = 1; k < 4; k++)
-        for (uint32_t i = 0; i < 256; i++)
-            table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 255];
-    for (; length >= 4; length -= 4, bytes += 4) {
-        crc ^= rn_le32(bytes);
-        crc = table[3][crc & 255] ^ table[2][crc >> 8 & 255] ^ table[1][crc >> 16 & 255] ^ table[0][crc >> 24];
-    }
-    for (; length; length--, bytes++)
-        crc = crc >> 8 ^ table[0][(crc ^ (unsigned char)*bytes) & 255];
-    return ~crc;
-}
 
 static int bad(struct rn_err *err, size_t at, const char *what)
 {
@@ -234,7 +215,7 @@ int rn_zip_get(const struct rn_zip *zip, const struct rn_zip_entry *entry, struc
     *bytes = (struct rn_text){ zip->bytes.data + entry->data, entry->size };
     if (entry->compressed)
         return rn_fail(err, RN_EXIT_DATA, "%s: a compressed entry: PyTorch stores them as they are", rn_text_show(entry->name, shown));
-    if (rn_crc32(bytes->data, bytes->length) != entry->crc)
+    if (crc32_z(0, (const unsigned char *)bytes->data, bytes->length) != entry->crc)
         return rn_fail(err, RN_EXIT_DATA, "%s: damaged (checksum)", rn_text_show(entry->name, shown));
     return 0;
 }

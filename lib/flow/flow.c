@@ -14,9 +14,10 @@ struct slot {
     struct rn_err err;
 };
 
-struct crew {
+struct worker {
     struct rn_flow *flow;
     int stage;
+    void *desk;
 };
 
 struct rn_flow {
@@ -34,8 +35,8 @@ struct rn_flow {
     bool closed;
     atomic_int stop;   /* the reader must not wait for bytes */
     int stages;
-    struct crew crew[RN_FLOW_STAGES];
-    pthread_t *thread; /* the first reads */
+    struct worker *worker;
+    pthread_t *thread; /* the first reads, the others are workers, in their order */
     int threads;
     /* the reading thread's: */
     struct rn_head *head;    /* of the segment that is being read; NULL: none. Its tail's item takes it over */
@@ -105,6 +106,10 @@ static int read_record(struct rn_flow *flow, struct rn_item *item, struct rn_err
 /* The next item that is taken. 1, 0 at the stream's end, -1 or RN_STOPPED. */
 static int read_item(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
 {
+    if (!flow->plan.reader) {
+        item->event = RN_FLOW_RECORD;
+        return flow->plan.read(flow->plan.context, item, err);
+    }
     for (;;) {
         int rc = (flow->head ? read_record : read_head)(flow, item, err);
         if (rc != 1 || !flow->plan.read)
@@ -186,11 +191,13 @@ static void lend(struct rn_flow *flow, struct rn_item *item)
 
 typedef int work_of(void *context, struct rn_item *item, struct rn_err *err);
 
-static void work(struct rn_flow *flow, size_t number, work_of *of, bool done)
+static void work(const struct worker *worker, size_t number, work_of *of, bool done)
 {
+    struct rn_flow *flow = worker->flow;
     struct slot *slot = &flow->slot[number % flow->slots];
     struct rn_err err = { 0 };
     pthread_mutex_unlock(&flow->lock);
+    slot->item.desk = worker->desk;
     if (of == flow->plan.stage[0].work && flow->plan.lend)
         lend(flow, &slot->item);
     int rc = of(flow->plan.context, &slot->item, &err);
@@ -212,39 +219,43 @@ static bool has_come(const struct rn_flow *flow, int stage, size_t number)
 
 static void *work_all(void *argument)
 {
-    struct crew *crew = argument;
-    struct rn_flow *flow = crew->flow;
-    size_t *next = &flow->begun[crew->stage];
+    const struct worker *worker = argument;
+    struct rn_flow *flow = worker->flow;
+    size_t *next = &flow->begun[worker->stage];
     pthread_mutex_lock(&flow->lock);
     while (!flow->closed && *next < flow->failed && !(flow->ended && *next == flow->read)) {
-        if (!has_come(flow, crew->stage, *next)) {
+        if (!has_come(flow, worker->stage, *next)) {
             pthread_cond_wait(&flow->changed, &flow->lock);
             continue;
         }
-        work(flow, (*next)++, flow->plan.stage[crew->stage].work, true);
+        work(worker, (*next)++, flow->plan.stage[worker->stage].work, true);
     }
     pthread_mutex_unlock(&flow->lock);
+    if (flow->plan.leave)
+        flow->plan.leave(worker->desk);
     return NULL;
 }
 
 /* The same where items have a second half. */
 static void *work_in_halves(void *argument)
 {
-    struct crew *crew = argument;
-    struct rn_flow *flow = crew->flow;
-    const struct rn_flow_stage *stage = &flow->plan.stage[crew->stage];
-    size_t *next = &flow->begun[crew->stage], finished = 0;
+    const struct worker *worker = argument;
+    struct rn_flow *flow = worker->flow;
+    const struct rn_flow_stage *stage = &flow->plan.stage[worker->stage];
+    size_t *next = &flow->begun[worker->stage], finished = 0;
     pthread_mutex_lock(&flow->lock);
     while (!flow->closed && finished < flow->failed && !(flow->ended && finished == flow->read)) {
-        if (*next - finished < RN_FLOW_HALVES && *next < flow->failed && has_come(flow, crew->stage, *next)) {
-            work(flow, (*next)++, stage->work, false);
+        if (*next - finished < RN_FLOW_HALVES && *next < flow->failed && has_come(flow, worker->stage, *next)) {
+            work(worker, (*next)++, stage->work, false);
         } else if (finished < *next) {
-            work(flow, finished++, stage->finish, true);
+            work(worker, finished++, stage->finish, true);
         } else {
             pthread_cond_wait(&flow->changed, &flow->lock);
         }
     }
     pthread_mutex_unlock(&flow->lock);
+    if (flow->plan.leave)
+        flow->plan.leave(worker->desk);
     return NULL;
 }
 
@@ -344,15 +355,19 @@ static int start(struct rn_flow *flow, struct rn_err *err)
     size_t count = 1;
     for (; flow->stages < RN_FLOW_STAGES && flow->plan.stage[flow->stages].threads; flow->stages++)
         count += (size_t)flow->plan.stage[flow->stages].threads;
-    if (!(flow->thread = rn_calloc(count, sizeof *flow->thread, err)) || rn_thread_start(&flow->thread[0], read_all, flow, err))
+    if (!(flow->thread = rn_calloc(count, sizeof *flow->thread, err)) ||
+        !(flow->worker = rn_calloc(count, sizeof *flow->worker, err)) || rn_thread_start(&flow->thread[0], read_all, flow, err))
         return -1;
     flow->threads = 1;
-    for (int s = 0; s < flow->stages; s++) {
-        flow->crew[s] = (struct crew){ flow, s };
-        for (int i = 0; i < flow->plan.stage[s].threads; i++, flow->threads++)
-            if (rn_thread_start(&flow->thread[flow->threads], flow->plan.stage[s].finish ? work_in_halves : work_all, &flow->crew[s], err))
+    for (int s = 0; s < flow->stages; s++)
+        for (int i = 0; i < flow->plan.stage[s].threads; i++, flow->threads++) {
+            struct worker *worker = &flow->worker[flow->threads];
+            *worker = (struct worker){ flow, s, rn_calloc(1, flow->plan.desk, err) };
+            if (!worker->desk || rn_thread_start(&flow->thread[flow->threads], flow->plan.stage[s].finish ? work_in_halves : work_all, worker, err)) {
+                free(worker->desk);
                 return -1;
-    }
+            }
+        }
     return 0;
 }
 
@@ -371,7 +386,8 @@ static int prepare(struct rn_flow *flow, struct rn_err *err)
     for (size_t i = 0; i < flow->slots; i++)
         if (!(flow->slot[i].item.job = rn_calloc(1, flow->plan.size, err)))
             return -1;
-    rn_reader_stop_on(flow->plan.reader, &flow->stop);
+    if (flow->plan.reader)
+        rn_reader_stop_on(flow->plan.reader, &flow->stop);
     return 0;
 }
 
@@ -397,9 +413,12 @@ void rn_flow_close(struct rn_flow *flow)
     flow->closed = true;
     pthread_cond_broadcast(&flow->changed);
     pthread_mutex_unlock(&flow->lock);
-    for (int i = 0; i < flow->threads; i++)
+    for (int i = 0; i < flow->threads; i++) {
         pthread_join(flow->thread[i], NULL);
-    rn_reader_stop_on(flow->plan.reader, NULL);
+        free(flow->worker[i].desk);
+    }
+    if (flow->plan.reader)
+        rn_reader_stop_on(flow->plan.reader, NULL);
     for (size_t i = 0; i < flow->slots; i++) {
         struct rn_item *item = &flow->slot[i].item;
         if (item->job)
@@ -417,6 +436,24 @@ void rn_flow_close(struct rn_flow *flow)
     pthread_cond_destroy(&flow->changed);
     pthread_mutex_destroy(&flow->lock);
     free(flow->thread);
+    free(flow->worker);
     free(flow->slot);
     free(flow);
+}
+
+int rn_flow_run(const struct rn_flow_plan *plan, int (*take)(void *context, struct rn_item *item, struct rn_err *err),
+                struct rn_err *err)
+{
+    struct rn_flow *flow;
+    struct rn_item *item;
+    int rc;
+    if (rn_flow_open(&flow, plan, err))
+        return -1;
+    while ((rc = rn_flow_next(flow, &item, err)) == 1)
+        if (take(plan->context, item, err)) {
+            rc = -1;
+            break;
+        }
+    rn_flow_close(flow);
+    return rc;
 }

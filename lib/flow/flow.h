@@ -1,4 +1,5 @@
-/* flow.h -- a stream read, worked on and taken at once: one thread reads, others work, the caller's takes what is done, in order.
+/* flow.h -- a stream, or what a function makes, read, worked on and taken at once: one thread reads, others work, the caller's
+ * takes what is done, in order.
  *
  * What goes through are items: a segment's head, its records, its tail. An item that is ready is handed on at once, whatever is
  * behind it. No more than `ahead` items are read before they are taken, in as many blocks of memory and one, which are used again
@@ -20,6 +21,7 @@ struct rn_item {
     const struct rn_head *head; /* of its segment: until the tail's item was taken and the next one asked for */
     struct rn_record record;    /* RN_FLOW_RECORD: it borrows from the item */
     void *job;                  /* plan->size bytes for the user, zeroed or as `clear` left them */
+    void *desk;                 /* while it is worked on: plan->desk bytes of the thread that does it, zeroed at first */
     struct rn_buffer bytes;     /* the flow's own: of the record, */
     struct rn_berth berth;      /* ... and what it was read into, if it is large */
     bool exchanged;             /* ... which the record still uses */
@@ -31,13 +33,14 @@ enum { RN_FLOW_OMIT, RN_FLOW_TAKE, RN_FLOW_AGAIN };
 enum { RN_FLOW_STAGES = 2, RN_FLOW_HALVES = 2 };
 
 struct rn_flow_plan {
-    struct rn_reader *reader; /* borrowed; not to be used until rn_flow_close */
+    struct rn_reader *reader; /* borrowed; not to be used until rn_flow_close. NULL: `read` makes the items */
     unsigned kinds;           /* of segments, as of rn_reader_head */
     size_t ahead;             /* items; at least 1 */
     size_t size;              /* of a job */
     void *context;            /* of the functions */
     /* Called in the order of the stream, in the reading thread. A head's and a tail's item is taken in any case. -1: the stream
-     * ends here with this error. NULL: every record is taken. */
+     * ends here with this error. NULL: every record is taken. Without a reader it fills items, records unless it says otherwise,
+     * and omits one where there are no more. */
     int (*read)(void *context, struct rn_item *item, struct rn_err *err);
     /* One after the other. In a stage of one thread items come in order, in one of several at once. -1: this item's error. */
     struct rn_flow_stage {
@@ -48,6 +51,8 @@ struct rn_flow_plan {
         int (*finish)(void *context, struct rn_item *item, struct rn_err *err);
     } stage[RN_FLOW_STAGES];
     void (*clear)(void *job); /* frees what the job holds; NULL: nothing. When the item was taken, or at the end */
+    size_t desk;
+    void (*leave)(void *desk); /* each working thread calls it when it ends; NULL: nothing */
     const atomic_int *stop;   /* NULL, or: while it is not 0 (a signal's handler sets it), a wait for input is given up */
     /* Large records are read into memory that this makes, if it is not NULL, but for the first ones, which are copied there: of at least
      * so many bytes, or NULL: there is no more of it. Both are called by the first stage's thread (it has one), or without a stage by
@@ -69,5 +74,8 @@ enum { RN_FLOW_LATE = 3 };
 RN_MUST int rn_flow_next_until(struct rn_flow *flow, const struct timespec *deadline, struct rn_item **item, struct rn_err *err);
 /* At any time: what is being worked on is ended, the rest dropped. NULL is allowed. */
 void rn_flow_close(struct rn_flow *flow);
+/* All of it: take gets each item, and the plan's context. */
+RN_MUST int rn_flow_run(const struct rn_flow_plan *plan, int (*take)(void *context, struct rn_item *item, struct rn_err *err),
+                        struct rn_err *err);
 
 #endif

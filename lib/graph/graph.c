@@ -99,18 +99,24 @@ size_t rn_graph_channels(const struct rn_graph *g, int x)
     return g->err.exit ? 1 : g->value[x].c;
 }
 
-/* Adds the node, with no values but x, and the value that it makes. */
+/* Adds the node, and the value that it makes. */
 static int add_node(struct rn_graph *g, const char *name, struct rn_node node, struct rn_value value)
 {
     if (!room(g, &g->value, &g->value_capacity, g->values, sizeof *g->value) ||
         !room(g, &g->node, &g->node_capacity, g->nodes, sizeof *g->node))
         return 0;
     node.name = copy(g, name);
-    node.residual = node.channel = node.spatial = RN_NONE;
     node.y = (int)g->values;
     g->value[g->values++] = value;
     g->node[g->nodes++] = node;
     return node.y;
+}
+
+/* A node that uses nothing but x. */
+static struct rn_node node_of(enum rn_op op, int x)
+{
+    return (struct rn_node){ .op = op, .x = x, .residual = RN_NONE, .channel = RN_NONE, .spatial = RN_NONE, .weight = RN_NONE,
+                             .bias = RN_NONE, .gamma = RN_NONE, .beta = RN_NONE, .mean = RN_NONE, .var = RN_NONE };
 }
 
 int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, enum rn_activation activation)
@@ -123,8 +129,12 @@ int rn_add_conv(struct rn_graph *g, const struct rn_layer *layer, int x, enum rn
         rn_fail(&g->err, RN_EXIT_USAGE, "layer %s: its input's %zu channels do not fit", layer->name, from.c);
         return 0;
     }
-    struct rn_node node = { .op = RN_OP_CONV, .x = x, .weight = layer->weight, .bias = layer->bias, .activation = activation,
-                            .window = layer->window, .along = layer->along };
+    struct rn_node node = node_of(RN_OP_CONV, x);
+    node.weight = layer->weight;
+    node.bias = layer->bias;
+    node.activation = activation;
+    node.window = layer->window;
+    node.along = layer->along;
     return add_node(g, layer->name, node, (struct rn_value){ layer->along ? from.c : w->n, from.pixel });
 }
 
@@ -132,55 +142,51 @@ int rn_add_norm(struct rn_graph *g, const struct rn_layer *layer, int x, int res
 {
     if (g->err.exit)
         return 0;
-    struct rn_node node = { .op = RN_OP_NORM, .x = x, .gamma = layer->gamma, .beta = layer->beta, .mean = layer->mean,
-                            .var = layer->var, .momentum = layer->momentum, .eps = layer->eps,
-                            .activation = activation == RN_ACT_RELU ? RN_ACT_RELU : RN_ACT_NONE };
+    struct rn_node node = node_of(RN_OP_NORM, x);
+    node.residual = residual;
+    node.gamma = layer->gamma;
+    node.beta = layer->beta;
+    node.mean = layer->mean;
+    node.var = layer->var;
+    node.momentum = layer->momentum;
+    node.eps = layer->eps;
+    node.activation = activation == RN_ACT_RELU ? RN_ACT_RELU : RN_ACT_NONE;
     int y = add_node(g, layer->name, node, g->value[x]);
-    if (!g->err.exit)
-        g->node[g->nodes - 1].residual = residual;
     return activation == node.activation ? y : rn_add_sum(g, layer->name, y, RN_NONE, activation);
 }
 
 int rn_add_max_pool(struct rn_graph *g, const char *name, int x, struct rn_window window)
 {
-    if (g->err.exit)
-        return 0;
-    struct rn_node node = { .op = RN_OP_MAX_POOL, .x = x, .window = window };
-    return add_node(g, name, node, (struct rn_value){ g->value[x].c, g->value[x].pixel || !window.r });
+    struct rn_node node = node_of(RN_OP_MAX_POOL, x);
+    node.window = window;
+    return g->err.exit ? 0 : add_node(g, name, node, (struct rn_value){ g->value[x].c, g->value[x].pixel || !window.r });
 }
 
 int rn_add_global_avg_pool(struct rn_graph *g, const char *name, int x)
 {
-    if (g->err.exit)
-        return 0;
-    return add_node(g, name, (struct rn_node){ .op = RN_OP_GLOBAL_AVG_POOL, .x = x }, (struct rn_value){ g->value[x].c, true });
+    return g->err.exit ? 0 : add_node(g, name, node_of(RN_OP_GLOBAL_AVG_POOL, x), (struct rn_value){ g->value[x].c, true });
 }
 
 int rn_add_channel_pool(struct rn_graph *g, const char *name, int x)
 {
-    return g->err.exit ? 0 : add_node(g, name, (struct rn_node){ .op = RN_OP_CHANNEL_POOL, .x = x }, (struct rn_value){ 2, g->value[x].pixel });
+    return g->err.exit ? 0 : add_node(g, name, node_of(RN_OP_CHANNEL_POOL, x), (struct rn_value){ 2, g->value[x].pixel });
 }
 
 int rn_add_sum(struct rn_graph *g, const char *name, int a, int b, enum rn_activation activation)
 {
-    if (g->err.exit)
-        return 0;
-    int y = add_node(g, name, (struct rn_node){ .op = RN_OP_ADD, .x = a, .activation = activation }, g->value[a]);
-    if (!g->err.exit)
-        g->node[g->nodes - 1].residual = b;
-    return y;
+    struct rn_node node = node_of(RN_OP_ADD, a);
+    node.residual = b;
+    node.activation = activation;
+    return g->err.exit ? 0 : add_node(g, name, node, g->value[a]);
 }
 
 int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int spatial, enum rn_combine combine)
 {
-    if (g->err.exit)
-        return 0;
-    int y = add_node(g, name, (struct rn_node){ .op = RN_OP_GATE, .x = x, .combine = combine }, g->value[x]);
-    if (!g->err.exit) {
-        g->node[g->nodes - 1].channel = channel;
-        g->node[g->nodes - 1].spatial = spatial;
-    }
-    return y;
+    struct rn_node node = node_of(RN_OP_GATE, x);
+    node.channel = channel;
+    node.spatial = spatial;
+    node.combine = combine;
+    return g->err.exit ? 0 : add_node(g, name, node, g->value[x]);
 }
 
 int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatial, enum rn_combine combine)
@@ -250,9 +256,11 @@ int rn_graph_new(struct rn_graph **graph, struct rn_text arch_name, struct rn_te
     const struct rn_attention *attention = rn_attention_find(attention_name);
     *graph = NULL;
     if (!arch)
-        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s'", rn_text_show(arch_name, shown));
+        return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s' (rn-train --help lists them)",
+                       rn_text_show(arch_name, shown));
     if (!attention)
-        return rn_fail(err, RN_EXIT_USAGE, "no attention module is called '%s'", rn_text_show(attention_name, shown));
+        return rn_fail(err, RN_EXIT_USAGE, "no attention module is called '%s' (rn-train --help lists them)",
+                       rn_text_show(attention_name, shown));
     if (classes < 1 || classes > 65536)
         return rn_fail(err, RN_EXIT_DATA, "a network for %zu classes: it must be 1 to 65536", classes);
     struct rn_graph *g = rn_calloc(1, sizeof *g, err);

@@ -35,7 +35,21 @@ struct rn_param {
     size_t block;             /* 0: before the blocks; then from 1; what comes after them has a number of its own */
 };
 
-enum rn_op { RN_OP_CONV, RN_OP_NORM, RN_OP_MAX_POOL, RN_OP_GLOBAL_AVG_POOL, RN_OP_CHANNEL_POOL, RN_OP_GATE, RN_OP_ADD };
+/* The operators that nodes are made of: X(NAME, name, what its backward reads of its values; behind an activation its y, too). From
+ * this list are made the tables of functions of lib/nn/operators.c (forward_name, backward_name) and of lib/exchange/onnx.c
+ * (write_name). */
+enum { RN_READS_X = 1, RN_READS_Y = 2, RN_READS_GATES = 4 };
+#define RN_OPS(X) \
+    X(CONV, conv, RN_READS_X) \
+    X(NORM, norm, RN_READS_X) \
+    X(MAX_POOL, max_pool, RN_READS_X | RN_READS_Y) \
+    X(GLOBAL_AVG_POOL, global_avg_pool, 0) \
+    X(CHANNEL_POOL, channel_pool, RN_READS_X | RN_READS_Y) \
+    X(GATE, gate, RN_READS_X | RN_READS_GATES) \
+    X(ADD, add, 0)
+#define RN_OP(op, name, reads) RN_OP_##op,
+enum rn_op { RN_OPS(RN_OP) };
+#undef RN_OP
 
 struct rn_node {
     enum rn_op op;
@@ -43,10 +57,10 @@ struct rn_node {
     int x, y;                      /* values: input and output */
     int residual;                  /* NORM, ADD: a value to add, or RN_NONE */
     int channel, spatial;          /* GATE: values, or RN_NONE */
-    int weight, bias;              /* CONV: parameters; bias may be RN_NONE */
+    int weight, bias;              /* CONV: parameters; bias may be RN_NONE. All are RN_NONE where they are not used */
     int gamma, beta, mean, var;    /* NORM: parameters */
     double momentum, eps;          /* NORM */
-    struct rn_window window;       /* CONV, MAX_POOL (r 0: the whole map) */
+    struct rn_window window;       /* CONV, MAX_POOL (r 0: the whole map); of others r is 0 */
     bool along;                    /* CONV: slides along the channels of a 1x1 map, as if they were rows of one channel */
     enum rn_activation activation; /* CONV (after the bias), NORM (after the residual; none or RELU), ADD */
     enum rn_combine combine;       /* GATE */

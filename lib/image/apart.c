@@ -66,9 +66,9 @@ int rn_image_apart(struct rn_out *out, int (*work)(void *context, struct rn_err 
 {
     int output[2], answer[2];
     if (pipe(output))
-        return rn_fail_errno(err, "no pipe");
+        return rn_fail_errno(err, "cannot make a pipe");
     if (pipe(answer)) {
-        rn_fail_errno(err, "no pipe");
+        rn_fail_errno(err, "cannot make a pipe");
         close(output[0]);
         close(output[1]);
         return -1;
@@ -79,7 +79,7 @@ int rn_image_apart(struct rn_out *out, int (*work)(void *context, struct rn_err 
         close(answer[0]);
         child(output[1], answer[1], work, context);
     }
-    int rc = worker < 0 ? rn_fail_errno(err, "no process") : 0;
+    int rc = worker < 0 ? rn_fail_errno(err, "cannot start a process") : 0;
     close(output[1]);
     close(answer[1]);
     if (rc == 0)

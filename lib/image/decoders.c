@@ -392,11 +392,11 @@ static int ask(struct rn_place *place, struct rn_text bytes, struct answer *answ
         return rn_fail_errno(err, "out of memory: %zu bytes", bytes.length);
     memcpy(place->file.map, bytes.data, bytes.length);
     if (put(place->ours, &question, sizeof question))
-        return rn_fail_errno(err, "the decoder is gone");
+        return rn_fail_errno(err, "the decoder has ended");
     do {
         ssize_t n = get(place->ours, answer, sizeof *answer);
         if (n != sizeof *answer)
-            return n < 0 ? rn_fail_errno(err, "the decoder is gone") : rn_fail(err, RN_EXIT_SYSTEM, "the decoder is gone");
+            return n < 0 ? rn_fail_errno(err, "the decoder has ended") : rn_fail(err, RN_EXIT_SYSTEM, "the decoder has ended");
     } while (answer->kind != DIED && answer->number != place->number); /* of a question that was asked again */
     return 0;
 }

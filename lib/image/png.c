@@ -250,7 +250,7 @@ static int mend(struct rn_buffer *to, struct rn_text bytes, struct rn_bytes pixe
         if (is_kind(&chunk, "PLTE"))
             rc = add_chunk(to, "PLTE", chunk.data, err);
     if (rc == 0 && compress2(stored, &size, pixels.at, pixels.left, Z_NO_COMPRESSION) != Z_OK)
-        rc = rn_fail(err, RN_EXIT_SYSTEM, "out of memory: zlib's");
+        rc = rn_fail(err, RN_EXIT_SYSTEM, "out of memory: zlib needs more");
     if (rc == 0)
         rc = add_chunk(to, "IDAT", (struct rn_bytes){ stored, size }, err);
     if (rc == 0)
@@ -262,7 +262,7 @@ static int mend(struct rn_buffer *to, struct rn_text bytes, struct rn_bytes pixe
 static int no_memory(struct job *job)
 {
     job->refused = true;
-    return rn_fail(job->err, RN_EXIT_SYSTEM, "out of memory: zlib's");
+    return rn_fail(job->err, RN_EXIT_SYSTEM, "out of memory: zlib needs more");
 }
 
 /* After libpng gave up on a file of which no pixel need be missing. 1: they are not all there. */

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flow/flow.h"
 #include "image/image.h"
-#include "stream/stream.h"
 
 enum { RN_NEAR_SIDE = 16, RN_NEAR_TURNS = 8, RN_NEAR_DISTANCE = 6 };
 #define RN_NEAR_ALIKE 0.95 /* the least correlation */
@@ -30,20 +30,20 @@ int rn_print_distance(const struct rn_print *a, const struct rn_print *b, int *t
 /* -1 .. 1 of a with b so turned; two pictures of one colour: 1 when it is the same, else 0. */
 double rn_print_alike(const struct rn_print *a, const struct rn_print *b, int turn);
 
-/* The prints of records of samples or images, in the order in which they were added. */
 struct rn_prints {
     struct rn_print *item;
-    size_t count, capacity;
-    struct rn_queue *line;
-    size_t inside, room; /* jobs in the line */
-    struct rn_decode decode;
-    bool keep_going;     /* a photo that cannot be read gets a print that is not valid; otherwise it is the error */
-    size_t failed;
+    size_t count, capacity, failed;
 };
-RN_MUST int rn_prints_begin(struct rn_prints *prints, int jobs, const struct rn_decode *decode, bool keep_going,
-                            struct rn_err *err);
-RN_MUST int rn_prints_add(struct rn_prints *prints, const struct rn_record *record, struct rn_err *err);
-RN_MUST int rn_prints_end(struct rn_prints *prints, struct rn_err *err); /* after the last one */
+struct rn_prints_plan {
+    struct rn_reader *reader; /* these two are a flow's: of samples and images */
+    int (*read)(void *context, struct rn_item *item, struct rn_err *err);
+    void *context;
+    int jobs;
+    struct rn_decode decode;
+    bool keep_going; /* a photo that cannot be read gets a print that is not valid; otherwise it is the error */
+};
+/* The prints of all records, in their order; prints: zeroed. */
+RN_MUST int rn_prints_make(struct rn_prints *prints, const struct rn_prints_plan *plan, struct rn_err *err);
 void rn_prints_free(struct rn_prints *prints); /* at any time; zeroed is allowed */
 
 struct rn_pair {

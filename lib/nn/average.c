@@ -85,7 +85,8 @@ static int same(const struct rn_head *first, const struct rn_head *head, const c
                        : !classes                                                ? "list of classes"
                        : !rn_input_equal(&first->input, &head->input, true)      ? "input"
                                                                                  : NULL;
-    return what ? rn_fail(err, RN_EXIT_DATA, "%s: its %s is not the first file's", rn_text_show(rn_text(path), shown), what) : 0;
+    return what ? rn_fail(err, RN_EXIT_DATA, "%s: its %s is not the first file's: only runs of one kind can be averaged",
+                          rn_text_show(rn_text(path), shown), what) : 0;
 }
 
 /* One file; the first one decides. */

@@ -107,7 +107,7 @@ static void locate(struct rn_maps *maps, const struct rn_graph *g, int v)
 {
     double first = 0, pitch = 1;
     for (const struct rn_node *node; (node = maker(g, v)); v = node->x) {
-        if (node->op != RN_OP_CONV && node->op != RN_OP_MAX_POOL)
+        if (!node->window.r) /* none slides there */
             continue;
         double stride = (double)node->window.stride;
         first = first * stride + ((double)node->window.r - 1) * (double)node->window.dilation / 2 - (double)node->window.top;

@@ -6,11 +6,6 @@
 #include "nn/plan.h"
 #include "nn/private.h"
 
-struct rn_window rn_maxpool_window(const struct rn_node *node, struct rn_array x)
-{
-    return node->window.r || node->op != RN_OP_MAX_POOL ? node->window : (struct rn_window)RN_WINDOW(x.h, x.w, 1, 0);
-}
-
 /* Shapes of the values from `start` on, which is of h x w: all, for images. */
 static int shapes(struct rn_layout *layout, const struct rn_graph *g, int start, enum rn_storage maps, struct rn_err *err)
 {
@@ -21,10 +16,9 @@ static int shapes(struct rn_layout *layout, const struct rn_graph *g, int start,
             continue;
         struct rn_array y = layout->value[node->x];
         y.c = g->value[node->y].c;
-        if (node->op == RN_OP_GLOBAL_AVG_POOL)
+        if (!node->window.r && g->value[node->y].pixel)
             y.h = y.w = 1;
-        struct rn_window window = rn_maxpool_window(node, y);
-        if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along && !rn_window_slide(window, &y.h, &y.w))
+        if (node->window.r && !node->along && !rn_window_slide(node->window, &y.h, &y.w))
             return rn_fail(err, RN_EXIT_DATA, "images of %zux%zu are too small for layer %s", layout->h, layout->w, node->name);
         layout->value[node->y] = y;
     }
@@ -157,14 +151,15 @@ static void lifetimes(struct blocks *b, const struct rn_layout_of *of)
         if (!of->train && (of->tail == RN_NONE || call->y <= of->tail))
             continue;
         int back = 2 * end - i;
+        unsigned reads = rn_call_reads(call);
         live(&b->grad[call->y], back);
         for (size_t k = 0; k < 4; k++) {
-            if (uses[k] != RN_NONE && (k == 0 ? rn_call_reads_x(call) : call->op == RN_OP_GATE))
+            if (uses[k] != RN_NONE && reads & (k == 0 ? RN_READS_X : RN_READS_GATES))
                 live(&b->value[uses[k]], back);
             if (uses[k] > of->start)
                 live(&b->grad[uses[k]], back);
         }
-        if (rn_call_reads_y(call))
+        if (reads & RN_READS_Y)
             live(&b->value[call->y], back);
     }
     if (of->train || of->tail != RN_NONE)

@@ -17,20 +17,6 @@ const struct rn_graph *rn_net_graph(const struct rn_net *net)
 
 /* ---- parameters ---- */
 
-static struct rn_array param_in(const struct rn_net *net, void *block, int i)
-{
-    if (i == RN_NONE || !block)
-        return (struct rn_array){ 0 };
-    const struct rn_param *p = &net->graph->param[i];
-    return (struct rn_array){ (char *)block + net->offset[i], p->n, p->c, p->h, p->w };
-}
-
-static struct rn_array param_of(const struct rn_net *net, int i)
-{
-    bool buffer = i != RN_NONE && net->graph->param[i].role == RN_BUFFER;
-    return param_in(net, buffer ? net->buffers : net->weights, i);
-}
-
 static struct rn_array param_as(const struct rn_net *net, int i, enum rn_role role)
 {
     bool buffer = net->graph->param[i].role == RN_BUFFER;
@@ -165,14 +151,16 @@ static bool is_folded(const struct rn_net *net, int i)
 int rn_net_get(struct rn_net *net, size_t i, enum rn_role role, float *value, struct rn_err *err)
 {
     if (is_folded(net, (int)i))
-        return rn_fail(err, RN_EXIT_SYSTEM, "%s has become evaluation's", net->graph->param[i].name);
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s cannot be read any more: evaluation has folded a batch norm into it",
+                       net->graph->param[i].name);
     return net->on->download(net->dev, value, param_as(net, (int)i, role), err);
 }
 
 int rn_net_set(struct rn_net *net, size_t i, enum rn_role role, const float *value, struct rn_err *err)
 {
     if (net->folded)
-        return rn_fail(err, RN_EXIT_SYSTEM, "%s comes after the first evaluation", net->graph->param[i].name);
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s cannot be set any more: evaluation has folded batch norms into the weights",
+                       net->graph->param[i].name);
     net->stale = true;
     return net->on->upload(net->dev, param_as(net, (int)i, role), value, err);
 }
@@ -289,89 +277,10 @@ static int load(struct rn_net *net, const struct rn_layout *layout, const struct
 
 /* ---- forward ---- */
 
-static struct rn_norm norm_of(const struct rn_net *net, const struct rn_node *node)
-{
-    size_t i = (size_t)(node - net->graph->node);
-    const struct rn_array none = { 0 };
-    return (struct rn_norm){
-        .gamma = param_of(net, node->gamma), .beta = param_of(net, node->beta),
-        .running_mean = param_of(net, node->mean), .running_var = param_of(net, node->var),
-        .mean = net->train ? net->saved_mean[i] : none, .inv_std = net->train ? net->saved_inv[i] : none,
-        .momentum = net->observe > 0 ? net->observe : node->momentum, .eps = node->eps, .fixed = net->fixed && net->fixed[node->gamma],
-    };
-}
-
-/* Evaluation: the weights of call i, a convolution's, and what is added. A network that is not trained needs those with a norm in them
- * in no other form: they take the place of the weights and of the norm's beta. */
-static struct rn_array eval_weight(const struct rn_net *net, const struct rn_layout *layout, size_t i)
-{
-    const struct rn_call *call = &net->program[false].call[i];
-    return call->with && net->train ? bind_fixed(net, layout->weight[i]) : param_of(net, call->node->weight);
-}
-
-static struct rn_array eval_bias(const struct rn_net *net, const struct rn_layout *layout, size_t i)
-{
-    const struct rn_call *call = &net->program[false].call[i];
-    if (!call->with)
-        return param_of(net, call->node->bias);
-    return net->train ? bind_fixed(net, layout->bias[i]) : param_of(net, call->with->beta);
-}
-
-static int forward_conv(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
-{
-    const struct rn_node *node = call->node;
-    struct rn_array weight = param_of(w->net, node->weight), bias = param_of(w->net, node->bias);
-    const void *prepacked = NULL;
-    if (!w->train) {
-        size_t i = (size_t)(call - w->program->call);
-        weight = eval_weight(w->net, w->layout, i);
-        bias = eval_bias(w->net, w->layout, i);
-        if (w->layout->prepacked[i].n)
-            prepacked = weight.data = bind_fixed(w->net, w->layout->prepacked[i]).data;
-    }
-    return w->net->on->conv2d(w->net->dev, rn_conv_sees(node, value(w, call->y)), rn_conv_sees(node, value(w, call->x)), weight, node->window,
-                              (struct rn_epilogue){ bias, value(w, call->residual), call->activation, prepacked }, !w->train, err);
-}
-
-static int forward_norm(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
-{
-    struct rn_norm norm = norm_of(w->net, call->node);
-    struct rn_array x = value(w, call->x), y = value(w, call->y);
-    if (!norm.fixed && rn_norm_check(call->node, x, err))
-        return -1;
-    if (call->with)
-        return w->net->on->norm_pool(w->net->dev, y, x, &norm, call->with->window, err);
-    return w->net->on->batch_norm(w->net->dev, y, x, value(w, call->residual), &norm, call->activation == RN_ACT_RELU, err);
-}
-
-static int forward_call(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
-{
-    const struct rn_device_class *on = w->net->on;
-    struct rn_device *dev = w->net->dev;
-    struct rn_array x = value(w, call->x), y = value(w, call->y);
-    switch (call->op) {
-    case RN_OP_CONV:
-        return forward_conv(w, call, err);
-    case RN_OP_NORM:
-        return forward_norm(w, call, err);
-    case RN_OP_MAX_POOL:
-        return on->max_pool(dev, y, x, rn_maxpool_window(call->node, x), err);
-    case RN_OP_CHANNEL_POOL:
-        return on->channel_pool(dev, y, x, err);
-    case RN_OP_ADD:
-        return on->add(dev, y, x, value(w, call->residual), call->activation, err);
-    case RN_OP_GLOBAL_AVG_POOL:
-        return on->global_avg_pool(dev, y, x, err);
-    case RN_OP_GATE:
-        return on->gate(dev, y, x, value(w, call->channel), value(w, call->spatial), call->node->combine, err);
-    }
-    return 0;
-}
-
 static int forward(const struct rn_walk *w, struct rn_err *err)
 {
     for (size_t i = 0; i < w->program->calls; i++)
-        if (w->program->call[i].y > w->net->start && forward_call(w, &w->program->call[i], err))
+        if (w->program->call[i].y > w->net->start && rn_call_forward(w, &w->program->call[i], err))
             return -1;
     return 0;
 }
@@ -417,41 +326,13 @@ bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch)
     return !net->spare || !net->folded || (layout->h == batch->h && layout->w == batch->w && layout->n >= batch->n);
 }
 
-/* Folds each convolution's norm into its weights, and has the device prepack them: layer by layer, as rn_layout_make supposes. */
-static int prepack(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err)
-{
-    const struct rn_program *program = &net->program[false];
-    for (size_t step = 0; step < program->calls; step++) {
-        size_t i = net->train ? step : program->calls - 1 - step; /* the largest first, while there is room */
-        const struct rn_call *call = &program->call[i];
-        const struct rn_node *node = call->node;
-        if (call->op != RN_OP_CONV || call->y <= net->start)
-            continue;
-        struct rn_array weight = eval_weight(net, layout, i);
-        if (call->with && !net->folded) {
-            struct rn_norm norm = norm_of(net, call->with);
-            if (net->on->fold(net->dev, weight, eval_bias(net, layout, i), param_of(net, node->weight), &norm, err))
-                return -1;
-        }
-        if (layout->prepacked[i].n &&
-            net->on->prepack(net->dev, bind_fixed(net, layout->prepacked[i]).data, rn_conv_sees(node, layout->value[call->y]),
-                             rn_conv_sees(node, layout->value[call->x]), weight, node->window, call->activation, err))
-            return -1;
-        if (layout->prepacked[i].n && net->spare && net->on->discard)
-            net->on->discard(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
-    }
-    net->folded = !net->train;
-    net->stale = false;
-    return 0;
-}
-
 /* All but the network's own operators. */
 static int begin_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
 {
     struct rn_layout *layout;
     if (!rn_net_fits(net, batch))
         return rn_fail(err, RN_EXIT_SYSTEM, "a network that spares memory takes no larger batches, and no images of another size");
-    if (fit(net, batch, false, &layout, err) || (net->stale && prepack(net, layout, err)) || load(net, layout, batch, err))
+    if (fit(net, batch, false, &layout, err) || (net->stale && rn_net_prepack(net, layout, err)) || load(net, layout, batch, err))
         return -1;
     *w = (struct rn_walk){ net, &net->program[false], layout, batch->n, false };
     return 0;
@@ -486,93 +367,6 @@ int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits,
 
 /* ---- backward ---- */
 
-/* The bit `add` when the value's gradient already holds something; notes that it does from now on. */
-static unsigned adds(struct rn_net *net, int v, unsigned bit)
-{
-    if (v == RN_NONE)
-        return 0;
-    bool was = net->written[v];
-    net->written[v] = true;
-    return was ? bit : 0;
-}
-
-/* A norm is used once: its gradients are there only when they are accumulated. */
-static unsigned adds_norm(const struct rn_net *net, const struct rn_walk *w)
-{
-    return w->train && net->accumulate ? RN_ADD_DW : 0;
-}
-
-static bool is_frozen(const struct rn_net *net, int i)
-{
-    return net->frozen && i != RN_NONE && net->frozen[i];
-}
-
-/* Whether a call's backward has something to do for a parameter. */
-static bool wanted(const struct rn_walk *w, const struct rn_call *call)
-{
-    return !w->train || !w->net->needs || w->net->needs[call->y];
-}
-
-/* A layer may be used twice. */
-static int backward_conv(const struct rn_walk *w, const struct rn_call *call, unsigned add, struct rn_err *err)
-{
-    struct rn_net *net = w->net;
-    const struct rn_node *node = call->node;
-    const struct rn_array none = { 0 };
-    struct rn_array dy = grad(w, call->y), dx = w->train && net->needs && !net->needs[call->x] ? none : grad(w, call->x);
-    void *gradients = w->train ? net->gradients : NULL;
-    struct rn_array dw = is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight);
-    struct rn_array dbias = is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias);
-    add |= adds(net, (int)net->graph->values + node->weight, RN_ADD_DW);
-    if (call->activation != RN_ACT_NONE && net->on->activation_backward(net->dev, dy, dy, value(w, call->y), call->activation, err))
-        return -1;
-    return net->on->conv2d_backward(net->dev, rn_conv_sees(node, dx), dw, dbias, rn_conv_sees(node, dy), rn_conv_sees(node, value(w, call->x)),
-                                    param_of(net, node->weight), node->window, add, err);
-}
-
-static int backward_norm(const struct rn_walk *w, const struct rn_call *call, unsigned add, struct rn_err *err)
-{
-    struct rn_net *net = w->net;
-    struct rn_norm norm = norm_of(net, call->node);
-    void *gradients = w->train ? net->gradients : NULL;
-    struct rn_array dgamma = param_in(net, gradients, call->node->gamma), dbeta = param_in(net, gradients, call->node->beta);
-    struct rn_array dx = grad(w, call->x), dy = grad(w, call->y), x = value(w, call->x), y = value(w, call->y);
-    if (call->with)
-        return net->on->norm_pool_backward(net->dev, dx, dgamma, dbeta, dy, x, y, &norm, call->with->window, adds_norm(net, w), err);
-    add |= adds(net, call->residual, RN_ADD_RESIDUAL) | adds_norm(net, w);
-    return net->on->batch_norm_backward(net->dev, dx, grad(w, call->residual), dgamma, dbeta, dy, x, y, &norm,
-                                        call->activation == RN_ACT_RELU, add, err);
-}
-
-static int backward_call(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err)
-{
-    struct rn_net *net = w->net;
-    const struct rn_device_class *on = net->on;
-    struct rn_array dy = grad(w, call->y), dx = grad(w, call->x), x = value(w, call->x), y = value(w, call->y);
-    unsigned add = adds(net, call->x, RN_ADD_DX);
-    switch (call->op) {
-    case RN_OP_CONV:
-        return backward_conv(w, call, add, err);
-    case RN_OP_NORM:
-        return backward_norm(w, call, add, err);
-    case RN_OP_MAX_POOL:
-        return on->max_pool_backward(net->dev, dx, dy, x, y, rn_maxpool_window(call->node, x), add, err);
-    case RN_OP_CHANNEL_POOL:
-        return on->channel_pool_backward(net->dev, dx, dy, x, y, add, err);
-    case RN_OP_ADD:
-        add |= adds(net, call->residual, RN_ADD_RESIDUAL);
-        return on->add_backward(net->dev, dx, grad(w, call->residual), dy, y, call->activation, add, err);
-    case RN_OP_GLOBAL_AVG_POOL:
-        return on->global_avg_pool_backward(net->dev, dx, dy, add, err);
-    case RN_OP_GATE:
-        adds(net, call->channel, 0);
-        adds(net, call->spatial, 0);
-        return on->gate_backward(net->dev, dx, grad(w, call->channel), grad(w, call->spatial), dy, x, value(w, call->channel),
-                                 value(w, call->spatial), call->node->combine, add, err);
-    }
-    return 0;
-}
-
 /* Where the gradients begin that are complete when only the calls before call i are left. */
 static size_t complete_from(const struct rn_net *net, size_t i)
 {
@@ -603,6 +397,12 @@ static int sum_complete(struct rn_net *net, size_t i, size_t *done, struct rn_er
     return net->on->all_reduce(net->dev, (char *)net->gradients + from, bytes, err);
 }
 
+/* Whether a call's backward has something to do for a parameter. */
+static bool wanted(const struct rn_walk *w, const struct rn_call *call)
+{
+    return !w->train || !w->net->needs || w->net->needs[call->y];
+}
+
 int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
 {
     const struct rn_graph *g = w->net->graph;
@@ -612,7 +412,7 @@ int rn_walk_backward(const struct rn_walk *w, int first, struct rn_err *err)
     w->net->written[g->output] = true;
     for (size_t i = w->program->calls; i-- > 0;) {
         const struct rn_call *call = &w->program->call[i];
-        if ((call->y > first && wanted(w, call) && backward_call(w, call, err)) ||
+        if ((call->y > first && wanted(w, call) && rn_call_backward(w, call, err)) ||
             (w->train && w->net->on->all_reduce && sum_complete(w->net, i, &done, err)))
             return -1;
     }

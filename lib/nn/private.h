@@ -1,4 +1,4 @@
-/* private.h -- what net.c and inspect.c share. */
+/* private.h -- what the files of this room share. */
 #ifndef RN_NN_PRIVATE_H
 #define RN_NN_PRIVATE_H
 
@@ -30,8 +30,11 @@ RN_MUST int rn_layout_make(struct rn_layout *layout, const struct rn_layout_of *
 void rn_layout_free(struct rn_layout *layout);
 /* Whether a batch norm can be trained on this map: exit 3 where it has one value a channel. */
 RN_MUST int rn_norm_check(const struct rn_node *node, struct rn_array x, struct rn_err *err);
-/* A MAX_POOL's window on this map: the node's own, or all of it. */
-struct rn_window rn_maxpool_window(const struct rn_node *node, struct rn_array x);
+/* A pool's window on this map: the node's own, or all of it. */
+static inline struct rn_window pool_window(const struct rn_node *node, struct rn_array x)
+{
+    return node->window.r ? node->window : (struct rn_window)RN_WINDOW(x.h, x.w, 1, 0);
+}
 
 /* A convolution's input, output or gradient as it sees them. The numbers lie as they are, in every device. */
 static inline struct rn_array rn_conv_sees(const struct rn_node *conv, struct rn_array a)
@@ -85,6 +88,21 @@ struct rn_walk {
     bool train;
 };
 
+/* Parameter i in a block of all; none where there is no such parameter, or block. */
+static inline struct rn_array param_in(const struct rn_net *net, void *block, int i)
+{
+    if (i == RN_NONE || !block)
+        return (struct rn_array){ 0 };
+    const struct rn_param *p = &net->graph->param[i];
+    return (struct rn_array){ (char *)block + net->offset[i], p->n, p->c, p->h, p->w };
+}
+
+static inline struct rn_array param_of(const struct rn_net *net, int i)
+{
+    bool buffer = i != RN_NONE && net->graph->param[i].role == RN_BUFFER;
+    return param_in(net, buffer ? net->buffers : net->weights, i);
+}
+
 static inline struct rn_array bind_fixed(const struct rn_net *net, struct rn_array array)
 {
     array.data = (char *)net->arena + (uintptr_t)array.data;
@@ -107,6 +125,15 @@ static inline struct rn_array grad(const struct rn_walk *w, int v)
 {
     return v <= w->net->start ? (struct rn_array){ 0 } : rn_net_bind(w->net, w->layout->grad[v], w->n); /* RN_NONE is below all */
 }
+
+/* ---- operators.c ---- */
+
+RN_MUST int rn_call_forward(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err);
+RN_MUST int rn_call_backward(const struct rn_walk *w, const struct rn_call *call, struct rn_err *err);
+/* Folds each convolution's norm into its weights, and has the device prepack them: layer by layer, as rn_layout_make supposes. */
+RN_MUST int rn_net_prepack(struct rn_net *net, const struct rn_layout *layout, struct rn_err *err);
+
+/* ---- net.c ---- */
 
 /* rn_net_eval without the download. */
 RN_MUST int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);

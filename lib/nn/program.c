@@ -72,7 +72,8 @@ int rn_program_make(struct rn_program *program, const struct rn_device_class *on
         if (with)
             first[with - g->node] = node;
         else if (!train && node->op == RN_OP_NORM && !first[i])
-            rc = rn_fail(err, RN_EXIT_USAGE, "layer %s does not follow a convolution of its own without a bias", node->name);
+            rc = rn_fail(err, RN_EXIT_USAGE, "layer %s: a batch norm is folded into the convolution before it, which must have no bias "
+                                             "and no other reader", node->name);
         else
             program->call[program->calls++] = first[i] ? call_of(first[i], node) : call_of(node, NULL);
     }
@@ -96,12 +97,9 @@ const struct rn_call *rn_program_of(const struct rn_program *program, const stru
     return NULL;
 }
 
-bool rn_call_reads_x(const struct rn_call *call)
+unsigned rn_call_reads(const struct rn_call *call)
 {
-    return call->op != RN_OP_ADD && call->op != RN_OP_GLOBAL_AVG_POOL;
-}
-
-bool rn_call_reads_y(const struct rn_call *call)
-{
-    return call->op == RN_OP_MAX_POOL || call->op == RN_OP_CHANNEL_POOL || call->activation != RN_ACT_NONE;
+#define READS(op, name, reads) [RN_OP_##op] = reads,
+    static const unsigned reads[] = { RN_OPS(READS) };
+    return reads[call->op] | (call->activation == RN_ACT_NONE ? 0 : RN_READS_Y);
 }

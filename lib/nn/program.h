@@ -29,8 +29,7 @@ void rn_program_free(struct rn_program *program); /* zeroed is allowed */
 /* The call that computes the node, whatever else it does; NULL: none. */
 const struct rn_call *rn_program_of(const struct rn_program *program, const struct rn_node *node);
 
-/* Whether a call's backward reads its input x, and its output. */
-bool rn_call_reads_x(const struct rn_call *call);
-bool rn_call_reads_y(const struct rn_call *call);
+/* What a call's backward reads of its values: RN_READS_... */
+unsigned rn_call_reads(const struct rn_call *call);
 
 #endif

@@ -36,7 +36,8 @@ static int read_segment(struct rn_teacher *teacher, struct rn_reader *reader, co
     for (size_t k = 0; k < teacher->classes.count; k++)
         if (rn_texts_find(&head->classes, teacher->classes.item[k]) < 0) {
             free(map);
-            return rn_fail(err, RN_EXIT_DATA, "it does not know the class '%s'", rn_text_show(teacher->classes.item[k], shown));
+            return rn_fail(err, RN_EXIT_DATA, "it does not know the class '%s': a teacher has predictions for all classes of the "
+                                              "batches", rn_text_show(teacher->classes.item[k], shown));
         }
     while ((rc = rn_reader_record(reader, &record, err)) == 1)
         if (read_record(teacher, &record, map, err)) {

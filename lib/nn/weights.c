@@ -19,7 +19,7 @@ int rn_model_head(struct rn_model *model, const char *path, struct rn_err *err)
     if (rc == 1)
         return 0;
     if (rc == 0)
-        rn_fail(err, RN_EXIT_DATA, "%s: empty", path);
+        rn_fail(err, RN_EXIT_DATA, "%s: an empty file: weights are needed", path);
     rn_model_close(model);
     return -1;
 }
@@ -179,7 +179,7 @@ static int load_again(struct rn_model *model, const char *path, struct rn_device
         return -1;
     int rc = rn_model_load(&again, path, dev, false, err);
     if (rc == 0 && (again.head->classes.count != model->head->classes.count || !rn_input_equal(&again.head->input, &model->head->input, true)))
-        rc = rn_fail(err, RN_EXIT_DATA, "%s: has become another model", path);
+        rc = rn_fail(err, RN_EXIT_DATA, "%s: it was replaced by another model while this one was in use: start again", path);
     if (rc == 0) {
         model->net = again.net;
         again.net = NULL;
@@ -423,7 +423,8 @@ int rn_model_check_features(const struct rn_head *stream, uint64_t print, struct
         return rn_fail(err, RN_EXIT_DATA, "features of %s: the last layer reads others (rn-predict --features head)",
                        rn_text_show(stream->layer, shown));
     if (stream->network != print)
-        return rn_fail(err, RN_EXIT_DATA, "features of another network than the one that is trained");
+        return rn_fail(err, RN_EXIT_DATA, "features of another network than the one that is trained: rn-predict --features must "
+                                          "use the network of --init");
     return 0;
 }
 

@@ -49,7 +49,7 @@ int rn_conditions_add(struct rn_conditions *conditions, const char *text, struct
     while (key < RN_PICK_KEYS && (strlen(keys[key].name) != length || memcmp(keys[key].name, text, length)))
         key++;
     if (key == RN_PICK_KEYS)
-        return rn_fail(err, RN_EXIT_USAGE, "'%.*s' is no key of a record (a file of this name: ./%s)", (int)length, text, text);
+        return rn_fail(err, RN_EXIT_USAGE, "'%.*s' is no key of a record (is it a file? then ./%s)", (int)length, text, text);
     if (check_value((enum rn_pick_key)key, value, err) ||
         rn_grow(&conditions->item, &conditions->capacity, conditions->count + 1, sizeof *conditions->item, err))
         return -1;

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     WIDTH = 600, /* of the picture, and 1 unit is 1 pixel where it is not scaled: text stays readable on a phone */
@@ -22,15 +23,15 @@ struct svg {
 static void put(struct svg *svg, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(struct svg *svg, const char *format, ...)
 {
-    char room[512];
+    char *text;
     va_list args;
+    if (svg->rc)
+        return;
     va_start(args, format);
-    int length = vsnprintf(room, sizeof room, format, args);
+    int length = rn_vformat(&text, svg->err, format, args);
     va_end(args);
-    if (svg->rc == 0)
-        svg->rc = length >= 0 && (size_t)length < sizeof room
-                      ? rn_buffer_add(&svg->body, room, (size_t)length, svg->err)
-                      : rn_fail(svg->err, RN_EXIT_SYSTEM, "a part of the picture is too long");
+    svg->rc = length < 0 ? -1 : rn_buffer_add(&svg->body, text, (size_t)length, svg->err);
+    free(text);
 }
 
 /* At most `most` characters of the name (the last then an ellipsis). */

@@ -11,58 +11,68 @@
 #include "graph/graph.h"
 #include "show/show.h"
 
-/* What a node does, in room, which it returns. */
-static const char *action(const struct rn_graph *g, const struct rn_node *node, char room[static 256])
+/* ---- what a node does ---- */
+
+enum { ROOM = 256 };
+
+static const char *then(const struct rn_node *node)
+{
+    static const char *const activation[] = { [RN_ACT_NONE] = "", [RN_ACT_RELU] = ", relu", [RN_ACT_SIGMOID] = ", sigmoid" };
+    return activation[node->activation];
+}
+
+/* "3x3/2, padding 1, groups 32" */
+static const char *window(const struct rn_window *w, char room[static ROOM])
+{
+    int at = snprintf(room, ROOM, "%zux%zu/%zu, padding %zu", w->r, w->s, w->stride, w->top);
+    if (w->top != w->left || w->bottom != w->top || w->right != w->left)
+        at += snprintf(room + at, ROOM - (size_t)at, " %zu %zu %zu", w->left, w->bottom, w->right);
+    if (w->dilation > 1)
+        at += snprintf(room + at, ROOM - (size_t)at, ", dilation %zu", w->dilation);
+    if (w->groups > 1)
+        snprintf(room + at, ROOM - (size_t)at, ", groups %zu", w->groups);
+    return room;
+}
+
+/* In room, or a text of its own. */
+static const char *action(const struct rn_graph *g, const struct rn_node *node, char room[static ROOM])
 {
     static const char *const combine[] = { [RN_COMBINE_SUM] = "sum", [RN_COMBINE_MUL] = "product", [RN_COMBINE_MAX] = "maximum" };
-    const struct rn_window *w = &node->window;
-    static const char *const activation[] = { [RN_ACT_NONE] = "", [RN_ACT_RELU] = ", relu", [RN_ACT_SIGMOID] = ", sigmoid" };
-    const char *then = activation[node->activation];
-    char padding[64], groups[32] = "", dilation[32] = "";
-    if (w->top == w->left && w->bottom == w->top && w->right == w->left)
-        snprintf(padding, sizeof padding, "%zu", w->top);
-    else
-        snprintf(padding, sizeof padding, "%zu %zu %zu %zu", w->top, w->left, w->bottom, w->right);
-    if (w->groups > 1)
-        snprintf(groups, sizeof groups, ", groups %zu", w->groups);
-    if (w->dilation > 1)
-        snprintf(dilation, sizeof dilation, ", dilation %zu", w->dilation);
+    char slides[ROOM];
     switch (node->op) {
     case RN_OP_CONV:
         if (g->param[node->weight].dims == 2)
-            snprintf(room, 256, "linear%s", then);
+            snprintf(room, ROOM, "linear%s", then(node));
         else if (node->along)
-            snprintf(room, 256, "conv of %zu along channels%s", w->r, then);
+            snprintf(room, ROOM, "conv of %zu along channels%s", node->window.r, then(node));
         else
-            snprintf(room, 256, "conv %zux%zu/%zu, padding %s%s%s%s", w->r, w->s, w->stride, padding, dilation, groups, then);
+            snprintf(room, ROOM, "conv %.200s%s", window(&node->window, slides), then(node));
         break;
     case RN_OP_NORM:
-        snprintf(room, 256, "batch norm%s%s", node->residual == RN_NONE ? "" : " + residual", then);
+        snprintf(room, ROOM, "batch norm%s%s", node->residual == RN_NONE ? "" : " + residual", then(node));
         break;
     case RN_OP_MAX_POOL:
-        if (w->r)
-            snprintf(room, 256, "max pool %zux%zu/%zu, padding %s", w->r, w->s, w->stride, padding);
-        else
-            snprintf(room, 256, "maximum over pixels");
+        if (!node->window.r)
+            return "maximum over pixels";
+        snprintf(room, ROOM, "max pool %.200s", window(&node->window, slides));
         break;
     case RN_OP_CHANNEL_POOL:
-        snprintf(room, 256, "maximum and mean over channels");
-        break;
+        return "maximum and mean over channels";
     case RN_OP_ADD:
-        snprintf(room, 256, "%s%s", node->residual == RN_NONE ? "as it is" : "sum", then);
+        snprintf(room, ROOM, "%s%s", node->residual == RN_NONE ? "as it is" : "sum", then(node));
         break;
     case RN_OP_GLOBAL_AVG_POOL:
-        snprintf(room, 256, "mean over pixels");
-        break;
+        return "mean over pixels";
     case RN_OP_GATE:
-        if (node->channel != RN_NONE && node->spatial != RN_NONE)
-            snprintf(room, 256, "gates, %s of channel and spatial", combine[node->combine]);
-        else
-            snprintf(room, 256, "gate, %s", node->channel == RN_NONE ? "spatial" : "channel");
+        if (node->channel == RN_NONE || node->spatial == RN_NONE)
+            return node->channel == RN_NONE ? "gate, spatial" : "gate, channel";
+        snprintf(room, ROOM, "gates, %s of channel and spatial", combine[node->combine]);
         break;
     }
     return room;
 }
+
+/* ---- its layers ---- */
 
 /* Appends the parameter's shape, "[64,3,7,7] ", and adds its numbers to *count, when no node before had it. */
 static void add_param(const struct rn_graph *g, int i, bool *done, size_t *count, char *shapes, size_t size)
@@ -81,17 +91,16 @@ static void add_param(const struct rn_graph *g, int i, bool *done, size_t *count
 static int layer(struct rn_out *out, const struct rn_graph *g, const struct rn_footprint *f, const struct rn_node *node, bool *done,
                  bool tsv, struct rn_err *err)
 {
-    char what[256], weights[256] = "", output[64];
+    char room[ROOM], weights[256] = "", output[64];
     size_t count = 0;
-    const int conv[] = { node->weight, node->bias }, norm[] = { node->gamma, node->beta };
-    for (int k = 0; k < 2; k++)
-        if (node->op == RN_OP_CONV || node->op == RN_OP_NORM)
-            add_param(g, node->op == RN_OP_CONV ? conv[k] : norm[k], done, &count, weights, sizeof weights);
+    const int uses[] = { node->weight, node->bias, node->gamma, node->beta };
+    for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
+        add_param(g, uses[k], done, &count, weights, sizeof weights);
     struct rn_array y = f->value[node->y];
     uint64_t flop = 2 * rn_footprint_macs(f, g, node);
     size_t bytes = y.c * y.h * y.w * sizeof(float);
     snprintf(output, sizeof output, "%zu,%zu,%zu", y.c, y.h, y.w);
-    action(g, node, what);
+    const char *what = action(g, node, room);
     if (tsv)
         return rn_out_printf(out, err, "%s\t%s\t%s\t%s\t%zu\t%llu\t%zu\n", node->name, what, output, weights, count,
                              (unsigned long long)flop, bytes);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "core/mem.h"
 #include "show/show.h"
@@ -9,17 +10,6 @@
 /* ---- PNG (W3C Recommendation, 2nd edition): truecolour, no filter; zlib's format (RFC 1950) with stored blocks (RFC 1951) ---- */
 
 enum { STORED = 65535 }; /* bytes of a block, at the most */
-
-static uint32_t crc32(uint32_t crc, const unsigned char *at, size_t length)
-{
-    crc = ~crc;
-    for (size_t i = 0; i < length; i++) {
-        crc ^= at[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    return ~crc;
-}
 
 static void big_endian(unsigned char room[static 4], uint32_t value)
 {
@@ -30,8 +20,11 @@ static void big_endian(unsigned char room[static 4], uint32_t value)
 static int chunk(struct rn_out *out, const char *name, const struct rn_buffer *data, struct rn_err *err)
 {
     unsigned char length[4], sum[4];
+    uLong crc = crc32(0, (const unsigned char *)name, 4);
+    if (data->length) /* of NULL it would be 0 */
+        crc = crc32_z(crc, (const unsigned char *)data->data, data->length);
     big_endian(length, (uint32_t)data->length);
-    big_endian(sum, crc32(crc32(0, (const unsigned char *)name, 4), (const unsigned char *)data->data, data->length));
+    big_endian(sum, (uint32_t)crc);
     return rn_out_write(out, length, 4, err) || rn_out_write(out, name, 4, err) || rn_out_write(out, data->data, data->length, err) ||
            rn_out_write(out, sum, 4, err) ? -1 : 0;
 }
@@ -47,7 +40,6 @@ static int raw_rows(struct rn_buffer *raw, const uint8_t *pixels, size_t h, size
 
 static int stored(struct rn_buffer *data, const struct rn_buffer *raw, struct rn_err *err)
 {
-    uint32_t a = 1, b = 0;
     unsigned char sum[4];
     if (rn_buffer_add(data, "\x78\x01", 2, err))
         return -1;
@@ -57,11 +49,7 @@ static int stored(struct rn_buffer *data, const struct rn_buffer *raw, struct rn
         if (rn_buffer_add(data, head, sizeof head, err) || rn_buffer_add(data, raw->data + at, n, err))
             return -1;
     }
-    for (size_t i = 0; i < raw->length; i++) { /* Adler-32 */
-        a = (a + (unsigned char)raw->data[i]) % 65521;
-        b = (b + a) % 65521;
-    }
-    big_endian(sum, b << 16 | a);
+    big_endian(sum, (uint32_t)adler32_z(1, (const unsigned char *)raw->data, raw->length));
     return rn_buffer_add(data, sum, 4, err);
 }
 

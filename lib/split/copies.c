@@ -29,7 +29,7 @@ struct work {
     const struct rn_texts *classes;
     bool *copy;
     size_t count;
-    struct names known[KNOWN]; /* of the photos, sorted: ids without ending */
+    struct names known[KNOWN]; /* of the photos, sorted: ids without ending, and with it (x.png-recipe-1.jpg is of x.png) */
     struct names ids;          /* sorted: whole */
     struct names lost;         /* copies by the name of a photo that is not there */
 };
@@ -111,6 +111,16 @@ static struct entry entry_of(const struct work *w, size_t i, struct rn_text name
         entry.label = w->label[i];
     }
     return entry;
+}
+
+static void know(struct work *w, size_t i)
+{
+    struct rn_text name = without_ending(w->id[i]);
+    for (int how = WHOLE; how < KNOWN; how++) {
+        w->known[how].item[w->known[how].count++] = entry_of(w, i, name, how);
+        if (name.length < w->id[i].length)
+            w->known[how].item[w->known[how].count++] = entry_of(w, i, w->id[i], how);
+    }
 }
 
 static int by_name(const void *a, const void *b)
@@ -256,12 +266,11 @@ int rn_split_join_copies(struct rn_sets *sets, bool *copy, const struct rn_text 
     struct names *const all[] = { &w.known[WHOLE], &w.known[BELOW_CLASS], &w.known[LAST_PART], &w.ids, &w.lost };
     int rc = 0;
     for (size_t k = 0; k < sizeof all / sizeof *all && rc == 0; k++)
-        rc = (all[k]->item = rn_calloc(count, sizeof *all[k]->item, err)) ? 0 : -1;
+        rc = (all[k]->item = rn_calloc(count, 2 * sizeof *all[k]->item, err)) ? 0 : -1;
     for (size_t i = 0; i < count && rc == 0; i++) {
         copy[i] = false;
         w.ids.item[w.ids.count++] = (struct entry){ id[i], RN_NIL, i };
-        for (int how = WHOLE; how < KNOWN; how++)
-            w.known[how].item[w.known[how].count++] = entry_of(&w, i, without_ending(id[i]), how);
+        know(&w, i);
     }
     if (rc == 0) {
         for (int how = WHOLE; how < KNOWN; how++)

@@ -128,7 +128,7 @@ int rn_split_table(size_t *cells, const size_t *size, size_t groups, const size_
     for (size_t j = 0; j < parts; j++)
         all += total[j];
     if (n != all)
-        return rn_fail(err, RN_EXIT_USAGE, "%zu samples cannot be %zu", n, all);
+        return rn_fail(err, RN_EXIT_USAGE, "%zu samples cannot be split into %zu", n, all);
     if (n > UINT32_MAX || !rn_mul(groups, parts, &area))
         return rn_fail(err, RN_EXIT_DATA, "too many samples to split");
     struct table t = { groups, parts, cells, .row = rn_calloc(lines, sizeof *t.row, err), .state = rn_calloc(area, 1, err),

@@ -51,9 +51,10 @@ RN_MUST int rn_split_draw_sets(struct rn_split_member *member, size_t members, s
  * of copies too. Any other id is its own photo. */
 struct rn_text rn_split_photo(struct rn_text id);
 /* Joins copies that rn-augment made with their photo and with each other: those called PHOTO#recipe.copy, and files that it wrote
- * as NAME-recipe-copy.jpg. Such a file's photo is one with NAME in its folder, or else at the same place below its class, or else
- * anywhere in its class; when there is none, the names of the recipes that come with the program are believed. label[i]: a
- * class, or RN_NIL. copy[i] becomes true for all of a set but its photos; where these are not there, but its first id. */
+ * as NAME-recipe-copy.jpg (NAME with its ending where two photos have it without). Such a file's photo is one with NAME in its
+ * folder, or else at the same place below its class, or else anywhere in its class; when there is none, the names of the recipes
+ * that come with the program are believed. label[i]: a class, or RN_NIL. copy[i] becomes true for all of a set but its photos;
+ * where these are not there, but its first id. */
 RN_MUST int rn_split_join_copies(struct rn_sets *sets, bool *copy, const struct rn_text *id, const int64_t *label, size_t count,
                                  const struct rn_texts *classes, struct rn_err *err);
 

@@ -162,13 +162,11 @@ int rn_parts_add(struct rn_parts *parts, const struct rn_part_of *of, bool stric
 __attribute__((format(printf, 3, 4))) static int say(struct rn_texts *lines, struct rn_err *err, const char *format, ...)
 {
     va_list args;
-    char *text = NULL;
+    char *text;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    int length = rn_vformat(&text, err, format, args);
     va_end(args);
-    if (length < 0)
-        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
-    int rc = rn_texts_add(lines, rn_text(text), err);
+    int rc = length < 0 ? -1 : rn_texts_add(lines, rn_text(text), err);
     free(text);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "core/threads.h"
+#include "nn/net.h"
 
 double bench_now(void)
 {
@@ -155,14 +156,25 @@ void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half)
     }
 }
 
-int bench_photos(uint8_t **pixels, int64_t **labels, size_t n, size_t size, size_t classes, struct rn_err *err)
+int bench_open(struct rn_device **dev, struct rn_net **net, const struct bench_network *o, const char *device, bool train,
+               struct rn_err *err)
 {
-    if (!(*pixels = rn_calloc(n, 3 * size * size, err)) || !(*labels = rn_calloc(n, sizeof **labels, err)))
+    int rc = rn_device_open(dev, device, (int)o->threads, err) ||
+             rn_net_open(net, *dev, rn_text(o->arch), rn_text(o->attention), BENCH_CLASSES, train, err) ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < rn_net_graph(*net)->params; i++)
+        rc = rn_net_start(*net, i, 1, err);
+    return rc;
+}
+
+int bench_photos(uint8_t **pixels, int64_t **labels, const struct bench_network *o, struct rn_err *err)
+{
+    size_t n = (size_t)o->batch, bytes = n * 3 * (size_t)(o->size * o->size);
+    if (!(*pixels = rn_calloc(bytes, 1, err)) || !(*labels = rn_calloc(n, sizeof **labels, err)))
         return -1;
     struct rn_rng rng = rn_rng(1, RN_FOR_INIT, 1, 0);
-    for (size_t i = 0; i < n * 3 * size * size; i++)
+    for (size_t i = 0; i < bytes; i++)
         (*pixels)[i] = (uint8_t)rn_rng_u32(&rng);
     for (size_t i = 0; i < n; i++)
-        (*labels)[i] = (int64_t)(i % classes);
+        (*labels)[i] = (int64_t)(i % BENCH_CLASSES);
     return 0;
 }

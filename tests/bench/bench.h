@@ -47,7 +47,25 @@ RN_MUST int bench_difference(double *share, struct rn_device *on_a, struct rn_ar
 /* n numbers: from a normal distribution, cut at 0 when `half` (as behind a ReLU). */
 void bench_fill(float *x, size_t n, uint64_t who, double deviation, int half);
 
+/* What programs that measure a whole network ask for, by BENCH_NETWORK_OPTIONS: their struct opts begins with it. */
+struct bench_network {
+    const char *arch, *attention;
+    int64_t batch, size, threads, rounds;
+};
+#define BENCH_NETWORK_OPTIONS(what) \
+    { 'a', "arch", RN_OPT_TEXT, RN_AT(bench_network, arch), 0, 0, "as in rn-train", "NAME" }, \
+    { 't', "attention", RN_OPT_TEXT, RN_AT(bench_network, attention), 0, 0, "as in rn-train", "NAME" }, \
+    { 'b', "batch", RN_OPT_INT, RN_AT(bench_network, batch), 1, 4096, "images a step" }, \
+    { 's', "size", RN_OPT_INT, RN_AT(bench_network, size), 32, 4096, "pixels" }, \
+    { 'j', "jobs", RN_OPT_INT, RN_AT(bench_network, threads), 0, 1024, "threads; 0: one a core" }, \
+    { 'n', "rounds", RN_OPT_INT, RN_AT(bench_network, rounds), 1, BENCH_ROUNDS_MOST, what }
+enum { BENCH_CLASSES = 6 };
+struct rn_net;
+/* Of BENCH_CLASSES classes, with weights as training begins with them. Both to be closed, also behind an error. */
+RN_MUST int bench_open(struct rn_device **dev, struct rn_net **net, const struct bench_network *o, const char *device, bool train,
+                       struct rn_err *err);
+
 /* n photos of random pixels, [n,size,size,3], and their labels, the classes in turn. Both to be freed, also behind an error. */
-RN_MUST int bench_photos(uint8_t **pixels, int64_t **labels, size_t n, size_t size, size_t classes, struct rn_err *err);
+RN_MUST int bench_photos(uint8_t **pixels, int64_t **labels, const struct bench_network *o, struct rn_err *err);
 
 #endif

@@ -55,8 +55,9 @@ static int run_way(void *context, struct rn_err *err)
     const struct rn_epilogue epilogue = { .prepacked = v->way == EVAL ? v->prepacked : NULL };
     if (v->way == FORWARD || v->way == EVAL)
         return v->dev->class->conv2d(v->dev, v->y, v->x, v->w, v->window, epilogue, v->way == EVAL, err);
-    return v->dev->class->conv2d_backward(v->dev, v->way == DX ? v->dx : none, v->way == DW ? v->dw : none, none, v->dy, v->x, v->w,
-                                          v->window, 0, err);
+    const struct rn_conv_back b = { v->way == DX ? v->dx : none, v->way == DW ? v->dw : none, none, v->dy, v->x, v->w, v->window,
+                                    0 };
+    return v->dev->class->conv2d_backward(v->dev, &b, err);
 }
 
 /* An array on the device; `n` times the one image of `values` (NULL: zeros). */

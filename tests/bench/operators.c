@@ -39,19 +39,25 @@ static const struct rn_array none = { 0 };
 
 static int norm_forward(struct operands *o, struct rn_err *err)
 {
-    return o->on->batch_norm(o->dev, o->a[Y], o->a[X], none, &o->norm, true, err);
+    return o->on->batch_norm(o->dev, o->a[Y], o->a[X], none, &o->norm, RN_ACT_RELU, err);
+}
+static int norm_back(struct operands *o, struct rn_array dresidual, struct rn_err *err)
+{
+    const struct rn_norm_back b = { o->a[DX], dresidual, o->a[DGAMMA], o->a[DBETA], o->a[DY], o->a[X], o->a[Y], &o->norm,
+                                    RN_ACT_RELU, 0 };
+    return o->on->batch_norm_backward(o->dev, &b, err);
 }
 static int norm_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->batch_norm_backward(o->dev, o->a[DX], none, o->a[DGAMMA], o->a[DBETA], o->a[DY], o->a[X], o->a[Y], &o->norm, true, 0, err);
+    return norm_back(o, none, err);
 }
 static int residual_forward(struct operands *o, struct rn_err *err)
 {
-    return o->on->batch_norm(o->dev, o->a[Y], o->a[X], o->a[R], &o->norm, true, err);
+    return o->on->batch_norm(o->dev, o->a[Y], o->a[X], o->a[R], &o->norm, RN_ACT_RELU, err);
 }
 static int residual_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->batch_norm_backward(o->dev, o->a[DX], o->a[R], o->a[DGAMMA], o->a[DBETA], o->a[DY], o->a[X], o->a[Y], &o->norm, true, 0, err);
+    return norm_back(o, o->a[R], err);
 }
 static int max_pool(struct operands *o, struct rn_err *err)
 {
@@ -83,7 +89,9 @@ static int gate(struct operands *o, struct rn_err *err)
 }
 static int gate_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->gate_backward(o->dev, o->a[DX], o->a[DPOOLED], o->a[DPLANE], o->a[DY], o->a[X], o->a[POOLED], o->a[PLANE], RN_COMBINE_SUM, 0, err);
+    const struct rn_gate_back b = { o->a[DX], o->a[DPOOLED], o->a[DPLANE], o->a[DY], o->a[X], o->a[POOLED], o->a[PLANE],
+                                    RN_COMBINE_SUM, 0 };
+    return o->on->gate_backward(o->dev, &b, err);
 }
 static int add(struct operands *o, struct rn_err *err)
 {

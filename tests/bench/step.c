@@ -11,22 +11,17 @@
 #include "nn/net.h"
 
 struct opts {
-    const char *arch, *attention, *device;
-    int64_t batch, size, threads, rounds;
+    struct bench_network network;
+    const char *device;
     int mode;
     bool serve;
 };
 enum { TRAIN, PREDICT };
 
 static const struct rn_opt options[] = {
-    { 'a', "arch", RN_OPT_TEXT, RN_AT(opts, arch), 0, 0, "as in rn-train", "NAME" },
-    { 't', "attention", RN_OPT_TEXT, RN_AT(opts, attention), 0, 0, "as in rn-train", "NAME" },
-    { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 4096, "images a step" },
-    { 's', "size", RN_OPT_INT, RN_AT(opts, size), 32, 4096, "pixels" },
-    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, threads), 0, 1024, "threads; 0: one a core" },
+    BENCH_NETWORK_OPTIONS("how often"),
     { 'd', "device", RN_OPT_TEXT, RN_AT(opts, device), 0, 0, "as in rn-train", "NAME" },
     { 'm', "mode", RN_OPT_CHOICE, RN_AT(opts, mode), 0, 0, "what is measured", "train|predict" },
-    { 'n', "rounds", RN_OPT_INT, RN_AT(opts, rounds), 1, BENCH_ROUNDS_MOST, "how often" },
     { 0, "serve", RN_OPT_FLAG, RN_AT(opts, serve), 0, 0, "take orders from stdin" },
     RN_OPT_LAST,
 };
@@ -55,15 +50,11 @@ static int run_step(void *context, struct rn_err *err)
 static int prepare(struct step *s, struct rn_err *err)
 {
     static const double mean[3] = { 0.485, 0.456, 0.406 }, std[3] = { 0.229, 0.224, 0.225 };
-    const struct opts *o = s->o;
+    const struct bench_network *o = &s->o->network;
     size_t n = (size_t)o->batch, size = (size_t)o->size;
-    if (rn_device_open(&s->dev, o->device, (int)o->threads, err) ||
-        rn_net_open(&s->net, s->dev, rn_text(o->arch), rn_text(o->attention), 6, o->mode == TRAIN, err))
+    if (bench_open(&s->dev, &s->net, o, s->o->device, s->o->mode == TRAIN, err))
         return -1;
-    for (size_t i = 0; i < rn_net_graph(s->net)->params; i++)
-        if (rn_net_start(s->net, i, 1, err))
-            return -1;
-    if (bench_photos(&s->pixels, &s->labels, n, size, 6, err) || !(s->logits = rn_calloc(n, 6 * sizeof *s->logits, err)))
+    if (bench_photos(&s->pixels, &s->labels, o, err) || !(s->logits = rn_calloc(n, BENCH_CLASSES * sizeof *s->logits, err)))
         return -1;
     s->batch = (struct rn_batch){ .n = n, .h = size, .w = size, .pixels = s->pixels, .mean = mean, .std = std };
     return run_step(s, err); /* it allocates */
@@ -77,14 +68,14 @@ static double flop(const struct step *s)
     size_t *side = calloc(g->values, sizeof *side);
     if (!side)
         return 0;
-    side[0] = (size_t)s->o->size;
+    side[0] = (size_t)s->o->network.size;
     for (size_t i = 0; i < g->nodes; i++) {
         const struct rn_node *node = &g->node[i];
         const struct rn_window *w = &node->window;
         side[node->y] = side[node->x];
-        if (node->op == RN_OP_GLOBAL_AVG_POOL || (node->op == RN_OP_MAX_POOL && !w->r))
+        if (!w->r && g->value[node->y].pixel)
             side[node->y] = 1;
-        else if ((node->op == RN_OP_CONV || node->op == RN_OP_MAX_POOL) && !node->along)
+        else if (w->r && !node->along)
             rn_window_slide(*w, &side[node->y], &(size_t){ side[node->x] });
         if (node->op == RN_OP_CONV) {
             const struct rn_param *p = &g->param[node->weight];
@@ -117,16 +108,17 @@ static int serve(struct step *s, struct rn_err *err)
 
 static int measure(struct step *s, struct rn_err *err)
 {
-    const struct opts *o = s->o;
+    const struct bench_network *o = &s->o->network;
+    bool train = s->o->mode == TRAIN;
     struct bench_times times;
     char name[160];
     int threads = o->threads ? (int)o->threads : rn_threads_default();
     double peak = bench_peak(s->dev->class->variant(s->dev), threads);
     if (bench_measure(&times, (size_t)o->rounds, run_step, s, err))
         return -1;
-    snprintf(name, sizeof name, "%s/%s/%s/b%lld/%lld", o->mode == TRAIN ? "train" : "predict", o->arch, o->attention,
+    snprintf(name, sizeof name, "%s/%s/%s/b%lld/%lld", train ? "train" : "predict", o->arch, o->attention,
              (long long)o->batch, (long long)o->size);
-    double work = flop(s) * (double)o->batch * (o->mode == TRAIN ? 3 : 1);
+    double work = flop(s) * (double)o->batch * (train ? 3 : 1);
     bench_row_ms(name, times, work, peak);
     snprintf(name + strlen(name), sizeof name - strlen(name), "/memory");
     bench_row(name, "MiB", bench_memory(), 0, 0, 0);
@@ -148,6 +140,6 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 
 const struct rn_tool rn_tool = {
     .name = "step", .operands = "", .summary = "time the steps of a network", .options = options, .size = sizeof(struct opts),
-    .defaults = &(const struct opts){ .arch = "resnet18", .attention = "ours", .device = "cpu", .batch = 16, .size = 224, .rounds = 5 },
+    .defaults = &(const struct opts){ { "resnet18", "ours", .batch = 16, .size = 224, .rounds = 5 }, .device = "cpu" },
     .run = run,
 };

@@ -7,25 +7,10 @@
 #include "nn/train.h"
 #include "tests/bench/bench.h"
 
-struct opts {
-    const char *arch, *attention;
-    int64_t batch, size, threads, rounds;
-};
-
-static const struct rn_opt options[] = {
-    { 'a', "arch", RN_OPT_TEXT, RN_AT(opts, arch), 0, 0, "as in rn-train", "NAME" },
-    { 't', "attention", RN_OPT_TEXT, RN_AT(opts, attention), 0, 0, "as in rn-train", "NAME" },
-    { 'b', "batch", RN_OPT_INT, RN_AT(opts, batch), 1, 4096, "images a step" },
-    { 's', "size", RN_OPT_INT, RN_AT(opts, size), 32, 4096, "pixels" },
-    { 'j', "jobs", RN_OPT_INT, RN_AT(opts, threads), 0, 1024, "threads; 0: one a core" },
-    { 'n', "rounds", RN_OPT_INT, RN_AT(opts, rounds), 1, BENCH_ROUNDS_MOST, "pairs" },
-    RN_OPT_LAST,
-};
-
-enum { CLASSES = 6 };
+static const struct rn_opt options[] = { BENCH_NETWORK_OPTIONS("pairs"), RN_OPT_LAST };
 
 struct pair {
-    const struct opts *o;
+    const struct bench_network *o;
     struct rn_train_options train;
     struct rn_device *dev;
     struct rn_net *net; /* alone */
@@ -56,7 +41,7 @@ static int step_trained(struct pair *p, struct rn_err *err)
 static int fill(struct pair *p, struct rn_err *err)
 {
     size_t n = (size_t)p->o->batch, size = (size_t)p->o->size;
-    if (bench_photos(&p->pixels, &p->labels, n, size, CLASSES, err) || !(p->ids = rn_calloc(n, sizeof *p->ids, err)))
+    if (bench_photos(&p->pixels, &p->labels, p->o, err) || !(p->ids = rn_calloc(n, sizeof *p->ids, err)))
         return -1;
     for (size_t i = 0; i < n; i++)
         p->ids[i] = RN_TEXT("photo");
@@ -69,11 +54,11 @@ static int fill(struct pair *p, struct rn_err *err)
 /* As rn-batch --train writes it, of an epoch that does not end. */
 static int begin_segment(struct pair *p, struct rn_err *err)
 {
-    static const char *const names[CLASSES] = { "a", "b", "c", "d", "e", "f" };
+    static const char *const names[BENCH_CLASSES] = { "a", "b", "c", "d", "e", "f" };
     struct rn_head head;
     int rc = 0;
     rn_head_init(&head, RN_BATCHES);
-    for (size_t i = 0; i < CLASSES && rc == 0; i++)
+    for (size_t i = 0; i < BENCH_CLASSES && rc == 0; i++)
         rc = rn_texts_add(&head.classes, rn_text(names[i]), err);
     head.mode = RN_TRAIN;
     head.has_input = head.has_seed = true;
@@ -88,17 +73,12 @@ static int begin_segment(struct pair *p, struct rn_err *err)
 
 static int prepare(struct pair *p, struct rn_err *err)
 {
-    const struct opts *o = p->o;
+    const struct bench_network *o = p->o;
     p->train = (struct rn_train_options){ .arch = o->arch, .attention = o->attention, .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
-                                          .class_weights = "none", .seed = 1234, .no_decay = "none", .lr_head = 1, .layer_decay = 1,
+                                          .class_weights = "none", .seed = 1, .no_decay = "none", .lr_head = 1, .layer_decay = 1,
                                           .accumulate = 1, .temperature = RN_TEMPERATURE, .alpha = RN_ALPHA };
-    if (fill(p, err) || rn_device_open(&p->dev, "cpu", (int)o->threads, err) ||
-        rn_net_open(&p->net, p->dev, rn_text(o->arch), rn_text(o->attention), CLASSES, true, err))
-        return -1;
-    for (size_t i = 0; i < rn_net_graph(p->net)->params; i++)
-        if (rn_net_start(p->net, i, p->train.seed, err))
-            return -1;
-    if (rn_trainer_open(&p->trainer, &p->train, NULL, false, err) || rn_trainer_load(&p->trainer, p->dev, err) ||
+    if (fill(p, err) || bench_open(&p->dev, &p->net, o, "cpu", true, err) ||
+        rn_trainer_open(&p->trainer, &p->train, NULL, false, err) || rn_trainer_load(&p->trainer, p->dev, err) ||
         rn_trainer_describe(&p->trainer, p->dev->class->variant(p->dev), err) || begin_segment(p, err))
         return -1;
     return step_alone(p, err) || step_trained(p, err) ? -1 : 0; /* they allocate */
@@ -153,6 +133,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 }
 
 const struct rn_tool rn_tool = {
-    .name = "unused", .operands = "", .summary = "what options cost that nobody uses", .options = options, .size = sizeof(struct opts),
-    .defaults = &(const struct opts){ .arch = "resnet18", .attention = "none", .batch = 16, .size = 224, .rounds = 9 }, .run = run,
+    .name = "unused", .operands = "", .summary = "what options cost that nobody uses", .run = run,
+    .options = options, .size = sizeof(struct bench_network),
+    .defaults = &(const struct bench_network){ .arch = "resnet18", .attention = "none", .batch = 16, .size = 224, .rounds = 9 },
 };

@@ -139,8 +139,8 @@ static void compare_half(const struct row *r)
 static void compare_with(struct row r)
 {
     char name[128];
-    snprintf(name, sizeof name, "%s: bias %d residual %d relu %d activation %d combine %d gates %u add %u", r.name, r.bias, r.residual,
-             r.relu, r.activation, r.combine, r.gates, r.add);
+    snprintf(name, sizeof name, "%s: bias %d residual %d activation %d combine %d gates %u add %u", r.name, r.bias, r.residual,
+             r.activation, r.combine, r.gates, r.add);
     r.name = name;
     compare_row(&r);
     if (maps_alone(&r))
@@ -161,7 +161,8 @@ static void combinations(void **state)
         compare_with(after);
     }
     for (unsigned flags = 0; flags < 64; flags++) {
-        struct row norms = { "norm", NORM, 3, flags & 32 ? 36 : 34, 5, flags & 32 ? 11 : 4, .residual = flags & 1, .relu = flags & 2, .add = (flags & 4 ? RN_ADD_DX : 0) |
+        struct row norms = { "norm", NORM, 3, flags & 32 ? 36 : 34, 5, flags & 32 ? 11 : 4, .residual = flags & 1,
+                             .activation = flags & 2 ? RN_ACT_RELU : RN_ACT_NONE, .add = (flags & 4 ? RN_ADD_DX : 0) |
                              (flags & 8 ? RN_ADD_DW : 0) | (flags & 16 ? RN_ADD_RESIDUAL : 0) };
         compare_with(norms);
     }
@@ -328,7 +329,7 @@ static void large_maps(void **state)
         { "mean pool", GLOBAL_AVG_POOL, 1, 2, 93, 91 },
         { "max pool, a wide window", MAX_POOL, 2, 3, 11, 13, WINDOW(4, 6, 2, 2) },
         { "max pool, a window of one", MAX_POOL, 2, 3, 5, 5, WINDOW(1, 1, 2, 0), .add = RN_ADD_DX },
-        { "norm", NORM, 1, 3, 130, 127, .relu = true },
+        { "norm", NORM, 1, 3, 130, 127, .activation = RN_ACT_RELU },
         { "norm of many parts", NORM, 1, 17, 81, 80 },
         { "bias", CONV, 1, 2, 130, 128, 3, WINDOW(1, 1, 1, 0), .bias = true, .add = ADD_ALL },
     };

@@ -331,6 +331,49 @@ setup() {
     [ "$(stat -c %Y "${files[2]}")" = 1000000000 ] && [ "$(stat -c %Y "${files[1]}")" -gt 1000000000 ]
 }
 
+@test "--write: a run that is killed goes on, and leaves nothing but the files" {
+    rn-list photos >all.rn
+    rn-augment -q -r affine,distort -n 40 --write whole all.rn -o whole.rn
+    rn-augment -q -r affine,distort -n 40 --write out all.rn -o out.rn &
+    pid=$!
+    for ((i = 0; i < 600; i++)); do
+        [ "$(find out -name '*.jpg' 2>/dev/null | wc -l)" -lt 100 ] || break
+        sleep 0.01
+    done
+    kill -9 $pid
+    wait $pid || true
+    [ ! -e out.rn ]
+    there=$(find out -type f | wc -l)
+    [ "$there" -ge 100 ] && [ "$there" -lt 1440 ]
+    [ -z "$(cd out && find . -type f -exec cmp {} ../whole/{} \; 2>&1)" ]
+    rn-augment -r affine,distort -n 40 --write out all.rn -o out.rn 2>err
+    [ "$(cat err)" = "rn-augment: files that were there already: $there" ]
+    diff -r whole out
+}
+
+# pixels STREAM: of its one record
+pixels() { rn-show --json --values "$1" | jq -c 'select(.id) | .image'; }
+
+@test "recipes that were got wrong once are right" {
+    cases=$SHARED/cases/augment
+    [ -d "$cases" ] || skip "no ../shared/cases"
+    recipe "" >nothing.json
+    stream 'head("images", [])' "dict(id => str('motion7.png#motion7.1'), label => none, split => none, image => tensor('|u1', [1, 1, 3], 'abc'),
+        augment => list(dict(transform => str('MotionBlur'), at => num(0), ksize => num(7), p1 => list(num(2), num(5)), p2 => list(num(2), num(0)))))" 'tail(1)' >motion.rn
+    for name in clahe-clip2 hsv-32px motion7; do
+        replay=()
+        [ $name != motion7 ] || replay=(--replay motion.rn)
+        cp "$cases/$name.png" "$cases/$name.albumentations.png" .
+        echo $name.png | rn-list --unlabeled --files-from - | rn-augment -r "$cases/$name.json" "${replay[@]}" -o got.rn
+        echo $name.albumentations.png | rn-list --unlabeled --files-from - | rn-augment -r nothing.json -o want.rn
+        diff <(pixels got.rn) <(pixels want.rn)
+    done
+    rn-list photos | rn-pick --head 2 >two.rn
+    for name in refused-reversed refused-mask-value refused-scalar-mean; do rn-augment -r "$cases/$name.json" two.rn >out.rn; done
+    fails 2 "written by Albumentations 1.4.24" rn-augment -r "$cases/accepted-1.4.24-sequential.json" two.rn
+    fails 2 'Resize: height: "32" is a text, not a number' rn-augment -r "$cases/accepted-text-number.json" two.rn
+}
+
 @test "photos too small for the default recipe: said at the first one" {
     rn-list photos >all.rn
     fails 3 "cardboard/.*.jpg: a photo of [0-9]+ x [0-9]+ \(width x height\), and RandomSizedCrop in the recipe basic takes 384 x 384 and more: say which recipes \(-r affine,distort\), or -k" \

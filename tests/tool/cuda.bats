@@ -36,7 +36,7 @@ const unsigned long rn_device_cuda_size = 1;
 const void *const rn_device_cuda = 0;
 END
     cc -shared -fPIC -o bin/rn-cuda.so other.c
-    refused 4 "rn-cuda.so is another version's" cuda
+    refused 4 "rn-cuda.so is another version's: build or install program and plug-in together" cuda
 }
 
 @test "the plug-in is found beside the program, and where it is installed" {
@@ -74,7 +74,7 @@ END
     for device in cpu reference; do
         rc=0; rn-predict -d $device --precision tf32 -m none.rn </dev/null >out 2>err || rc=$?
         [ $rc = 2 ]
-        [ "$(cat err)" = "rn-predict: device $device: it computes in fp32 only" ]
+        [ "$(cat err)" = "rn-predict: device $device: it computes in fp32 only; --precision=tf32 is for GPUs (-d cuda)" ]
     done
     for name in bf8 fp16 "" FP32; do
         rc=0; rn-train --precision "$name" -o run </dev/null >out 2>err || rc=$?

@@ -15,6 +15,7 @@ kinds() {
     cat <<'END'
 --crop-scale 0.35,1
 --crop-ratio 1,1
+--drop-last
 --flip v
 --flip hv
 --flip none
@@ -39,16 +40,14 @@ size() { [[ "$*" == *--size* ]] || echo --size 12; }
 numbers() {
     rn-show --json --values "$1" | grep '^{"epoch"' > lines
     paste -d ' ' <(jq -c '[.epoch, .index, .ids, .labels, .images.shape]' lines) \
-        <(while read -r line; do md5sum <<< "$line"; done < lines | cut -c 1-12)
+        <(perl -MDigest::MD5=md5_hex -ne 'print substr(md5_hex($_), 0, 12), "\n"' lines)
 }
 
 # photos_of FILE: each picture of the stream as "epoch id hash"
 photos_of() {
-    rn-show --json --values "$1" | jq -c 'select(.ids) | . as $r | range(.ids | length) as $i |
-        [.epoch, .ids[$i], $r.images.values[$i * ($r.images.shape[1:] | .[0] * .[1] * .[2]):
-            ($i + 1) * ($r.images.shape[1:] | .[0] * .[1] * .[2])]]' | while read -r line; do
-        echo "$(jq -r '"\(.[0]) \(.[1])"' <<< "$line") $(jq -c '.[2]' <<< "$line" | md5sum | cut -c 1-12)"
-    done
+    rn-show --json --values "$1" | jq -r 'select(.ids) | . as $r | ($r.images.shape[1:] | .[0] * .[1] * .[2]) as $n | range(.ids | length) as $i |
+        "\(.epoch) \(.ids[$i]) \($r.images.values[$i * $n:($i + 1) * $n])"' |
+        perl -MDigest::MD5=md5_hex -ne '/^(\S+ \S+) (.*)/ && print "$1 ", substr(md5_hex($2), 0, 12), "\n"'
 }
 
 @test "defaults are what they were, and any number of threads gives the same bytes" {
@@ -71,7 +70,8 @@ photos_of() {
     while read -r options; do
         batches $(size $options) $options -o whole.rn
         numbers whole.rn > whole
-        for place in 0:0 0:1 1:3 2:0 2:2; do
+        last=$([ "$options" = --drop-last ] && echo 2 || echo 3) # of an epoch's batches
+        for place in 0:0 0:1 1:$last 2:0 2:2; do
             batches $(size $options) $options --from $place -o rest.rn
             numbers rest.rn > rest
             [ -s rest ]
@@ -107,6 +107,33 @@ photos_of() {
     # the network's size is the last one
     rn-batch --for base/last.rn samples.rn | rn-show | grep -q '^# input: size 40, resize 46'
     [ "$(rn-batch --for base/last.rn samples.rn | rn-predict -j 1 -m base/last.rn --tsv | wc -l)" = 16 ]
+}
+
+@test "killed in the middle of an epoch, with each of these: the checkpoint says what the rest is made of" {
+    while read -r options; do
+        rm -rf run pipe
+        batches $options -o whole.rn
+        batches $options --from 0:2 -o want.rn
+        mkfifo pipe
+        rn-train -q -j 1 --lr 0.001 --save-every 2 -o run pipe > /dev/null 2> err &
+        trainer=$!
+        exec 7> pipe
+        head -c $(($(stat -c %s whole.rn) - $(stat -c %s want.rn) + 2000)) whole.rn >&7
+        for ((i = 0; i < 600; i++)); do
+            [ ! -e run/last.rn ] || break
+            sleep 0.05
+        done
+        kill -9 $trainer
+        exec 7>&-
+        wait $trainer || true
+        [ "$(rn-show --where run/last.rn)" = 0:2 ] || { echo "$options"; cat err; return 1; }
+        rn-batch --train --resume run/last.rn samples.rn | cmp - want.rn || { echo "$options"; return 1; }
+    done <<'END'
+--size 32 --crop-scale 0.35,1 --crop-ratio 1,1 --flip hv --rot90 --erase 0.5 --drop-last
+--size 32:0,40:2 --augment affine -p high --balance class --flip none
+--size 32 --mixup 0.4 --balance sqrt --flip v
+--size 32 --cutmix 1 --augment affine
+END
 }
 
 @test "--augment: the pixels of rn-augment, and others in the next epoch" {
@@ -180,6 +207,31 @@ END
                 "@c" eq "124 116 104" or die "@c"; $d++ }
             $n++ if $d; $most = $d if $d > $most }
         $n > 8 && $n < 32 && $most > 10 && $most < 0.45 * 256 or die "$n $most"'
+}
+
+# boxes OPTION...: "share ratio" of the crops of a picture whose red says x and whose green says y
+boxes() {
+    mkdir -p ramp/a
+    perl -e 'print "P6 200 160 255\n"; for my $y (0 .. 159) { print pack "C3", $_, $y, 0 for 0 .. 199 }' > ramp/a/ramp.ppm
+    rn-list ramp | rn-batch --train -b 1 --epochs 200 --size 20 --flip none "$@" | rn-show --json --values |
+        jq -r 'select(.ids) | .images.values | [.[0], .[57], .[1], .[1141]] | @tsv' |
+        awk '{ w = ($2 - $1) * 20 / 19; h = ($4 - $3) * 20 / 19; print w * h / 32000, w / h }'
+}
+
+@test "--crop-scale, --crop-ratio: crops have the areas and shapes that were asked for, all of them" {
+    within() { # LOW HIGH RATIO-LOW RATIO-HIGH MEAN-SHARE, of boxes, but for the rounding of edges
+        awk -v a="$1" -v b="$2" -v c="$3" -v d="$4" -v m="$5" '
+            { s += $1; if ($1 < least || NR == 1) least = $1; if ($1 > most) most = $1
+              if ($2 < flat || NR == 1) flat = $2; if ($2 > wide) wide = $2 }
+            function far(x, y, by) { return x < y - by || x > y + by }
+            END { if (NR != 200 || far(least, a, 0.03) || far(most, b, 0.08) || far(flat, c, 0.06) || far(wide, d, 0.08) || far(s / NR, m, 0.04)) {
+                print NR, least, most, flat, wide, s / NR; exit 1 } }'
+    }
+    # the means are those of 20,000 boxes of torchvision: the largest areas do not fit in every shape
+    boxes | within 0.08 1 0.75 1.3333 0.452
+    boxes --crop-scale 0.35,1 | within 0.35 1 0.75 1.3333 0.598
+    boxes --crop-scale 0.2,0.4 --crop-ratio 0.5,2 | within 0.2 0.4 0.5 2 0.3
+    boxes --crop-scale 0.3,0.3 --crop-ratio 1,1 | within 0.3 0.3 1 1 0.3
 }
 
 # mixed FILE PLAIN: every picture of the mixed stream is made of two of the plain one by its targets; says how

@@ -128,7 +128,7 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     rn-list photos | rn-batch --for "$model" | rn-predict -q -m "$model" --json | jq -c '[.prediction, .confidence]' | sort > want
     mkdir tmp
     TMPDIR=$PWD/tmp MAX=20000 PIXELS=5M "$EXAMPLES/serve.sh" "$model" $port 2> err 3>&- & pid=$!
-    for ((i = 0; i < 100; i++)); do curl -sf localhost:$port/health > health && break || sleep 0.1; done
+    for ((i = 0; i < 600; i++)); do curl -sf localhost:$port/health > health && break || sleep 0.1; done
     [ "$(cat health)" = ok ]
     find photos -name '*.jpg' | xargs -P 6 -I {} curl -sf --data-binary @{} localhost:$port | jq -c '[.prediction, .confidence]' | sort | diff - want
     curl -s -w "$form" --data-binary @junk localhost:$port > out

@@ -76,6 +76,32 @@ same() {
 END
 }
 
+@test "what --schedule plateau and --patience have counted when they are killed counts on" {
+    # nothing moves, so that no epoch is better than the first: lr is cut before epoch 2, and the run stops after it
+    still=(--lr 0 --freeze-norms --freeze '*bn*,*downsample.1*' --schedule plateau --step 1 --patience 2)
+    run_of base -j 2 "${still[@]}"
+    killed 2:1 run "${still[@]}"
+    rn-show --header --json run/last.rn | jq -e '.state.since_best == 1 and .state.cuts == 1'
+    rn-batch --train --resume run/last.rn samples.rn | rn-train -q -j 1 --resume run/last.rn --val val.rn -o run >table
+    same base run
+    rn-show --header --json run/last.rn | jq -e '.state.since_best == 2 and .state.cuts == 2'
+}
+
+@test "the published recipe is the default: said in full, it is the same bytes" {
+    small=(-t ours -s 1234)
+    rn-train -q "${small[@]}" --val val.rn -o plain whole.rn >table
+    rn-train -q "${small[@]}" --val val.rn -a resnet18 --lr 2e-4 --momentum 0.9 --wd 1e-4 --step 40 --schedule step --warmup 0 \
+        --optimizer sgd --no-decay none --lr-head 1 --layer-decay 1 --clip 0 --accumulate 1 --ema 0 --class-weights none \
+        --label-smoothing 0 --best acc1 --patience 0 --keep 0 -o full whole.rn >table
+    same plain full
+    rn-show --header --json plain/last.rn | jq -r '.options[]' | diff - <(printf -- '--%s\n' accumulate=1 alpha=0.5 arch=resnet18 \
+        attention=ours best=acc1 class-weights=none clip=0 ema=0 label-smoothing=0 layer-decay=1 lr-head=1 lr=0.0002 momentum=0.9 \
+        no-decay=none optimizer=sgd patience=0 precision=fp32 schedule=step seed=1234 step=40 temperature=4 val=val.rn warmup=0 \
+        wd=0.0001)
+    # the state of averages, schedules and second moments is in no such checkpoint
+    rn-show --header --json plain/last.rn | jq -e 'has("state") | not'
+}
+
 @test "nonsense: exit 2 and a line that names the option" {
     while IFS='|' read -r options pattern; do
         # shellcheck disable=SC2086
@@ -85,6 +111,10 @@ END
 --schedule linear|--schedule: 'linear' is not one of step.cosine.constant.plateau
 --schedule plateau|--schedule=plateau: it needs --val
 --schedule plateau --val val.rn --step 0|--schedule=plateau: it needs --step
+--schedule cosine --step 10|--step: --schedule=cosine has no steps
+--schedule constant --step 0|--step: --schedule=constant has no steps
+--strict|--strict: it needs --init
+--head --init teacher/last.rn --layer-decay 0.7|--head: the last layer alone is trained: leave out --layer-decay
 --warmup -1|--warmup: '-1' is not a number
 --optimizer lamb|--optimizer: 'lamb'
 --optimizer adamw --nesterov|--nesterov: --optimizer=adamw
@@ -98,7 +128,7 @@ END
 --freeze-norms|--freeze-norms: it needs --freeze
 --clip nan|--clip: 'nan'
 --accumulate 0|--accumulate: '0'
---ema 1|--ema: '1'
+--ema 1|--ema: '1' is not a number from 0 to 0.999999
 --best f1 --val val.rn|--best: 'f1' is not one of acc1.loss.balanced.macro-f1
 --best loss|--best: it needs --val
 --patience 2|--patience: it needs --val
@@ -184,6 +214,15 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     rn-show --header --json run/last.rn | jq -e '.state.updates == 0 and .state.accumulated == 1'
     of() { rn-pick name=conv1.weight role="$1" run/last.rn | rn-show --json | jq -c 'select(.name) | .value'; }
     [ "$(of ema)" = "$(of parameter)" ]
+}
+
+@test "--ema: an average that the run is too short for is said before the first step" {
+    short() { rn-train "${USUAL[@]:1}" --overwrite -o run "$@" whole.rn 2>&1 >table | grep -c -- '--ema=' || true; }
+    rn-train "${USUAL[@]:1}" --ema 0.999 -o run whole.rn 2>err >table
+    grep -x 'rn-train: --ema=0.999: after the 9 updates of this run the first one will still be 99 % of the average: a smaller DECAY follows sooner' err
+    [ "$(short --ema 0.5)" = 0 ]
+    [ "$(short --ema 0.7)" = 0 ] && [ "$(short --ema 0.7 --accumulate 3)" = 1 ] # three updates
+    [ "$(short --ema 0.999 -q)" = 0 ]
 }
 
 @test "an average without its parts, and parts without their average, are damage" {

@@ -105,7 +105,10 @@ END
     [ "$(rn-show --where run/last.rn)" = 3:0 ]
 }
 
-@test "broken off by INT or KILL it goes on to the bytes of a run that nothing disturbed" {
+@test "broken off by INT or KILL it goes on, with its recipe, to the bytes of a run that nothing disturbed" {
+    echo 'rn-batch --flip=hv --crop-scale=0.35,1' > ours.conf
+    echo 'rn-train --schedule=cosine --warmup=1 --ema=0.9 --lr-head=10' >> ours.conf
+    SMALL+=(--recipe "$PWD/ours.conf" -q)
     # the names of files are in the streams
     mkdir whole
     cp -r photos whole
@@ -256,6 +259,16 @@ END
             done
         done < "$recipe"
     done
+}
+
+@test "fine-tune states what it is: lr, cosine, warm-up, average, head, crops, flips, smoothing" {
+    grep '^rn-' "$TOP/data/recipes/train/fine-tune.conf" | tr ' ' '\n' | grep '^--' | sort |
+        diff - <(printf -- '--%s\n' crop-scale=0.35,1 ema=0.999 flip=hv label-smoothing=0.1 lr-head=10 lr=0.0025 schedule=cosine warmup=3)
+    # ... and it reaches both tools
+    train photos -o tuned --size 32 -b 4 -e 4 --recipe fine-tune -q > /dev/null
+    rn-show --header --json tuned/last.rn | jq -e '
+        (["--lr=0.0025", "--schedule=cosine", "--warmup=3", "--ema=0.999", "--lr-head=10", "--label-smoothing=0.1"] - .options == []) and
+        (["--crop-scale=0.35,1", "--flip=hv"] - .batches.history[-1].args == [])'
 }
 
 @test "--folds: one of them is the test, and it belongs to the run" {

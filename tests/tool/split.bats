@@ -85,6 +85,15 @@ END
     fails 2 'from 2' rn-split --folds 1 all.rn
 }
 
+@test "--folds: none is left without a photo, nor by groups" {
+    draw photos 2 > /dev/null
+    rn-list photos > all.rn
+    rn-split --folds 12 all.rn | counts | wc -l | grep -x 12
+    fails 3 '^rn-split: --folds: 13 are more than the 12 photos' rn-split --folds 13 all.rn
+    fails 3 '^rn-split: --folds: fold[0-6] of 7 has no photo: with what is to stay together, fewer' rn-split --folds 7 --group folder all.rn
+    rn-list --unlabeled photos/glass | rn-pick --head 0 | rn-split --folds 3 | counts | wc -l | grep -x 0
+}
+
 @test "--fold: one of the folds is test, the next val, the others train" {
     rn-split --folds 4 all.rn | rn-show --tsv | sed 1d | cut -f 1,3 > folds
     for fold in 0 1 2 3; do
@@ -180,6 +189,22 @@ torn() {
     [ "$(torn only.rn)" = 0 ]
     counts < listed.rn | diff <(printf '%s\n' '5 test' '10 train') -
     counts < only.rn | diff <(printf '%s\n' '1 test' '2 train') -
+}
+
+@test "two photos of one name: the files that rn-augment makes of them go where each goes" {
+    draw photos 9 > /dev/null
+    rn-list photos > jpg.rn
+    for label in glass metal paper; do
+        # the other half of a name is another picture, so that nothing else keeps them together
+        for i in 1 2 3; do mv photos/$label/$label$((i + 3)).jpg photos/$label/$label$i.png; done
+    done
+    cp "$TOP/data/recipes/affine.json" our-own.json
+    rn-list photos | rn-augment -q -r ./our-own.json -n 2 --write copies > /dev/null
+    [ -e copies/glass/glass1.png-our-own-2.jpg ] && [ -e copies/glass/glass1-our-own-2.jpg ]
+    rn-list photos copies | rn-split --folds 3 | rn-show --tsv | tail -n +2 | awk -F'\t' '
+        { photo = $1; sub(/.*\//, "", photo); copy = sub(/-our-own-[0-9]+[.]jpg$/, "", photo); if (!(photo ~ /[.]/)) photo = photo ".jpg"
+          if (photo in fold && fold[photo] != $3) bad = 1; fold[photo] = $3; copies += copy }
+        END { exit bad || copies != 2 * length(fold) }'
 }
 
 @test "--group keeps samples of one value together, --group folder those of one folder" {

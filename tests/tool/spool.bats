@@ -40,5 +40,5 @@ load common
     cat <&8 > rest
     exec 8<&-
     rc=0; wait $pid || rc=$?
-    [ $rc = 3 ] && grep -x 'rn-batch: whole.rn: it has changed since it was read' err
+    [ $rc = 3 ] && grep '^rn-batch: whole.rn: it has changed since it was read: --spool none needs' err
 }

@@ -53,6 +53,16 @@ promise() {
     done
 }
 
+@test "training.md: what its table calls ours is an option of ours" {
+    for tool in train batch predict score split; do "rn-$tool" --help; done > help
+    for pipeline in train folds; do "$TOP/pipelines/$pipeline" --help; done >> help
+    sed -n 's/^|.*| \(.*\) |$/\1/p' "$TOP/doc/training.md" | grep -o -- '--[a-z][a-z0-9-]*' | sort -u > ours
+    [ "$(wc -l < ours)" -gt 40 ]
+    while read -r option; do
+        [[ $option == --distillation-* ]] || grep -qE -- "(^|[ ,])$option([= ]|\$)" help || { echo "$option"; false; }
+    done < ours
+}
+
 @test "from-the-original.md and rn(7): the same table for those who come from the original" {
     sed 's/\\-/-/g; s/\\&//g' "$TOP/doc/rn.7" | sed -n '/^\.TS/,/^\.TE/p' | grep -P '\t' | cut -f 1 | grep . > page
     sed -n 's/^| `\{0,1\}\([^|`]*\)`\{0,1\} |.*/\1/p' "$TOP/doc/from-the-original.md" | sed 's/ *$//' > readme

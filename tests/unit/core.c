@@ -773,87 +773,6 @@ static void pool_does_each_once(void **state)
     assert_true(rn_threads_default() >= 1);
 }
 
-enum { JOBS = 500 };
-struct job {
-    size_t number, result;
-};
-struct feed {
-    struct rn_queue *line;
-    struct rn_pool *pool;
-    struct job jobs[JOBS];
-    size_t submitted;
-};
-
-static void square(void *context, void *job)
-{
-    struct job *self = job;
-    (void)context;
-    if (self->number % 7 == 0)
-        usleep(200); /* so that later jobs are done first */
-    self->result = self->number * self->number + 1;
-}
-
-/* The taker and the submitter are two threads: iteration 0 and 1 of a pool. */
-static void feed_or_take(void *context, size_t i, int thread)
-{
-    struct feed *feed = context;
-    (void)thread;
-    if (i == 0) {
-        for (; feed->submitted < JOBS; feed->submitted++)
-            if (rn_queue_submit(feed->line, &feed->jobs[feed->submitted]))
-                return;
-        rn_queue_end(feed->line);
-        return;
-    }
-    size_t next = 0;
-    for (struct job *job; (job = rn_queue_next(feed->line)); next++)
-        if (job != &feed->jobs[next] || job->result != next * next + 1)
-            abort();
-    if (next != JOBS)
-        abort();
-}
-
-static void line_keeps_order(void **state)
-{
-    (void)state;
-    static const struct { int threads; size_t capacity; } cases[] = { { 1, 1 }, { 2, 3 }, { 4, 64 }, { 3, 2 * JOBS } };
-    for (size_t c = 0; c < LENGTH(cases); c++) {
-        struct feed feed = { 0 };
-        for (size_t i = 0; i < JOBS; i++)
-            feed.jobs[i].number = i;
-        assert_int_equal(rn_pool_new(&feed.pool, 2, &err), 0);
-        assert_int_equal(rn_queue_new(&feed.line, cases[c].threads, cases[c].capacity, square, NULL, &err), 0);
-        rn_pool_for(feed.pool, 2, feed_or_take, &feed);
-        assert_int_equal(feed.submitted, JOBS);
-        rn_queue_free(feed.line);
-        rn_pool_free(feed.pool);
-    }
-}
-
-static void line_stops(void **state)
-{
-    (void)state;
-    struct rn_queue *line;
-    struct job jobs[20] = { { 0, 0 } };
-    assert_int_equal(rn_queue_new(&line, 2, 20, square, NULL, &err), 0);
-    for (size_t i = 0; i < 20; i++) {
-        jobs[i].number = i;
-        assert_int_equal(rn_queue_submit(line, &jobs[i]), 0);
-    }
-    struct job *first = rn_queue_next(line);
-    assert_ptr_equal(first, &jobs[0]);
-    rn_queue_stop(line);
-    assert_int_equal(rn_queue_submit(line, &jobs[0]), -1);
-    for (size_t i = 1; i < 20; i++) { /* each comes out once, worked on or not */
-        struct job *job = rn_queue_next(line);
-        assert_ptr_equal(job, &jobs[i]);
-        assert_true(job->result == 0 || job->result == i * i + 1);
-    }
-    assert_null(rn_queue_next(line));
-    rn_queue_free(line);
-    rn_queue_free(NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -867,7 +786,7 @@ int main(void)
         cmocka_unit_test(errors_read_where_what), cmocka_unit_test(out_appears_whole),
         cmocka_unit_test(out_commit_fails_clean), cmocka_unit_test(out_keeps_links_and_long_names),
         cmocka_unit_test(out_full_device), cmocka_unit_test(file_read_and_scratch), cmocka_unit_test(folders),
-        cmocka_unit_test(pool_does_each_once), cmocka_unit_test(line_keeps_order), cmocka_unit_test(line_stops),
+        cmocka_unit_test(pool_does_each_once),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

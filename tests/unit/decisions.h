@@ -156,7 +156,7 @@ static int decide_norm(struct rn_device *dev, struct rn_array y, struct rn_array
         for (size_t i = 0; i < count; i++)
             number[i] += raise[i] / (gamma[i / map % x.c] * inv_std[i / map % x.c]);
         int rc = differ ? decision_store(dev, x, number, err) ||
-                          decisions.real->batch_norm(dev, y, x, (struct rn_array){ 0 }, norm, true, err) : 0;
+                          decisions.real->batch_norm(dev, y, x, (struct rn_array){ 0 }, norm, RN_ACT_RELU, err) : 0;
         free(inv_std);
         free(gamma);
         free(number);
@@ -242,10 +242,10 @@ static int decided_add(struct rn_device *dev, struct rn_array y, struct rn_array
 }
 
 static int decided_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                              const struct rn_norm *norm, bool relu, struct rn_err *err)
+                              const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
-    int rc = decisions.real->batch_norm(dev, y, x, residual, norm, relu, err);
-    if (rc || !relu)
+    int rc = decisions.real->batch_norm(dev, y, x, residual, norm, activation, err);
+    if (rc || activation != RN_ACT_RELU)
         return rc;
     return residual.data ? decide_relu(dev, y, err) : decide_norm(dev, y, x, norm, err);
 }
@@ -262,10 +262,9 @@ static int decided_channel_pool(struct rn_device *dev, struct rn_array y, struct
     return rc ? rc : decide_channel_pool(dev, y, x, err);
 }
 
-static int no_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                       struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *err)
+static int no_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    (void)dev, (void)dx, (void)dw, (void)dbias, (void)dy, (void)x, (void)w, (void)window, (void)add, (void)err;
+    (void)dev, (void)b, (void)err;
     return 0;
 }
 

@@ -42,7 +42,7 @@ struct row {
     int (*backward)(struct rn_device *dev, const struct row *row, struct rn_array *a); /* NULL: there is none */
     size_t n, c, h, w, k;
     struct rn_window window;
-    bool bias, residual, relu, eval, few; /* few: many equal values */
+    bool bias, residual, eval, few; /* few: many equal values */
     enum rn_activation activation;
     enum rn_combine combine;
     unsigned gates; /* 1 channel, 2 spatial */
@@ -107,7 +107,7 @@ static int norm_pool(struct rn_device *dev, const struct row *r, struct rn_array
     if (dev->class->norm_pool)
         return dev->class->norm_pool(dev, a[Y], a[X], &n, r->window, &err);
     struct rn_array map = between(dev, a[X]);
-    int rc = dev->class->batch_norm(dev, map, a[X], shape(0, 0, 0, 0), &n, true, &err) ||
+    int rc = dev->class->batch_norm(dev, map, a[X], shape(0, 0, 0, 0), &n, RN_ACT_RELU, &err) ||
              dev->class->max_pool(dev, a[Y], map, r->window, &err) ? -1 : 0;
     dev->class->free(dev, map.data);
     return rc;
@@ -116,15 +116,18 @@ static int norm_pool(struct rn_device *dev, const struct row *r, struct rn_array
 static int norm_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
+    struct rn_norm_back b = { a[DX], { 0 }, a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, RN_ACT_RELU, r->add };
     if (dev->class->norm_pool_backward)
-        return dev->class->norm_pool_backward(dev, a[DX], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->window, r->add, &err);
+        return dev->class->norm_pool_backward(dev, &b, r->window, &err);
     struct rn_array map = between(dev, a[X]), dmap = between(dev, a[X]), none = shape(0, 0, 0, 0), moved[2] = { a[RUNNING_MEAN], a[RUNNING_VAR] };
     struct rn_norm again = n; /* forward once more, for the map; its running statistics go elsewhere */
     again.running_mean = moved[0] = between(dev, moved[0]);
     again.running_var = moved[1] = between(dev, moved[1]);
-    int rc = dev->class->batch_norm(dev, map, a[X], none, &again, true, &err) ||
+    b.dy = dmap;
+    b.y = map;
+    int rc = dev->class->batch_norm(dev, map, a[X], none, &again, RN_ACT_RELU, &err) ||
              dev->class->max_pool_backward(dev, dmap, a[DY], map, a[Y], r->window, 0, &err) ||
-             dev->class->batch_norm_backward(dev, a[DX], none, a[DW], a[DBIAS], dmap, a[X], map, &n, true, r->add, &err) ? -1 : 0;
+             dev->class->batch_norm_backward(dev, &b, &err) ? -1 : 0;
     struct rn_array all[] = { map, dmap, moved[0], moved[1] };
     for (size_t i = 0; i < LENGTH(all); i++)
         dev->class->free(dev, all[i].data);
@@ -224,21 +227,23 @@ static int conv(struct rn_device *dev, const struct row *r, struct rn_array *a)
 
 static int conv_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->conv2d_backward(dev, a[DX], a[DW], a[DBIAS], a[DY], a[X], a[W], r->window, r->add, &err);
+    const struct rn_conv_back b = { a[DX], a[DW], a[DBIAS], a[DY], a[X], a[W], r->window, r->add };
+    return dev->class->conv2d_backward(dev, &b, &err);
 }
 
 static int norm(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
     n.fixed = r->fixed;
-    return dev->class->batch_norm(dev, a[Y], a[X], a[RESIDUAL], &n, r->relu, &err);
+    return dev->class->batch_norm(dev, a[Y], a[X], a[RESIDUAL], &n, r->activation, &err);
 }
 
 static int norm_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
     n.fixed = r->fixed;
-    return dev->class->batch_norm_backward(dev, a[DX], a[DRESIDUAL], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->relu, r->add, &err);
+    const struct rn_norm_back b = { a[DX], a[DRESIDUAL], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->activation, r->add };
+    return dev->class->batch_norm_backward(dev, &b, &err);
 }
 
 static int fold(struct rn_device *dev, const struct row *r, struct rn_array *a)
@@ -276,8 +281,8 @@ static int gate(struct rn_device *dev, const struct row *r, struct rn_array *a)
 
 static int gate_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->gate_backward(dev, a[DX], a[DCHANNEL], a[DSPATIAL], a[DY], a[X], a[CHANNEL], a[SPATIAL], r->combine, r->add,
-                                     &err);
+    const struct rn_gate_back b = { a[DX], a[DCHANNEL], a[DSPATIAL], a[DY], a[X], a[CHANNEL], a[SPATIAL], r->combine, r->add };
+    return dev->class->gate_backward(dev, &b, &err);
 }
 
 static int activation_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
@@ -449,17 +454,17 @@ static const struct row rows[] = {
     { "conv 3x3 wide channels, several chunks", CONV, 1, 300, 8, 7, 290, WINDOW(3, 3, 1, 1), .add = RN_ADD_DW, .winograd = true },
 
     { "norm", NORM, 3, 5, 6, 7 },
-    { "norm relu", NORM, 2, 17, 5, 5, .relu = true },
-    { "norm residual relu", NORM, 4, 64, 3, 5, .residual = true, .relu = true },
+    { "norm relu", NORM, 2, 17, 5, 5, .activation = RN_ACT_RELU },
+    { "norm residual relu", NORM, 4, 64, 3, 5, .residual = true, .activation = RN_ACT_RELU },
     { "norm residual", NORM, 5, 3, 2, 1, .residual = true },
-    { "norm add", NORM, 2, 6, 4, 3, .residual = true, .relu = true, .add = ADD_ALL },
+    { "norm add", NORM, 2, 6, 4, 3, .residual = true, .activation = RN_ACT_RELU, .add = ADD_ALL },
     { "norm add residual only", NORM, 2, 6, 4, 3, .residual = true, .add = RN_ADD_RESIDUAL },
-    { "norm of two numbers", NORM, 2, 3, 1, 1, .relu = true, .within = 1e-5 }, /* dx is a small difference of large numbers */
+    { "norm of two numbers", NORM, 2, 3, 1, 1, .activation = RN_ACT_RELU, .within = 1e-5 }, /* dx is a small difference of large numbers */
     { "norm and pool 3/2/1", NORM_POOL, 2, 16, 9, 12, WINDOW(3, 3, 2, 1) },
     { "norm and pool 3/2/1 add", NORM_POOL, 3, 64, 8, 7, WINDOW(3, 3, 2, 1), .add = RN_ADD_DW },
     { "norm and pool 2/2/0", NORM_POOL, 2, 48, 9, 5, WINDOW(2, 2, 2, 0) },
     { "norm and pool equal values", NORM_POOL, 5, 16, 7, 7, WINDOW(3, 3, 2, 1), .few = true },
-    { "norm, several chunks", NORM, 3, 700, 8, 9, .residual = true, .relu = true },
+    { "norm, several chunks", NORM, 3, 700, 8, 9, .residual = true, .activation = RN_ACT_RELU },
 
     { "fold", .forward = fold, .c = 5, .h = 3, .w = 3, .k = 17 },
     { "fold 1x1", .forward = fold, .c = 64, .h = 1, .w = 1, .k = 6 },
@@ -509,7 +514,7 @@ static const struct row rows[] = {
     { "loss of a teacher and shares", LOSS, 4, 3, .teacher = true, .targets = true },
 
     { "norm fixed", NORM, 3, 5, 4, 3, .fixed = true },
-    { "norm fixed, residual, relu, add", NORM, 2, 17, 3, 3, .fixed = true, .residual = true, .relu = true, .add = RN_ADD_DW },
+    { "norm fixed, residual, relu, add", NORM, 2, 17, 3, 3, .fixed = true, .residual = true, .activation = RN_ACT_RELU, .add = RN_ADD_DW },
 
     /* whole blocks: multiples of 64 bytes */
     { "sgd", UPDATE(SGD, .sgd = { 0.125, 0.875, 0.25 }), .n = 5008 },

@@ -113,20 +113,20 @@ static int double_conv2d(struct rn_device *dev, struct rn_array y, struct rn_arr
     return 0;
 }
 
-static int double_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                                  struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *err)
+static int double_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    if (!double_plain(dy, window, (struct rn_epilogue){ .bias = dbias }))
-        return rn_device_reference.conv2d_backward(dev, dx, dw, dbias, dy, x, w, window, add, err);
-    struct double_conv v = { .x = x, .y = dy, .w = w, .dx = dx, .dw = dw, .window = window };
+    if (!double_plain(b->dy, b->window, (struct rn_epilogue){ .bias = b->dbias }))
+        return rn_device_reference.conv2d_backward(dev, b, err);
+    struct double_conv v = { .x = b->x, .y = b->dy, .w = b->w, .dx = b->dx, .dw = b->dw, .window = b->window };
     v.columns = double_room(dev, &v);
-    rn_reference_begin(dx, add & RN_ADD_DX);
-    rn_reference_begin(dw, add & RN_ADD_DW);
-    if (dx.data)
-        rn_pool_for(rn_reference_pool(dev), x.n, double_dx_image, &v);
-    for (size_t i = 0; dw.data && i < x.n; i++) {
+    rn_reference_begin(b->dx, b->add & RN_ADD_DX);
+    rn_reference_begin(b->dw, b->add & RN_ADD_DW);
+    if (b->dx.data)
+        rn_pool_for(rn_reference_pool(dev), b->x.n, double_dx_image, &v);
+    for (size_t i = 0; b->dw.data && i < b->x.n; i++) {
         double_gather(&v, v.columns, i, DOUBLE_TRANSPOSED);
-        rn_pool_for(rn_reference_pool(dev), (dy.c + DOUBLE_BLOCK - 1) / DOUBLE_BLOCK, double_dw_block, &(struct double_part){ &v, i });
+        size_t blocks = (b->dy.c + DOUBLE_BLOCK - 1) / DOUBLE_BLOCK;
+        rn_pool_for(rn_reference_pool(dev), blocks, double_dw_block, &(struct double_part){ &v, i });
     }
     free(v.columns);
     return 0;

@@ -337,14 +337,6 @@ static void zip_data_is_checked(void **state)
     rn_buffer_free(&file);
 }
 
-static void crc(void **state)
-{
-    (void)state;
-    assert_int_equal(rn_crc32("123456789", 9), 0xcbf43926); /* the check value of CRC-32 */
-    assert_int_equal(rn_crc32("", 0), 0);
-    assert_int_equal(rn_crc32("abc", 3), 0x352441c2);
-}
-
 /* ---- the wire format of protocol buffers, against the examples of its documentation ---- */
 
 static void protobuf(void **state)
@@ -432,7 +424,7 @@ int main(void)
         cmocka_unit_test(all_kinds), cmocka_unit_test(several_dictionaries), cmocka_unit_test(names_without_wrappers),
         cmocka_unit_test(halves), cmocka_unit_test(hostile_files),
         cmocka_unit_test(cut_anywhere), cmocka_unit_test(flip_any_bit), cmocka_unit_test(zip_data_is_checked),
-        cmocka_unit_test(crc), cmocka_unit_test(protobuf), cmocka_unit_test(as_network),
+        cmocka_unit_test(protobuf), cmocka_unit_test(as_network),
     };
     return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }

@@ -693,12 +693,83 @@ static void a_flag_ends_the_wait_and_close_does_at_any_time(void **state)
     rn_flow_close(NULL);
 }
 
+/* Items without a reader: a number each, squared by threads that count in their desks what they did. */
+struct maker {
+    int made, wanted, bad, taken;
+    atomic_int worked;
+};
+static atomic_int left; /* what the desks said at the end */
+
+static int make_item(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct maker *maker = context;
+    if (maker->made == maker->wanted)
+        return RN_FLOW_OMIT;
+    if (maker->made == maker->bad)
+        return rn_fail(error, RN_EXIT_DATA, "made %d", maker->made);
+    if (maker->made % 10 == 0)
+        item->event = RN_FLOW_HEAD;
+    ((struct job *)item->job)->number = maker->made++;
+    return RN_FLOW_TAKE;
+}
+
+static int square(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct maker *maker = context;
+    struct job *job = item->job;
+    (void)error;
+    if (job->number % 7 == 0)
+        usleep(200); /* so that later ones are done first */
+    job->first = job->number * job->number;
+    ++*(int *)item->desk;
+    maker->worked++;
+    return 0;
+}
+
+static void count_left(void *desk)
+{
+    left += *(int *)desk;
+}
+
+static int take_square(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct maker *maker = context;
+    const struct job *job = item->job;
+    assert_int_equal(job->number, maker->taken);
+    assert_int_equal(job->first, job->number * job->number);
+    assert_int_equal(item->event, job->number % 10 ? RN_FLOW_RECORD : RN_FLOW_HEAD);
+    return ++maker->taken == 77 ? rn_fail(error, RN_EXIT_DATA, "enough") : 0;
+}
+
+static void items_may_be_made(void **state)
+{
+    (void)state;
+    static const struct { int wanted, bad, taken; } rows[] = {
+        { 0, NONE, 0 }, { 60, NONE, 60 }, { 60, 33, 33 }, { 500, NONE, 77 },
+    };
+    for (size_t r = 0; r < LENGTH(rows); r++)
+        for (int threads = 1; threads <= 4; threads++) {
+            struct maker maker = { .wanted = rows[r].wanted, .bad = rows[r].bad };
+            const struct rn_flow_plan plan = { .ahead = (size_t)threads * 2, .size = sizeof(struct job), .context = &maker,
+                                               .read = make_item, .stage = { { threads, square } }, .clear = clear,
+                                               .desk = sizeof(int), .leave = count_left };
+            err = (struct rn_err){ 0 };
+            left = 0;
+            int rc = rn_flow_run(&plan, take_square, &err);
+            assert_int_equal(rc, rows[r].bad == NONE && rows[r].taken == rows[r].wanted ? 0 : -1);
+            assert_int_equal(maker.taken, rows[r].taken);
+            assert_string_equal(err.text, rows[r].bad != NONE ? "made 33" : rows[r].taken == 77 ? "enough" : "");
+            assert_int_equal(left, maker.worked);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_once_and_in_order), cmocka_unit_test(records_are_left_out_and_taken_twice),
         cmocka_unit_test(the_first_error_wins_and_what_is_before_it_comes),
         cmocka_unit_test(one_is_read_and_one_worked_on_while_one_is_taken), cmocka_unit_test(records_of_every_kind_stay_what_they_are),
+        cmocka_unit_test(items_may_be_made),
         cmocka_unit_test(targets_are_copied), cmocka_unit_test(large_records_are_read_into_memory_that_is_lent),
         cmocka_unit_test(damage_comes_in_its_place),
         cmocka_unit_test(two_items_are_under_way_at_once), cmocka_unit_test(a_last_item_is_ended_while_the_input_is_open),

@@ -475,8 +475,9 @@ static void norms_that_are_fixed_are_evaluations(void **state)
         ok(on->upload(dev, map[2], dy, &err));
         struct rn_norm norm = { vector[0], vector[1], vector[2], vector[3], vector[4], vector[5], 0.1, 1e-5, true };
         const struct rn_array none = { 0 };
-        ok(on->batch_norm(dev, map[1], map[0], none, &norm, true, &err));
-        ok(on->batch_norm_backward(dev, map[3], none, vector[6], vector[7], map[2], map[0], map[1], &norm, true, 0, &err));
+        ok(on->batch_norm(dev, map[1], map[0], none, &norm, RN_ACT_RELU, &err));
+        const struct rn_norm_back back = { map[3], none, vector[6], vector[7], map[2], map[0], map[1], &norm, RN_ACT_RELU, 0 };
+        ok(on->batch_norm_backward(dev, &back, &err));
         const struct rn_array made[] = { map[1], map[3], vector[6], vector[7] };
         reduce(dev, vector[6]);
         reduce(dev, vector[7]);
@@ -804,12 +805,11 @@ static void frozen_layers_stay(void **state)
 static size_t backwards, weight_gradients;
 static const struct rn_device_class *computes;
 
-static int counted(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                   struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *error)
+static int counted(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *error)
 {
     backwards++;
-    weight_gradients += dw.data != NULL;
-    return computes->conv2d_backward(dev, dx, dw, dbias, dy, x, w, window, add, error);
+    weight_gradients += b->dw.data != NULL;
+    return computes->conv2d_backward(dev, b, error);
 }
 
 static void frozen_layers_are_not_computed_backward(void **state)

@@ -418,6 +418,10 @@ static void copies_find_their_photo(void **state)
         { "e/x-basic-1.jpg", "9*", RN_NIL },
         { "basic-1.jpg", "A", RN_NIL },
         { "1", "B", RN_NIL },
+        { "glass/t.png", "C", 0 }, /* two photos of one name: the file of the second has its ending, too */
+        { "glass/t.jpg", "D", 0 },
+        { "glass/t.png-basic-1.jpg", "C*", 0 },
+        { "there/glass/t.png-my-own-2.jpg", "C*", 0 },
     };
     enum { ROWS = sizeof rows / sizeof *rows };
     struct rn_texts classes = { 0 };

@@ -165,7 +165,7 @@ void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c)
 }
 
 int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual, const struct rn_norm *norm,
-                      bool relu, struct rn_err *err)
+                      enum rn_activation activation, struct rn_err *err)
 {
     if (rn_cpu_scratch(cpu, 0, x.c, err))
         return -1;
@@ -176,19 +176,19 @@ int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, 
     v.beta = norm->beta.data;
     v.residual = residual.data;
     v.out = y.data;
-    v.relu = relu;
+    v.relu = activation == RN_ACT_RELU;
     v.stream = v.rows * v.c > STREAMED && v.c % 16 == 0;
     rn_pool_for(cpu->pool, v.chunks, apply_task, &v);
     return 0;
 }
 
 int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                      const struct rn_norm *norm, bool relu, struct rn_err *err)
+                      const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
-    if (rn_check_batch_norm(y, x, residual, norm, err) || rn_cpu_norm_statistics(cpu, x, norm, err))
+    if (rn_check_batch_norm(y, x, residual, norm, activation, err) || rn_cpu_norm_statistics(cpu, x, norm, err))
         return -1;
-    return rn_cpu_norm_apply(cpu, y, x, residual, norm, relu, err);
+    return rn_cpu_norm_apply(cpu, y, x, residual, norm, activation, err);
 }
 
 /* ---- backward ---- */
@@ -221,7 +221,7 @@ void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *
 }
 
 /* What both passes of backward read. */
-static struct norm back_over(const struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, float *scale)
+static struct norm back_over(const struct rn_cpu *cpu, const struct rn_norm_back *b, float *scale)
 {
     struct norm v = over(cpu, b->x);
     rn_cpu_norm_scale(b->norm, scale, v.c);
@@ -230,11 +230,11 @@ static struct norm back_over(const struct rn_cpu *cpu, const struct rn_cpu_norm_
     v.beta = b->norm->beta.data;
     v.dy = b->dy.data;
     v.y = b->dresidual.data ? b->y.data : NULL; /* else it follows from x, which is read anyway */
-    v.relu = b->relu;
+    v.relu = b->activation == RN_ACT_RELU;
     return v;
 }
 
-int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, double **sums, struct rn_err *err)
+int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_norm_back *b, double **sums, struct rn_err *err)
 {
     size_t c = b->x.c, chunks = over(cpu, b->x).chunks, all;
     if (!rn_mul(2 * chunks + 2, c, &all) || rn_cpu_scratch(cpu, 0, 2 * all + 3 * c, err))
@@ -252,7 +252,7 @@ int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, doubl
     return 0;
 }
 
-int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, const double *sums, size_t rows, struct rn_err *err)
+int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_norm_back *b, const double *sums, size_t rows, struct rn_err *err)
 {
     size_t c = b->x.c;
     if (rn_cpu_scratch(cpu, 0, 7 * c, err)) /* as much as rn_cpu_norm_sums had: its sums, of 4 c, stay */
@@ -271,15 +271,10 @@ int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, con
     return 0;
 }
 
-int rn_cpu_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
-                               struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy, struct rn_array x,
-                               struct rn_array y, const struct rn_norm *norm, bool relu, unsigned add,
-                               struct rn_err *err)
+int rn_cpu_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
 {
-    const struct rn_cpu_norm_back b = { dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, add };
     double *sums;
-    if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err) ||
-        rn_cpu_norm_sums(rn_cpu(dev), &b, &sums, err))
+    if (rn_check_batch_norm_backward(b, err) || rn_cpu_norm_sums(rn_cpu(dev), b, &sums, err))
         return -1;
-    return rn_cpu_norm_spread(rn_cpu(dev), &b, sums, x.n * x.h * x.w, err);
+    return rn_cpu_norm_spread(rn_cpu(dev), b, sums, b->x.n * b->x.h * b->x.w, err);
 }

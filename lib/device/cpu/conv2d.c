@@ -85,21 +85,19 @@ static void dbias_task(void *context, size_t task, int thread)
         v->dbias[k0 + k] = (float)((v->add ? (double)v->dbias[k0 + k] : 0) + sum[k]);
 }
 
-int rn_cpu_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias,
-                           struct rn_array dy, struct rn_array x, struct rn_array w, struct rn_window window,
-                           unsigned add, struct rn_err *err)
+int rn_cpu_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    if (rn_check_conv2d_backward(dx, dw, dbias, dy, x, w, window, err))
+    if (rn_check_conv2d_backward(b, err))
         return -1;
-    struct rn_cpu_conv conv = shape(dev, dy, x, w, window);
-    conv.dy = dy.data;
-    conv.dx = dx.data;
-    conv.dw = dw.data;
-    conv.dbias = dbias.data;
-    conv.add = add & RN_ADD_DX;
+    struct rn_cpu_conv conv = shape(dev, b->dy, b->x, b->w, b->window);
+    conv.dy = b->dy.data;
+    conv.dx = b->dx.data;
+    conv.dw = b->dw.data;
+    conv.dbias = b->dbias.data;
+    conv.add = b->add & RN_ADD_DX;
     if (conv.dx && path_for(&conv, RN_CPU_DX)->dx(&conv, err))
         return -1;
-    conv.add = add & RN_ADD_DW;
+    conv.add = b->add & RN_ADD_DW;
     if (conv.dbias)
         rn_pool_for(conv.cpu->pool, rn_cpu_blocks(conv.k, BIAS_BLOCK), dbias_task, &conv);
     return conv.dw ? path_for(&conv, RN_CPU_DW)->dw(&conv, err) : 0;

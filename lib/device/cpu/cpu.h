@@ -88,17 +88,12 @@ void rn_cpu_norm_take_running(const struct rn_norm *norm, size_t c); /* of a nor
 RN_MUST int rn_cpu_norm_moments(struct rn_cpu *cpu, struct rn_array x, double *mean, double *var, struct rn_err *err);
 void rn_cpu_norm_settle(const struct rn_norm *norm, size_t c, size_t rows, const double *mean, const double *var);
 RN_MUST int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual,
-                              const struct rn_norm *norm, bool relu, struct rn_err *err);
-/* Backward, the arguments of batch_norm_backward: the sums of d and of d (x - mean), 2 C, which lie in scratch memory until the next
- * operator but spread; and from those of the whole batch the gradients. */
-struct rn_cpu_norm_back {
-    struct rn_array dx, dresidual, dgamma, dbeta, dy, x, y;
-    const struct rn_norm *norm;
-    bool relu;
-    unsigned add;
-};
-RN_MUST int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, double **sums, struct rn_err *err);
-RN_MUST int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_cpu_norm_back *b, const double *sums, size_t rows, struct rn_err *err);
+                              const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err);
+/* Backward: the sums of d and of d (x - mean), 2 C, which lie in scratch memory until the next operator but spread; and from those
+ * of the whole batch the gradients. */
+RN_MUST int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_norm_back *b, double **sums, struct rn_err *err);
+RN_MUST int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_norm_back *b, const double *sums, size_t rows,
+                               struct rn_err *err);
 /* gamma inv_std: forward and backward find the same numbers. */
 void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c);
 /* From each channel's sums of d and of d (x - mean), over `rows`: dgamma, dbeta, and dx = scale d - slope (x - mean) - offset. */

@@ -119,20 +119,18 @@ static void backward_task(void *context, size_t image, int thread)
         v->dchannel[image * c + i] = (float)sums[i];
 }
 
-int rn_cpu_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel,
-                         struct rn_array dspatial, struct rn_array dy, struct rn_array x, struct rn_array channel,
-                         struct rn_array spatial, enum rn_combine combine, unsigned add, struct rn_err *err)
+int rn_cpu_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
 {
-    if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))
+    if (rn_check_gate_backward(b, err))
         return -1;
-    struct gate v = shape(dev, x, channel, spatial, combine);
-    v.dy = dy.data;
-    v.dx = dx.data;
-    v.dchannel = dchannel.data;
-    v.dspatial = dspatial.data;
-    v.add = add & RN_ADD_DX;
+    struct gate v = shape(dev, b->x, b->channel, b->spatial, b->combine);
+    v.dy = b->dy.data;
+    v.dx = b->dx.data;
+    v.dchannel = b->dchannel.data;
+    v.dspatial = b->dspatial.data;
+    v.add = b->add & RN_ADD_DX;
     if (rn_cpu_scratch(v.cpu, 4 * v.c, 0, err))
         return -1;
-    rn_pool_for(v.cpu->pool, x.n, backward_task, &v);
+    rn_pool_for(v.cpu->pool, b->x.n, backward_task, &v);
     return 0;
 }

@@ -73,7 +73,9 @@ static int check(struct rn_array y, struct rn_array x, const struct rn_norm *nor
 {
     if (x.c % 16 || window.r * window.s > TAPS)
         return rn_fail(err, RN_EXIT_SYSTEM, "norm_pool: %zu channels, a window of %zux%zu", x.c, window.r, window.s);
-    return rn_check_max_pool(y, x, window, err) || rn_check_batch_norm(x, x, (struct rn_array){ 0 }, norm, err) ? -1 : 0;
+    if (rn_check_max_pool(y, x, window, err))
+        return -1;
+    return rn_check_batch_norm(x, x, (struct rn_array){ 0 }, norm, RN_ACT_RELU, err);
 }
 
 static void forward_task(void *context, size_t task, int thread)
@@ -121,33 +123,34 @@ static void spread_task(void *context, size_t image, int thread)
         v->on->begin(v, image * v->h + begun);
 }
 
-int rn_cpu_norm_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy,
-                              struct rn_array x, struct rn_array y, const struct rn_norm *norm, struct rn_window window, unsigned add,
-                              struct rn_err *err)
+int rn_cpu_norm_pool_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_window window, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
-    if (check(y, x, norm, window, err) || rn_check_max_pool(dy, dx, window, err) ||
-        rn_check_batch_norm_backward(dx, (struct rn_array){ 0 }, dgamma, dbeta, x, x, x, norm, true, err))
+    struct rn_norm_back unpooled = *b;
+    unpooled.dy = unpooled.y = b->x;
+    if (check(b->y, b->x, b->norm, window, err) || rn_check_max_pool(b->dy, b->dx, window, err) ||
+        rn_check_batch_norm_backward(&unpooled, err))
         return -1;
-    struct norm_pool v = shape(cpu, y, x, norm, window);
+    struct norm_pool v = shape(cpu, b->y, b->x, b->norm, window);
     size_t c = v.c, rows = v.n * v.p, sums;
     if (!rn_mul(2 * rows, c, &sums) || rn_cpu_scratch(cpu, 0, 2 * sums + 3 * c, err))
         return -1;
     v.sums = (double *)(void *)cpu->shared;
     float *scale = (float *)(void *)(v.sums + sums), *slope = scale + c, *offset = slope + c;
-    rn_cpu_norm_scale(norm, scale, c);
+    rn_cpu_norm_scale(b->norm, scale, c);
     v.scale = scale;
-    v.y = y.data;
-    v.dy = dy.data;
+    v.y = b->y.data;
+    v.dy = b->dy.data;
     rn_pool_for(cpu->pool, rows, gradient_task, &v);
     for (size_t row = 1; row < rows; row++)
         for (size_t i = 0; i < 2 * c; i++)
             v.sums[i] += v.sums[row * 2 * c + i];
-    rn_cpu_norm_slopes(norm, &(struct rn_cpu_slopes){ v.sums, v.sums + c, v.n * v.h * v.w, scale, slope, offset, dgamma.data, dbeta.data }, c,
-                       add & RN_ADD_DW);
+    const struct rn_cpu_slopes slopes = { v.sums, v.sums + c, v.n * v.h * v.w, scale, slope, offset, b->dgamma.data,
+                                          b->dbeta.data };
+    rn_cpu_norm_slopes(b->norm, &slopes, c, b->add & RN_ADD_DW);
     v.slope = slope;
     v.offset = offset;
-    v.out = dx.data;
+    v.out = b->dx.data;
     rn_pool_for(cpu->pool, v.n, spread_task, &v);
     return 0;
 }

@@ -354,16 +354,16 @@ static int statistics(struct rn_cuda_part *p, struct batch_norm *v, const struct
 }
 
 int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                       const struct rn_norm *norm, bool relu, struct rn_err *err)
+                       const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
-    if (rn_check_batch_norm(y, x, residual, norm, err))
+    if (rn_check_batch_norm(y, x, residual, norm, activation, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct batch_norm v = {
             rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, residual), rn_cuda_at(&p, norm->gamma.data),
             rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
-            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
+            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = activation == RN_ACT_RELU,
             .momentum = norm->momentum, .eps = norm->eps };
         bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.residual);
         struct grids grids = grids_of(v.x, wide);
@@ -385,20 +385,21 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
 
 /* y is read where a residual was added alone: dresidual is there then, as on the CPU device. Its d is written once, by the sums'
  * kernel, and is what the map's kernel reads instead of dy and y; unless dresidual holds something that it is added to. */
-int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
-                                struct rn_array dbeta, struct rn_array dy, struct rn_array x, struct rn_array y,
-                                const struct rn_norm *norm, bool relu, unsigned add, struct rn_err *err)
+int rn_cuda_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
 {
-    if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err))
+    const struct rn_norm *norm = b->norm;
+    struct rn_array x = b->x, none = { 0 };
+    bool relu = b->activation == RN_ACT_RELU;
+    if (rn_check_batch_norm_backward(b, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct batch_norm_backward v = {
-            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dresidual), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x),
-            rn_cuda_cut(&p, relu && dresidual.data ? y : (struct rn_array){ 0 }), rn_cuda_at(&p, dgamma.data),
-            rn_cuda_at(&p, dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
+            rn_cuda_cut(&p, b->dx), rn_cuda_cut(&p, b->dresidual), rn_cuda_cut(&p, b->dy), rn_cuda_cut(&p, x),
+            rn_cuda_cut(&p, relu && b->dresidual.data ? b->y : none), rn_cuda_at(&p, b->dgamma.data),
+            rn_cuda_at(&p, b->dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
             rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
-            .keep = dresidual.data && !(add & RN_ADD_RESIDUAL), .add_dx = add & RN_ADD_DX, .add_dw = add & RN_ADD_DW,
+            .keep = b->dresidual.data && !(b->add & RN_ADD_RESIDUAL), .add_dx = b->add & RN_ADD_DX, .add_dw = b->add & RN_ADD_DW,
             .fixed = norm->fixed };
         bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.dx) && rn_cuda_wide(v.x, v.dresidual) && rn_cuda_wide(v.x, v.dy) &&
                     rn_cuda_wide(v.x, v.y);
@@ -406,7 +407,7 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struc
         v.parts = (unsigned)grids.sums.y;
         v.lanes = grids.lanes;
         if (!v.x.n) {
-            p.rc = rn_cuda_idle(&p, dgamma, v.add_dw, err) || rn_cuda_idle(&p, dbeta, v.add_dw, err) ? -1 : 0;
+            p.rc = rn_cuda_idle(&p, b->dgamma, v.add_dw, err) || rn_cuda_idle(&p, b->dbeta, v.add_dw, err) ? -1 : 0;
             continue;
         }
         if (!(v.sums = rn_cuda_workspace(&p, 2 * sizeof(float) * ((size_t)v.parts + 1) * x.c, err)))

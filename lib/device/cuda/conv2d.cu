@@ -628,26 +628,25 @@ static int bias_backward(struct rn_cuda_part *p, struct rn_array dbias, struct r
                    rn_cuda_launch(p, RN_CUDA_bias_backward, channels, &v, dy, err) ? -1 : 0;
 }
 
-int rn_cuda_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                            struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *err)
+int rn_cuda_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    if (rn_check_conv2d_backward(dx, dw, dbias, dy, x, w, window, err))
+    if (rn_check_conv2d_backward(b, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, b->x.n);
     while (rn_cuda_next(&p, err)) {
-        struct operands to_x = { rn_cuda_cut(&p, dx), rn_cuda_whole(&p, w), rn_cuda_cut(&p, dy) };
-        struct operands to_w = { rn_cuda_cut(&p, x), rn_cuda_whole(&p, dw), to_x.y };
-        struct shape of_w = shape_of(&p, to_w, window, DW, add & RN_ADD_DW), of_x = of_w;
+        struct operands to_x = { rn_cuda_cut(&p, b->dx), rn_cuda_whole(&p, b->w), rn_cuda_cut(&p, b->dy) };
+        struct operands to_w = { rn_cuda_cut(&p, b->x), rn_cuda_whole(&p, b->dw), to_x.y };
+        struct shape of_w = shape_of(&p, to_w, b->window, DW, b->add & RN_ADD_DW), of_x = of_w;
         of_x.pass = DX;
-        of_x.add = add & RN_ADD_DX;
+        of_x.add = b->add & RN_ADD_DX;
         if (!p.n) {
-            p.rc = rn_cuda_idle(&p, dw, add & RN_ADD_DW, err) || rn_cuda_idle(&p, dbias, add & RN_ADD_DW, err) ? -1 : 0;
+            p.rc = rn_cuda_idle(&p, b->dw, b->add & RN_ADD_DW, err) || rn_cuda_idle(&p, b->dbias, b->add & RN_ADD_DW, err) ? -1 : 0;
             continue;
         }
-        if ((dx.data && compute(&p, &of_x, to_x, err)) || (dw.data && compute(&p, &of_w, to_w, err)))
+        if ((b->dx.data && compute(&p, &of_x, to_x, err)) || (b->dw.data && compute(&p, &of_w, to_w, err)))
             p.rc = -1;
-        else if (dbias.data)
-            p.rc = bias_backward(&p, dbias, dy, add, err);
+        else if (b->dbias.data)
+            p.rc = bias_backward(&p, b->dbias, b->dy, b->add, err);
     }
     return p.rc;
 }

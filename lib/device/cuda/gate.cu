@@ -136,22 +136,20 @@ int rn_cuda_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, st
     return p.rc;
 }
 
-int rn_cuda_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
-                          struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                          enum rn_combine combine, unsigned add, struct rn_err *err)
+int rn_cuda_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
 {
-    if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))
+    if (rn_check_gate_backward(b, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, b->x.n);
     while (rn_cuda_next(&p, err)) {
         struct gate_backward v = {
-            rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dchannel), rn_cuda_cut(&p, dspatial), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x),
-            rn_cuda_cut(&p, channel), rn_cuda_cut(&p, spatial), combine, add & RN_ADD_DX };
+            rn_cuda_cut(&p, b->dx), rn_cuda_cut(&p, b->dchannel), rn_cuda_cut(&p, b->dspatial), rn_cuda_cut(&p, b->dy),
+            rn_cuda_cut(&p, b->x), rn_cuda_cut(&p, b->channel), rn_cuda_cut(&p, b->spatial), b->combine, b->add & RN_ADD_DX };
         struct rn_cuda_grid pixels = rn_cuda_image_rows(v.x);
         pixels.x = 1;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward, pixels, &v, x, err);
+        p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward, pixels, &v, b->x, err);
         if (p.rc == 0 && v.dchannel.at)
-            p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward_channel, rn_cuda_images(v.x), &v, x, err);
+            p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward_channel, rn_cuda_images(v.x), &v, b->x, err);
     }
     return p.rc;
 }

@@ -206,10 +206,12 @@ DO(conv2d_backward)
         clear(c->dw);
         clear(c->dbias);
     }
-    FOR_LEAVES(r, c->x.n, p)
-        if (ON->conv2d_backward(r->inner, leaf_of(c->dx, &p), in_leaf(block, c->dw, p.leaf), in_leaf(block, c->dbias, p.leaf),
-                                leaf_of(c->dy, &p), leaf_of(c->x, &p), c->w, c->window, c->add | RN_ADD_DW, err))
+    FOR_LEAVES(r, c->x.n, p) {
+        const struct rn_conv_back b = { leaf_of(c->dx, &p), in_leaf(block, c->dw, p.leaf), in_leaf(block, c->dbias, p.leaf),
+                                        leaf_of(c->dy, &p), leaf_of(c->x, &p), c->w, c->window, c->add | RN_ADD_DW };
+        if (ON->conv2d_backward(r->inner, &b, err))
             return -1;
+    }
     return 0;
 }
 
@@ -237,10 +239,12 @@ DO_PART(gate, c->y, ON->gate(r->inner, PART(y), PART(x), PART(channel), PART(spa
 DO(gate_backward)
 {
     UNUSED;
-    FOR_LEAVES(r, c->x.n, p)
-        if (ON->gate_backward(r->inner, leaf_of(c->dx, &p), leaf_of(c->dchannel, &p), leaf_of(c->dspatial, &p), leaf_of(c->dy, &p),
-                              leaf_of(c->x, &p), leaf_of(c->channel, &p), leaf_of(c->spatial, &p), c->combine, c->add, err))
+    FOR_LEAVES(r, c->x.n, p) {
+        const struct rn_gate_back b = { leaf_of(c->dx, &p), leaf_of(c->dchannel, &p), leaf_of(c->dspatial, &p), leaf_of(c->dy, &p),
+                                        leaf_of(c->x, &p), leaf_of(c->channel, &p), leaf_of(c->spatial, &p), c->combine, c->add };
+        if (ON->gate_backward(r->inner, &b, err))
             return -1;
+    }
     return 0;
 }
 
@@ -339,7 +343,7 @@ DO(batch_norm)
         return -1;
     else
         rn_cpu_norm_settle(&norm, channels, c->x.n * c->x.h * c->x.w, r->sums + 1, r->sums + 1 + channels);
-    return rn_cpu_norm_apply(rn_cpu(r->inner), part(r, c->y), part(r, c->x), part(r, c->residual), &norm, c->relu, err);
+    return rn_cpu_norm_apply(rn_cpu(r->inner), part(r, c->y), part(r, c->x), part(r, c->residual), &norm, c->activation, err);
 }
 
 DO(batch_norm_backward)
@@ -351,8 +355,8 @@ DO(batch_norm_backward)
     if (!sums)
         return -1;
     FOR_LEAVES(r, c->x.n, p) {
-        const struct rn_cpu_norm_back b = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p), c->dgamma, c->dbeta, leaf_of(c->dy, &p),
-                                            leaf_of(c->x, &p), leaf_of(c->y, &p), &norm, c->relu, c->add };
+        const struct rn_norm_back b = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p), c->dgamma, c->dbeta, leaf_of(c->dy, &p),
+                                        leaf_of(c->x, &p), leaf_of(c->y, &p), &norm, c->activation, c->add };
         if (rn_cpu_norm_sums(rn_cpu(r->inner), &b, &own, err))
             return -1;
         memcpy(sums + p.leaf * row, own, row * sizeof *sums);
@@ -361,7 +365,8 @@ DO(batch_norm_backward)
     if (whole(r, row, err))
         return -1;
     rn_ranks_add_doubles(sums, r->size, row);
-    const struct rn_cpu_norm_back b = { PART(dx), PART(dresidual), c->dgamma, c->dbeta, PART(dy), PART(x), PART(y), &norm, c->relu, c->add };
+    const struct rn_norm_back b = { PART(dx), PART(dresidual), c->dgamma, c->dbeta, PART(dy), PART(x), PART(y), &norm,
+                                    c->activation, c->add };
     return rn_cpu_norm_spread(rn_cpu(r->inner), &b, sums, c->x.n * c->x.h * c->x.w, err);
 }
 

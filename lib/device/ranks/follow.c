@@ -29,7 +29,8 @@ static int follow_call(struct rn_ranks *r, void *bytes, size_t length, struct rn
 {
     struct rn_ranks_call *call = bytes;
     if (length < sizeof *call || call->what >= RN_RANKS_COUNT || call->number != r->calls)
-        return rn_fail(err, RN_EXIT_SYSTEM, "call %llu of rank 0 does not come through whole", (unsigned long long)r->calls);
+        return rn_fail(err, RN_EXIT_SYSTEM, "call %llu of rank 0 came damaged, or from another version of the program",
+                       (unsigned long long)r->calls);
     r->calls++;
     find_all(r, call);
     return rn_ranks_do(r, call, call + 1, err);

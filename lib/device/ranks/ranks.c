@@ -164,10 +164,10 @@ int rn_ranks_prepack(struct rn_device *dev, void *prepacked, struct rn_array y, 
     return ISSUE(prepack, .memory = { prepacked }, .y = y, .x = x, .w = w, .window = window, .activation = activation);
 }
 
-int rn_ranks_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw, struct rn_array dbias, struct rn_array dy,
-                             struct rn_array x, struct rn_array w, struct rn_window window, unsigned add, struct rn_err *err)
+int rn_ranks_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    return ISSUE(conv2d_backward, .dx = dx, .dw = dw, .dbias = dbias, .dy = dy, .x = x, .w = w, .window = window, .add = add);
+    return ISSUE(conv2d_backward, .dx = b->dx, .dw = b->dw, .dbias = b->dbias, .dy = b->dy, .x = b->x, .w = b->w,
+                 .window = b->window, .add = b->add);
 }
 
 int rn_ranks_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
@@ -193,17 +193,15 @@ int rn_ranks_add_backward(struct rn_device *dev, struct rn_array da, struct rn_a
     .eps = (n)->eps, .fixed = (n)->fixed
 
 int rn_ranks_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                        const struct rn_norm *norm, bool relu, struct rn_err *err)
+                        const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
-    return ISSUE(batch_norm, .y = y, .x = x, .residual = residual, NORM(norm), .relu = relu);
+    return ISSUE(batch_norm, .y = y, .x = x, .residual = residual, NORM(norm), .activation = activation);
 }
 
-int rn_ranks_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual, struct rn_array dgamma,
-                                 struct rn_array dbeta, struct rn_array dy, struct rn_array x, struct rn_array y,
-                                 const struct rn_norm *norm, bool relu, unsigned add, struct rn_err *err)
+int rn_ranks_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
 {
-    return ISSUE(batch_norm_backward, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = dy, .x = x, .y = y,
-                 NORM(norm), .relu = relu, .add = add);
+    return ISSUE(batch_norm_backward, .dx = b->dx, .dresidual = b->dresidual, .dgamma = b->dgamma, .dbeta = b->dbeta, .dy = b->dy,
+                 .x = b->x, .y = b->y, NORM(b->norm), .activation = b->activation, .add = b->add);
 }
 
 int rn_ranks_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm,
@@ -251,12 +249,10 @@ int rn_ranks_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, s
     return ISSUE(gate, .y = y, .x = x, .channel = channel, .spatial = spatial, .combine = combine);
 }
 
-int rn_ranks_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel, struct rn_array dspatial,
-                           struct rn_array dy, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                           enum rn_combine combine, unsigned add, struct rn_err *err)
+int rn_ranks_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
 {
-    return ISSUE(gate_backward, .dx = dx, .dchannel = dchannel, .dspatial = dspatial, .dy = dy, .x = x, .channel = channel,
-                 .spatial = spatial, .combine = combine, .add = add);
+    return ISSUE(gate_backward, .dx = b->dx, .dchannel = b->dchannel, .dspatial = b->dspatial, .dy = b->dy, .x = b->x,
+                 .channel = b->channel, .spatial = b->spatial, .combine = b->combine, .add = b->add);
 }
 
 static int add_numbers(struct rn_buffer *body, const float *numbers, size_t count, struct rn_err *err)

@@ -78,7 +78,7 @@ struct rn_ranks_call {
         struct rn_array array[6];
     } norm;
     double momentum, eps;
-    bool fixed, eval, relu, weighs, targets, teaches;
+    bool fixed, eval, weighs, targets, teaches;
     unsigned add;
     struct rn_window window;
     enum rn_activation activation;

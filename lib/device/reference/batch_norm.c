@@ -48,11 +48,11 @@ static void forward_channel(void *context, size_t c, int thread)
 }
 
 int rn_reference_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                            const struct rn_norm *norm, bool relu, struct rn_err *err)
+                            const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
-    if (rn_check_batch_norm(y, x, residual, norm, err))
+    if (rn_check_batch_norm(y, x, residual, norm, activation, err))
         return -1;
-    struct norm v = { .y = y, .x = x, .residual = residual, .norm = norm, .relu = relu };
+    struct norm v = { .y = y, .x = x, .residual = residual, .norm = norm, .relu = activation == RN_ACT_RELU };
     rn_pool_for(rn_reference_pool(dev), x.c, forward_channel, &v);
     return 0;
 }
@@ -88,19 +88,16 @@ static void backward_channel(void *context, size_t c, int thread)
         }
 }
 
-int rn_reference_batch_norm_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dresidual,
-                                     struct rn_array dgamma, struct rn_array dbeta, struct rn_array dy,
-                                     struct rn_array x, struct rn_array y, const struct rn_norm *norm, bool relu,
-                                     unsigned add, struct rn_err *err)
+int rn_reference_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
 {
-    if (rn_check_batch_norm_backward(dx, dresidual, dgamma, dbeta, dy, x, y, norm, relu, err))
+    if (rn_check_batch_norm_backward(b, err))
         return -1;
     struct norm v = {
-        .y = y, .x = x, .dx = dx, .dresidual = dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = dy, .norm = norm,
-        .relu = relu, .add_dx = add & RN_ADD_DX };
-    rn_reference_begin(dresidual, add & RN_ADD_RESIDUAL);
-    rn_reference_begin(dgamma, add & RN_ADD_DW);
-    rn_reference_begin(dbeta, add & RN_ADD_DW);
-    rn_pool_for(rn_reference_pool(dev), x.c, backward_channel, &v);
+        .y = b->y, .x = b->x, .dx = b->dx, .dresidual = b->dresidual, .dgamma = b->dgamma, .dbeta = b->dbeta, .dy = b->dy,
+        .norm = b->norm, .relu = b->activation == RN_ACT_RELU, .add_dx = b->add & RN_ADD_DX };
+    rn_reference_begin(b->dresidual, b->add & RN_ADD_RESIDUAL);
+    rn_reference_begin(b->dgamma, b->add & RN_ADD_DW);
+    rn_reference_begin(b->dbeta, b->add & RN_ADD_DW);
+    rn_pool_for(rn_reference_pool(dev), b->x.c, backward_channel, &v);
     return 0;
 }

@@ -108,21 +108,19 @@ static void dbias_channel(void *context, size_t k, int thread)
                 *rn_reference_of(v->dbias, k) += *rn_reference_at(v->y, n, k, p, q);
 }
 
-int rn_reference_conv2d_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dw,
-                                 struct rn_array dbias, struct rn_array dy, struct rn_array x, struct rn_array w,
-                                 struct rn_window window, unsigned add, struct rn_err *err)
+int rn_reference_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
 {
-    if (rn_check_conv2d_backward(dx, dw, dbias, dy, x, w, window, err))
+    if (rn_check_conv2d_backward(b, err))
         return -1;
-    struct conv v = { .y = dy, .x = x, .w = w, .dx = dx, .dw = dw, .dbias = dbias, .window = window };
-    rn_reference_begin(dx, add & RN_ADD_DX);
-    rn_reference_begin(dw, add & RN_ADD_DW);
-    rn_reference_begin(dbias, add & RN_ADD_DW);
-    if (dx.data)
-        rn_pool_for(rn_reference_pool(dev), x.n, dx_image, &v);
-    if (dw.data)
-        rn_pool_for(rn_reference_pool(dev), dy.c, dw_channel, &v);
-    if (dbias.data)
-        rn_pool_for(rn_reference_pool(dev), dy.c, dbias_channel, &v);
+    struct conv v = { .y = b->dy, .x = b->x, .w = b->w, .dx = b->dx, .dw = b->dw, .dbias = b->dbias, .window = b->window };
+    rn_reference_begin(b->dx, b->add & RN_ADD_DX);
+    rn_reference_begin(b->dw, b->add & RN_ADD_DW);
+    rn_reference_begin(b->dbias, b->add & RN_ADD_DW);
+    if (b->dx.data)
+        rn_pool_for(rn_reference_pool(dev), b->x.n, dx_image, &v);
+    if (b->dw.data)
+        rn_pool_for(rn_reference_pool(dev), b->dy.c, dw_channel, &v);
+    if (b->dbias.data)
+        rn_pool_for(rn_reference_pool(dev), b->dy.c, dbias_channel, &v);
     return 0;
 }

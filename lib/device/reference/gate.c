@@ -52,32 +52,31 @@ static double share(double a, double b, enum rn_combine combine)
     return NAN;
 }
 
-int rn_reference_gate_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dchannel,
-                               struct rn_array dspatial, struct rn_array dy, struct rn_array x,
-                               struct rn_array channel, struct rn_array spatial, enum rn_combine combine,
-                               unsigned add, struct rn_err *err)
+int rn_reference_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
 {
+    struct rn_array x = b->x, channel = b->channel, spatial = b->spatial;
     (void)dev;
-    if (rn_check_gate_backward(dx, dchannel, dspatial, dy, x, channel, spatial, err))
+    if (rn_check_gate_backward(b, err))
         return -1;
     bool both = channel.data && spatial.data;
-    rn_reference_begin(dx, add & RN_ADD_DX);
-    rn_reference_begin(dchannel, 0);
-    rn_reference_begin(dspatial, 0);
+    rn_reference_begin(b->dx, b->add & RN_ADD_DX);
+    rn_reference_begin(b->dchannel, 0);
+    rn_reference_begin(b->dspatial, 0);
     for (size_t n = 0; n < x.n; n++)
         for (size_t c = 0; c < x.c; c++)
             for (size_t h = 0; h < x.h; h++)
                 for (size_t w = 0; w < x.w; w++) {
-                    double value = *rn_reference_at(x, n, c, h, w), d = *rn_reference_at(dy, n, c, h, w);
+                    double value = *rn_reference_at(x, n, c, h, w), d = *rn_reference_at(b->dy, n, c, h, w);
                     double of_channel = channel.data ? *rn_reference_at(channel, n, c, 0, 0) : 0;
                     double of_pixel = spatial.data ? *rn_reference_at(spatial, n, 0, h, w) : 0;
-                    double a = value * of_channel, b = value * of_pixel;
-                    double da = d * (both ? share(a, b, combine) : 1), db = d * (both ? share(b, a, combine) : 1);
-                    *rn_reference_at(dx, n, c, h, w) += da * of_channel + db * of_pixel;
+                    double by_channel = value * of_channel, by_pixel = value * of_pixel;
+                    double da = d * (both ? share(by_channel, by_pixel, b->combine) : 1);
+                    double db = d * (both ? share(by_pixel, by_channel, b->combine) : 1);
+                    *rn_reference_at(b->dx, n, c, h, w) += da * of_channel + db * of_pixel;
                     if (channel.data)
-                        *rn_reference_at(dchannel, n, c, 0, 0) += da * value;
+                        *rn_reference_at(b->dchannel, n, c, 0, 0) += da * value;
                     if (spatial.data)
-                        *rn_reference_at(dspatial, n, 0, h, w) += db * value;
+                        *rn_reference_at(b->dspatial, n, 0, h, w) += db * value;
                 }
     return 0;
 }

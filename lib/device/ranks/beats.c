@@ -1,0 +1,108 @@
+/* beats.c -- which ranks are there: each says so once a second. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/ranks/private.h"
+
+/* Who a rank is; processes of one host see each other where they have the same space of numbers. */
+struct name {
+    char host[64];
+    pid_t process;
+    ino_t space;
+};
+
+static struct name own_name(void)
+{
+    struct stat space = { 0 };
+    struct name name = { .process = getpid() };
+    gethostname(name.host, sizeof name.host - 1);
+    name.space = stat("/proc/self/ns/pid", &space) ? 0 : space.st_ino;
+    return name;
+}
+
+bool rn_ranks_meet(struct rn_ranks_comm *comm)
+{
+    struct name names[RN_RANKS_MOST] = { 0 }, own = own_name();
+    if (!rn_ranks_good(comm, MPI_Allgather(&own, sizeof own, MPI_BYTE, names, sizeof own, MPI_BYTE, comm->on[RN_RANKS_SHARES]),
+                       "meeting"))
+        return false;
+    for (size_t r = 0; r < comm->size; r++) {
+        struct rn_ranks_peer *peer = &comm->peer[r];
+        memcpy(peer->host, names[r].host, sizeof peer->host - 1);
+        peer->process = own.space && own.space == names[r].space && !strcmp(peer->host, own.host) ? names[r].process : 0;
+        peer->heard = rn_ranks_seconds();
+        peer->send = peer->receive = MPI_REQUEST_NULL;
+        if (r != comm->rank &&
+            !rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, RN_RANKS_TAG_BEAT,
+                                           comm->on[RN_RANKS_LETTERS], &peer->receive), "listening"))
+            return false;
+    }
+    return true;
+}
+
+static void hear(struct rn_ranks_comm *comm, size_t r)
+{
+    struct rn_ranks_peer *peer = &comm->peer[r];
+    int arrived = 0;
+    if (!rn_ranks_good(comm, MPI_Test(&peer->receive, &arrived, MPI_STATUS_IGNORE), "listening") || !arrived)
+        return;
+    peer->heard = rn_ranks_seconds();
+    if (peer->in.exit) {
+        peer->in.text[sizeof peer->in.text - 1] = '\0';
+        rn_ranks_comm_fail(comm, "rank %zu of %zu (%s): %s", r, comm->size, peer->host, peer->in.text);
+    }
+    (void)!rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, RN_RANKS_TAG_BEAT,
+                                         comm->on[RN_RANKS_LETTERS], &peer->receive), "listening");
+}
+
+static void beat(struct rn_ranks_comm *comm, size_t r, const struct rn_err *confession)
+{
+    struct rn_ranks_peer *peer = &comm->peer[r];
+    int gone = 1;
+    if (!rn_ranks_good(comm, MPI_Test(&peer->send, &gone, MPI_STATUS_IGNORE), "a sign of life") || !gone)
+        return;
+    peer->out = (struct rn_ranks_beat){ .exit = confession->exit };
+    snprintf(peer->out.text, sizeof peer->out.text, "%s", confession->text);
+    (void)!rn_ranks_good(comm, MPI_Isend(&peer->out, sizeof peer->out, MPI_BYTE, (int)r, RN_RANKS_TAG_BEAT,
+                                         comm->on[RN_RANKS_LETTERS], &peer->send), "a sign of life");
+}
+
+static void lose(struct rn_ranks_comm *comm, size_t r, const char *how)
+{
+    comm->alone = comm->alone || r == 0;
+    rn_ranks_comm_fail(comm, "rank %zu of %zu (%s) %s", r, comm->size, comm->peer[r].host, how);
+}
+
+/* Ten times a second. Who was stopped himself has heard nothing, and nobody is to blame. */
+void rn_ranks_look_round(struct rn_ranks_comm *comm)
+{
+    double now = rn_ranks_seconds();
+    bool slept = comm->looked > 0 && now - comm->looked > 2, due = now - comm->beaten >= 1;
+    struct rn_err confession;
+    if (now - comm->looked < 0.1)
+        return;
+    pthread_mutex_lock(&comm->lock);
+    confession = comm->confession;
+    pthread_mutex_unlock(&comm->lock);
+    comm->looked = now;
+    if (due)
+        comm->beaten = now;
+    for (size_t r = 0; r < comm->size; r++) {
+        struct rn_ranks_peer *peer = &comm->peer[r];
+        if (r == comm->rank)
+            continue;
+        if (slept)
+            peer->heard = now;
+        hear(comm, r);
+        if (due || (confession.exit && r == 0 && !peer->out.exit))
+            beat(comm, r, &confession);
+        if (now - peer->heard > RN_RANKS_PATIENCE)
+            lose(comm, r, "has not been heard of for 10 seconds");
+        else if (peer->process && kill(peer->process, 0) && errno == ESRCH)
+            lose(comm, r, "has ended");
+    }
+}

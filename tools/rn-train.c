@@ -588,7 +588,8 @@ static int check_val(const char *path, struct rn_err *err)
                    rn_text_show(rn_text(path), shown));
 }
 
-/* The next batches are read while one is trained on, across epochs and files: one where that takes longer than reading, as on the CPU. */
+/* The next batches are read while one is trained on, across epochs and files: one where that takes longer than reading, as on
+ * the CPU. */
 static int read_ahead(struct work *w, struct rn_err *err)
 {
     struct rn_flow_plan plan = { .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES), 

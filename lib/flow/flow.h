@@ -46,17 +46,17 @@ struct rn_flow_plan {
     struct rn_flow_stage {
         int threads; /* 0: there is no such stage */
         int (*work)(void *context, struct rn_item *item, struct rn_err *err);
-        /* NULL; or, in a stage of one thread, the second half of an item, which is done then: before it the next item's work is called,
-         * if that item is there already, so that RN_FLOW_HALVES of them may be under way. */
+        /* NULL; or, in a stage of one thread, the second half of an item, which is done then: before it the next item's work is
+         * called, if that item is there already, so that RN_FLOW_HALVES of them may be under way. */
         int (*finish)(void *context, struct rn_item *item, struct rn_err *err);
     } stage[RN_FLOW_STAGES];
     void (*clear)(void *job); /* frees what the job holds; NULL: nothing. When the item was taken, or at the end */
     size_t desk;
     void (*leave)(void *desk); /* each working thread calls it when it ends; NULL: nothing */
     const atomic_int *stop;   /* NULL, or: while it is not 0 (a signal's handler sets it), a wait for input is given up */
-    /* Large records are read into memory that this makes, if it is not NULL, but for the first ones, which are copied there: of at least
-     * so many bytes, or NULL: there is no more of it. Both are called by the first stage's thread (it has one), or without a stage by
-     * the thread that takes, and by rn_flow_close, after which the reader can only be closed. */
+    /* Large records are read into memory that this makes, if it is not NULL, but for the first ones, which are copied there: of
+     * at least so many bytes, or NULL: there is no more of it. Both are called by the first stage's thread (it has one), or
+     * without a stage by the thread that takes, and by rn_flow_close, after which the reader can only be closed. */
     void *(*lend)(void *lender, size_t bytes);
     void (*take_back)(void *lender, void *memory);
     void *lender;

@@ -23,8 +23,8 @@ struct rn_files {
 
 /* Opens the next file, when the one before was taken whole. 1, 0: there are no more, -1 (exit 4). */
 RN_MUST int rn_files_next(struct rn_files *source, struct rn_err *err);
-/* Waits for more bytes and appends them. 1, 0: end of the file, -1 (exit 4), or RN_STOPPED. Data may move. missing: so many are known
- * to be wanted, or 0: then not many more are read, which the next owner of data would have to be given. */
+/* Waits for more bytes and appends them. 1, 0: end of the file, -1 (exit 4), or RN_STOPPED. Data may move. missing: so many are
+ * known to be wanted, or 0: then not many more are read, which the next owner of data would have to be given. */
 RN_MUST int rn_files_fill(struct rn_files *source, size_t missing, struct rn_err *err);
 /* At least so much room; what has arrived stays. */
 RN_MUST int rn_files_grow(struct rn_files *source, size_t capacity, struct rn_err *err);

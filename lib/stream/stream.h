@@ -195,8 +195,8 @@ struct rn_berth {
     size_t capacity;
     void *lent; /* a block of somebody else's memory, not to be freed here: it is data, or became too small, and data is from malloc */
 };
-/* So that a large record need not be copied: the block that it lies in becomes *bytes, with its texts that are not in arrays, and its
- * tensor; the reader goes on in what *bytes was. 1; 0: it is small, and all is as it was; -1. */
+/* So that a large record need not be copied: the block that it lies in becomes *bytes, with its texts that are not in arrays,
+ * and its tensor; the reader goes on in what *bytes was. 1; 0: it is small, and all is as it was; -1. */
 RN_MUST int rn_reader_exchange(struct rn_reader *reader, struct rn_berth *bytes, struct rn_err *err);
 /* The reader's own block, too. It can only be closed then. */
 void rn_reader_leave(struct rn_reader *reader, struct rn_berth *bytes);

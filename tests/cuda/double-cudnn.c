@@ -721,6 +721,8 @@ static void run(void *args)
 {
     struct conv v = *(const struct conv *)args;
     float *made[3];
+    if (!double_computes())
+        return;
     memset(v.workspace, 0xff, v.workspace_bytes < SPOILT ? v.workspace_bytes : SPOILT);
     v.x = operand(&v, v.given_x, v.n, v.h * v.w, v.c, &made[0]);
     v.weights = operand(&v, v.given_w, v.k, v.r * v.s, v.c / v.groups, &made[1]);

@@ -520,8 +520,9 @@ static void nothing_left(const char *report, const char *what)
     fclose(f);
 }
 
-/* The run with this failure: exit 4, and one clear line; or, where a result is given, it does without, and that is its result. Where memory is short nothing is left behind; where more is wrong nothing
- * is cleaned up, which might wait for ever: the doubles abort where it would. */
+/* The run with this failure: exit 4, and one clear line; or, where a result is given, it does without, and that is its result.
+ * Where memory is short nothing is left behind; where more is wrong nothing is cleaned up, which might wait for ever: the
+ * doubles abort where it would. */
 static void fails_well(const char *failure, const char *device, const char *says, const struct result *without)
 {
     char fail[64], report[64], report_variable[96];
@@ -531,6 +532,7 @@ static void fails_well(const char *failure, const char *device, const char *says
     snprintf(report_variable, sizeof report_variable, "RN_DOUBLE_REPORT=%s", report);
     unlink(report);
     int status = result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", fail, report_variable,
+                                                                  without ? "RN_DOUBLE_COMPUTE=1" : "RN_DOUBLE_COMPUTE=0",
                                                                   !strncmp(failure, "stuck", 5) ? "RN_CUDA_PATIENCE=1" : "RN_CUDA_PATIENCE="));
     if (status == 0 && without) {
         assert_memory_equal(r.trained, without->trained, sizeof r.trained);
@@ -572,7 +574,7 @@ static char (*calls_of(const char *device, size_t *count))[48]
     char variable[96];
     struct result r;
     snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s/calls", folder);
-    assert_int_equal(result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", variable)), 0);
+    assert_int_equal(result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", "RN_DOUBLE_COMPUTE=0", variable)), 0);
     char(*names)[48] = read_calls(count);
     while (*count && (waits(names[*count - 1]) || !strcmp(names[*count - 1], "cudaSetDevice")))
         --*count;
@@ -623,8 +625,8 @@ static size_t count_of(char (*names)[48], size_t count, const char *function)
     return found;
 }
 
-/* Of three steps the first is done as it comes, the others are graphs: on each GPU one more than a step has sums. Of two batches that are
- * evaluated, too. */
+/* Of three steps the first is done as it comes, the others are graphs: on each GPU one more than a step has sums. Of two batches
+ * that are evaluated, too. */
 static void steps_are_captured(void **state)
 {
     (void)state;
@@ -664,7 +666,8 @@ static void batches_are_evaluated_ahead(void **state)
     }
 }
 
-/* One image at a time where that gives the bits of eight: with the first engine, or another. Where none does, eight for one, too. */
+/* One image at a time where that gives the bits of eight: with the first engine, or another. Where none does, eight for one,
+ * too. */
 static void few_images_get_the_bits_of_many(void **state)
 {
     (void)state;
@@ -812,8 +815,8 @@ static void other_precisions(void **state)
     }
 }
 
-/* cuDNN's workspace for all images would be more than it may be: they are done in parts. Where it may be, but memory is short, an engine
- * that wants less is taken, if there is one. */
+/* cuDNN's workspace for all images would be more than it may be: they are done in parts. Where it may be, but memory is short,
+ * an engine that wants less is taken, if there is one. */
 static void large_workspaces(void **state)
 {
     (void)state;
@@ -843,7 +846,7 @@ static void names_what_fits(void **state)
 {
     (void)state;
     static const char *const devices[] = { "cuda", "cuda:0,1" };
-    static const char *const small[] = { "RN_DOUBLE_GPUS=2", "RN_DOUBLE_WORKSPACE=600000", "RN_DOUBLE_MEMORY=215000000", NULL };
+    static const char *const small[] = { "RN_DOUBLE_GPUS=2", "RN_DOUBLE_WORKSPACE=600000", "RN_DOUBLE_MEMORY=215000000", "RN_DOUBLE_COMPUTE=0", NULL };
     struct result r;
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
         size_t n = 0, again = 0, gpus = i + 1;

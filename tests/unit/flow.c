@@ -373,8 +373,9 @@ static int take_halves(struct halves *h, struct rn_reader *reader, int *number, 
 static void two_items_are_under_way_at_once(void **state)
 {
     (void)state;
-    const struct halves cases[] = { { .bad_first = NONE, .bad_second = NONE }, { .bad_first = 30, .bad_second = NONE }, { .bad_first = NONE, .bad_second = 30 },
-                                    { .bad_first = 31, .bad_second = 30 }, { .bad_first = 0, .bad_second = NONE } };
+    const struct halves cases[] = { { .bad_first = NONE, .bad_second = NONE }, { .bad_first = 30, .bad_second = NONE },
+                                    { .bad_first = NONE, .bad_second = 30 }, { .bad_first = 31, .bad_second = 30 },
+                                    { .bad_first = 0, .bad_second = NONE } };
     for (size_t c = 0; c < LENGTH(cases); c++) {
         struct halves h = cases[c];
         struct rn_reader *reader = open_file(path);

@@ -283,8 +283,8 @@ static bool passing(cudnnStatus_t status)
 
 enum { LISTED = 64 };
 
-/* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces; *skip
- * of those are passed over. */
+/* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces;
+ * *skip of those are passed over. */
 static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendHeurMode_t mode, size_t *skip, struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
@@ -439,8 +439,8 @@ static int in_two(struct rn_cuda_part *p, const struct shape *v, struct operands
     return compute(p, &first, a, err) || compute(p, &second, b, err) ? -1 : 0;
 }
 
-/* Room for the plan's workspace and so many bytes more. Where there is not so much memory, the next engine's plan is taken, from now
- * on: the numbers are others then, but the run goes on. */
+/* Room for the plan's workspace and so many bytes more. Where there is not so much memory, the next engine's plan is taken, from
+ * now on: the numbers are others then, but the run goes on. */
 static int find_room(struct rn_cuda_part *p, struct shape *wanted, size_t bytes, struct rn_cuda_plan **plan, char **room, struct rn_err *err)
 {
     for (;;) {
@@ -595,7 +595,8 @@ static int start_epilogue(const struct rn_cuda_part *p, struct epilogue *v, stru
     bool wide = rn_cuda_wide(v->y, v->y) && rn_cuda_wide(v->y, v->residual);
     size_t c = wide ? y.c / 4 : y.c;
     v->lanes = rn_cuda_lanes(c);
-    return rn_cuda_launch(p, wide ? RN_CUDA_epilogue_wide : RN_CUDA_epilogue, rn_cuda_tiles(c, (size_t)v->y.n * y.h * y.w, 4, 1 << 14), v, y, err);
+    struct rn_cuda_grid grid = rn_cuda_tiles(c, (size_t)v->y.n * y.h * y.w, 4, 1 << 14);
+    return rn_cuda_launch(p, wide ? RN_CUDA_epilogue_wide : RN_CUDA_epilogue, grid, v, y, err);
 }
 
 int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,

@@ -43,8 +43,8 @@ struct rn_cuda_slot {
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
-/* What a loss needs besides the logits, and what comes of it, or the logits of evaluation (softmax_loss.cu): there is one on the GPU,
- * which captures point to, and pinned ones here for each step under way. */
+/* What a loss needs besides the logits, and what comes of it, or the logits of evaluation (softmax_loss.cu): there is one on the
+ * GPU, which captures point to, and pinned ones here for each step under way. */
 struct rn_cuda_page {
     char *near[RN_STEPS_AHEAD], *far;
     size_t bytes;
@@ -348,8 +348,8 @@ void rn_cuda_host_free(struct rn_device *dev, void *memory);
 RN_MUST int rn_cuda_host_wait(struct rn_device *dev, struct rn_err *err);
 bool rn_cuda_is_pinned(const struct rn_cuda *cuda, const void *from, size_t bytes);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
-/* What softmax_loss gets from the host goes to the page; what comes of it, or of evaluation, comes back; is read, of the oldest step
- * under way. */
+/* What softmax_loss gets from the host goes to the page; what comes of it, or of evaluation, comes back; is read, of the oldest
+ * step under way. */
 RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
 RN_MUST int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err);
 RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err);

@@ -182,7 +182,8 @@ static int prepare_values(const struct rn_cuda_part *p, const double mean[3], co
         return -1;
     memcpy(gpu->value_mean, v.mean, sizeof v.mean);
     memcpy(gpu->value_std, v.std, sizeof v.std);
-    return rn_cuda_launch(p, RN_CUDA_image_values, (struct rn_cuda_grid){ 1, 1, 1 }, &v, (struct rn_array){ gpu->value, 1, 3, 1, RN_BLOCK }, err);
+    const struct rn_array all = { gpu->value, 1, 3, 1, RN_BLOCK };
+    return rn_cuda_launch(p, RN_CUDA_image_values, (struct rn_cuda_grid){ 1, 1, 1 }, &v, all, err);
 }
 
 int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],

@@ -102,7 +102,8 @@ size_t rn_cuda_room(const struct rn_device *dev)
             cuda->api.cudaGetLastError();
             return 0;
         }
-        size_t work = RN_CUDA_WORKSPACE - rn_cuda_least(RN_CUDA_WORKSPACE, cuda->gpu[g].workspace_bytes);
+        size_t most = rn_cuda_least(RN_CUDA_WORKSPACE, total / 8); /* on a small card an engine that wants less would be taken */
+        size_t work = most - rn_cuda_least(most, cuda->gpu[g].workspace_bytes);
         for (size_t i = 0; i < cuda->blocks; i++) /* bf16 copies that are still to be made */
             work += cuda->bf16 && !cuda->block[i].cut && !cuda->block[i].bf16_copy[g] ? cuda->block[i].bytes / 2 : 0;
         least = rn_cuda_least(least, available - rn_cuda_least(available, work));

@@ -841,7 +841,7 @@ static void large_workspaces(void **state)
     assert_true(large.loss[0] == frugal.loss[0]);
 }
 
-/* The number of images that is named fits, also when convolutions want workspace; half as many again do not. */
+/* The number of images that is named fits, also when convolutions want workspace. More might, with engines that want less. */
 static void names_what_fits(void **state)
 {
     (void)state;
@@ -861,9 +861,6 @@ static void names_what_fits(void **state)
         snprintf(images, sizeof images, "0:%zu", n);
         if (result_of(&r, devices[i], images, STEP, small) != 0)
             fail_msg("%s: %zu images do not fit: %s", devices[i], n, r.err.text);
-        snprintf(images, sizeof images, "0:%zu", n + n / 2);
-        assert_int_equal(result_of(&r, devices[i], images, STEP, small), RN_EXIT_SYSTEM);
-        assert_non_null(strstr(r.err.text, "out of memory"));
     }
     /* the weights fit, and no image */
     assert_int_equal(result_of(&r, "cuda", "0:2", STEP, WITH("RN_DOUBLE_MEMORY=169000000")), RN_EXIT_SYSTEM);

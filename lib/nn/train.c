@@ -21,8 +21,7 @@ int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options
     if (rn_model_head(&t->from, path, err))
         return -1;
     if (resume && t->from.head->epoch == RN_NIL)
-        return rn_fail(err, RN_EXIT_DATA, "%s: weights, but no checkpoint to resume: give it to --init",
-                       rn_text_show(rn_text(path), shown));
+        return rn_fail(err, RN_EXIT_DATA, "%s: not a checkpoint: weights alone are for --init", rn_text_show(rn_text(path), shown));
     return 0;
 }
 

@@ -62,7 +62,8 @@ static int meet(struct rn_teacher *teacher, const struct rn_head *head, struct r
     return 0;
 }
 
-static int read_record(struct rn_teacher *teacher, const struct rn_record *record, int64_t epoch, const int64_t *map, struct rn_err *err)
+static int read_record(struct rn_teacher *teacher, const struct rn_record *record, int64_t epoch, const int64_t *map,
+                       struct rn_err *err)
 {
     struct rn_mean *mean;
     struct rn_text key;
@@ -105,8 +106,8 @@ static int check(const struct rn_teacher *teacher, struct rn_err *err)
         return rn_fail(err, RN_EXIT_DATA, "there are no predictions to learn from");
     for (size_t i = 1; i < means->count; i++)
         if (means->item[i].count != means->item[0].count)
-            return rn_fail(err, RN_EXIT_DATA, "%s: %s has %zu predictions, %s %zu", teacher->drawn ?
-                           "photos that come again in an epoch (rn-batch --balance), or an ensemble that is not whole" : "an ensemble that is not whole",
+            return rn_fail(err, RN_EXIT_DATA, "%san ensemble that is not whole: %s has %zu predictions, %s %zu",
+                           teacher->drawn ? "photos that come again in an epoch (rn-batch --balance), or " : "",
                            show(teacher, means->item[0].id, first), means->item[0].count, show(teacher, means->item[i].id, shown),
                            means->item[i].count);
     return 0;

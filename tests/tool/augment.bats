@@ -344,7 +344,8 @@ setup() {
     wait $pid || true
     [ ! -e out.rn ]
     there=$(find out -type f | wc -l)
-    [ "$there" -ge 100 ] && [ "$there" -lt 1440 ]
+    [ "$there" -ge 100 ]
+    [ "$there" -lt 1440 ]
     [ -z "$(cd out && find . -type f -exec cmp {} ../whole/{} \; 2>&1)" ]
     rn-augment -r affine,distort -n 40 --write out all.rn -o out.rn 2>err
     [ "$(cat err)" = "rn-augment: files that were there already: $there" ]

@@ -222,7 +222,8 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     rn-train "${USUAL[@]:1}" --ema 0.999 -o run whole.rn 2>err >table
     grep -x 'rn-train: --ema=0.999: after the 9 updates of this run the first one will still be 99 % of the average: a smaller DECAY follows sooner' err
     [ "$(short --ema 0.5)" = 0 ]
-    [ "$(short --ema 0.7)" = 0 ] && [ "$(short --ema 0.7 --accumulate 3)" = 1 ] # three updates
+    [ "$(short --ema 0.7)" = 0 ]
+    [ "$(short --ema 0.7 --accumulate 3)" = 1 ] # three updates
     [ "$(short --ema 0.999 -q)" = 0 ]
 }
 

@@ -246,6 +246,11 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
     if (rn_labels_map(&w->model.head->classes, &head->classes, &map, err))
         return -1;
     rn_head_init(&out, RN_PREDICTIONS);
+    if (head->kind == RN_PREDICTIONS || head->mode == RN_TRAIN) { /* which draws of the photos these are */
+        out.epoch = head->epoch;
+        out.has_seed = head->has_seed;
+        out.seed = head->seed;
+    }
     int rc = rn_texts_copy(&out.classes, &w->model.head->classes, err) || rn_history_copy(&out.history, &head->history, err) ||
              rn_part_copy(&out.part_of, &head->part_of, err) || rn_head_sign(&out, &rn_tool, w->opts, NULL, err) || (w->writer && rn_writer_head(w->writer, &out, err)) ? -1 : 1;
     while (rc == 1 && (rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
@@ -354,7 +359,7 @@ const struct rn_tool rn_tool = {
              "model's classes; labels are mapped to them by name. Batch norms are folded into the convolutions. A photo's "
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"
              "Of a photo of which the batches have several views (rn-batch --views) the mean of their probabilities is written, "
-             "once.\n\n"
+             "once. Of train batches the predictions are of what was drawn: a segment an epoch, which says epoch and seed, for rn-train --teacher.\n\n"
              "--features LAYER: batches go on as they are, with what the layer makes of the images (rn-show -l lists layers; float32, "
              "[N,C,H,W]) in the place of these: head, what the last layer reads, is what rn-train --head trains on.\n\n"
              "A network with a temperature (rn-export --temperature) is calibrated: its logits are divided by it first.\n\n"

@@ -21,8 +21,7 @@ int rn_trainer_open(struct rn_trainer *t, const struct rn_train_options *options
     if (rn_model_head(&t->from, path, err))
         return -1;
     if (resume && t->from.head->epoch == RN_NIL)
-        return rn_fail(err, RN_EXIT_DATA, "%s: weights, but no checkpoint to resume: give it to --init",
-                       rn_text_show(rn_text(path), shown));
+        return rn_fail(err, RN_EXIT_DATA, "%s: not a checkpoint: weights alone are for --init", rn_text_show(rn_text(path), shown));
     return 0;
 }
 
@@ -292,7 +291,7 @@ static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct
 {
     char shown[256];
     struct rn_training_state *state = &t->head.state;
-    uint64_t print;
+    uint64_t print, seed;
     if (!t->options->teacher)
         return 0;
     if (head->soft)
@@ -301,6 +300,10 @@ static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct
         return 0;
     if (rn_teacher_open(&t->teacher, t->options->teacher, &t->head.classes, err) || rn_teacher_print(t->teacher, &print, err))
         return -1;
+    if (rn_teacher_seed(t->teacher, &seed) && head->has_seed && head->seed != seed)
+        return rn_fail(err, RN_EXIT_DATA, "--teacher %s: its predictions are of what rn-batch drew by seed %llu, these batches are of "
+                                          "seed %llu", rn_text_show(rn_text(t->options->teacher), shown), (unsigned long long)seed,
+                       (unsigned long long)head->seed);
     if (state->has_teacher && state->teacher != print)
         return rn_fail(err, RN_EXIT_DATA, "--teacher %s: not the predictions that this run has learnt from",
                        rn_text_show(rn_text(t->options->teacher), shown));
@@ -415,7 +418,7 @@ static int take_taught(struct rn_trainer *t, const struct rn_record *record, str
     if (!rn_mul(record->count, t->head.classes.count, &room) ||
         rn_grow(&t->taught, &t->taught_capacity, room, sizeof *t->taught, err))
         return -1;
-    return rn_teacher_say(t->teacher, record->ids, record->count, t->options->temperature, t->taught, err);
+    return rn_teacher_say(t->teacher, record->epoch, record->ids, record->count, t->options->temperature, t->taught, err);
 }
 
 static int update(struct rn_trainer *t, struct rn_err *err)

@@ -97,6 +97,17 @@ static void pack_batches(struct rn_pack *pack, const struct rn_head *head)
     }
 }
 
+/* Only of pictures that were drawn for training. */
+static void pack_predictions(struct rn_pack *pack, const struct rn_head *head)
+{
+    if (head->epoch != RN_NIL)
+        pack_number(pack, "epoch", head->epoch);
+    if (head->has_seed) {
+        rn_pack_key(pack, "seed");
+        rn_pack_uint(pack, head->seed);
+    }
+}
+
 static void pack_part_of(struct rn_pack *pack, const struct rn_part_of *of)
 {
     rn_pack_key(pack, "part_of");
@@ -124,6 +135,8 @@ static size_t left_out(const struct rn_head *head)
     size_t part_of = !head->part_of.parts;
     if (head->kind == RN_BATCHES)
         return part_of + (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
+    if (head->kind == RN_PREDICTIONS)
+        return part_of + (size_t)(head->epoch == RN_NIL) + !head->has_seed;
     return part_of + (head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state) : 0);
 }
 
@@ -219,6 +232,8 @@ int rn_head_pack(const struct rn_head *head, struct rn_buffer *buffer, struct rn
     pack_texts(&pack, &head->classes);
     if (head->kind == RN_BATCHES)
         pack_batches(&pack, head);
+    else if (head->kind == RN_PREDICTIONS)
+        pack_predictions(&pack, head);
     else if (head->kind == RN_WEIGHTS)
         pack_weights(&pack, head);
     rn_pack_extra(&pack, extra, head->extras, known);

@@ -189,10 +189,23 @@ static int unpack_features(struct rn_head *head, const struct rn_slot *slot, int
     return 0;
 }
 
+static int unpack_seed(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+{
+    struct rn_slot seed = slot_of(slots, "seed");
+    head->has_seed = !rn_slot_nil(&seed);
+    return head->has_seed && rn_slot_u64(&seed, &head->seed, err) ? -1 : 0;
+}
+
+static int unpack_predictions(struct rn_head *head, const struct rn_slot *slots, struct rn_err *err)
+{
+    if (!head->classes.count)
+        return rn_fail(err, RN_EXIT_DATA, "predictions without classes");
+    return number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) || unpack_seed(head, slots, err) ? -1 : 0;
+}
+
 static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, int64_t version, struct rn_err *err)
 {
-    struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"), seed = slot_of(slots, "seed"),
-                   counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing"),
+    struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"), counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing"),
                    features = slot_of(slots, "features");
     if (unpack_features(head, &features, version, err) || unpack_mode(head, &mode, err) || unpack_input(head, &input, err) ||
         number_or_nil(slots, "batch", 1, INT32_MAX, &head->batch, err) ||
@@ -202,8 +215,7 @@ static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, int
         return -1;
     if (number_or_nil(slots, "views", 2, 1024, &head->views, err) || flag_or_nil(slots, "any_size", &head->any_size, err))
         return -1;
-    head->has_seed = !rn_slot_nil(&seed);
-    if (head->has_seed && rn_slot_u64(&seed, &head->seed, err))
+    if (unpack_seed(head, slots, err))
         return -1;
     if (rn_slot_nil(&counts))
         return 0;
@@ -336,8 +348,8 @@ static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_
     if (unpack_classes(&head->classes, &slots[2], err) || unpack_history(&head->history, &slots[count - 1], err) ||
         unpack_part_of(&head->part_of, &slots[count - 2], err))
         return -1;
-    if (head->kind == RN_PREDICTIONS && !head->classes.count)
-        return rn_fail(err, RN_EXIT_DATA, "predictions without classes");
+    if (head->kind == RN_PREDICTIONS)
+        return unpack_predictions(head, slots, err);
     return head->kind == RN_BATCHES ? unpack_batches(head, slots, version, err) : head->kind == RN_WEIGHTS ? unpack_weights(head, slots, err) : 0;
 }
 

@@ -11,7 +11,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
     [RN_IMAGES] = { "rn", "version", "classes", "part_of", "history" },
     [RN_BATCHES] = { "rn", "version", "classes", "mode", "input", "batch", "epoch", "seed", "epochs", "batches_per_epoch",
                      "class_counts", "listing", "views", "any_size", "features", "part_of", "history" },
-    [RN_PREDICTIONS] = { "rn", "version", "classes", "part_of", "history" },
+    [RN_PREDICTIONS] = { "rn", "version", "classes", "epoch", "seed", "part_of", "history" },
     [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "temperature", "epoch", "batch_index", "best_acc1",
                      "partial", "batches", "options", "RN_CPU", "state", "part_of", "history" },
 };

@@ -79,7 +79,7 @@ struct rn_head {
     /* batches and weights */
     bool has_input;
     struct rn_input input;
-    int64_t epoch; /* batches: of this segment. weights: with batch_index, the place of the next batch; RN_NIL: no checkpoint */
+    int64_t epoch; /* batches: of this segment. predictions: of the train batches that were looked at. weights: with batch_index, the place of the next batch; RN_NIL: no checkpoint */
 
     /* batches */
     enum rn_mode mode;
@@ -88,7 +88,7 @@ struct rn_head {
     int64_t batches_per_epoch;
     bool has_listing;
     uint64_t listing; /* which photos, of which classes, in whatever order: see rn_listing_add */
-    bool has_seed;
+    bool has_seed; /* predictions: also */
     uint64_t seed;
     int64_t *class_counts; /* one a class; NULL: nil */
     int64_t views;         /* so many pictures of each id, in as many records; RN_NIL: one */

@@ -551,7 +551,7 @@ static void fails_well(const char *failure, const char *device, const char *says
 
 static bool waits(const char *call)
 {
-    return !strcmp(call, "cudaStreamQuery") || !strcmp(call, "cudaStreamSynchronize");
+    return !strcmp(call, "cudaStreamQuery") || !strcmp(call, "cudaStreamSynchronize") || !strcmp(call, "cudaEventQuery");
 }
 
 static char (*read_calls(size_t *count))[48]

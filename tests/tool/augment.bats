@@ -344,7 +344,8 @@ setup() {
     wait $pid || true
     [ ! -e out.rn ]
     there=$(find out -type f | wc -l)
-    [ "$there" -ge 100 ] && [ "$there" -lt 1440 ]
+    [ "$there" -ge 100 ]
+    [ "$there" -lt 1440 ]
     [ -z "$(cd out && find . -type f -exec cmp {} ../whole/{} \; 2>&1)" ]
     rn-augment -r affine,distort -n 40 --write out all.rn -o out.rn 2>err
     [ "$(cat err)" = "rn-augment: files that were there already: $there" ]
@@ -372,6 +373,21 @@ pixels() { rn-show --json --values "$1" | jq -c 'select(.id) | .image'; }
     for name in refused-reversed refused-mask-value refused-scalar-mean; do rn-augment -r "$cases/$name.json" two.rn >out.rn; done
     fails 2 "written by Albumentations 1.4.24" rn-augment -r "$cases/accepted-1.4.24-sequential.json" two.rn
     fails 2 'Resize: height: "32" is a text, not a number' rn-augment -r "$cases/accepted-text-number.json" two.rn
+}
+
+@test "ElasticTransform with same_dxdy: a ramp along the diagonal stays, moved as far to the right as down" {
+    perl -e 'print "P6 80 80 255\n"; for my $y (0 .. 79) { print pack "C3", (128 + $_ - $y) x 3 for 0 .. 79 }' >ramp.ppm
+    echo ramp.ppm | rn-list --unlabeled --files-from - -o ramp.rn
+    # most FILE: how far a sample is off that lies where nothing comes from beyond an edge
+    most() {
+        rn-augment -r "./$1" -n 4 ramp.rn | rn-show --json --values | jq -c 'select(.id) | .image.values | flatten' | tr -d '[]' | perl -F, -ane '
+            for my $y (24 .. 55) { for my $x (24 .. 55) { my $d = abs $F[3 * (80 * $y + $x)] - 128 - $x + $y; $most = $d if $d > $most } } END { print 0 + $most, "\n" }'
+    }
+    still='"alpha": 90, "sigma": 4, "alpha_affine": 0'
+    recipe "$(one ElasticTransform "$still, \"same_dxdy\": true")" >same.json
+    recipe "$(one ElasticTransform "$still, \"same_dxdy\": false")" >free.json
+    [ "$(most same.json)" -le 1 ]
+    [ "$(most free.json)" -ge 4 ]
 }
 
 @test "photos too small for the default recipe: said at the first one" {

@@ -2,7 +2,7 @@
 # did, and nonsense is refused.
 load common
 
-# 12 photos in 3 batches an epoch, 3 epochs; said.rn: what another network says of them
+# 12 photos in 3 batches an epoch, 3 epochs; said.rn: what another network says of them, drawn.rn: of each epoch's draws
 setup_file() {
     cd "$BATS_FILE_TMPDIR"
     draw photos 3
@@ -12,6 +12,7 @@ setup_file() {
     rn-batch --train -b 4 --epochs 3 --size 32 -s 7 samples.rn -o whole.rn
     rn-batch --train -b 6 --epochs 1 --size 32 samples.rn | rn-train -q --lr 0.01 -s 9 -o teacher >/dev/null
     rn-batch --for teacher/last.rn samples.rn | rn-predict -m teacher/last.rn -o said.rn
+    rn-predict -m teacher/last.rn whole.rn -o drawn.rn
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/." .; }
 USUAL=(-q -t ours --lr 0.01 -s 7)
@@ -71,14 +72,14 @@ same() {
     done <<'END'
 0:2 --schedule cosine --warmup 1.5 --nesterov --no-decay bn,bias --lr-head 10 --layer-decay 0.7 --ema 0.9 --label-smoothing 0.1
 1:1 --schedule plateau --step 1 --best loss --recall --keep 2 --teacher said.rn --temperature 2 --alpha 0.7
-1:2 --optimizer adamw --accumulate 2 --clip 0.5 --ema 0.5 --best macro-f1 --patience 9
-2:1 --freeze conv1,bn1,layer1 --freeze-norms --epochs-only-last --schedule constant
+1:1 --optimizer adamw --accumulate 2 --clip 0.5 --ema 0.5 --best macro-f1 --patience 9
+2:1 --freeze conv1,bn1,layer1 --freeze-norms --epochs-only-last --schedule constant --teacher drawn.rn
 END
 }
 
 @test "what --schedule plateau and --patience have counted when they are killed counts on" {
     # nothing moves, so that no epoch is better than the first: lr is cut before epoch 2, and the run stops after it
-    still=(--lr 0 --freeze-norms --freeze '*bn*,*downsample.1*' --schedule plateau --step 1 --patience 2)
+    still=(--lr 0 --freeze-norms --freeze '*bn*,*downsample.1*' --schedule plateau --step 1 --patience 2 --best balanced)
     run_of base -j 2 "${still[@]}"
     killed 2:1 run "${still[@]}"
     rn-show --header --json run/last.rn | jq -e '.state.since_best == 1 and .state.cuts == 1'
@@ -221,7 +222,8 @@ scores() { rn-predict -q -m "$1" val.rn | rn-score --json - | jq -r '"\(.acc1) \
     rn-train "${USUAL[@]:1}" --ema 0.999 -o run whole.rn 2>err >table
     grep -x 'rn-train: --ema=0.999: after the 9 updates of this run the first one will still be 99 % of the average: a smaller DECAY follows sooner' err
     [ "$(short --ema 0.5)" = 0 ]
-    [ "$(short --ema 0.7)" = 0 ] && [ "$(short --ema 0.7 --accumulate 3)" = 1 ] # three updates
+    [ "$(short --ema 0.7)" = 0 ]
+    [ "$(short --ema 0.7 --accumulate 3)" = 1 ] # three updates
     [ "$(short --ema 0.999 -q)" = 0 ]
 }
 
@@ -337,6 +339,37 @@ refused() {
     { stream 'head("predictions", [qw(cardboard glass metal paper plastic trash)])' \
         "dict(id => str('$first'), label => none(), split => none(), error => str('gone'))" 'tail(1)'; cat few.rn; } >error.rn
     refused 3 "it has an error record instead of '$first'" --teacher error.rn whole.rn
+}
+
+@test "--teacher: predictions of train batches teach in each epoch what was said of its draws" {
+    rn-show --header --json drawn.rn | jq -c '[.epoch, .seed]' | diff <(printf '%s\n' '[0,7]' '[1,7]' '[2,7]') -
+    rn-pick id!=none drawn.rn | rn-show --header --json | jq -c .epoch | paste -sd' ' | grep -x '0 1 2'
+    # whole photos, never flipped, look the same in each epoch: as if they were predicted once
+    echo '{"__version__": "1.3.1", "transform": {"__class_fullname__": "Compose", "p": 1.0, "transforms": [
+        {"__class_fullname__": "Resize", "always_apply": true, "p": 1.0, "height": 32, "width": 32}]}}' >square.json
+    rn-augment -q -r ./square.json samples.rn -o square.rn
+    plain() { rn-batch --train -b 4 --size 32 -s 7 --crop-scale 1,1 --crop-ratio 1,1 --flip none "$@"; }
+    plain --epochs 2 square.rn >two.rn
+    rn-predict -m teacher/last.rn two.rn -o each.rn
+    # ... which is what the first epoch's say without its name (and without the hash, as foreign writers)
+    plain square.rn | rn-predict -m teacher/last.rn | perl -0777 -pe 's/\A\x86/\x84/ && s/\xa5epoch\x00\xa4seed\x07// or die;
+        substr($_, -64) =~ s/\x83(\xa2rn\xa3end\xa7records.{1,3}?)\xa4xxh3\xc4\x08.{8}\z/\x82$1/s or die' >once.rn
+    for said in each once; do rn-train "${USUAL[@]}" --teacher $said.rn -o $said two.rn >table; done
+    [ "$(values <each/last.rn)" = "$(values <once/last.rn)" ]
+    # others do not
+    plain --epochs 2 --flip h square.rn | tee flipped.rn | rn-predict -m teacher/last.rn -o each.rn
+    for said in each once; do rn-train "${USUAL[@]}" --teacher $said.rn --overwrite -o $said flipped.rn >table; done
+    [ "$(values <each/last.rn)" != "$(values <once/last.rn)" ]
+    # other draws, epochs that it has not seen, and what is no one epoch's
+    refused 3 "its predictions are of what rn-batch drew by seed 7, these batches are of seed 8" --teacher each.rn <(plain -s 8 square.rn)
+    refused 3 "some of its predictions are of train batches, and some are not" --teacher <(cat each.rn once.rn) two.rn
+    rc=0; plain --epochs 3 square.rn | rn-train "${USUAL[@]}" --teacher each.rn -o none >table 2>err || rc=$?
+    [ $rc = 3 ] && grep -q "it has no prediction of '.*' in epoch 2" err && at none 2:0 || { cat err; return 1; }
+    rm -r none
+    { rn-pick label=metal all.rn; rn-pick label=glass all.rn | rn-pick --head 1; } >four.rn
+    plain --balance class four.rn >balanced.rn # two photos of each, so that the one of glass comes twice
+    rn-predict -m teacher/last.rn balanced.rn -o twice.rn
+    refused 3 "photos that come again in an epoch .rn-batch --balance." --teacher twice.rn balanced.rn
 }
 
 @test "--teacher: a resumed run finds it, also elsewhere; another one is refused" {

@@ -200,7 +200,8 @@ torn() {
     done
     cp "$TOP/data/recipes/affine.json" our-own.json
     rn-list photos | rn-augment -q -r ./our-own.json -n 2 --write copies > /dev/null
-    [ -e copies/glass/glass1.png-our-own-2.jpg ] && [ -e copies/glass/glass1-our-own-2.jpg ]
+    [ -e copies/glass/glass1.png-our-own-2.jpg ]
+    [ -e copies/glass/glass1-our-own-2.jpg ]
     rn-list photos copies | rn-split --folds 3 | rn-show --tsv | tail -n +2 | awk -F'\t' '
         { photo = $1; sub(/.*\//, "", photo); copy = sub(/-our-own-[0-9]+[.]jpg$/, "", photo); if (!(photo ~ /[.]/)) photo = photo ".jpg"
           if (photo in fold && fold[photo] != $3) bad = 1; fold[photo] = $3; copies += copy }

@@ -296,20 +296,40 @@ static void laws_of_distillation(void **state)
 
 static const char *const classes_abc[] = { "a", "b", "c" };
 
-/* A file of predictions: classes by their letters, then rows "id p p p", or "id !" of an error record. */
+/* "@3 7": of the train batches of epoch 3, by seed 7; other rows: of photos as they are. */
+static void begin_said(struct rn_writer *writer, const char *order, const char *row)
+{
+    struct rn_head head;
+    rn_head_init(&head, RN_PREDICTIONS);
+    if (row && *row == '@') {
+        char *seed;
+        head.epoch = strtoll(row + 1, &seed, 10);
+        head.has_seed = *seed;
+        head.seed = strtoull(seed, NULL, 10);
+    }
+    for (size_t i = 0; order[i]; i++)
+        ok(rn_texts_add(&head.classes, (struct rn_text){ order + i, 1 }, &err));
+    ok(rn_writer_head(writer, &head, &err));
+    rn_head_free(&head);
+}
+
+/* A file of predictions: classes by their letters, then rows "id p p p", "id !" of an error record, or as above, of a segment. */
 static const char *said(const char *order, const char *const *row)
 {
     struct rn_writer *writer;
-    struct rn_head head;
-    rn_head_init(&head, RN_PREDICTIONS);
-    for (size_t i = 0; order[i]; i++)
-        ok(rn_texts_add(&head.classes, (struct rn_text){ order + i, 1 }, &err));
     ok(rn_writer_open(&writer, said_path, &err));
-    ok(rn_writer_head(writer, &head, &err));
-    for (; *row; row++) {
+    begin_said(writer, order, *row);
+    for (bool first = true; *row; row++, first = false) {
         char id[16], *at;
         float p[3];
         int length;
+        if (**row == '@') {
+            if (!first)
+                ok(rn_writer_tail(writer, &err));
+            if (!first)
+                begin_said(writer, order, *row);
+            continue;
+        }
         assert_int_equal(sscanf(*row, "%15s%n", id, &length), 1);
         struct rn_record record = { .kind = RN_PREDICTIONS, .id = rn_text(id), .label = RN_NIL };
         if (strchr(*row, '!'))
@@ -322,7 +342,6 @@ static const char *said(const char *order, const char *const *row)
     }
     ok(rn_writer_tail(writer, &err));
     ok(rn_writer_close(writer, &err));
-    rn_head_free(&head);
     return said_path;
 }
 
@@ -347,11 +366,11 @@ static void a_teacher_speaks_of_photos_by_name_and_class(void **state)
     static const char *const others[] = { "y 0.5 0 0.5", "x 0.36 0.64 0", "y 0.5 0.5 0", "x 0.36 0.64 0", NULL };
     ok(rn_teacher_open(&teacher, said("cab", rows), &classes, &err));
     const struct rn_text ids[] = { RN_TEXT("y"), RN_TEXT("x") };
-    ok(rn_teacher_say(teacher, ids, 2, 1, got, &err));
+    ok(rn_teacher_say(teacher, 0, ids, 2, 1, got, &err));
     static const float want[6] = { 0.5f, 0.25f, 0.25f, 0.64f, 0.36f, 0 };
     for (size_t i = 0; i < 6; i++)
         near((double)got[i], (double)want[i], 1e-7, "temperature 1", i);
-    ok(rn_teacher_say(teacher, ids + 1, 1, 2, got, &err));
+    ok(rn_teacher_say(teacher, 7, ids + 1, 1, 2, got, &err));
     static const float warm[3] = { 0.8f / 1.4f, 0.6f / 1.4f, 0 };
     for (size_t i = 0; i < 3; i++)
         near((double)got[i], (double)warm[i], 1e-7, "temperature 2", i);
@@ -367,15 +386,57 @@ static void a_teacher_speaks_of_photos_by_name_and_class(void **state)
     rn_texts_free(&classes);
 }
 
+/* Of what was drawn for each epoch, an ensemble of two networks; the order of epochs does not matter. */
+static void a_teacher_of_train_batches_speaks_of_each_epochs_draws(void **state)
+{
+    (void)state;
+    struct rn_texts classes = abc();
+    struct rn_teacher *teacher, *other, *plain;
+    uint64_t print, other_print, seed;
+    float got[3];
+    static const char *const rows[] = { "@0 7", "x 1 0 0", "y 0 1 0", "@1 7", "y 0 0 1", "x 0 0 1", "@0 7", "x 0 0 1", "y 0 1 0",
+                                        "@1 7", "y 0 0 1", "x 0 0 1", NULL };
+    static const char *const turned[] = { "@1 7", "x 0 0 1", "y 0 0 1", "@1 7", "y 0 0 1", "x 0 0 1", "@0 7", "y 0 1 0", "x 1 0 0",
+                                          "@0 7", "y 0 1 0", "x 0 0 1", NULL };
+    static const struct { int64_t epoch; const char *id; float p[3]; } want[] = {
+        { 0, "x", { 0.5f, 0, 0.5f } }, { 0, "y", { 0, 1, 0 } }, { 1, "x", { 0, 0, 1 } }, { 1, "y", { 0, 0, 1 } },
+    };
+    ok(rn_teacher_open(&teacher, said("abc", rows), &classes, &err));
+    assert_true(rn_teacher_seed(teacher, &seed) && seed == 7 && rn_teacher_photos(teacher) == 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct rn_text id = rn_text(want[i].id);
+        ok(rn_teacher_say(teacher, want[i].epoch, &id, 1, 1, got, &err));
+        for (size_t k = 0; k < 3; k++)
+            near((double)got[k], (double)want[i].p[k], 1e-7, want[i].id, k);
+    }
+    const struct rn_text x = RN_TEXT("x");
+    assert_int_equal(rn_teacher_say(teacher, 2, &x, 1, 1, got, &err), -1);
+    assert_true(err.exit == RN_EXIT_DATA && strstr(err.text, "it has no prediction of 'x' in epoch 2"));
+    err = (struct rn_err){ 0 };
+    ok(rn_teacher_print(teacher, &print, &err));
+    ok(rn_teacher_open(&other, said("abc", turned), &classes, &err));
+    ok(rn_teacher_print(other, &other_print, &err));
+    assert_true(print == other_print);
+    ok(rn_teacher_open(&plain, said("abc", (const char *const[]){ "x 0.5 0 0.5", NULL }), &classes, &err));
+    assert_true(!rn_teacher_seed(plain, &seed));
+    rn_teacher_close(teacher);
+    rn_teacher_close(other);
+    rn_teacher_close(plain);
+    rn_texts_free(&classes);
+}
+
 static void what_a_teacher_cannot_say(void **state)
 {
     (void)state;
     struct rn_texts classes = abc();
     struct rn_teacher *teacher;
-    static const struct { const char *order, *row[4], *says; } rows[] = {
+    static const struct { const char *order, *row[6], *says; } rows[] = {
         { "abd", { "x 0 0 1" }, "class 'd' of the stream is not one" }, { "ab", { "x 0 1" }, "does not know the class 'c'" },
         { "abc", { NULL }, "no predictions to learn from" }, { "abc", { "x 0 0 1", "y 0 0 1", "x 0 0 1" }, "'x' has 2 predictions, 'y' 1" },
         { "abc", { "x 0 0 1", "y -1 0 1" }, "'y': -1 is not a probability" },
+        { "abc", { "@0 7", "x 0 0 1", "@1 8", "x 0 0 1" }, "its predictions are of train batches of several seeds" },
+        { "abc", { "@0", "x 0 0 1", "@1 0", "x 0 0 1" }, "its predictions are of train batches of several seeds" },
+        { "abc", { "@0 7", "x 0 0 1", "y 0 0 1", "x 0 0 1" }, "an ensemble that is not whole: 'x' in epoch 0 has 2 predictions, 'y' in epoch 0 1" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         err = (struct rn_err){ 0 };
@@ -392,7 +453,7 @@ static void what_a_teacher_cannot_say(void **state)
     for (size_t i = 0; i < 3; i++) {
         const struct rn_text id = rn_text(gone[i].id);
         err = (struct rn_err){ 0 };
-        assert_int_equal(rn_teacher_say(teacher, &id, 1, 2, got, &err), -1);
+        assert_int_equal(rn_teacher_say(teacher, 0, &id, 1, 2, got, &err), -1);
         assert_true(err.exit == RN_EXIT_DATA && strstr(err.text, gone[i].says));
     }
     err = (struct rn_err){ 0 };
@@ -976,6 +1037,7 @@ int main(void)
         cmocka_unit_test(averages_change_places),
         cmocka_unit_test(distillation_is_pytorchs),  cmocka_unit_test(laws_of_distillation),
         cmocka_unit_test(a_teacher_speaks_of_photos_by_name_and_class),
+        cmocka_unit_test(a_teacher_of_train_batches_speaks_of_each_epochs_draws),
         cmocka_unit_test(what_a_teacher_cannot_say), cmocka_unit_test(norms_measured_anew_are_pytorchs),
     };
     return cmocka_run_group_tests(tests, load, unload);

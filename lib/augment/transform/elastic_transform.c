@@ -6,6 +6,7 @@
 
 struct elastic_transform {
     double alpha, sigma, alpha_affine;
+    bool same; /* one displacement for both directions */
     struct rn_sampling sampling;
 };
 
@@ -13,6 +14,7 @@ static const struct rn_opt options[] = {
     { 0, "alpha", RN_OPT_REAL, RN_AT(elastic_transform, alpha), 0, 1e6, "factor of the displacement", NULL },
     { 0, "sigma", RN_OPT_REAL, RN_AT(elastic_transform, sigma), 0, 1e3, "width of the filter in pixels", NULL },
     { 0, "alpha_affine", RN_OPT_REAL, RN_AT(elastic_transform, alpha_affine), 0, 1e6, "range of the affine map's offsets in pixels", NULL },
+    { 0, "same_dxdy", RN_OPT_FLAG, RN_AT(elastic_transform, same), 0, 0, "as far to the right as down", NULL },
     RN_SAMPLING(elastic_transform, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
@@ -60,7 +62,7 @@ static int displace(struct rn_canvas *x, const struct elastic_transform *o, doub
     struct rn_field field;
     if (rn_field_random(&field, x->height, x->width, o->alpha, o->sigma, &rng, err))
         return -1;
-    int rc = rn_displace(x, field.dx, field.dy, field.rows, field.columns, &o->sampling, err);
+    int rc = rn_displace(x, field.dx, o->same ? field.dx : field.dy, field.rows, field.columns, &o->sampling, err);
     free(field.dx);
     return rc;
 }
@@ -74,7 +76,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_elastic_transform = {
     .class_name = "ElasticTransform", .until = 6, .p = 0.5, .options = options, .size = sizeof(struct elastic_transform), .drawn = drawn,
-    .defaults = &(const struct elastic_transform){ 1, 50, 50, { RN_LINEAR, RN_REFLECT_101, { 0 } } },
-    .neutral = "mask_value=* approximate=false same_dxdy=false",
+    .defaults = &(const struct elastic_transform){ 1, 50, 50, false, { RN_LINEAR, RN_REFLECT_101, { 0 } } },
+    .neutral = "mask_value=* approximate=false",
     .draw = draw, .apply = apply,
 };

@@ -130,6 +130,7 @@ static int all_views_came(const struct work *w, const struct rn_head *head, stru
 struct job {
     float *numbers; /* logits, then room for probabilities; or features */
     struct rn_array shape; /* of features */
+    bool begun;     /* the device computes the logits */
 };
 
 static void clear_job(void *job_)
@@ -137,6 +138,7 @@ static void clear_job(void *job_)
     struct job *job = job_;
     free(job->numbers);
     job->numbers = NULL;
+    job->begun = false;
 }
 
 static int compute(void *context, struct rn_item *item, struct rn_err *err)
@@ -152,7 +154,14 @@ static int compute(void *context, struct rn_item *item, struct rn_err *err)
         return rn_features_read(w->model.net, &batch, w->layer, &job->numbers, &(size_t){ 0 }, &job->shape, err);
     if (!(job->numbers = rn_calloc(2 * batch.n, w->model.head->classes.count * sizeof *job->numbers, err)))
         return -1;
-    return rn_model_eval(&w->model, w->opts->model, w->dev, &batch, job->numbers, err);
+    job->begun = true;
+    return rn_model_eval_begin(&w->model, w->opts->model, w->dev, &batch, job->numbers, err);
+}
+
+static int end_compute(void *context, struct rn_item *item, struct rn_err *err)
+{
+    struct work *w = context;
+    return ((const struct job *)item->job)->begun ? rn_net_end(w->model.net, err) : 0;
 }
 
 static int predict(struct work *w, const struct rn_item *item, const struct rn_head *head, const int64_t *map, struct rn_err *err)
@@ -283,15 +292,16 @@ static int open_output(struct work *w, const char *path, struct rn_err *err)
     return rn_out_open(&w->table, path, err) || rn_verdicts_head(&w->verdicts, w->table, &w->model.head->classes, err) ? -1 : 0;
 }
 
-/* One batch is read and one computed while a third is written. */
+/* One batch is read and one computed while a third is written; a device that works ahead has two under way. */
 static int segments(struct work *w, struct rn_err *err)
 {
-    const struct rn_flow_plan plan = {
-        .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES) | RN_KIND_BIT(RN_PREDICTIONS), .ahead = 2, .size = sizeof(struct job),
-        .context = w, .stage = { { 1, compute } }, .clear = clear_job,
+    struct rn_flow_plan plan = {
+        .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES) | RN_KIND_BIT(RN_PREDICTIONS), .ahead = w->dev->class->begin ? 5 : 2,
+        .size = sizeof(struct job), .context = w, .stage = { { 1, compute, end_compute } }, .clear = clear_job,
     };
     struct rn_item *item;
     int rc;
+    rn_flow_lend(&plan, w->dev);
     if (rn_flow_open(&w->flow, &plan, err))
         return -1;
     while ((rc = rn_flow_next(w->flow, &item, err)) == 1)

@@ -588,10 +588,13 @@ static int check_val(const char *path, struct rn_err *err)
                    rn_text_show(rn_text(path), shown));
 }
 
-/* The next batch is read while one is trained on. */
+/* The next batches are read while one is trained on, across epochs and files: one where that takes longer than reading, as on
+ * the CPU. */
 static int read_ahead(struct work *w, struct rn_err *err)
 {
-    const struct rn_flow_plan plan = { .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = 1, .stop = &stop_signal };
+    struct rn_flow_plan plan = { .reader = w->reader, .kinds = RN_KIND_BIT(RN_BATCHES), 
+                                 .ahead = w->dev->class->begin ? 3 : 1, .stop = &stop_signal };
+    rn_flow_lend(&plan, w->dev);
     return rn_flow_open(&w->flow, &plan, err);
 }
 

@@ -122,13 +122,17 @@ struct rn_adamw {
  * sums, statistics, parameters and their gradients stay float32. */
 enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32, RN_PRECISION_BF16 };
 
-/* One step of training, as begin and end of a device see it. */
+/* One step of training, or a batch that is evaluated, as begin and end of a device see it. */
 struct rn_device_step {
     uint64_t key[5]; /* steps with the same key do the same operators on the same arrays; other labels and class weights */
     struct rn_loss *loss;
     size_t n, c; /* of the logits */
     const int64_t *labels;
     const struct rn_loss_options *options;
+    /* A batch that is evaluated, in the place of the three above and of the loss: logits (n, c) in host memory, which end fills
+     * from what `output` holds then. */
+    float *logits;
+    struct rn_array output;
 };
 
 enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
@@ -154,7 +158,7 @@ struct rn_gate_back {
     unsigned add; /* of dx alone */
 };
 
-enum { RN_STEPS_AHEAD = 2 }; /* steps of training that may have begun and not ended */
+enum { RN_STEPS_AHEAD = 2 }; /* steps that may have begun and not ended */
 
 struct rn_device;
 
@@ -199,6 +203,12 @@ struct rn_device_class {
     RN_MUST int (*upload_images)(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
                                  const double std[3], struct rn_err *err);
     RN_MUST int (*fill)(struct rn_device *dev, struct rn_array y, double value, struct rn_err *err);
+    /* Memory of the host that the device reads by itself (pinned): pixels in it are not copied on their way, and upload_images
+     * may come back before they are there; host_wait comes back when they are. Zeroed or not. All three NULL: there is no such
+     * memory. */
+    void *(*host_alloc)(struct rn_device *dev, size_t bytes, struct rn_err *err);
+    void (*host_free)(struct rn_device *dev, void *memory);
+    RN_MUST int (*host_wait)(struct rn_device *dev, struct rn_err *err);
 
     /* ---- operators, each forward and backward ---- */
 
@@ -230,8 +240,8 @@ struct rn_device_class {
     RN_MUST int (*batch_norm)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                               const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err);
     RN_MUST int (*batch_norm_backward)(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err);
-    /* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...).
-     * w2 may be w, and bias2 beta. */
+    /* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...). w2
+     * may be w, and bias2 beta; w2 may be kept as maps are. */
     RN_MUST int (*fold)(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
                         const struct rn_norm *norm, struct rn_err *err);
 
@@ -279,12 +289,12 @@ struct rn_device_class {
     /* *sum: of the squares of a whole block's numbers, added in an order that follows from bytes. */
     RN_MUST int (*square_sum)(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
 
-    /* ---- a step of training, for devices that work while the caller goes on: all three NULL on the others ---- */
+    /* ---- a step, for devices that work while the caller goes on: all three NULL on the others ---- */
 
-    /* After the batch is there. *done: forward, softmax_loss and backward of this step have been started, from a capture of an
-     * earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest step that has begun, and fills its
-     * *loss. Before that it may be followed by sgd, by the next batch, and by the next step: RN_STEPS_AHEAD may be under way. A step
-     * that fails before commit is no such step. */
+    /* After the batch is there. *done: forward, softmax_loss and backward of this step (of evaluation: forward) have been
+     * started, from a capture of an earlier one: leave them out. Otherwise do them, then say commit. end waits for the oldest
+     * step that has begun, and fills its *loss, or logits. Before that it may be followed by sgd, by the next batch, and by the
+     * next step: RN_STEPS_AHEAD may be under way. A step that fails before commit is no such step. */
     RN_MUST int (*begin)(struct rn_device *dev, const struct rn_device_step *step, bool *done, struct rn_err *err);
     RN_MUST int (*commit)(struct rn_device *dev, struct rn_err *err);
     RN_MUST int (*end)(struct rn_device *dev, struct rn_err *err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/threads.h"
 
@@ -65,13 +66,34 @@ static int read_head(struct rn_flow *flow, struct rn_item *item, struct rn_err *
     return 1;
 }
 
+/* A large record stays where it is, and the reader gets the item's memory; one that may be wanted again is the reader's. */
+static int keep_record(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
+{
+    struct rn_record rest = flow->record;
+    int rc = flow->plan.read ? 0 : rn_reader_exchange(flow->plan.reader, &item->berth, err);
+    if (rc < 0)
+        return -1;
+    if (rc) {
+        rest.tensor.data = NULL;
+        rest.data.data = NULL;
+    }
+    if (rn_record_copy(&item->record, &rest, &item->bytes, err))
+        return -1;
+    item->exchanged = rc;
+    if (rc) {
+        item->record.tensor.data = flow->record.tensor.data;
+        item->record.data = flow->record.data;
+    }
+    return 0;
+}
+
 static int read_record(struct rn_flow *flow, struct rn_item *item, struct rn_err *err)
 {
     int rc = flow->again ? 1 : rn_reader_record(flow->plan.reader, &flow->record, err);
     item->head = flow->head;
     if (rc == 1) {
         item->event = RN_FLOW_RECORD;
-        return rn_record_copy(&item->record, &flow->record, &item->bytes, err) ? -1 : 1;
+        return keep_record(flow, item, err) ? -1 : 1;
     }
     if (rc)
         return rc;
@@ -130,24 +152,69 @@ static void *read_all(void *argument)
     return NULL;
 }
 
+/* ---- memory that is lent ---- */
+
+static void free_berth(struct rn_flow *flow, struct rn_berth *berth)
+{
+    if (berth->data != berth->lent)
+        free(berth->data);
+    if (berth->lent)
+        flow->plan.take_back(flow->plan.lender, berth->lent);
+    *berth = (struct rn_berth){ 0 };
+}
+
+static const void *moved(const void *at, const struct rn_berth *from, const struct rn_berth *to)
+{
+    return at ? to->data + ((const char *)at - from->data) : NULL;
+}
+
+/* The item's record moves to a block that is lent, as large, unless it is in one already. */
+static void lend(struct rn_flow *flow, struct rn_item *item)
+{
+    struct rn_berth *berth = &item->berth, lent = { .capacity = berth->capacity };
+    if (!flow->plan.lend || item->event != RN_FLOW_RECORD || berth->data == berth->lent)
+        return;
+    if (!(lent.data = lent.lent = flow->plan.lend(flow->plan.lender, berth->capacity))) {
+        flow->plan.lend = NULL;
+        return;
+    }
+    memcpy(lent.data, berth->data, berth->capacity);
+    if (item->exchanged) {
+        item->record.tensor.data = moved(item->record.tensor.data, berth, &lent);
+        item->record.data.data = moved(item->record.data.data, berth, &lent);
+    }
+    free_berth(flow, berth);
+    *berth = lent;
+}
+
 /* ---- working ---- */
 
-static void work(const struct worker *worker, size_t number)
+typedef int work_of(void *context, struct rn_item *item, struct rn_err *err);
+
+static void work(const struct worker *worker, size_t number, work_of *of, bool done)
 {
     struct rn_flow *flow = worker->flow;
     struct slot *slot = &flow->slot[number % flow->slots];
     struct rn_err err = { 0 };
     pthread_mutex_unlock(&flow->lock);
     slot->item.desk = worker->desk;
-    int rc = flow->plan.stage[worker->stage].work(flow->plan.context, &slot->item, &err);
+    if (of == flow->plan.stage[0].work && flow->plan.lend)
+        lend(flow, &slot->item);
+    int rc = of(flow->plan.context, &slot->item, &err);
     pthread_mutex_lock(&flow->lock);
-    slot->done++;
+    slot->done += done;
     if (rc) {
         slot->err = err;
         flow->failed = number < flow->failed ? number : flow->failed;
         flow->stop = 1; /* what comes behind it is of no use */
     }
     pthread_cond_broadcast(&flow->changed);
+}
+
+/* Has the item come to this stage? */
+static bool has_come(const struct rn_flow *flow, int stage, size_t number)
+{
+    return number < flow->read && flow->slot[number % flow->slots].done == stage;
 }
 
 static void *work_all(void *argument)
@@ -157,10 +224,34 @@ static void *work_all(void *argument)
     size_t *next = &flow->begun[worker->stage];
     pthread_mutex_lock(&flow->lock);
     while (!flow->closed && *next < flow->failed && !(flow->ended && *next == flow->read)) {
-        if (*next < flow->read && flow->slot[*next % flow->slots].done == worker->stage)
-            work(worker, (*next)++);
-        else
+        if (!has_come(flow, worker->stage, *next)) {
             pthread_cond_wait(&flow->changed, &flow->lock);
+            continue;
+        }
+        work(worker, (*next)++, flow->plan.stage[worker->stage].work, true);
+    }
+    pthread_mutex_unlock(&flow->lock);
+    if (flow->plan.leave)
+        flow->plan.leave(worker->desk);
+    return NULL;
+}
+
+/* The same where items have a second half. */
+static void *work_in_halves(void *argument)
+{
+    const struct worker *worker = argument;
+    struct rn_flow *flow = worker->flow;
+    const struct rn_flow_stage *stage = &flow->plan.stage[worker->stage];
+    size_t *next = &flow->begun[worker->stage], finished = 0;
+    pthread_mutex_lock(&flow->lock);
+    while (!flow->closed && finished < flow->failed && !(flow->ended && finished == flow->read)) {
+        if (*next - finished < RN_FLOW_HALVES && *next < flow->failed && has_come(flow, worker->stage, *next)) {
+            work(worker, (*next)++, stage->work, false);
+        } else if (finished < *next) {
+            work(worker, finished++, stage->finish, true);
+        } else {
+            pthread_cond_wait(&flow->changed, &flow->lock);
+        }
     }
     pthread_mutex_unlock(&flow->lock);
     if (flow->plan.leave)
@@ -247,6 +338,8 @@ int rn_flow_next_until(struct rn_flow *flow, const struct timespec *deadline, st
         late = wait(flow, deadline);
     }
     pthread_mutex_unlock(&flow->lock);
+    if (rc == 1 && !flow->stages)
+        lend(flow, *item);
     return rc;
 }
 
@@ -270,7 +363,7 @@ static int start(struct rn_flow *flow, struct rn_err *err)
         for (int i = 0; i < flow->plan.stage[s].threads; i++, flow->threads++) {
             struct worker *worker = &flow->worker[flow->threads];
             *worker = (struct worker){ flow, s, rn_calloc(1, flow->plan.desk, err) };
-            if (!worker->desk || rn_thread_start(&flow->thread[flow->threads], work_all, worker, err)) {
+            if (!worker->desk || rn_thread_start(&flow->thread[flow->threads], flow->plan.stage[s].finish ? work_in_halves : work_all, worker, err)) {
                 free(worker->desk);
                 return -1;
             }
@@ -332,6 +425,12 @@ void rn_flow_close(struct rn_flow *flow)
             clear(flow, item);
         free(item->job);
         rn_buffer_free(&item->bytes);
+        free_berth(flow, &item->berth);
+    }
+    if (flow->plan.take_back) {
+        struct rn_berth last;
+        rn_reader_leave(flow->plan.reader, &last);
+        free_berth(flow, &last);
     }
     free_head(flow->head);
     pthread_cond_destroy(&flow->changed);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "device/device.h"
 #include "stream/stream.h"
 
 enum rn_flow_event { RN_FLOW_HEAD, RN_FLOW_RECORD, RN_FLOW_TAIL };
@@ -21,13 +22,15 @@ struct rn_item {
     struct rn_record record;    /* RN_FLOW_RECORD: it borrows from the item */
     void *job;                  /* plan->size bytes for the user, zeroed or as `clear` left them */
     void *desk;                 /* while it is worked on: plan->desk bytes of the thread that does it, zeroed at first */
-    struct rn_buffer bytes;     /* the flow's own: of the record */
+    struct rn_buffer bytes;     /* the flow's own: of the record, */
+    struct rn_berth berth;      /* ... and what it was read into, if it is large */
+    bool exchanged;             /* ... which the record still uses */
     struct rn_head *owned;      /* ... and of a tail: the segment's head */
 };
 
 /* What `read` says of a record: leave it out, take it, take it and call me again with the same record in another item. */
 enum { RN_FLOW_OMIT, RN_FLOW_TAKE, RN_FLOW_AGAIN };
-enum { RN_FLOW_STAGES = 2 };
+enum { RN_FLOW_STAGES = 2, RN_FLOW_HALVES = 2 };
 
 struct rn_flow_plan {
     struct rn_reader *reader; /* borrowed; not to be used until rn_flow_close. NULL: `read` makes the items */
@@ -43,12 +46,23 @@ struct rn_flow_plan {
     struct rn_flow_stage {
         int threads; /* 0: there is no such stage */
         int (*work)(void *context, struct rn_item *item, struct rn_err *err);
+        /* NULL; or, in a stage of one thread, the second half of an item, which is done then: before it the next item's work is
+         * called, if that item is there already, so that RN_FLOW_HALVES of them may be under way. */
+        int (*finish)(void *context, struct rn_item *item, struct rn_err *err);
     } stage[RN_FLOW_STAGES];
     void (*clear)(void *job); /* frees what the job holds; NULL: nothing. When the item was taken, or at the end */
     size_t desk;
     void (*leave)(void *desk); /* each working thread calls it when it ends; NULL: nothing */
     const atomic_int *stop;   /* NULL, or: while it is not 0 (a signal's handler sets it), a wait for input is given up */
+    /* Large records are read into memory that this makes, if it is not NULL, but for the first ones, which are copied there: of
+     * at least so many bytes, or NULL: there is no more of it. Both are called by the first stage's thread (it has one), or
+     * without a stage by the thread that takes, and by rn_flow_close, after which the reader can only be closed. */
+    void *(*lend)(void *lender, size_t bytes);
+    void (*take_back)(void *lender, void *memory);
+    void *lender;
 };
+/* The plan's memory is the device's own of the host, where it has such. */
+void rn_flow_lend(struct rn_flow_plan *plan, struct rn_device *dev);
 
 struct rn_flow;
 /* Copies the plan, and begins. */

@@ -119,9 +119,10 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
         }
         if (!call->with || !of->keeps)
             continue;
+        weight.storage = layout->value[call->x].storage;
         layout->weight[i] = weight;
         layout->bias[i] = (struct rn_array){ NULL, 1, p->n, 1, 1 };
-        b->weight[i].bytes = on->bytes(p->n, p->c, p->h, p->w, RN_FULL);
+        b->weight[i].bytes = on->bytes(p->n, p->c, p->h, p->w, weight.storage);
         b->bias[i].bytes = on->bytes(1, p->n, 1, 1, RN_FULL);
         live(&b->weight[i], step);
         live(&b->weight[i], b->prepacked[i].bytes ? step : end);

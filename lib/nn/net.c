@@ -326,7 +326,8 @@ bool rn_net_fits(const struct rn_net *net, const struct rn_batch *batch)
     return !net->spare || !net->folded || (layout->h == batch->h && layout->w == batch->w && layout->n >= batch->n);
 }
 
-int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
+/* All but the network's own operators. */
+static int begin_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
 {
     struct rn_layout *layout;
     if (!rn_net_fits(net, batch))
@@ -334,15 +335,34 @@ int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *b
     if (fit(net, batch, false, &layout, err) || (net->stale && rn_net_prepack(net, layout, err)) || load(net, layout, batch, err))
         return -1;
     *w = (struct rn_walk){ net, &net->program[false], layout, batch->n, false };
-    return forward(w, err);
+    return 0;
+}
+
+int rn_walk_eval(struct rn_walk *w, struct rn_net *net, const struct rn_batch *batch, struct rn_err *err)
+{
+    return begin_eval(w, net, batch, err) || forward(w, err) ? -1 : 0;
+}
+
+int rn_net_eval_begin(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
+{
+    struct rn_walk w;
+    bool done = false;
+    if (begin_eval(&w, net, batch, err))
+        return -1;
+    const struct rn_array output = value(&w, net->graph->output);
+    if (!rn_net_async(net))
+        return forward(&w, err) || net->on->download(net->dev, logits, output, err) ? -1 : 0;
+    const struct rn_device_step step = {
+        .key = { (uintptr_t)net->arena, w.n, w.layout->n, (uint64_t)w.layout->h << 32 | w.layout->w, UINT64_MAX }, /* no smoothing's */
+        .n = output.n, .c = output.c, .logits = logits, .output = output };
+    if (net->on->begin(net->dev, &step, &done, err) || (!done && forward(&w, err)))
+        return -1;
+    return done ? 0 : net->on->commit(net->dev, err);
 }
 
 int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err)
 {
-    struct rn_walk w;
-    if (rn_walk_eval(&w, net, batch, err))
-        return -1;
-    return net->on->download(net->dev, logits, value(&w, net->graph->output), err);
+    return rn_net_eval_begin(net, batch, logits, err) || rn_net_end(net, err) ? -1 : 0;
 }
 
 /* ---- backward ---- */
@@ -432,6 +452,11 @@ int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err 
     struct rn_layout *layout;
     net->loaded = batch->n;
     return fit(net, batch, true, &layout, err) || load(net, layout, batch, err) ? -1 : 0;
+}
+
+int rn_net_loaded(struct rn_net *net, struct rn_err *err)
+{
+    return net->on->host_wait ? net->on->host_wait(net->dev, err) : 0;
 }
 
 /* The step; async: the device may go on with it when we are back. */

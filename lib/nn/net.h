@@ -47,6 +47,9 @@ struct rn_batch {
 /* Evaluation mode: logits (n, classes) in host memory. Batch norms are folded into the convolutions (again after weights
  * changed). An image's logits do not depend on the rest of the batch. */
 RN_MUST int rn_net_eval(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
+/* The same in two halves, as rn_net_begin and rn_net_end: logits are there when end has come back for this batch, the oldest. Of a
+ * training no step may be under way. */
+RN_MUST int rn_net_eval_begin(struct rn_net *net, const struct rn_batch *batch, float *logits, struct rn_err *err);
 
 /* From now on batches come in as this value of the graph, of which the rest is a function: rn_batch.values (n, its channels, h, w).
  * What leads to it is not computed: its parameters should have the rate 0. */
@@ -71,6 +74,8 @@ RN_MUST int rn_net_train(struct rn_net *net, const struct rn_batch *batch, const
  * may come before it, then another load and begin: RN_STEPS_AHEAD may be under way. */
 bool rn_net_async(const struct rn_net *net);
 RN_MUST int rn_net_load(struct rn_net *net, const struct rn_batch *batch, struct rn_err *err);
+/* Pixels in the device's own memory of the host (host_alloc) are still read after rn_net_load: until this comes back, or end. */
+RN_MUST int rn_net_loaded(struct rn_net *net, struct rn_err *err);
 RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
                          struct rn_err *err);
 RN_MUST int rn_net_end(struct rn_net *net, struct rn_err *err);

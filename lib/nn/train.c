@@ -493,7 +493,7 @@ int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct
     head->batch_index = record->index + 1;
     t->errors = 0;
     t->begun = true;
-    return (rn_net_async(t->net) ? update : rn_trainer_settle)(t, err) ? -1 : 1;
+    return (rn_net_async(t->net) ? update : rn_trainer_settle)(t, err) || rn_net_loaded(t->net, err) ? -1 : 1;
 }
 
 bool rn_trainer_epoch_done(const struct rn_trainer *t)

@@ -87,10 +87,11 @@ RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struc
  * too small for these images; within an epoch: other photos; a teacher that is not the one of before, or does not fit. Where an epoch begins with others, t->other_photos is set. */
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
-/* One record: forward, backward, update. 1: it was a batch; 0: it was an error record. A device that works ahead goes on with
- * the batch: what comes of it is in the head's running sums RN_STEPS_AHEAD steps later, or after settle or save. Errors: exit 3: not the
- * next batch, a photo without a label, or of which the teacher says nothing; exit 5: the loss is not finite (it may be an earlier step's: the network is of no use then,
- * and save fails likewise before it writes). */
+/* One record, which is not needed any more afterwards: forward, backward, update. 1: it was a batch; 0: it was an error record.
+ * A device that works ahead goes on with the batch: what comes of it is in the head's running sums RN_STEPS_AHEAD steps later,
+ * or after settle or save. Errors: exit 3: not the next batch, a photo without a label, or of which the teacher says nothing;
+ * exit 5: the loss is not finite (it may be an earlier step's: the network is of no use then, and save fails likewise before it
+ * writes). */
 RN_MUST int rn_trainer_step(struct rn_trainer *t, const struct rn_record *record, struct rn_err *err);
 /* Waits for the batches that are being computed. Before anything but step and save looks at the state. */
 RN_MUST int rn_trainer_settle(struct rn_trainer *t, struct rn_err *err);

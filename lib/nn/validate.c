@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "flow/flow.h"
 #include "nn/train.h"
 
 /* Photos of each class, by what they are, what they were taken for, and both at once. */
@@ -12,20 +13,29 @@ struct counts {
     int64_t *is, *said, *right;
 };
 
+/* What is computed of a batch, while the next ones are read. */
+struct job {
+    float *logits;
+    bool begun; /* the device computes them */
+};
+
+static void clear_job(void *job_)
+{
+    struct job *job = job_;
+    free(job->logits);
+    *job = (struct job){ 0 };
+}
+
 /* Adds one batch to the sums in v. */
-static int validate_batch(struct rn_net *net, const struct rn_batch *batch, const struct rn_record *record, const int64_t *map,
-                          struct counts *counts, struct rn_validation *v, struct rn_err *err)
+static int add_batch(const struct rn_record *record, const float *logits, const int64_t *map, struct counts *counts, struct rn_validation *v,
+                     struct rn_err *err)
 {
     char shown[256];
     size_t classes = counts->classes;
-    float *logits = rn_calloc(batch->n * classes, sizeof *logits, err);
-    int rc = logits ? rn_net_eval(net, batch, logits, err) : -1;
-    for (size_t i = 0; i < record->count && rc == 0; i++) {
+    for (size_t i = 0; i < record->count; i++) {
         const float *z = logits + i * classes;
-        if (record->labels[i] == RN_NIL) {
-            rc = rn_fail(err, RN_EXIT_DATA, "'%s' has no label", rn_text_show(record->ids[i], shown));
-            break;
-        }
+        if (record->labels[i] == RN_NIL)
+            return rn_fail(err, RN_EXIT_DATA, "'%s' has no label", rn_text_show(record->ids[i], shown));
         size_t label = (size_t)map[record->labels[i]], best = 0;
         double sum = 0;
         for (size_t k = 0; k < classes; k++)
@@ -39,8 +49,7 @@ static int validate_batch(struct rn_net *net, const struct rn_batch *batch, cons
         counts->said[best]++;
         counts->right[label] += best == label;
     }
-    free(logits);
-    return rc;
+    return 0;
 }
 
 /* Fails unless the segment can be validated on; the labels' map is the caller's. */
@@ -82,34 +91,73 @@ int rn_validation_check(const struct rn_trainer *t, const char *path, struct rn_
     return rc < 0 ? -1 : 0;
 }
 
-static int validate_stream(struct rn_trainer *t, struct rn_reader *reader, struct counts *counts, struct rn_validation *v,
-                           struct rn_err *err)
+struct validating {
+    const struct rn_trainer *t;
+    struct rn_floats floats; /* the computing thread's */
+};
+
+static int compute(void *context, struct rn_item *item, struct rn_err *err)
 {
-    const struct rn_head *head;
-    struct rn_record record;
-    struct rn_floats floats = { 0 };
+    struct validating *w = context;
+    const struct rn_trainer *t = w->t;
+    struct job *job = item->job;
+    struct rn_batch batch;
+    if (item->event != RN_FLOW_RECORD || item->record.error.data)
+        return 0;
+    if (t->options->head ? rn_net_batch_of_features(&batch, &item->record, rn_net_graph(t->net), &w->floats, err)
+                         : rn_net_batch_of(&batch, &item->record, &t->head.input, item->head, &w->floats, err))
+        return -1;
+    if (!(job->logits = rn_calloc(batch.n, t->head.classes.count * sizeof *job->logits, err)))
+        return -1;
+    job->begun = true;
+    return rn_net_eval_begin(t->net, &batch, job->logits, err);
+}
+
+static int end_compute(void *context, struct rn_item *item, struct rn_err *err)
+{
+    const struct validating *w = context;
+    return ((const struct job *)item->job)->begun ? rn_net_end(w->t->net, err) : 0;
+}
+
+static int validate_items(struct rn_trainer *t, struct rn_flow *flow, struct counts *counts, struct rn_validation *v, struct rn_err *err)
+{
+    struct rn_item *item;
     int64_t *map = NULL;
     int rc;
-    while ((rc = rn_reader_head(reader, RN_KIND_BIT(RN_BATCHES), &head, err)) == 1) {
-        free(map);
-        map = NULL;
-        if ((rc = validation_head(t, head, &map, err)))
-            break;
-        while ((rc = rn_reader_record(reader, &record, err)) == 1) {
-            struct rn_batch batch;
-            v->errors += record.error.data != NULL;
-            if (!record.error.data && ((t->options->head ? rn_net_batch_of_features(&batch, &record, rn_net_graph(t->net), &floats, err)
-                                                         : rn_net_batch_of(&batch, &record, &t->head.input, head, &floats, err)) ||
-                                       validate_batch(t->net, &batch, &record, map, counts, v, err))) {
-                rc = -1;
-                break;
-            }
+    while ((rc = rn_flow_next(flow, &item, err)) == 1) {
+        const struct job *job = item->job;
+        if (item->event == RN_FLOW_HEAD) {
+            free(map);
+            map = NULL;
+            rc = validation_head(t, item->head, &map, err);
+        } else if (item->event == RN_FLOW_RECORD) {
+            v->errors += item->record.error.data != NULL;
+            rc = item->record.error.data ? 0 : add_batch(&item->record, job->logits, map, counts, v, err);
+        } else {
+            rc = 0;
         }
         if (rc)
             break;
     }
     free(map);
-    free(floats.data);
+    return rc;
+}
+
+static int validate_stream(struct rn_trainer *t, struct rn_reader *reader, struct counts *counts, struct rn_validation *v,
+                           struct rn_err *err)
+{
+    struct validating w = { .t = t };
+    struct rn_flow_plan plan = {
+        .reader = reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = t->dev->class->begin ? 4 : 2, .size = sizeof(struct job), .context = &w,
+        .stage = { { 1, compute, end_compute } }, .clear = clear_job,
+    };
+    struct rn_flow *flow;
+    rn_flow_lend(&plan, t->dev);
+    if (rn_flow_open(&flow, &plan, err))
+        return -1;
+    int rc = validate_items(t, flow, counts, v, err);
+    rn_flow_close(flow);
+    free(w.floats.data);
     return rc;
 }
 

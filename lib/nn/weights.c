@@ -188,8 +188,8 @@ static int load_again(struct rn_model *model, const char *path, struct rn_device
     return rc;
 }
 
-int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
-                  struct rn_err *err)
+int rn_model_eval_begin(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
+                        struct rn_err *err)
 {
     struct stat status;
     if (!rn_net_fits(model->net, batch) && load_again(model, path, dev, err))
@@ -198,10 +198,10 @@ int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *de
     model->h = batch->h;
     model->w = batch->w;
     if (model->varied) /* it would be loaded anew for each of them */
-        return rn_net_eval(model->net, batch, logits, err);
+        return rn_net_eval_begin(model->net, batch, logits, err);
     if (stat(model->file.data, &status) == 0 && S_ISREG(status.st_mode))
         rn_net_spare(model->net);
-    return rn_net_eval(model->net, batch, logits, err);
+    return rn_net_eval_begin(model->net, batch, logits, err);
 }
 
 void rn_model_probs(const struct rn_model *model, float *probs, const float *logits)

@@ -13,7 +13,7 @@ struct rn_model {
     const struct rn_head *head; /* classes, input, place: lives as long as the model */
     struct rn_net *net;
     struct rn_buffer file; /* what its name means: rn_shipped_model */
-    size_t h, w; /* of the images that rn_model_eval saw last; 0: none */
+    size_t h, w; /* of the images that rn_model_eval_begin saw last; 0: none */
     bool varied; /* it saw images of several sizes */
 };
 
@@ -24,10 +24,11 @@ RN_MUST int rn_model_head(struct rn_model *model, const char *path, struct rn_er
  * (an import's num_batches_tracked is passed over); for evaluation also one with NaN or an infinity. */
 RN_MUST int rn_model_load(struct rn_model *model, const char *path, struct rn_device *dev, bool train, struct rn_err *err);
 void rn_model_close(struct rn_model *model);
-/* After rn_model_load for evaluation: rn_net_eval in little memory. Where the file can be read again, weights are given up (see
- * rn_net_spare), and loaded anew for larger batches, or once when images of another size come. */
-RN_MUST int rn_model_eval(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
-                          struct rn_err *err);
+/* After rn_model_load for evaluation: rn_net_eval_begin (rn_net_end is the other half) in little memory. Where the file can be
+ * read again, weights are given up (see rn_net_spare), and loaded anew for larger batches, or once when images of another size
+ * come. */
+RN_MUST int rn_model_eval_begin(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
+                                struct rn_err *err);
 
 /* The softmax of a photo's logits (classes), which are divided by the model's temperature where it has one. The two may be the
  * same block. */

@@ -12,7 +12,7 @@
 #include "core/text.h"
 #include "stream/stream.h"
 
-enum { READ_SIZE = 256 << 10, PIPE_SIZE = 1 << 20, STOP_CHECK_MS = 200 };
+enum { READ_SIZE = 256 << 10, LARGE = 64 << 10, BEHIND = 4 << 10, PIPE_SIZE = 1 << 20, STOP_CHECK_MS = 200 };
 
 static void close_file(struct rn_files *source)
 {
@@ -43,6 +43,22 @@ int rn_files_next(struct rn_files *source, struct rn_err *err)
     return 1;
 }
 
+int rn_files_grow(struct rn_files *source, size_t capacity, struct rn_err *err)
+{
+    char *larger = NULL;
+    size_t room = 0;
+    if (capacity <= source->capacity)
+        return 0;
+    if (!source->lent || source->data != source->lent)
+        return rn_grow(&source->data, &source->capacity, capacity, 1, err);
+    if (rn_grow(&larger, &room, capacity, 1, err))
+        return -1;
+    memcpy(larger, source->data, source->end);
+    source->data = larger;
+    source->capacity = room;
+    return 0;
+}
+
 static int make_room(struct rn_files *source, struct rn_err *err)
 {
     size_t here = source->end - source->start;
@@ -53,7 +69,7 @@ static int make_room(struct rn_files *source, struct rn_err *err)
     }
     if (source->capacity - source->end >= READ_SIZE)
         return 0;
-    return rn_grow(&source->data, &source->capacity, source->end + READ_SIZE, 1, err);
+    return rn_files_grow(source, source->end + READ_SIZE, err);
 }
 
 /* 1 when read would not wait, or RN_STOPPED. With a stop flag a wait is short: a signal that comes just before it
@@ -71,15 +87,17 @@ static int wait_for_bytes(const struct rn_files *source)
     }
 }
 
-int rn_files_fill(struct rn_files *source, struct rn_err *err)
+int rn_files_fill(struct rn_files *source, size_t missing, struct rn_err *err)
 {
     char room[256];
+    size_t most = missing > LARGE ? missing + BEHIND : READ_SIZE;
     if (make_room(source, err))
         return -1;
     for (;;) {
         if (source->stop && wait_for_bytes(source) == RN_STOPPED)
             return RN_STOPPED;
-        ssize_t n = read(source->fd, source->data + source->end, source->capacity - source->end);
+        size_t here = source->capacity - source->end;
+        ssize_t n = read(source->fd, source->data + source->end, here < most ? here : most);
         if (n >= 0) {
             source->end += (size_t)n;
             return n > 0;
@@ -100,6 +118,7 @@ void rn_files_take(struct rn_files *source, size_t length)
 void rn_files_close(struct rn_files *source)
 {
     close_file(source);
-    free(source->data);
+    if (source->data != source->lent)
+        free(source->data);
     *source = (struct rn_files){ .fd = -1 };
 }

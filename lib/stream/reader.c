@@ -90,6 +90,47 @@ void rn_reader_shrink(struct rn_reader *reader)
     source->capacity = source->start = source->end = 0;
 }
 
+enum { EXCHANGED = 64 << 10 }; /* a record of less is sooner copied */
+
+/* What the two have of blocks. */
+static void exchange(struct rn_files *source, struct rn_berth *bytes)
+{
+    const struct rn_berth ours = { source->data, source->capacity, source->lent };
+    source->data = bytes->data;
+    source->capacity = bytes->capacity;
+    source->lent = bytes->lent;
+    *bytes = ours;
+}
+
+int rn_reader_exchange(struct rn_reader *reader, struct rn_berth *bytes, struct rn_err *err)
+{
+    struct rn_files *source = &reader->source;
+    size_t behind = source->start + reader->length, left = source->end - behind;
+    if (reader->length < EXCHANGED || left > reader->length / 4)
+        return 0;
+    exchange(source, bytes);
+    source->start = source->end = 0;
+    if (rn_files_grow(source, left, err)) {
+        exchange(source, bytes);
+        source->start = behind - reader->length;
+        source->end = behind + left;
+        return -1;
+    }
+    if (left)
+        memcpy(source->data, bytes->data + behind, left);
+    source->end = left;
+    source->offset += reader->length;
+    reader->length = 0;
+    return 1;
+}
+
+void rn_reader_leave(struct rn_reader *reader, struct rn_berth *bytes)
+{
+    *bytes = (struct rn_berth){ 0 };
+    exchange(&reader->source, bytes);
+    reader->source.start = reader->source.end = reader->length = 0;
+}
+
 void rn_reader_unique(struct rn_reader *reader)
 {
     reader->unique = true;
@@ -184,7 +225,7 @@ static int next_object(struct rn_reader *reader, struct rn_err *err)
             return -1;
         if (rc > 0)
             return reader->length = skim.length, 1;
-        rc = rn_files_fill(source, err);
+        rc = rn_files_fill(source, skim.payload, err);
         if (rc < 0 || rc == RN_STOPPED)
             return rc;
         if (rc == 0)

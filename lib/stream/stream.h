@@ -189,6 +189,17 @@ void rn_reader_stop_on(struct rn_reader *reader, const atomic_int *stop);
 RN_MUST int rn_reader_head(struct rn_reader *reader, unsigned kinds, const struct rn_head **head, struct rn_err *err);
 /* The next record of the segment: 1, or 0 at its tail (count and hash have been checked), or -1. */
 RN_MUST int rn_reader_record(struct rn_reader *reader, struct rn_record *record, struct rn_err *err);
+/* A block of memory that a record is read into, and stays in. Zeroed: none. */
+struct rn_berth {
+    char *data;
+    size_t capacity;
+    void *lent; /* a block of somebody else's memory, not to be freed here: it is data, or became too small, and data is from malloc */
+};
+/* So that a large record need not be copied: the block that it lies in becomes *bytes, with its texts that are not in arrays,
+ * and its tensor; the reader goes on in what *bytes was. 1; 0: it is small, and all is as it was; -1. */
+RN_MUST int rn_reader_exchange(struct rn_reader *reader, struct rn_berth *bytes, struct rn_err *err);
+/* The reader's own block, too. It can only be closed then. */
+void rn_reader_leave(struct rn_reader *reader, struct rn_berth *bytes);
 /* For messages: "FILE: record 12 (byte 3456)" of the record read last, in room. Byte offsets count from the start of FILE. */
 const char *rn_reader_where(const struct rn_reader *reader, char room[static 512]);
 /* Where the record read last lies: in which of the files (0: the first, or standard input), and its bytes there. */

@@ -956,9 +956,16 @@ struct launch {
     char args[PARAMETERS];
 };
 
+bool double_computes(void)
+{
+    return setting("RN_DOUBLE_COMPUTE", 1);
+}
+
 static void run_kernel(void *args)
 {
     struct launch *l = args;
+    if (!double_computes())
+        return;
     const struct ptx_kernel *code = l->kernel->code;
     void *list[64];
     size_t at = 0;

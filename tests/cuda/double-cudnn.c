@@ -6,7 +6,8 @@
  *
  * The heuristics list, in this order: an engine that is not deterministic, which is a defect to execute; for float32 one that
  * uses TF32; one for which there is no plan; and, for bfloat16 or in float32, one that serves. Each plan wants a workspace,
- * which is filled with NaN before use. */
+ * of which the beginning is filled with NaN before use. The environment (double.h) adds one whose numbers are others, before that
+ * which serves, and one that wants less workspace, behind it. */
 #include <cudnn.h>
 #include <dlfcn.h>
 #include <stdint.h>
@@ -29,9 +30,9 @@ enum {
     PLAN = CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR,
     PACK = CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
 };
-enum { NONDETERMINISTIC, TENSOR_CORE, UNSUPPORTED, PLAIN, ENGINES };
+enum { NONDETERMINISTIC, TENSOR_CORE, UNSUPPORTED, PLAIN, NUDGED, FRUGAL, ENGINES };
 enum { N, C, H, W, DIMENSIONS }; /* of weights: K, C, R, S */
-enum { WORKSPACE = 1 << 16 };
+enum { WORKSPACE = 1 << 16, SPOILT = 1 << 20 };
 
 struct cudnnContext {
     cudaStream_t stream;
@@ -426,18 +427,20 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor)
 
 /* ---- what can be asked ---- */
 
-static int64_t workspace_of(const struct operation *op)
+static int64_t workspace_of(const struct choice *v)
 {
-    return WORKSPACE + setting("RN_DOUBLE_WORKSPACE") * op->x.size[N];
+    return WORKSPACE + (v->engine == FRUGAL ? 0 : setting("RN_DOUBLE_WORKSPACE") * v->op.x.size[N]);
 }
 
 /* The engines that the heuristics name, best first. */
 static int64_t engines_of(const struct descriptor *d, int engines[ENGINES])
 {
-    bool bf16 = d->choice.op.x.type == CUDNN_DATA_BFLOAT16;
+    const struct operation *op = &d->choice.op;
+    bool bf16 = op->x.type == CUDNN_DATA_BFLOAT16;
+    long single = op->kind == FORWARD && op->x.size[N] == 1 ? setting("RN_DOUBLE_SINGLE") : 0;
     int64_t count = 0;
     if (d->mode == CUDNN_HEUR_MODE_FALLBACK) {
-        engines[count++] = PLAIN;
+        engines[count++] = single > 1 ? NUDGED : PLAIN;
         return count;
     }
     engines[count++] = NONDETERMINISTIC;
@@ -448,7 +451,12 @@ static int64_t engines_of(const struct descriptor *d, int engines[ENGINES])
     if (!bf16)
         engines[count++] = TENSOR_CORE;
     engines[count++] = UNSUPPORTED;
-    engines[count++] = bf16 ? TENSOR_CORE : PLAIN;
+    if (single)
+        engines[count++] = NUDGED;
+    if (single < 2)
+        engines[count++] = bf16 ? TENSOR_CORE : PLAIN;
+    if (setting("RN_DOUBLE_FRUGAL"))
+        engines[count++] = FRUGAL;
     return count;
 }
 
@@ -535,7 +543,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor
     case CUDNN_ATTR_ENGINECFG_ENGINE: return get_engine(d, room, count, elements);
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE: return get_notes(d, room, count, elements);
     case CUDNN_ATTR_ENGINE_GLOBAL_INDEX: return get_number(d->choice.engine, room, count, elements);
-    default: return get_number(workspace_of(&d->choice.op), room, count, elements);
+    default: return get_number(workspace_of(&d->choice), room, count, elements);
     }
 }
 
@@ -713,7 +721,9 @@ static void run(void *args)
 {
     struct conv v = *(const struct conv *)args;
     float *made[3];
-    memset(v.workspace, 0xff, v.workspace_bytes);
+    if (!double_computes())
+        return;
+    memset(v.workspace, 0xff, v.workspace_bytes < SPOILT ? v.workspace_bytes : SPOILT);
     v.x = operand(&v, v.given_x, v.n, v.h * v.w, v.c, &made[0]);
     v.weights = operand(&v, v.given_w, v.k, v.r * v.s, v.c / v.groups, &made[1]);
     v.y = operand(&v, v.given_y, v.n, v.p * v.q, v.k, &made[2]);
@@ -757,7 +767,7 @@ static struct conv conv_of(const struct choice *choice)
         (int)v->before[0], (int)v->before[1], (int)v->stride[0], (int)v->stride[1], (int)v->dilation[0], (int)v->dilation[1],
         (int)(op->x.size[C] / op->w.size[C]),
         .bf16 = op->x.type == CUDNN_DATA_BFLOAT16, .tf32 = op->x.type == CUDNN_DATA_FLOAT && choice->engine == TENSOR_CORE,
-        .alpha = op->alpha, .beta = op->beta, .workspace_bytes = (size_t)workspace_of(op),
+        .alpha = op->alpha * (choice->engine == NUDGED ? 1.015625f : 1), .beta = op->beta, .workspace_bytes = (size_t)workspace_of(choice),
     };
 }
 

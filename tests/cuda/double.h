@@ -18,12 +18,15 @@
  *   RN_DOUBLE_RACES=N        look for races in launches of at most N threads (131072; 0: in none)
  *   RN_DOUBLE_GUARD=0        let the host reach device memory (large networks take less time)
  *   RN_DOUBLE_KERNELS=FILE   kernels compiled for the CPU (shim.h) instead of the interpreter
+ *   RN_DOUBLE_COMPUTE=0      kernels, convolutions and products do nothing when their turn comes: for runs whose numbers nobody reads
  *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
  *   RN_DOUBLE_CUDNN_VERSION=V cuDNN's version; else its header's
  *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back
  *   RN_DOUBLE_CALLS=FILE     write the names of the functions in the order in which they are called
  *   RN_DOUBLE_CUDNN=FILE     the real libcudnn, whose descriptors check ours
  *   RN_DOUBLE_WORKSPACE=B    each convolution wants B bytes more of workspace for each image
+ *   RN_DOUBLE_FRUGAL=1       a last engine of cuDNN's wants none of that
+ *   RN_DOUBLE_SINGLE=1       for one image cuDNN's first engine gives other numbers than for many; 2: all do
  *   RN_DOUBLE_FALLBACK=1     cuDNN's first list of engines has none that serves, the fallback's has */
 #ifndef TESTS_CUDA_DOUBLE_H
 #define TESTS_CUDA_DOUBLE_H
@@ -44,6 +47,7 @@ void double_enqueue_together(cudaStream_t *streams, int count, const char *what,
 int double_gpu(cudaStream_t stream);
 int double_current_gpu(void);
 bool double_captured(cudaStream_t stream); /* is the stream being captured? */
+bool double_computes(void);
 
 /* That `bytes` there are memory of the stream's GPU; else a defect that names `what`. */
 void double_need(cudaStream_t stream, const void *memory, size_t bytes, const char *what);

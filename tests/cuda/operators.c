@@ -63,6 +63,8 @@ static void convolutions_of_half(void **state)
                              .activation = (enum rn_activation)(flags / 16) };
         half = ~mixed_with[flags / 4 % 4];
         compare_row(&after);
+        after.k = 36;
+        compare_row(&after);
     }
     half = 0;
 }
@@ -148,14 +150,14 @@ static void compare_with(struct row r)
 static void combinations(void **state)
 {
     (void)state;
-    for (unsigned flags = 0; flags < 24; flags++) {
-        struct row sum = { "sum", ADD, 2, 37, 5, 3, .residual = flags & 1, .activation = (enum rn_activation)(flags / 8),
+    for (unsigned flags = 0; flags < 48; flags++) {
+        struct row sum = { "sum", ADD, 2, flags < 24 ? 37 : 36, 5, 3, .residual = flags & 1, .activation = (enum rn_activation)(flags % 24 / 8),
                            .add = (flags & 2 ? RN_ADD_DX : 0) | (flags & 4 ? RN_ADD_RESIDUAL : 0) };
         compare_with(sum);
     }
-    for (unsigned flags = 0; flags < 12; flags++) {
-        struct row after = { "epilogue", CONV, 3, 5, 7, 6, 35, WINDOW(1, 1, 1, 0), .bias = flags & 1, .residual = flags & 2,
-                             .activation = (enum rn_activation)(flags / 4) };
+    for (unsigned flags = 0; flags < 24; flags++) {
+        struct row after = { "epilogue", CONV, 3, 5, 7, 6, flags < 12 ? 35 : 36, WINDOW(1, 1, 1, 0), .bias = flags & 1, .residual = flags & 2,
+                             .activation = (enum rn_activation)(flags % 12 / 4) };
         compare_with(after);
     }
     for (unsigned flags = 0; flags < 64; flags++) {
@@ -164,8 +166,8 @@ static void combinations(void **state)
                              (flags & 8 ? RN_ADD_DW : 0) | (flags & 16 ? RN_ADD_RESIDUAL : 0) };
         compare_with(norms);
     }
-    for (unsigned flags = 0; flags < 18; flags++) {
-        struct row gates = { "gate", GATE, 2, 35, 4, 5, .combine = (enum rn_combine)(flags / 6), .gates = 1 + flags % 3,
+    for (unsigned flags = 0; flags < 36; flags++) {
+        struct row gates = { "gate", GATE, 2, flags < 18 ? 35 : 36, 4, 5, .combine = (enum rn_combine)(flags % 18 / 6), .gates = 1 + flags % 3,
                              .add = flags / 3 % 2 ? RN_ADD_DX : 0, .few = true };
         compare_with(gates);
     }
@@ -196,6 +198,7 @@ static void mixed_storages(void **state)
     static const struct row cases[] = {
         { "mixed sum", ADD, 1, 5, 3, 2, .residual = true },
         { "mixed sum, relu", ADD, 1, 5, 3, 2, .residual = true, .activation = RN_ACT_RELU, .add = RN_ADD_DX | RN_ADD_RESIDUAL },
+        { "mixed, one map", ADD, 1, 5, 3, 2, .activation = RN_ACT_RELU },
         { "mixed gates", GATE, 1, 5, 3, 2, .gates = 3 },
         { "mixed gates, product", GATE, 1, 5, 3, 2, .gates = 3, .combine = RN_COMBINE_MUL, .add = RN_ADD_DX },
         { "mixed gates, maximum", GATE, 1, 5, 3, 2, .gates = 3, .combine = RN_COMBINE_MAX },
@@ -274,6 +277,42 @@ static void bf16_copies_follow(void **state)
     }
     release(cuda, a, r.name);
     half = 0;
+}
+
+/* Folded weights may be kept as maps are. */
+static void folded_weights_in_bfloat16(void **state)
+{
+    (void)state;
+    enum { K = 5, C = 7, R = 3 };
+    const struct rn_device_class *on = cuda->class;
+    struct rn_array w = shape(K, C, R, R), half_w = w, vectors[7];
+    float values[K * C * R * R], full[K * C * R * R], got[K * C * R * R], each[K];
+    half_w.storage = RN_BF16;
+    w.data = on->alloc(cuda, on->bytes(K, C, R, R, RN_FULL), &err);
+    half_w.data = on->alloc(cuda, on->bytes(K, C, R, R, RN_BF16), &err);
+    for (size_t i = 0; i < LENGTH(values); i++)
+        values[i] = (float)((int)(i * 7919 % 1009) - 504) / 367;
+    check(on->upload(cuda, w, values, &err));
+    for (int v = 0; v < 7; v++) {
+        vectors[v] = shape(1, K, 1, 1);
+        vectors[v].data = on->alloc(cuda, on->bytes(1, K, 1, 1, RN_FULL), &err);
+        for (int k = 0; k < K; k++)
+            each[k] = (float)(1 + (v * 3 + k * 5) % 11) / 7;
+        check(on->upload(cuda, vectors[v], each, &err));
+    }
+    const struct rn_norm norm = { .gamma = vectors[0], .beta = vectors[1], .running_mean = vectors[2], .running_var = vectors[3],
+                                  .mean = vectors[4], .inv_std = vectors[5], .momentum = 0.1, .eps = 1e-5 };
+    check(on->fold(cuda, half_w, vectors[6], w, &norm, &err));
+    check(on->download(cuda, got, half_w, &err));
+    check(on->fold(cuda, w, vectors[6], w, &norm, &err));
+    check(on->download(cuda, full, w, &err));
+    for (size_t i = 0; i < LENGTH(values); i++)
+        if (got[i] != number_of_bf16(number_to_bf16(full[i])))
+            fail_msg("weight %zu: %.9g, not %.9g rounded", i, (double)got[i], (double)full[i]);
+    for (int v = 0; v < 7; v++)
+        on->free(cuda, vectors[v].data);
+    on->free(cuda, w.data);
+    on->free(cuda, half_w.data);
 }
 
 /* More pixels of an image than blocks and their rows can have at once. */
@@ -367,6 +406,36 @@ static void too_many_images(void **state)
     free(values);
 }
 
+/* Pixels in the device's own memory of the host are not copied there; they may change when they have been waited for, not before. */
+static void pixels_are_waited_for(void **state)
+{
+    (void)state;
+    enum { N = 2, SIDE = 5, PIXELS = N * SIDE * SIDE * 3, TIMES = 5 };
+    const double mean[3] = { 0 }, std[3] = { 1, 1, 1 };
+    struct rn_array y[TIMES];
+    uint8_t *pixels = cuda->class->host_alloc(cuda, PIXELS + 1, &err);
+    assert_non_null(pixels);
+    for (int t = 0; t < TIMES; t++) {
+        y[t] = shape(N, 3, SIDE, SIDE);
+        y[t].data = cuda->class->alloc(cuda, cuda->class->bytes(N, 3, SIDE, SIDE, RN_FULL), &err);
+        assert_non_null(y[t].data);
+        cuda->class->cut(cuda, y[t].data);
+        memset(pixels, 51 * t, PIXELS + 1);
+        check(cuda->class->upload_images(cuda, y[t], pixels + 1, mean, std, &err));
+        check(cuda->class->square_sum(cuda, &(double){ 0 }, y[0].data, 256, &err)); /* what is read back meanwhile is another matter */
+        check(cuda->class->host_wait(cuda, &err));
+    }
+    for (int t = 0; t < TIMES; t++) {
+        float *x = download(cuda, y[t]);
+        for (size_t i = 0; i < PIXELS; i++)
+            if (!(fabs((double)x[i] - 0.2 * t) < 1e-6))
+                fail_msg("image %d, element %zu: %.9g, not %.9g", t, i, (double)x[i], 0.2 * t);
+        free(x);
+        cuda->class->free(cuda, y[t].data);
+    }
+    cuda->class->host_free(cuda, pixels);
+}
+
 /* NaN goes its own way through the pools' comparisons: whatever comes out, nothing else may go wrong. */
 static void backward_of_nan(void **state)
 {
@@ -400,10 +469,12 @@ static void eval_sees_no_batch(void **state)
         { "3x3", CONV, 11, 5, 6, 5, 9, WINDOW(3, 3, 1, 1), .eval = true, .bias = true },
         { "linear", CONV, 11, 40, 1, 1, 6, WINDOW(1, 1, 1, 0), .eval = true, .bias = true },
     };
-    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
+    for (size_t c = 0; c < 2 * LENGTH(cases); c++) {
+        const struct row *r = &cases[c / 2];
         struct rn_array a[ARRAYS], b[ARRAYS];
         struct row alone = *r;
         alone.n = 1;
+        half = c % 2 ? ~0u : 0;
         shapes_of(r, a);
         allocate(cuda, a);
         upload_all(cuda, r, a);
@@ -425,6 +496,7 @@ static void eval_sees_no_batch(void **state)
         free(y);
         release(cuda, a, r->name);
     }
+    half = 0;
 }
 
 /* The same work twice gives the same bits. */
@@ -454,7 +526,8 @@ static void the_same_twice(void **state)
 int main(int argc, char **argv)
 {
     devices[0] = "cuda";
-    const struct CMUnitTest only_rows[] = { cmocka_unit_test(rows_of_all_devices), cmocka_unit_test(convolutions_of_half) };
+    const struct CMUnitTest only_rows[] = { cmocka_unit_test(rows_of_all_devices), cmocka_unit_test(convolutions_of_half),
+                                            cmocka_unit_test(pixels_are_waited_for) };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(rows_of_all_devices),
         cmocka_unit_test(convolutions_of_half),
@@ -472,8 +545,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(storages),
         cmocka_unit_test(mixed_storages),
         cmocka_unit_test(bf16_copies_follow),
+        cmocka_unit_test(folded_weights_in_bfloat16),
         cmocka_unit_test(large_maps),
         cmocka_unit_test(too_many_images),
+        cmocka_unit_test(pixels_are_waited_for),
         cmocka_unit_test(many_classes),
         cmocka_unit_test(backward_of_nan),
         cmocka_unit_test(eval_sees_no_batch),

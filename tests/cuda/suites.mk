@@ -13,8 +13,10 @@ $(if $(RN_DOUBLE_CUDNN),,$(info without libcudnn.so.9 the descriptors are checke
 proof    := "$$BUILD"/cuda-proof# $(P), for tests that go elsewhere
 doubles  := LD_LIBRARY_PATH=$(proof)/lib
 compiled := RN_DOUBLE_KERNELS=$(proof)/shim.so
+# eight images at a time in evaluation, or one, where a GPU has 64, or eight: each costs time here
+export RN_CUDA_TOGETHER := 8
 few      := $(if $(RN_FULL),,$(compiled))
-cuda/operators:           run = env $(doubles) RN_DOUBLE_COVERAGE=$(proof)/coverage.tsv $(P)/operators
+cuda/operators:           run = env RN_CUDA_TOGETHER=16 $(doubles) RN_DOUBLE_COVERAGE=$(proof)/coverage.tsv $(P)/operators
 cuda/operators-sanitized: run = env $(doubles) RN_DOUBLE_KERNELS=$(proof)/shim-sanitized.so $(P)/operators-sanitized --few
 cuda/networks:            run = env $(doubles) $(compiled) RN_DOUBLE_GUARD=0 $(P)/networks
 cuda/optimise:            run = env $(doubles) $(compiled) RN_DOUBLE_GUARD=0 RN_DOUBLE_RACES=0 RN_DOUBLE_GPUS=2 $(P)/optimise
@@ -32,5 +34,6 @@ $(cuda): ; $(SUITE) $(run)
 cuda/coverage: cuda/operators
 cuda-built: built
 	$(MAKE) -f tests/cuda/Makefile B=$(B)
+	$(MAKE) B=$(B) $(B)/bench/feed
 	rm -f $(P)/coverage.tsv
 .PHONY: cuda-built

@@ -59,6 +59,16 @@ late() {
     diff <(cut -f 1-6 whole/log.tsv) <(cut -f 1-6 broken/log.tsv)
 }
 
+@test "batches are read into pinned memory, and where that ends into other: the same bytes" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    rn-pick split=train all.rn | rn-batch --train --size 36 -b 18 --epochs 3 -o wide.rn # 70 KB a batch
+    RN_DOUBLE_CALLS=$PWD/names CUDA rn-train -q --lr 0.001 -d cuda -o pinned wide.rn >pinned.log
+    blocks=$(grep -c '^cudaMallocHost$' names)
+    [ "$blocks" -gt 4 ] # two slots or one, two pages, and batches
+    RN_DOUBLE_FAIL=cudaMallocHost:$blocks CUDA rn-train -q --lr 0.001 -d cuda -o other wide.rn >other.log
+    cmp pinned/last.rn other/last.rn
+}
+
 @test "a run in bfloat16 that is resumed goes on in it, unasked: the same bytes" {
     export RN_DOUBLE_KERNELS=$SHIM
     train cuda whole16 --precision bf16 <train.rn >whole.log

@@ -137,11 +137,11 @@ int rn_files_next(struct rn_files *source, struct rn_err *err)
     return source->next++ ? 0 : 1;
 }
 
-int rn_files_fill(struct rn_files *source, struct rn_err *err)
+int rn_files_fill(struct rn_files *source, size_t missing, struct rn_err *err)
 {
     size_t more = input.given || input.length < 2 ? input.length - input.given : input.length / 2;
     size_t here = source->end - source->start;
-    (void)err;
+    (void)missing, (void)err;
     if (!more)
         return 0;
     char *data = malloc(here + more);
@@ -154,6 +154,11 @@ int rn_files_fill(struct rn_files *source, struct rn_err *err)
     source->end = source->capacity = here + more;
     input.given += more;
     return 1;
+}
+
+int rn_files_grow(struct rn_files *source, size_t capacity, struct rn_err *err)
+{
+    return rn_grow(&source->data, &source->capacity, capacity, 1, err);
 }
 
 void rn_files_take(struct rn_files *source, size_t length)

@@ -321,6 +321,76 @@ static void one_is_read_and_one_worked_on_while_one_is_taken(void **state)
     rn_reader_close(reader);
 }
 
+/* ---- two halves ---- */
+
+struct halves {
+    int begun, ended, most, bad_first, bad_second;
+};
+
+static int first_half(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct halves *h = context;
+    int number = number_of(item);
+    if (number == NONE)
+        return 0;
+    if (number == h->bad_first)
+        return rn_fail(error, RN_EXIT_DATA, "first half of %d", number);
+    if (number != h->begun++)
+        return rn_fail(error, RN_EXIT_SYSTEM, "record %d begins as the %d. one", number, h->begun);
+    h->most = h->begun - h->ended > h->most ? h->begun - h->ended : h->most;
+    return 0;
+}
+
+static int second_half(void *context, struct rn_item *item, struct rn_err *error)
+{
+    struct halves *h = context;
+    int number = number_of(item);
+    if (number == NONE)
+        return 0;
+    if (number == h->bad_second)
+        return rn_fail(error, RN_EXIT_DATA, "second half of %d", number);
+    if (number != h->ended++)
+        return rn_fail(error, RN_EXIT_SYSTEM, "record %d ends as the %d. one", number, h->ended);
+    usleep(200); /* the next one comes meanwhile */
+    return 0;
+}
+
+static int take_halves(struct halves *h, struct rn_reader *reader, int *number, int most)
+{
+    const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 5, .context = h, .stage = { { 1, first_half, second_half } } };
+    struct rn_flow *flow;
+    struct rn_item *item;
+    int rc, count = 0;
+    must(rn_flow_open(&flow, &plan, &err));
+    while (count < most && (rc = rn_flow_next(flow, &item, &err)) == 1)
+        if (item->event == RN_FLOW_RECORD)
+            number[count++] = number_of(item);
+    rn_flow_close(flow);
+    return count;
+}
+
+/* An item's second half waits for the next one's first, if that one is there, and for no more. */
+static void two_items_are_under_way_at_once(void **state)
+{
+    (void)state;
+    const struct halves cases[] = { { .bad_first = NONE, .bad_second = NONE }, { .bad_first = 30, .bad_second = NONE },
+                                    { .bad_first = NONE, .bad_second = 30 }, { .bad_first = 31, .bad_second = 30 },
+                                    { .bad_first = 0, .bad_second = NONE } };
+    for (size_t c = 0; c < LENGTH(cases); c++) {
+        struct halves h = cases[c];
+        struct rn_reader *reader = open_file(path);
+        int number[RECORDS], fails = h.bad_second != NONE ? h.bad_second : h.bad_first;
+        err = (struct rn_err){ 0 };
+        int count = take_halves(&h, reader, number, RECORDS);
+        assert_int_equal(count, fails == NONE ? RECORDS : fails);
+        for (int i = 0; i < count; i++)
+            assert_int_equal(number[i], i);
+        assert_true(fails == NONE ? !err.exit : strstr(err.text, h.bad_second != NONE ? "second half of 30" : "first half of") != NULL);
+        assert_true(fails == 0 || h.most == 2);
+        rn_reader_close(reader);
+    }
+}
+
 /* ---- the stream ---- */
 
 /* Through a flow into memory. */
@@ -399,6 +469,100 @@ static void targets_are_copied(void **state)
     rn_buffer_free(&bytes);
     rn_buffer_free(&one);
     rn_buffer_free(&other);
+}
+
+/* ---- memory that is lent ---- */
+
+struct lender {
+    int lent, given_back, most; /* most: blocks that there are */
+    pthread_t thread;
+    char *block[64];
+};
+
+static void *lend(void *context, size_t bytes)
+{
+    struct lender *lender = context;
+    assert_true(pthread_equal(lender->thread, pthread_self()));
+    if (lender->lent == lender->most)
+        return NULL;
+    return lender->block[lender->lent++] = malloc(bytes);
+}
+
+static void take_back(void *context, void *memory)
+{
+    struct lender *lender = context;
+    lender->given_back++;
+    assert_true(pthread_equal(lender->thread, pthread_self()));
+    for (int i = 0; i < lender->lent; i++)
+        lender->block[i] = lender->block[i] == memory ? NULL : lender->block[i];
+    free(memory);
+}
+
+/* Batches of all sizes, larger and larger in each of the segments. */
+static void write_large(const char *name, int segments, int each)
+{
+    struct rn_writer *writer;
+    struct rn_text ids[2] = { RN_TEXT("first"), RN_TEXT("second") };
+    int64_t labels[2] = { 0, RN_NIL };
+    must(rn_writer_open(&writer, name, &err));
+    for (int s = 0; s < segments; s++) {
+        struct rn_head head;
+        rn_head_init(&head, RN_BATCHES);
+        must(rn_texts_add(&head.classes, RN_TEXT("a"), &err));
+        must(rn_writer_head(writer, &head, &err));
+        rn_head_free(&head);
+        for (int i = 0; i < each; i++) {
+            size_t side = (size_t)(i % 7 == 3 ? 4 : 100 + 20 * i);
+            uint8_t *pixels = malloc(2 * side * side * 3);
+            for (size_t k = 0; k < 2 * side * side * 3; k++)
+                pixels[k] = (uint8_t)(k * 7 + (size_t)(s * each + i));
+            must(rn_writer_record(writer, &(const struct rn_record){ .kind = RN_BATCHES, .index = i, .count = 2, .ids = ids, .labels = labels,
+                                                                     .tensor = { RN_U8, 4, { 2, side, side, 3 }, pixels } }, &err));
+            free(pixels);
+        }
+        must(rn_writer_tail(writer, &err));
+    }
+    must(rn_writer_close(writer, &err));
+}
+
+/* Large records stay where they were read, from the second time on in memory that was lent, as far as there is any; all of that is
+ * given back. */
+static void large_records_are_read_into_memory_that_is_lent(void **state)
+{
+    (void)state;
+    char name[] = "/tmp/rn-flow-large.XXXXXX";
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    close(fd);
+    write_large(name, 3, 12);
+    for (int most = 0; most < 64; most += 31) {
+        struct lender lender = { .most = most, .thread = pthread_self() };
+        struct rn_buffer here = { 0 }, there = { 0 };
+        struct rn_reader *reader = open_file(name);
+        struct rn_flow *flow;
+        struct rn_item *item;
+        int rc, within = 0;
+        const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 3, .lend = lend, .take_back = take_back, .lender = &lender };
+        assert_int_equal(copy_plainly(name, &here), 0);
+        must(rn_flow_open(&flow, &plan, &err));
+        while ((rc = rn_flow_next(flow, &item, &err)) == 1) {
+            const char *pixels = item->event == RN_FLOW_RECORD ? item->record.tensor.data : NULL;
+            if (item->event == RN_FLOW_HEAD)
+                must(rn_buffer_add(&there, "|", 1, &err));
+            if (pixels)
+                must(rn_record_pack(&item->record, &there, &err));
+            within += pixels && item->berth.lent && pixels >= item->berth.data && pixels < item->berth.data + item->berth.capacity;
+        }
+        assert_int_equal(rc, 0);
+        rn_flow_close(flow);
+        rn_reader_close(reader);
+        assert_true(here.length == there.length && here.length > 2 && !memcmp(here.data, there.data, here.length));
+        assert_int_equal(lender.lent, lender.given_back);
+        assert_true(most ? within >= 12 && lender.lent >= 5 : !within);
+        rn_buffer_free(&here);
+        rn_buffer_free(&there);
+    }
+    unlink(name);
 }
 
 static void damage_comes_in_its_place(void **state)
@@ -484,6 +648,18 @@ static void what_is_there_is_handed_on_while_the_input_is_open(void **state)
     }
     assert_int_equal(rn_flow_next_until(flow, &past, &item, &err), RN_FLOW_LATE);
     rn_flow_close(flow); /* while it waits for input */
+    close_live(&live);
+}
+
+static void a_last_item_is_ended_while_the_input_is_open(void **state)
+{
+    (void)state;
+    struct live live;
+    struct halves h = { .bad_first = NONE, .bad_second = NONE };
+    int number[3];
+    open_live(&live);
+    write_samples(live.writer, 1, 3, false);
+    assert_int_equal(take_halves(&h, live.reader, number, 3), 3);
     close_live(&live);
 }
 
@@ -594,7 +770,10 @@ int main(void)
         cmocka_unit_test(everything_comes_once_and_in_order), cmocka_unit_test(records_are_left_out_and_taken_twice),
         cmocka_unit_test(the_first_error_wins_and_what_is_before_it_comes),
         cmocka_unit_test(one_is_read_and_one_worked_on_while_one_is_taken), cmocka_unit_test(records_of_every_kind_stay_what_they_are),
-        cmocka_unit_test(items_may_be_made), cmocka_unit_test(targets_are_copied), cmocka_unit_test(damage_comes_in_its_place),
+        cmocka_unit_test(items_may_be_made),
+        cmocka_unit_test(targets_are_copied), cmocka_unit_test(large_records_are_read_into_memory_that_is_lent),
+        cmocka_unit_test(damage_comes_in_its_place),
+        cmocka_unit_test(two_items_are_under_way_at_once), cmocka_unit_test(a_last_item_is_ended_while_the_input_is_open),
         cmocka_unit_test(what_is_there_is_handed_on_while_the_input_is_open), cmocka_unit_test(a_flag_ends_the_wait_and_close_does_at_any_time),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

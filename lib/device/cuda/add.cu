@@ -13,20 +13,64 @@ struct add_backward {
 
 #ifdef RN_KERNELS
 
+template <class K> static __device__ inline void sum(const struct add &v)
+{
+    float a[K::WIDTH], b[K::WIDTH];
+    for (each(group, count_of(v.y) / K::WIDTH)) {
+        rn_index i = group * K::WIDTH;
+        K::load(a, v.a, i);
+        if (v.b.at)
+            K::load(b, v.b, i);
+        for (int k = 0; k < K::WIDTH; k++)
+            a[k] = activate(v.b.at ? a[k] + b[k] : a[k], v.activation);
+        K::store(v.y, i, a);
+    }
+}
+
 KERNEL(add)(const struct add v)
 {
-    for (each(i, count_of(v.y)))
-        put(v.y, i, activate(v.b.at ? get(v.a, i) + get(v.b, i) : get(v.a, i), v.activation));
+    sum<struct one>(v);
+}
+
+KERNEL(add_wide)(const struct add v)
+{
+    v.y.bf16 ? sum<struct four_bf16>(v) : sum<struct four_full>(v);
+}
+
+template <class K> static __device__ inline void give_all(const struct map &to, rn_index i, const float *d, int add)
+{
+    float x[K::WIDTH];
+    if (add)
+        K::load(x, to, i);
+    for (int k = 0; k < K::WIDTH; k++)
+        x[k] = add ? x[k] + d[k] : d[k];
+    K::store(to, i, x);
+}
+
+template <class K> static __device__ inline void sum_backward(const struct add_backward &v)
+{
+    float d[K::WIDTH], y[K::WIDTH];
+    for (each(group, count_of(v.dy) / K::WIDTH)) {
+        rn_index i = group * K::WIDTH;
+        K::load(d, v.dy, i);
+        if (v.activation)
+            K::load(y, v.y, i);
+        for (int k = 0; k < K::WIDTH && v.activation; k++)
+            d[k] *= slope(y[k], v.activation);
+        give_all<K>(v.da, i, d, v.add_da);
+        if (v.db.at)
+            give_all<K>(v.db, i, d, v.add_db);
+    }
 }
 
 KERNEL(add_backward)(const struct add_backward v)
 {
-    for (each(i, count_of(v.dy))) {
-        float d = v.activation ? get(v.dy, i) * slope(get(v.y, i), v.activation) : get(v.dy, i);
-        give(v.da, i, d, v.add_da);
-        if (v.db.at)
-            give(v.db, i, d, v.add_db);
-    }
+    sum_backward<struct one>(v);
+}
+
+KERNEL(add_backward_wide)(const struct add_backward v)
+{
+    v.dy.bf16 ? sum_backward<struct four_bf16>(v) : sum_backward<struct four_full>(v);
 }
 
 #else
@@ -42,7 +86,8 @@ int rn_cuda_add(struct rn_device *dev, struct rn_array y, struct rn_array a, str
     struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
     while (rn_cuda_next(&p, err)) {
         struct add v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, a), rn_cuda_cut(&p, b), activation };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_add, rn_cuda_each(v.y), &v, y, err);
+        bool wide = rn_cuda_wide(v.y, v.y) && rn_cuda_wide(v.y, v.a) && rn_cuda_wide(v.y, v.b);
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_wide : RN_CUDA_add, rn_cuda_blocks(rn_cuda_count(v.y) / (wide ? 4 : 1)), &v, y, err);
     }
     return p.rc;
 }
@@ -57,7 +102,9 @@ int rn_cuda_add_backward(struct rn_device *dev, struct rn_array da, struct rn_ar
         struct add_backward v = {
             rn_cuda_cut(&p, da), rn_cuda_cut(&p, db), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, y), activation,
             add & RN_ADD_DX, add & RN_ADD_RESIDUAL };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_add_backward, rn_cuda_each(v.dy), &v, dy, err);
+        bool wide = rn_cuda_wide(v.dy, v.dy) && rn_cuda_wide(v.dy, v.da) && rn_cuda_wide(v.dy, v.db) && rn_cuda_wide(v.dy, v.y);
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_backward_wide : RN_CUDA_add_backward,
+                              rn_cuda_blocks(rn_cuda_count(v.dy) / (wide ? 4 : 1)), &v, dy, err);
     }
     return p.rc;
 }

@@ -34,20 +34,6 @@ struct batch_norm_backward {
 
 enum { AT_ONCE = 4 }; /* rows whose loads are on their way together */
 
-/* A thread's first channel, first row and the way to its next one. */
-struct place {
-    unsigned c;
-    rn_index row, stride;
-};
-
-template <class K> static __device__ inline struct place place_of(unsigned lanes)
-{
-    unsigned rows = RN_BLOCK / lanes;
-    struct place at = { (blockIdx.x * lanes + threadIdx.x % lanes) * K::WIDTH, (rn_index)blockIdx.y * rows + threadIdx.x / lanes,
-                        (rn_index)gridDim.y * rows };
-    return at;
-}
-
 /* What the threads have of a part's sums goes to its place. */
 template <class K> static __device__ inline void keep_sums(float *sums, float *sum, unsigned lanes, unsigned c, unsigned channels)
 {

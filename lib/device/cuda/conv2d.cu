@@ -8,13 +8,15 @@
  * gradient of logits) narrowed in the workspace. cuDNN gives the weights' gradient as bfloat16 then, which is widened.
  *
  * In evaluation an image's output must not depend on the others, but the libraries choose by N too: there they always see
- * RN_CUDA_TOGETHER images, of which the last may be nobody's: rn_device_class.share gave memory for them. */
+ * cuda->together images, of which the last may be nobody's: rn_device_class.share gave memory for them. So that a single one need not
+ * wait for all that work, cuda->few images are done by themselves in layers where a trial has shown that they get the same bits. */
 #include "device/cuda/kernel.h"
 
 struct epilogue {
     struct map y, residual; /* y is changed in place; residual and bias optional */
     const float *bias;
     int activation;
+    unsigned lanes;
 };
 
 struct bias_backward {
@@ -26,19 +28,33 @@ struct bias_backward {
 
 #ifdef RN_KERNELS
 
+template <class K> static __device__ inline void finish(const struct epilogue &v)
+{
+    struct place at = place_of<K>(v.lanes);
+    float bias[K::WIDTH], y[K::WIDTH], residual[K::WIDTH];
+    if (at.c >= v.y.c)
+        return;
+    for (int k = 0; k < K::WIDTH; k++)
+        bias[k] = v.bias ? v.bias[at.c + k] : 0;
+    for (rn_index r = at.row; r < rows_of(v.y); r += at.stride) {
+        rn_index i = r * v.y.c + at.c;
+        K::load(y, v.y, i);
+        if (v.residual.at)
+            K::load(residual, v.residual, i);
+        for (int k = 0; k < K::WIDTH; k++)
+            y[k] = activate(v.residual.at ? y[k] + bias[k] + residual[k] : y[k] + bias[k], v.activation);
+        K::store(v.y, i, y);
+    }
+}
+
 KERNEL(epilogue)(const struct epilogue v)
 {
-    unsigned c = channel();
-    if (c >= v.y.c)
-        return;
-    float bias = v.bias ? v.bias[c] : 0;
-    for (each_row(r, rows_of(v.y))) {
-        rn_index i = r * v.y.c + c;
-        float y = get(v.y, i) + bias;
-        if (v.residual.at)
-            y += get(v.residual, i);
-        put(v.y, i, activate(y, v.activation));
-    }
+    finish<struct one>(v);
+}
+
+KERNEL(epilogue_wide)(const struct epilogue v)
+{
+    v.y.bf16 ? finish<struct four_bf16>(v) : finish<struct four_full>(v);
 }
 
 KERNEL(bias_backward_sums)(const struct bias_backward v)
@@ -83,6 +99,7 @@ struct shape {
     size_t n, c, h, w, k, p, q;
     struct rn_window window;
     size_t pass, bf16, add; /* add: to what the output holds */
+    size_t skip; /* engines that would do, and are passed over */
 };
 
 /* How cuDNN does it. */
@@ -90,6 +107,14 @@ struct rn_cuda_plan {
     struct shape shape;
     cudnnBackendDescriptor_t x, w, y, conv, op, graph, config, plan; /* plan NULL: not possible in one go */
     size_t workspace;
+    size_t instead; /* skip of the one that is taken where memory is too short for this one's workspace; 0: this one */
+};
+
+/* A layer in evaluation. */
+struct rn_cuda_layer {
+    struct shape shape; /* of together images */
+    bool y_bf16, few;   /* few: by themselves they get the same bits, */
+    size_t skip;        /* ... with this engine */
 };
 
 /* The two inputs of a pass and its output, all of them the GPU's own. */
@@ -209,8 +234,10 @@ void rn_cuda_plans_free(struct rn_cuda *cuda)
     for (size_t i = 0; i < cuda->plans; i++)
         plan_free(cuda, &cuda->plan[i]);
     free(cuda->plan);
+    free(cuda->layer);
     cuda->plan = NULL;
-    cuda->plans = cuda->plan_room = 0;
+    cuda->layer = NULL;
+    cuda->plans = cuda->plan_room = cuda->layers = cuda->layer_room = 0;
 }
 
 /* *good: the engine's numbers are those that we promise: the same each time, and in float32 unless TF32 was asked for. */
@@ -256,8 +283,9 @@ static bool passing(cudnnStatus_t status)
 
 enum { LISTED = 64 };
 
-/* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces. */
-static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendHeurMode_t mode, struct rn_err *err)
+/* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces;
+ * *skip of those are passed over. */
+static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendHeurMode_t mode, size_t *skip, struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
     const struct shape *v = &plan->shape;
@@ -281,7 +309,8 @@ static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnn
             tried = api->cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &found, &bytes);
         if (passing(tried))
             status = tried;
-        if (good && tried == CUDNN_STATUS_SUCCESS && bytes >= 0 && (size_t)bytes <= p->cuda->workspace_most) {
+        if (good && tried == CUDNN_STATUS_SUCCESS && bytes >= 0 && bytes <= RN_CUDA_WORKSPACE && (*skip)-- == 0) {
+            *skip = 0;
             plan->plan = made;
             plan->workspace = (size_t)bytes;
             plan->config = config[i];
@@ -301,15 +330,16 @@ static int make_plan(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, st
     const struct rn_cuda_api *api = &p->cuda->api;
     const struct shape *v = &plan->shape;
     cudnnHandle_t handle = p->gpu->dnn;
+    size_t skip = v->skip;
     if (dnn(p, v, tensor(api, &plan->x, 'x', v, v->n, v->c, v->h, v->w), err) ||
         dnn(p, v, tensor(api, &plan->w, 'w', v, v->k, v->c / v->window.groups, v->window.r, v->window.s), err) ||
         dnn(p, v, tensor(api, &plan->y, 'y', v, v->n, v->k, v->p, v->q), err) || dnn(p, v, convolution(api, &plan->conv, v), err) ||
         dnn(p, v, node(api, &plan->op, v, plan->conv, plan->x, plan->w, plan->y), err) ||
         dnn(p, v, MAKE(api, &plan->graph, OPERATIONGRAPH, ONE(OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, &plan->op),
                        ONE(OPERATIONGRAPH_HANDLE, HANDLE, &handle)), err) ||
-        choose(p, plan, CUDNN_HEUR_MODE_A, err))
+        choose(p, plan, CUDNN_HEUR_MODE_A, &skip, err))
         return -1;
-    return plan->plan ? 0 : choose(p, plan, CUDNN_HEUR_MODE_FALLBACK, err);
+    return plan->plan ? 0 : choose(p, plan, CUDNN_HEUR_MODE_FALLBACK, &skip, err);
 }
 
 /* The plan for this shape; they come in the same order each step, so the search begins behind the last. */
@@ -393,18 +423,40 @@ static struct map behind(struct map a, size_t images, size_t n)
 
 static int compute(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err);
 
+enum { ALIGNED = 8 }; /* so many maps end where the next may begin */
+
 /* For more images than cuDNN's workspace has room for. */
 static int in_two(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err)
 {
     struct shape first = *v, second = *v;
-    first.n = rn_cuda_ceil(v->n / 2, RN_CUDA_TOGETHER) * RN_CUDA_TOGETHER; /* so many maps end where the next may begin */
+    first.n = rn_cuda_ceil(v->n / 2, ALIGNED) * ALIGNED;
     if (first.n >= v->n)
-        return failed(p, v, "cuDNN", "it has no deterministic way within an eighth of the GPU's memory", err);
+        return failed(p, v, "cuDNN", "it has no deterministic way within the GPU's memory, and a workspace of 512 MiB", err);
     second.n = v->n - first.n;
     second.add = v->add || v->pass == DW;
     struct operands b = { behind(a.x, first.n, second.n), a.w, behind(a.y, first.n, second.n) };
     a.x.n = a.y.n = rn_cuda_dim(first.n);
     return compute(p, &first, a, err) || compute(p, &second, b, err) ? -1 : 0;
+}
+
+/* Room for the plan's workspace and so many bytes more. Where there is not so much memory, the next engine's plan is taken, from
+ * now on: the numbers are others then, but the run goes on. */
+static int find_room(struct rn_cuda_part *p, struct shape *wanted, size_t bytes, struct rn_cuda_plan **plan, char **room, struct rn_err *err)
+{
+    for (;;) {
+        if (plan && find(p, wanted, plan, err))
+            return -1;
+        if (plan && !(*plan)->plan)
+            return 0;
+        size_t all = bytes + (plan ? (*plan)->workspace : 0);
+        if (!all || ((!plan || !(*plan)->instead) && (*room = rn_cuda_workspace(p, all, err))))
+            return 0;
+        if (!plan || !(*plan)->workspace || p->cuda->failed)
+            return -1;
+        (*plan)->instead = wanted->skip + 1;
+        wanted->skip = (*plan)->instead;
+        p->rc = 0;
+    }
 }
 
 static int compute(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_err *err)
@@ -413,19 +465,17 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
     bool widens = v->pass == DW && v->bf16 && !pointwise(v);
     struct rn_cuda_plan *plan = NULL;
     struct shape wanted = *v;
+    char *room = NULL;
+    if (v->bf16 && v->pass != DW && rn_cuda_bf16_copy(p, &a.w, err))
+        return -1;
+    size_t bytes = widens ? bytes_as_bf16(dw) : 0;
+    for (int i = 0; i < 2; i++)
+        bytes += v->bf16 && !inputs[v->pass][i]->bf16 ? bytes_as_bf16(*inputs[v->pass][i]) : 0;
     wanted.add = v->add && !widens;
-    if (!pointwise(v) && find(p, &wanted, &plan, err))
+    if (find_room(p, &wanted, bytes, pointwise(v) ? NULL : &plan, &room, err))
         return -1;
     if (plan && !plan->plan)
         return in_two(p, v, a, err);
-    if (v->bf16 && v->pass != DW && rn_cuda_bf16_copy(p, &a.w, err))
-        return -1;
-    size_t bytes = (plan ? plan->workspace : 0) + (widens ? bytes_as_bf16(dw) : 0);
-    for (int i = 0; i < 2; i++)
-        bytes += v->bf16 && !inputs[v->pass][i]->bf16 ? bytes_as_bf16(*inputs[v->pass][i]) : 0;
-    char *room = bytes ? rn_cuda_workspace(p, bytes, err) : NULL;
-    if (bytes && !room)
-        return -1;
     for (int i = 0; i < 2; i++) {
         struct map *from = inputs[v->pass][i], to = *from;
         if (!v->bf16 || from->bf16)
@@ -452,16 +502,101 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
 
 static struct shape shape_of(const struct rn_cuda_part *p, struct operands a, struct rn_window window, enum pass pass, bool add)
 {
-    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window, pass, a.x.bf16, add };
+    return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window, pass, a.x.bf16, add, 0 };
 }
 
+enum { TRIED = 4 }; /* engines for few images */
+
+static size_t bytes_of(struct map a, size_t n)
+{
+    return rn_cuda_bytes(n, a.c, a.h, a.w, a.bf16 ? RN_BF16 : RN_FULL);
+}
+
+/* Do the next images lie where an engine expects them? */
+static bool aligned(struct map a, size_t images)
+{
+    return images * a.h * a.w * a.c * (a.bf16 ? sizeof(uint16_t) : sizeof(float)) % ALIGNMENT == 0;
+}
+
+/* layer->few, and with which engine, from the same images among many and by themselves. Where memory is short the answer is no. */
+static int try_few(struct rn_cuda_part *p, struct rn_cuda_layer *layer, struct operands a, struct rn_err *err)
+{
+    struct shape many = layer->shape, few = many;
+    struct operands b = a;
+    few.n = p->cuda->few;
+    if (!aligned(a.x, few.n) || !aligned(a.y, few.n))
+        return 0;
+    char *memory = rn_cuda_trial(p, bytes_of(a.x, many.n) + bytes_of(a.y, many.n) + bytes_of(a.y, few.n), err);
+    if (!memory)
+        return p->cuda->failed ? -1 : 0;
+    a.x.n = a.y.n = rn_cuda_dim(many.n);
+    b.x.n = b.y.n = rn_cuda_dim(few.n);
+    a.x.at = b.x.at = memory;
+    a.y.at = memory + bytes_of(a.x, many.n);
+    b.y.at = (char *)a.y.at + bytes_of(a.y, many.n);
+    if (rn_cuda_trial_fill(p, a.x, few.n, err) || compute(p, &many, a, err))
+        return -1;
+    for (; few.skip < (pointwise(&few) ? 1 : TRIED) && !layer->few; few.skip++) {
+        struct rn_cuda_plan *plan = NULL;
+        if (!pointwise(&few) && find(p, &few, &plan, err))
+            return -1;
+        if (plan && !plan->plan)
+            return 0;
+        if (compute(p, &few, b, err) || rn_cuda_trial_same(p, &layer->few, a.y, b.y, err))
+            return -1;
+        layer->skip = few.skip;
+    }
+    return 0;
+}
+
+static int find_layer(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_cuda_layer **result, struct rn_err *err)
+{
+    struct rn_cuda *cuda = p->cuda;
+    for (size_t i = 0; i < cuda->layers; i++) {
+        size_t at = (cuda->layer_at + 1 + i) % cuda->layers;
+        if (cuda->layer[at].y_bf16 == (bool)a.y.bf16 && memcmp(&cuda->layer[at].shape, v, sizeof *v) == 0) {
+            cuda->layer_at = at;
+            *result = &cuda->layer[at];
+            return 0;
+        }
+    }
+    struct rn_cuda_layer layer = { .shape = *v, .y_bf16 = a.y.bf16 };
+    if (try_few(p, &layer, a, err) || rn_grow(&cuda->layer, &cuda->layer_room, cuda->layers + 1, sizeof layer, err))
+        return -1;
+    cuda->layer_at = cuda->layers++;
+    cuda->layer[cuda->layer_at] = layer;
+    *result = &cuda->layer[cuda->layer_at];
+    return 0;
+}
+
+/* Images from the first on, `together` at a time; the last ones in fews, if there are not so many of them. */
 static int evaluate(struct rn_cuda_part *p, struct shape v, struct operands a, struct rn_err *err)
 {
+    const struct rn_cuda_layer *layer;
+    struct shape many = v;
+    many.n = p->cuda->together;
+    if (find_layer(p, &many, a, (struct rn_cuda_layer **)&layer, err))
+        return -1;
+    struct shape few = many;
+    few.n = p->cuda->few;
+    few.skip = layer->skip;
+    bool by_few = layer->few;
     int rc = 0;
-    v.n = RN_CUDA_TOGETHER;
-    for (size_t i = 0; i < p->n && rc == 0; i += v.n)
-        rc = compute(p, &v, (struct operands){ behind(a.x, i, v.n), a.w, behind(a.y, i, v.n) }, err);
+    for (size_t i = 0, n; i < p->n && rc == 0; i += n) {
+        const struct shape *part = by_few && 2 * (p->n - i) <= many.n ? &few : &many;
+        n = part->n;
+        rc = compute(p, part, (struct operands){ behind(a.x, i, n), a.w, behind(a.y, i, n) }, err);
+    }
     return rc;
+}
+
+static int start_epilogue(const struct rn_cuda_part *p, struct epilogue *v, struct rn_array y, struct rn_err *err)
+{
+    bool wide = rn_cuda_wide(v->y, v->y) && rn_cuda_wide(v->y, v->residual);
+    size_t c = wide ? y.c / 4 : y.c;
+    v->lanes = rn_cuda_lanes(c);
+    struct rn_cuda_grid grid = rn_cuda_tiles(c, (size_t)v->y.n * y.h * y.w, 4, 1 << 14);
+    return rn_cuda_launch(p, wide ? RN_CUDA_epilogue_wide : RN_CUDA_epilogue, grid, v, y, err);
 }
 
 int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
@@ -478,7 +613,7 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
             continue;
         p.rc = eval ? evaluate(&p, v, a, err) : compute(&p, &v, a, err);
         if (p.rc == 0 && (after.bias || after.residual.at || after.activation))
-            p.rc = rn_cuda_launch(&p, RN_CUDA_epilogue, rn_cuda_rows(after.y), &after, y, err);
+            p.rc = start_epilogue(&p, &after, y, err);
     }
     return p.rc;
 }

@@ -25,8 +25,14 @@ static void close_gpu(struct rn_cuda *cuda, struct rn_gpu *gpu)
         api->cudaFree(gpu->blas_workspace);
     if (gpu->workspace)
         api->cudaFree(gpu->workspace);
+    if (gpu->trial)
+        api->cudaFree(gpu->trial);
+    if (gpu->value)
+        api->cudaFree(gpu->value);
     if (gpu->joined)
         api->cudaEventDestroy(gpu->joined);
+    if (gpu->left)
+        api->cudaEventDestroy(gpu->left);
     if (gpu->summed)
         api->cudaEventDestroy(gpu->summed);
     if (gpu->sums)
@@ -53,10 +59,13 @@ static void close_device(struct rn_device *dev)
         if (cuda->library[i])
             cuda->api.cudaLibraryUnload(cuda->library[i]);
     free(cuda->block);
+    free(cuda->pinned);
     free(cuda);
 }
 
 /* ---- opening ---- */
+
+enum { TOGETHER = 64, MOST_TOGETHER = 1024, EIGHT = 8 };
 
 /* "0,1,3" into the list of GPUs; nothing: the first. */
 static int choose(struct rn_cuda *cuda, const char *which, struct rn_err *err)
@@ -74,6 +83,19 @@ static int choose(struct rn_cuda *cuda, const char *which, struct rn_err *err)
         cuda->gpu[cuda->gpus++].ordinal = (int)number;
         at = *end ? end + 1 : NULL;
     } while (at);
+    return 0;
+}
+
+/* How many images evaluation's convolutions do at a time: RN_CUDA_TOGETHER. */
+static int count_together(struct rn_cuda *cuda, struct rn_err *err)
+{
+    const char *text = getenv("RN_CUDA_TOGETHER");
+    char *end = NULL;
+    unsigned long images = text && *text ? strtoul(text, &end, 10) : TOGETHER;
+    if ((end && *end) || images < EIGHT || images > MOST_TOGETHER || images % EIGHT)
+        return rn_fail(err, RN_EXIT_USAGE, "RN_CUDA_TOGETHER=%s: must be a multiple of %d up to %d", text, EIGHT, MOST_TOGETHER);
+    cuda->together = images;
+    cuda->few = images / EIGHT;
     return 0;
 }
 
@@ -135,6 +157,7 @@ static int begin(const struct rn_cuda_part *p, struct rn_err *err)
         rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->sums, cudaStreamNonBlocking), "a stream", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->joined, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->summed, cudaEventDisableTiming), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->left, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
         blas_check(p, api->cublasCreate_v2(&gpu->blas), "start", err) ||
         blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
         blas_check(p, api->cublasSetMathMode(gpu->blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
@@ -202,13 +225,9 @@ static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 {
     struct rn_cuda *cuda = p->cuda;
     int major = 0, minor = 0;
-    size_t available, total = 0;
     if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute", err) ||
-        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err) ||
-        rn_cuda_check(p, cuda->api.cudaMemGetInfo(&available, &total), "memory", err))
+        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err))
         return -1;
-    if (p->g == 0 || total / 8 < cuda->workspace_most)
-        cuda->workspace_most = total / 8;
     if (p->g == 0 || 10 * major + minor < cuda->capability) {
         cuda->capability = 10 * major + minor;
         cuda->weakest = p->gpu->ordinal;
@@ -236,7 +255,7 @@ static enum rn_storage maps(const struct rn_device *dev)
 
 static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
 {
-    if (choose(cuda, which, err) || rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) ||
+    if (choose(cuda, which, err) || count_together(cuda, err) || rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) ||
         rn_cuda_load_libraries(&cuda->api, cuda->gpus > 1, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
@@ -276,6 +295,7 @@ const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
     .precision = precision, .maps = maps, .room = rn_cuda_room,
+    .host_alloc = rn_cuda_host_alloc, .host_free = rn_cuda_host_free, .host_wait = rn_cuda_host_wait,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
     .share = rn_cuda_share, .cut = rn_cuda_cut_block, .all_reduce = rn_cuda_all_reduce, .carry = rn_cuda_carry,
     RN_OPERATORS(ROW)

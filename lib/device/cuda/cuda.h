@@ -24,7 +24,7 @@
 _Static_assert((int)RELU == (int)RN_ACT_RELU && (int)SIGMOID == (int)RN_ACT_SIGMOID, "kernels have their own names for activations");
 
 enum { RN_CUDA_GPUS = 16 }; /* at most */
-enum { RN_CUDA_TOGETHER = 8 }; /* images that evaluation's convolutions do at a time */
+enum { RN_CUDA_WORKSPACE = 512 << 20 }; /* bytes that a convolution may want: the same on every card, for the engine follows from it */
 
 #define RN_CUDA_ENUM(file, name) RN_CUDA_##name,
 enum rn_cuda_kernel { RN_CUDA_KERNELS(RN_CUDA_ENUM) RN_CUDA_KERNEL_COUNT };
@@ -35,15 +35,16 @@ enum rn_cuda_image { RN_CUDA_IMAGES(RN_CUDA_ENUM) RN_CUDA_IMAGE_COUNT };
 
 extern const unsigned char *const rn_cuda_images_table[RN_CUDA_IMAGE_COUNT]; /* fat binaries */
 
-/* A block of memory on its way to or from the GPU: pinned here (near), and there (far). */
+/* A block of memory on its way to or from the GPU: pinned here (near), where it does not lie in pinned memory already, and there
+ * (far). */
 struct rn_cuda_slot {
     char *near, *far;
-    size_t bytes;
+    size_t near_bytes, bytes;
     cudaEvent_t arrived, free; /* the copy is there; what reads it is done */
 };
 
-/* What a loss needs besides the logits, and what comes of it (softmax_loss.cu): there is one on the GPU, which captures point
- * to, and pinned ones here for each step under way. */
+/* What a loss needs besides the logits, and what comes of it, or the logits of evaluation (softmax_loss.cu): there is one on the
+ * GPU, which captures point to, and pinned ones here for each step under way. */
 struct rn_cuda_page {
     char *near[RN_STEPS_AHEAD], *far;
     size_t bytes;
@@ -67,6 +68,12 @@ struct rn_gpu {
     size_t workspace_bytes;
     struct rn_cuda_slot slot[2];
     unsigned turn; /* of the two slots */
+    bool reading;  /* what was sent last may not have left the host's memory yet: */
+    cudaEvent_t left; /* it has */
+    char *trial; /* trial.cu's */
+    size_t trial_bytes;
+    float *value; /* of pixels (3,256), with these means and deviations */
+    double value_mean[3], value_std[3];
     struct rn_cuda_page page;
     struct rn_cuda_started started[2]; /* what was started last, and before that: failures are seen later */
 };
@@ -79,7 +86,14 @@ struct rn_cuda_block {
     unsigned stale;           /* a bit for each GPU: its bf16 copy has not been told of a change */
 };
 
-struct rn_cuda_plan; /* conv2d.cu */
+/* Memory of rn_cuda_host_alloc. */
+struct rn_cuda_pinned {
+    char *at;
+    size_t bytes;
+};
+
+struct rn_cuda_plan;  /* conv2d.cu */
+struct rn_cuda_layer;
 
 struct rn_cuda_segment; /* step.c */
 
@@ -103,20 +117,26 @@ struct rn_cuda {
     int gpus;
     struct rn_cuda_block *block;
     size_t blocks, block_capacity;
+    struct rn_cuda_pinned *pinned;
+    size_t pinned_blocks, pinned_room;
     struct rn_cuda_plan *plan;
     size_t plans, plan_room, plan_at;
+    struct rn_cuda_layer *layer;
+    size_t layers, layer_room, layer_at;
+    size_t together, few; /* images that evaluation's convolutions do at a time: many, or few */
     struct rn_cuda_capture capture[8]; /* one a batch size */
     struct rn_cuda_capture *now; /* of the step that has begun */
     unsigned next_capture, generation;
     enum rn_cuda_stage stage;
     struct rn_cuda_begun {
-        struct rn_loss *loss; /* the caller's; NULL: it has been told */
+        struct rn_loss *loss; /* the caller's; NULL: it has been told, */
+        float *logits;        /* ... or these are wanted, of the output */
+        struct rn_array output;
         size_t n;
     } begun[RN_STEPS_AHEAD];
     unsigned steps_begun, steps_ended;
     struct rn_array logits; /* their shape in the step that has begun last */
     bool tf32, bf16;
-    size_t workspace_most; /* for a convolution */
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end, nor may what cleans up */
     int capability, weakest; /* the least of all GPUs: 90 is 9.0; which GPU has it */
@@ -174,6 +194,12 @@ static inline struct map rn_cuda_cut(const struct rn_cuda_part *p, struct rn_arr
     struct map map = rn_cuda_whole(p, a);
     map.n = rn_cuda_dim(p->n);
     return map;
+}
+
+/* Its part, or all of what all GPUs have alike. */
+static inline struct map rn_cuda_map(const struct rn_cuda_part *p, struct rn_array a)
+{
+    return p->images ? rn_cuda_cut(p, a) : rn_cuda_whole(p, a);
 }
 
 static inline size_t rn_cuda_count(struct map a)
@@ -274,6 +300,9 @@ RN_MUST int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct
 /* float32 to bfloat16, and back (add: to what is there). */
 RN_MUST int rn_cuda_narrow(const struct rn_cuda_part *p, void *to, const void *from, size_t count, struct rn_err *err);
 RN_MUST int rn_cuda_widen(const struct rn_cuda_part *p, void *to, const void *from, size_t count, bool add, struct rn_err *err);
+/* rn_cuda_map's numbers as (N,C,H,W) in float32, on the GPU. */
+RN_MUST int rn_cuda_from_plain(const struct rn_cuda_part *p, struct rn_array y, float *from, struct rn_err *err);
+RN_MUST int rn_cuda_to_plain(const struct rn_cuda_part *p, float *to, struct rn_array x, struct rn_err *err);
 /* Weights as bfloat16: *w becomes the place in their block's bf16 copy; what lies in a block that is cut stays. */
 RN_MUST int rn_cuda_bf16_copy(const struct rn_cuda_part *p, struct map *w, struct rn_err *err);
 /* Where the bf16 copy of what is at w (the GPU's own) is; NULL: there is none. */
@@ -304,10 +333,23 @@ size_t rn_cuda_room(const struct rn_device *dev);
 /* At least so many bytes, aligned to 256, until the next call; NULL: p->rc is -1. It grows when a shape is met for the first
  * time only. */
 RN_MUST void *rn_cuda_workspace(struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
-/* A slot of at least so many bytes that nothing is using. */
-RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err);
+/* At least so many bytes for a trial, until the next call. */
+RN_MUST void *rn_cuda_trial(const struct rn_cuda_part *p, size_t bytes, struct rn_err *err);
+void rn_cuda_trial_free(const struct rn_cuda_part *p);
+/* Fills x with numbers that are the same each time; after so many images they come again. */
+RN_MUST int rn_cuda_trial_fill(const struct rn_cuda_part *p, struct map x, size_t images, struct rn_err *err);
+/* Whether each image of many has the bits of the few's in its turn. It waits for the GPU. */
+RN_MUST int rn_cuda_trial_same(const struct rn_cuda_part *p, bool *same, struct map many, struct map few, struct rn_err *err);
+/* A slot of at least so many bytes that nothing is using; near: here, too. */
+RN_MUST int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, bool near, struct rn_err *err);
+/* host_alloc, host_free and host_wait of struct rn_device_class; do these bytes lie in such memory? */
+void *rn_cuda_host_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err);
+void rn_cuda_host_free(struct rn_device *dev, void *memory);
+RN_MUST int rn_cuda_host_wait(struct rn_device *dev, struct rn_err *err);
+bool rn_cuda_is_pinned(const struct rn_cuda *cuda, const void *from, size_t bytes);
 void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot);
-/* What softmax_loss gets from the host goes to the page; what comes of it comes back; is read, of the oldest step under way. */
+/* What softmax_loss gets from the host goes to the page; what comes of it, or of evaluation, comes back; is read, of the oldest
+ * step under way. */
 RN_MUST int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, struct rn_err *err);
 RN_MUST int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err);
 RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err);

@@ -2,7 +2,8 @@
 #include "device/cuda/kernel.h"
 
 struct fold {
-    float *w2, *bias2;
+    struct map w2;
+    float *bias2;
     const float *w, *gamma, *beta, *running_mean, *running_var;
     unsigned size; /* of one output channel's weights */
     float eps;
@@ -18,7 +19,7 @@ KERNEL(fold)(const struct fold v)
     if (threadIdx.x == 0)
         v.bias2[k] = v.beta[k] - v.running_mean[k] * scale;
     for (unsigned i = threadIdx.x; i < v.size; i += RN_BLOCK)
-        v.w2[(rn_index)k * v.size + i] = v.w[(rn_index)k * v.size + i] * scale;
+        put(v.w2, (rn_index)k * v.size + i, v.w[(rn_index)k * v.size + i] * scale);
 }
 
 #else
@@ -37,7 +38,7 @@ int rn_cuda_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias
     rn_cuda_stale(p.cuda, w2.data);
     while (rn_cuda_next(&p, err)) {
         struct fold v = {
-            rn_cuda_at(&p, w2.data), rn_cuda_at(&p, bias2.data), rn_cuda_at(&p, w.data), rn_cuda_at(&p, norm->gamma.data),
+            rn_cuda_whole(&p, w2), rn_cuda_at(&p, bias2.data), rn_cuda_at(&p, w.data), rn_cuda_at(&p, norm->gamma.data),
             rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
             rn_cuda_dim(w.c * w.h * w.w), (float)norm->eps };
         p.rc = rn_cuda_launch(&p, RN_CUDA_fold, (struct rn_cuda_grid){ w.n, 1, 1 }, &v, w, err);

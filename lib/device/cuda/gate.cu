@@ -34,17 +34,34 @@ static __device__ inline float share(float a, float b, int combine)
     return a == b ? 0.5f : (a > b ? 1.0f : 0.0f);
 }
 
-KERNEL(gate)(const struct gate v)
+template <class K> static __device__ inline void gated(const struct gate &v)
 {
-    unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
+    unsigned c = channel() * K::WIDTH, n = blockIdx.y, pixels = v.x.h * v.x.w;
+    float of_channel[K::WIDTH] = { 0 }, x[K::WIDTH];
     if (c >= v.x.c)
         return;
-    float of_channel = v.channel.at ? get(v.channel, (rn_index)n * v.x.c + c) : 0;
+    if (v.channel.at)
+        K::load(of_channel, v.channel, (rn_index)n * v.x.c + c);
     for (unsigned i = blockIdx.z * RN_ROWS + row(); i < pixels; i += gridDim.z * RN_ROWS) {
         rn_index pixel = (rn_index)n * pixels + i;
-        float x = get(v.x, pixel * v.x.c + c), a = x * of_channel, b = v.spatial.at ? x * get(v.spatial, pixel) : 0;
-        put(v.y, pixel * v.x.c + c, !v.spatial.at ? a : !v.channel.at ? b : combined(a, b, v.combine));
+        float of_pixel = v.spatial.at ? K::single(v.spatial, pixel) : 0;
+        K::load(x, v.x, pixel * v.x.c + c);
+        for (int k = 0; k < K::WIDTH; k++) {
+            float a = x[k] * of_channel[k], b = x[k] * of_pixel;
+            x[k] = !v.spatial.at ? a : !v.channel.at ? b : combined(a, b, v.combine);
+        }
+        K::store(v.y, pixel * v.x.c + c, x);
     }
+}
+
+KERNEL(gate)(const struct gate v)
+{
+    gated<struct one>(v);
+}
+
+KERNEL(gate_wide)(const struct gate v)
+{
+    v.x.bf16 ? gated<struct four_bf16>(v) : gated<struct four_full>(v);
 }
 
 /* The gradients of a and b at one element. */
@@ -110,7 +127,11 @@ int rn_cuda_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, st
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct gate v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, channel), rn_cuda_cut(&p, spatial), combine };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_gate, rn_cuda_image_rows(v.x), &v, x, err);
+        bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.channel) &&
+                    (!v.spatial.at || v.spatial.bf16 == v.x.bf16);
+        struct rn_cuda_grid grid = rn_cuda_image_rows(v.x);
+        grid.x = wide ? rn_cuda_ceil(x.c / 4, RN_LANES) : grid.x;
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_gate_wide : RN_CUDA_gate, grid, &v, x, err);
     }
     return p.rc;
 }

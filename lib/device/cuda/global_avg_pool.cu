@@ -9,15 +9,29 @@ struct global_avg_pool {
 #ifdef RN_KERNELS
 
 /* One block: some channels of one image. */
+template <class K> static __device__ inline void means(const struct global_avg_pool &v)
+{
+    unsigned c = channel() * K::WIDTH, n = blockIdx.y, pixels = v.x.h * v.x.w;
+    float sum[K::WIDTH] = { 0 }, x[K::WIDTH];
+    for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS) {
+        K::load(x, v.x, ((rn_index)n * pixels + i) * v.x.c + c);
+        for (int k = 0; k < K::WIDTH; k++)
+            sum[k] += x[k];
+    }
+    for (int k = 0; k < K::WIDTH; k++)
+        sum[k] = sum_rows(sum[k]) / (float)pixels;
+    if (row() == 0 && c < v.x.c)
+        K::store(v.y, (rn_index)n * v.x.c + c, sum);
+}
+
 KERNEL(global_avg_pool)(const struct global_avg_pool v)
 {
-    unsigned c = channel(), n = blockIdx.y, pixels = v.x.h * v.x.w;
-    float sum = 0;
-    for (unsigned i = row(); c < v.x.c && i < pixels; i += RN_ROWS)
-        sum += get(v.x, ((rn_index)n * pixels + i) * v.x.c + c);
-    sum = sum_rows(sum);
-    if (row() == 0 && c < v.x.c)
-        put(v.y, (rn_index)n * v.x.c + c, sum / (float)pixels);
+    means<struct one>(v);
+}
+
+KERNEL(global_avg_pool_wide)(const struct global_avg_pool v)
+{
+    v.x.bf16 ? means<struct four_bf16>(v) : means<struct four_full>(v);
 }
 
 KERNEL(global_avg_pool_backward)(const struct global_avg_pool v)
@@ -35,7 +49,8 @@ KERNEL(global_avg_pool_backward)(const struct global_avg_pool v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, struct rn_array y, struct rn_array x, unsigned add,
+/* wide: a kernel for four channels at once, where there is one. */
+static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, enum rn_cuda_kernel wide, struct rn_array y, struct rn_array x, unsigned add,
                 struct rn_err *err)
 {
     if (rn_check_global_avg_pool(y, x, err))
@@ -43,20 +58,23 @@ static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, struct rn_arr
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct global_avg_pool v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), add & RN_ADD_DX };
-        p.rc = rn_cuda_launch(&p, kernel, rn_cuda_images(v.x), &v, x, err);
+        bool four = wide != kernel && rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y);
+        struct rn_cuda_grid grid = rn_cuda_images(v.x);
+        grid.x = four ? rn_cuda_ceil(x.c / 4, RN_LANES) : grid.x;
+        p.rc = rn_cuda_launch(&p, four ? wide : kernel, grid, &v, x, err);
     }
     return p.rc;
 }
 
 int rn_cuda_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
 {
-    return pool(dev, RN_CUDA_global_avg_pool, y, x, 0, err);
+    return pool(dev, RN_CUDA_global_avg_pool, RN_CUDA_global_avg_pool_wide, y, x, 0, err);
 }
 
 int rn_cuda_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
                                      struct rn_err *err)
 {
-    return pool(dev, RN_CUDA_global_avg_pool_backward, dy, dx, add, err);
+    return pool(dev, RN_CUDA_global_avg_pool_backward, RN_CUDA_global_avg_pool_backward, dy, dx, add, err);
 }
 
 #endif

@@ -76,6 +76,7 @@ struct one {
     enum { WIDTH = 1 };
     static __device__ inline void load(float *x, const struct map &a, rn_index i) { x[0] = get(a, i); }
     static __device__ inline void store(const struct map &a, rn_index i, const float *x) { put(a, i, x[0]); }
+    static __device__ inline float single(const struct map &a, rn_index i) { return get(a, i); }
 };
 
 struct four_full {
@@ -89,6 +90,7 @@ struct four_full {
     {
         *(float4 *)((float *)a.at + i) = make_float4(x[0], x[1], x[2], x[3]);
     }
+    static __device__ inline float single(const struct map &a, rn_index i) { return ((const float *)a.at)[i]; }
 };
 
 struct four_bf16 {
@@ -104,7 +106,22 @@ struct four_bf16 {
         *(uint2 *)((unsigned short *)a.at + i) =
             make_uint2(narrow(x[0]) | (unsigned)narrow(x[1]) << 16, narrow(x[2]) | (unsigned)narrow(x[3]) << 16);
     }
+    static __device__ inline float single(const struct map &a, rn_index i) { return widen(((const unsigned short *)a.at)[i]); }
 };
+
+/* Where a block has as many lanes as the channels need. */
+struct place { /* a thread's first channel, first row and the way to its next one */
+    unsigned c;
+    rn_index row, stride;
+};
+
+template <class K> static __device__ inline struct place place_of(unsigned lanes)
+{
+    unsigned rows = RN_BLOCK / lanes;
+    struct place at = { (blockIdx.x * lanes + threadIdx.x % lanes) * K::WIDTH, (rn_index)blockIdx.y * rows + threadIdx.x / lanes,
+                        (rn_index)gridDim.y * rows };
+    return at;
+}
 
 /* Elementwise work: for (each(i, count)), over all blocks of the grid. */
 #define each(i, count) \

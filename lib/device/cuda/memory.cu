@@ -1,15 +1,15 @@
-/* memory.cu -- memory, and the way between (N,C,H,W) outside and (N,H,W,C) here. */
+/* memory.cu -- memory, and what goes to and fro between the host's and a GPU's. */
 #include "device/cuda/kernel.h"
 
-struct transfer {
-    struct map map;
-    float *plain; /* (N,C,H,W) */
+struct image_values {
+    float *value; /* (3,256) */
+    double mean[3], std[3];
 };
 
 struct images {
     struct map y;
     const unsigned char *pixels;
-    double mean[3], std[3];
+    const float *value;
 };
 
 struct fill {
@@ -19,31 +19,18 @@ struct fill {
 
 #ifdef RN_KERNELS
 
-/* Where element i of (N,H,W,C) is in (N,C,H,W). */
-static __device__ inline rn_index outside(struct map a, rn_index i)
+/* The 256 values of each channel, in double: the same bits as on the CPU device. */
+KERNEL(image_values)(const struct image_values v)
 {
-    rn_index pixel = i / a.c, map = (rn_index)a.h * a.w;
-    return (pixel / map * a.c + i % a.c) * map + pixel % map;
+    for (int c = 0; c < 3; c++)
+        v.value[c * RN_BLOCK + threadIdx.x] = (float)((threadIdx.x / 255.0 - v.mean[c]) / v.std[c]);
 }
 
-KERNEL(upload)(const struct transfer v)
-{
-    for (each(i, count_of(v.map)))
-        put(v.map, i, v.plain[outside(v.map, i)]);
-}
-
-KERNEL(download)(const struct transfer v)
-{
-    for (each(i, count_of(v.map)))
-        v.plain[outside(v.map, i)] = get(v.map, i);
-}
-
-/* The 256 values of each channel are computed once a block, in double: the same bits as on the CPU device. */
 KERNEL(upload_images)(const struct images v)
 {
     __shared__ float value[3][RN_BLOCK];
     for (int c = 0; c < 3; c++)
-        value[c][threadIdx.x] = (float)((threadIdx.x / 255.0 - v.mean[c]) / v.std[c]);
+        value[c][threadIdx.x] = v.value[c * RN_BLOCK + threadIdx.x];
     __syncthreads();
     for (each(i, count_of(v.y)))
         put(v.y, i, value[i % 3][v.pixels[i]]);
@@ -143,22 +130,21 @@ static struct rn_cuda_part parts(struct rn_device *dev, struct rn_array a)
     return rn_cuda_parts(dev, block && block->cut ? a.n : 0);
 }
 
-static struct map map(const struct rn_cuda_part *p, struct rn_array a)
-{
-    return p->images ? rn_cuda_cut(p, a) : rn_cuda_whole(p, a);
-}
-
 /* From host memory to the next slot, by the side stream, so that it passes by what the GPU is still computing; then the
  * kernel, which takes it from there. The slot's address goes to *far. */
 static int send(const struct rn_cuda_part *p, const void *from, size_t bytes, void **far, struct rn_err *err)
 {
     struct rn_cuda_api *api = &p->cuda->api;
     struct rn_cuda_slot *slot = &p->gpu->slot[++p->gpu->turn % 2];
-    if (rn_cuda_slot(p, slot, bytes, err))
+    bool pinned = rn_cuda_is_pinned(p->cuda, from, bytes);
+    if (rn_cuda_slot(p, slot, bytes, !pinned, err))
         return -1;
-    memcpy(slot->near, from, bytes);
+    if (!pinned)
+        from = memcpy(slot->near, from, bytes);
     *far = slot->far;
-    return rn_cuda_check(p, api->cudaMemcpyAsync(slot->far, slot->near, bytes, cudaMemcpyHostToDevice, p->gpu->side), "a copy", err) ||
+    p->gpu->reading = pinned;
+    return rn_cuda_check(p, api->cudaMemcpyAsync(slot->far, from, bytes, cudaMemcpyHostToDevice, p->gpu->side), "a copy", err) ||
+                   (pinned && rn_cuda_check(p, api->cudaEventRecord(p->gpu->left, p->gpu->side), "an event", err)) ||
                    rn_cuda_check(p, api->cudaEventRecord(slot->arrived, p->gpu->side), "an event", err) ||
                    rn_cuda_check(p, api->cudaStreamWaitEvent(p->gpu->stream, slot->arrived, 0), "an event", err) ? -1 : 0;
 }
@@ -174,17 +160,30 @@ int rn_cuda_upload(struct rn_device *dev, struct rn_array y, const float *x, str
     struct rn_cuda_part p = parts(dev, y);
     rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
-        struct transfer v = { .map = map(&p, y) };
-        size_t count = rn_cuda_count(v.map), first = p.first * y.c * y.h * y.w;
+        size_t count = rn_cuda_count(rn_cuda_map(&p, y)), first = p.first * y.c * y.h * y.w;
         void *far;
         if (!count || (p.images && (p.rc = check_images(&p, err))))
             continue;
         if ((p.rc = send(&p, x + first, count * sizeof *x, &far, err)))
             continue;
-        v.plain = far;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_upload, rn_cuda_each(v.map), &v, y, err) || sent(&p, err) ? -1 : 0;
+        p.rc = rn_cuda_from_plain(&p, y, far, err) || sent(&p, err) ? -1 : 0;
     }
     return p.rc;
+}
+
+/* Of these means and deviations; they are computed when they are others than before. */
+static int prepare_values(const struct rn_cuda_part *p, const double mean[3], const double std[3], struct rn_err *err)
+{
+    struct rn_gpu *gpu = p->gpu;
+    struct image_values v = { gpu->value, { mean[0], mean[1], mean[2] }, { std[0], std[1], std[2] } };
+    if (gpu->value && !memcmp(gpu->value_mean, v.mean, sizeof v.mean) && !memcmp(gpu->value_std, v.std, sizeof v.std))
+        return 0;
+    if (!gpu->value && !(gpu->value = v.value = rn_cuda_take(p, sizeof(float) * 3 * RN_BLOCK, err)))
+        return -1;
+    memcpy(gpu->value_mean, v.mean, sizeof v.mean);
+    memcpy(gpu->value_std, v.std, sizeof v.std);
+    const struct rn_array all = { gpu->value, 1, 3, 1, RN_BLOCK };
+    return rn_cuda_launch(p, RN_CUDA_image_values, (struct rn_cuda_grid){ 1, 1, 1 }, &v, all, err);
 }
 
 int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
@@ -194,13 +193,14 @@ int rn_cuda_upload_images(struct rn_device *dev, struct rn_array y, const uint8_
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
     while (rn_cuda_next(&p, err)) {
-        struct images v = { .y = rn_cuda_cut(&p, y), .mean = { mean[0], mean[1], mean[2] }, .std = { std[0], std[1], std[2] } };
+        struct images v = { .y = rn_cuda_cut(&p, y) };
         void *far;
-        if (!p.n || (p.rc = check_images(&p, err)))
+        if (!p.n || (p.rc = check_images(&p, err)) || (p.rc = prepare_values(&p, mean, std, err)))
             continue;
         if ((p.rc = send(&p, pixels + p.first * y.h * y.w * 3, rn_cuda_count(v.y), &far, err)))
             continue;
         v.pixels = far;
+        v.value = p.gpu->value;
         p.rc = rn_cuda_launch(&p, RN_CUDA_upload_images, rn_cuda_each(v.y), &v, y, err) || sent(&p, err) ? -1 : 0;
     }
     return p.rc;
@@ -211,15 +211,13 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
 {
     struct rn_cuda_part p = parts(dev, x);
     while (rn_cuda_next(&p, err) && (p.images || p.g == 0)) {
-        struct transfer v = { .map = map(&p, x) };
         struct rn_cuda_slot *slot = &p.gpu->slot[++p.gpu->turn % 2];
-        size_t bytes = rn_cuda_count(v.map) * sizeof *y;
+        size_t bytes = rn_cuda_count(rn_cuda_map(&p, x)) * sizeof *y;
         if (!bytes)
             continue;
-        if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, err) ? -1 : 0))
+        if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, true, err) ? -1 : 0))
             continue;
-        v.plain = (float *)(void *)slot->far;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_download, rn_cuda_each(v.map), &v, x, err) ||
+        p.rc = rn_cuda_to_plain(&p, (float *)(void *)slot->far, x, err) ||
                        rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, NULL, err) ? -1 : 0;
         if (p.rc == 0)
             memcpy(y + p.first * x.c * x.h * x.w, slot->near, bytes);
@@ -232,7 +230,7 @@ int rn_cuda_fill(struct rn_device *dev, struct rn_array y, double value, struct 
     struct rn_cuda_part p = parts(dev, y);
     rn_cuda_stale(p.cuda, y.data);
     while (rn_cuda_next(&p, err)) {
-        struct fill v = { map(&p, y), (float)value };
+        struct fill v = { rn_cuda_map(&p, y), (float)value };
         p.rc = rn_cuda_launch(&p, RN_CUDA_fill, rn_cuda_each(v.y), &v, y, err);
     }
     return p.rc;

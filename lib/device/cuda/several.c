@@ -36,8 +36,9 @@ int rn_cuda_settle(struct rn_cuda *cuda)
 
 size_t rn_cuda_share(const struct rn_device *dev, size_t n, bool eval)
 {
-    size_t most = rn_cuda_ceil(n, (size_t)((const struct rn_cuda *)dev)->gpus);
-    return eval ? rn_cuda_ceil(most, RN_CUDA_TOGETHER) * RN_CUDA_TOGETHER : most;
+    const struct rn_cuda *cuda = (const struct rn_cuda *)dev;
+    size_t most = rn_cuda_ceil(n, (size_t)cuda->gpus);
+    return eval ? rn_cuda_ceil(most, cuda->together) * cuda->together : most;
 }
 
 void rn_cuda_cut_block(struct rn_device *dev, void *memory)

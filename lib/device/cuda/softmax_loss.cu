@@ -146,8 +146,27 @@ static size_t share_bytes(const struct rn_cuda_part *p, const float *shares, siz
 static size_t page_bytes(const struct rn_cuda_part *p, const struct rn_device_step *step)
 {
     const struct rn_loss_options *o = step->options;
+    if (step->logits)
+        return p->n * step->c * sizeof *step->logits;
     return sizeof(struct page) + label_bytes(p) + weight_bytes(step) + share_bytes(p, o->targets, step->c) +
            share_bytes(p, o->teacher, step->c);
+}
+
+/* Of this GPU's images. */
+static size_t logit_bytes(const struct rn_cuda_part *p, const struct rn_cuda_begun *step)
+{
+    return p->n * step->output.c * sizeof *step->logits;
+}
+
+static int read_logits(struct rn_cuda *cuda, unsigned turn, struct rn_err *err)
+{
+    struct rn_cuda_begun *step = &cuda->begun[turn];
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    while (rn_cuda_next(&p, err))
+        if (p.n && !(p.rc = rn_cuda_wait(&p, p.gpu->page.told[turn], err)))
+            memcpy(step->logits + p.first * step->output.c, p.gpu->page.near[turn], logit_bytes(&p, step));
+    step->logits = NULL;
+    return p.rc;
 }
 
 /* The result of the i-th step, read when it is there. */
@@ -155,6 +174,8 @@ static int read_back(struct rn_cuda *cuda, unsigned i, struct rn_err *err)
 {
     struct rn_cuda_begun *step = &cuda->begun[i % RN_STEPS_AHEAD];
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
+    if (step->logits)
+        return read_logits(cuda, i % RN_STEPS_AHEAD, err);
     if (!step->loss)
         return 0;
     *step->loss = (struct rn_loss){ 0 };
@@ -247,12 +268,14 @@ int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, str
     const struct rn_loss_options *o = step->options;
     unsigned turn = cuda->steps_begun % RN_STEPS_AHEAD;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
-    struct page page = { .images = (double)step->n, .temperature = o->temperature, .alpha = o->alpha };
-    for (size_t n = 0; n < step->n; n++)
-        page.total += o->class_weights && !o->targets ? (double)o->class_weights[step->labels[n]] : 1;
+    struct page page = { 0 };
     if (fit_pages(cuda, step, err))
         return -1;
-    while (rn_cuda_next(&p, err)) {
+    if (o)
+        page = (struct page){ .images = (double)step->n, .temperature = o->temperature, .alpha = o->alpha };
+    for (size_t n = 0; n < step->n && o; n++)
+        page.total += o->class_weights && !o->targets ? (double)o->class_weights[step->labels[n]] : 1;
+    while (o && rn_cuda_next(&p, err)) {
         char *near = p.gpu->page.near[turn];
         if (!p.n)
             continue;
@@ -261,7 +284,7 @@ int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, str
     }
     if (p.rc)
         return -1;
-    cuda->begun[turn] = (struct rn_cuda_begun){ step->loss, step->n };
+    cuda->begun[turn] = (struct rn_cuda_begun){ step->loss, step->logits, step->output, step->n };
     cuda->steps_begun++;
     return 0;
 }
@@ -269,11 +292,15 @@ int rn_cuda_loss_in(struct rn_cuda *cuda, const struct rn_device_step *step, str
 int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err)
 {
     unsigned turn = (cuda->steps_begun - 1) % RN_STEPS_AHEAD;
-    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, cuda->begun[turn].n);
+    const struct rn_cuda_begun *step = &cuda->begun[turn];
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, step->n);
     while (rn_cuda_next(&p, err)) {
         struct rn_cuda_page *page = &p.gpu->page;
-        if (p.n)
-            p.rc = rn_cuda_copy(&p, page->near[turn], page->far, sizeof(struct page), cudaMemcpyDeviceToHost, err) ||
+        size_t bytes = step->logits ? logit_bytes(&p, step) : sizeof(struct page);
+        if (p.n && step->logits)
+            p.rc = rn_cuda_to_plain(&p, (float *)(void *)page->far, step->output, err);
+        if (p.n && !p.rc)
+            p.rc = rn_cuda_copy(&p, page->near[turn], page->far, bytes, cudaMemcpyDeviceToHost, err) ||
                            rn_cuda_check(&p, cuda->api.cudaEventRecord(page->told[turn], p.gpu->stream), "an event", err) ? -1 : 0;
     }
     return p.rc;

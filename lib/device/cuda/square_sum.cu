@@ -39,7 +39,7 @@ int rn_cuda_square_sum(struct rn_device *dev, double *sum, const void *x, size_t
     if (!rn_cuda_next(&p, err))
         return -1;
     struct rn_cuda_slot *slot = &p.gpu->slot[++p.gpu->turn % 2];
-    if (rn_cuda_slot(&p, slot, parts * sizeof *sum, err))
+    if (rn_cuda_slot(&p, slot, parts * sizeof *sum, true, err))
         return -1;
     struct square_sum v = { count, x, (double *)(void *)slot->far };
     if (rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_square_sum, grid, &v, block, err) ||

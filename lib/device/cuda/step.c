@@ -86,6 +86,15 @@ static int listen(struct rn_cuda *cuda, struct rn_err *err)
     return p.rc;
 }
 
+/* What was to be tried has been. */
+static int forget_trials(struct rn_cuda *cuda, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    while (rn_cuda_next(&p, err))
+        rn_cuda_trial_free(&p);
+    return p.rc;
+}
+
 static int launch(struct rn_cuda *cuda, const struct rn_cuda_segment *segment, struct rn_err *err)
 {
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
@@ -162,7 +171,7 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
         return 0;
     if (!capture->segments) {
         cuda->stage = RN_CUDA_RECORDING;
-        return listen(cuda, err);
+        return forget_trials(cuda, err) || listen(cuda, err) ? -1 : 0;
     }
     *done = true;
     cuda->stage = RN_CUDA_OUTSIDE;

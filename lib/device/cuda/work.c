@@ -102,7 +102,8 @@ size_t rn_cuda_room(const struct rn_device *dev)
             cuda->api.cudaGetLastError();
             return 0;
         }
-        size_t work = cuda->workspace_most - rn_cuda_least(cuda->workspace_most, cuda->gpu[g].workspace_bytes);
+        size_t most = rn_cuda_least(RN_CUDA_WORKSPACE, total / 8); /* on a small card an engine that wants less would be taken */
+        size_t work = most - rn_cuda_least(most, cuda->gpu[g].workspace_bytes);
         for (size_t i = 0; i < cuda->blocks; i++) /* bf16 copies that are still to be made */
             work += cuda->bf16 && !cuda->block[i].cut && !cuda->block[i].bf16_copy[g] ? cuda->block[i].bytes / 2 : 0;
         least = rn_cuda_least(least, available - rn_cuda_least(available, work));
@@ -145,22 +146,71 @@ void rn_cuda_slot_free(const struct rn_cuda *cuda, struct rn_cuda_slot *slot)
     *slot = (struct rn_cuda_slot){ 0 };
 }
 
-int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, struct rn_err *err)
+int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t bytes, bool near_too, struct rn_err *err)
 {
     struct rn_cuda_api *api = &p->cuda->api;
     void *near = NULL;
     if (slot->free && rn_cuda_wait(p, slot->free, err))
         return -1;
-    if (bytes <= slot->bytes)
+    if (bytes <= slot->bytes && (!near_too || bytes <= slot->near_bytes))
         return 0;
     rn_cuda_slot_free(p->cuda, slot);
     if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
-        rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
+        (near_too && rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err)))
         return -1;
     slot->near = near;
+    slot->near_bytes = near_too ? bytes : 0;
     if (!(slot->far = take(p, bytes, smaller, err)))
         return -1;
     slot->bytes = bytes;
     return 0;
+}
+
+/* ---- memory of the host ---- */
+
+void *rn_cuda_host_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    void *memory = NULL;
+    if (rn_grow(&cuda->pinned, &cuda->pinned_room, cuda->pinned_blocks + 1, sizeof *cuda->pinned, err) || !rn_cuda_next(&p, err) ||
+        rn_cuda_check(&p, cuda->api.cudaMallocHost(&memory, bytes), "pinned memory", err))
+        return NULL;
+    cuda->pinned[cuda->pinned_blocks++] = (struct rn_cuda_pinned){ memory, bytes };
+    return memory;
+}
+
+void rn_cuda_host_free(struct rn_device *dev, void *memory)
+{
+    struct rn_cuda *cuda = rn_cuda(dev);
+    struct rn_err ignored;
+    if (cuda->failed || rn_cuda_host_wait(dev, &ignored))
+        return;
+    for (size_t i = 0; i < cuda->pinned_blocks; i++)
+        if (cuda->pinned[i].at == memory) {
+            cuda->api.cudaFreeHost(memory);
+            cuda->pinned[i] = cuda->pinned[--cuda->pinned_blocks];
+            return;
+        }
+}
+
+int rn_cuda_host_wait(struct rn_device *dev, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(dev, 0);
+    while (rn_cuda_next(&p, err)) {
+        p.rc = p.gpu->reading ? rn_cuda_wait(&p, p.gpu->left, err) : 0;
+        p.gpu->reading = false;
+    }
+    return p.rc;
+}
+
+bool rn_cuda_is_pinned(const struct rn_cuda *cuda, const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < cuda->pinned_blocks; i++) {
+        const char *at = cuda->pinned[i].at, *wanted = from;
+        if (wanted >= at && wanted < at + cuda->pinned[i].bytes)
+            return bytes <= (size_t)(at + cuda->pinned[i].bytes - wanted);
+    }
+    return false;
 }

@@ -123,8 +123,9 @@ int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *
         return rn_fail(err, RN_EXIT_USAGE, "precision '%s' is none of fp32, tf32 and bf16", rn_text_show(rn_text(name), shown));
     if (dev->class->precision)
         return dev->class->precision(dev, (enum rn_precision)i, err);
-    return i == RN_PRECISION_FP32 ? 0 : rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only; --precision=%s is for GPUs (-d cuda)",
-                                                      dev->class->name, name);
+    if (i == RN_PRECISION_FP32)
+        return 0;
+    return rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only; --precision=%s is for GPUs", dev->class->name, name);
 }
 
 void rn_device_close(struct rn_device *dev)

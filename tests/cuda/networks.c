@@ -551,7 +551,11 @@ static void fails_well(const char *failure, const char *device, const char *says
 
 static bool waits(const char *call)
 {
-    return !strcmp(call, "cudaStreamQuery") || !strcmp(call, "cudaStreamSynchronize") || !strcmp(call, "cudaEventQuery");
+    static const char *const calls[] = { "cudaStreamQuery", "cudaStreamSynchronize", "cudaEventQuery", "cudaEventSynchronize" };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (!strcmp(call, calls[i]))
+            return true;
+    return false;
 }
 
 static char (*read_calls(size_t *count))[48]

@@ -193,7 +193,7 @@ int rn_record_decode(struct rn_record *record, const struct rn_head *head, struc
     arena->extra.length = 0;
     if (rn_object_match(object, slots, count, &arena->extra, &record->extras, err) || rn_slots_there(slots, required, err))
         return -1;
-    if (is_error || head->kind == RN_SAMPLES || head->kind == RN_IMAGES || head->kind == RN_PREDICTIONS)
+    if (!strcmp(keys[0], "id")) /* a photo's: its label is next */
         if (rn_slot_text(&slots[0], &record->id, err) || label_of(head, &slots[1], &record->label, err))
             return -1;
     record->extra = (struct rn_text){ arena->extra.data, arena->extra.length };

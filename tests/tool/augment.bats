@@ -505,3 +505,9 @@ pixels() { rn-show --json --values "$1" | jq -c 'select(.id) | .image'; }
     rc=0; "$TOP/pipelines/contact-sheet" "$TOP/data/recipes" sheet.png 2>err || rc=$?
     [ $rc = 3 ] && grep -q "no photos" err
 }
+
+@test "the manual names every transform" {
+    names=$(sed -n 's/.*\.class_name = "\([^"]*\)".*/\1/p' "$TOP"/lib/augment/transform/*.c)
+    [ "$(wc -l <<< "$names")" -gt 50 ]
+    for name in $names; do grep -qw "$name" "$TOP/doc/rn-recipes.7" || { echo "$name"; false; }; done
+}

@@ -97,7 +97,7 @@ END
         [ $rc = 2 ]
         [ ! -s out ]
         [ "$(wc -l < err)" = 1 ]
-        grep -q 'there is no such device; there are: cpu, reference, cuda, ranks$' err
+        grep -qE 'there is no such device; there are: cpu, reference(, [a-z0-9_]+)*$' err
     done
 }
 

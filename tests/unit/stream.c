@@ -178,9 +178,12 @@ static struct rn_record make_record(enum rn_kind kind, int i)
         r.split = (struct rn_text){ 0 };
         r.tensor = (struct rn_tensor){ RN_F32, 1, { 3 }, numbers };
         break;
-    default:
+    case RN_WEIGHTS:
         r = (struct rn_record){ .kind = kind, .label = RN_NIL, .name = rn_text("layer1.0.conv1.weight"), .role = (enum rn_role)i };
         r.tensor = (struct rn_tensor){ RN_F32, 2, { 2, 3 }, numbers };
+        break;
+    case RN_KINDS:
+        break;
     }
     return r;
 }

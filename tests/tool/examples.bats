@@ -3,6 +3,7 @@ load common
 
 needs() { local program; for program; do command -v "$program" > /dev/null || skip "no $program"; done; }
 EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
+teardown() { [ -z "${service-}" ] || kill "$service" 2> /dev/null || true; } # of a test that failed
 
 @test "every example has a test, and is short" {
     for example in "$EXAMPLES"/*; do
@@ -127,7 +128,7 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     model=$TOP/data/models/resnet18-ours-trashnet.rn port=$((20000 + $$ % 10000)) form='%{http_code}\n'
     rn-list photos | rn-batch --for "$model" | rn-predict -q -m "$model" --json | jq -c '[.prediction, .confidence]' | sort > want
     mkdir tmp
-    TMPDIR=$PWD/tmp MAX=20000 PIXELS=5M "$EXAMPLES/serve.sh" "$model" $port 2> err 3>&- & pid=$!
+    TMPDIR=$PWD/tmp MAX=20000 PIXELS=5M "$EXAMPLES/serve.sh" "$model" $port 2> err 3>&- & service=$!
     for ((i = 0; i < 600; i++)); do curl -sf localhost:$port/health > health && break || sleep 0.1; done
     [ "$(cat health)" = ok ]
     find photos -name '*.jpg' | xargs -P 6 -I {} curl -sf --data-binary @{} localhost:$port | jq -c '[.prediction, .confidence]' | sort | diff - want
@@ -142,7 +143,7 @@ EXAMPLES=$(realpath "$BATS_TEST_DIRNAME/../../pipelines/examples")
     [ "$(curl -s -o out -w "$form" -X PUT localhost:$port)" = 405 ]
     curl -s localhost:$port/metrics | grep -x 'rn_photos_total 14'
     curl -s localhost:$port/metrics | grep -x 'rn_errors_total 2'
-    kill $pid
-    wait $pid
+    kill $service
+    wait $service
     [ -z "$(ls tmp)" ] && ! curl -s localhost:$port/health
 }

@@ -97,7 +97,6 @@ int rn_net_prepack(struct rn_net *net, const struct rn_layout *layout, struct rn
     return 0;
 }
 
-
 static int forward_conv(const struct operands *o, struct rn_err *err)
 {
     const struct rn_node *node = o->call->node;

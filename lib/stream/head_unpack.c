@@ -205,7 +205,8 @@ static int unpack_predictions(struct rn_head *head, const struct rn_slot *slots,
 
 static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, int64_t version, struct rn_err *err)
 {
-    struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"), counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing"),
+    struct rn_slot mode = slot_of(slots, "mode"), input = slot_of(slots, "input"),
+                   counts = slot_of(slots, "class_counts"), listing = slot_of(slots, "listing"),
                    features = slot_of(slots, "features");
     if (unpack_features(head, &features, version, err) || unpack_mode(head, &mode, err) || unpack_input(head, &input, err) ||
         number_or_nil(slots, "batch", 1, INT32_MAX, &head->batch, err) ||

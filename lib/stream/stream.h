@@ -79,7 +79,9 @@ struct rn_head {
     /* batches and weights */
     bool has_input;
     struct rn_input input;
-    int64_t epoch; /* batches: of this segment. predictions: of the train batches that were looked at. weights: with batch_index, the place of the next batch; RN_NIL: no checkpoint */
+    /* batches: of this segment. predictions: of the train batches that were looked at. weights: with batch_index, the place of the
+     * next batch; RN_NIL: no checkpoint */
+    int64_t epoch;
 
     /* batches */
     enum rn_mode mode;

@@ -237,7 +237,7 @@ void rn_cuda_plans_free(struct rn_cuda *cuda)
     free(cuda->layer);
     cuda->plan = NULL;
     cuda->layer = NULL;
-    cuda->plans = cuda->plan_room = cuda->layers = cuda->layer_room = 0;
+    cuda->plans = cuda->plan_capacity = cuda->layers = cuda->layer_capacity = 0;
 }
 
 /* *good: the engine's numbers are those that we promise: the same each time, and in float32 unless TF32 was asked for. */
@@ -355,7 +355,7 @@ static int find(const struct rn_cuda_part *p, const struct shape *v, struct rn_c
         }
     }
     struct rn_cuda_plan plan = { .shape = *v };
-    if (make_plan(p, &plan, err) || rn_grow(&cuda->plan, &cuda->plan_room, cuda->plans + 1, sizeof plan, err)) {
+    if (make_plan(p, &plan, err) || rn_grow(&cuda->plan, &cuda->plan_capacity, cuda->plans + 1, sizeof plan, err)) {
         plan_free(cuda, &plan);
         return -1;
     }
@@ -412,11 +412,16 @@ static size_t bytes_as_bf16(struct map a)
     return rn_cuda_bytes(a.n, a.c, a.h, a.w, RN_BF16);
 }
 
+/* How far behind the first image that with this number lies, in bytes. */
+static size_t far(struct map a, size_t images)
+{
+    return images * a.h * a.w * a.c * (a.bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+
 /* The map without its first images. */
 static struct map behind(struct map a, size_t images, size_t n)
 {
-    size_t bytes = images * a.h * a.w * a.c * (a.bf16 ? sizeof(uint16_t) : sizeof(float));
-    a.at = a.at ? (char *)a.at + bytes : NULL;
+    a.at = a.at ? (char *)a.at + far(a, images) : NULL;
     a.n = rn_cuda_dim(n);
     return a;
 }
@@ -512,19 +517,13 @@ static size_t bytes_of(struct map a, size_t n)
     return rn_cuda_bytes(n, a.c, a.h, a.w, a.bf16 ? RN_BF16 : RN_FULL);
 }
 
-/* Do the next images lie where an engine expects them? */
-static bool aligned(struct map a, size_t images)
-{
-    return images * a.h * a.w * a.c * (a.bf16 ? sizeof(uint16_t) : sizeof(float)) % ALIGNMENT == 0;
-}
-
 /* layer->few, and with which engine, from the same images among many and by themselves. Where memory is short the answer is no. */
 static int try_few(struct rn_cuda_part *p, struct rn_cuda_layer *layer, struct operands a, struct rn_err *err)
 {
     struct shape many = layer->shape, few = many;
     struct operands b = a;
     few.n = p->cuda->few;
-    if (!aligned(a.x, few.n) || !aligned(a.y, few.n))
+    if (far(a.x, few.n) % ALIGNMENT || far(a.y, few.n) % ALIGNMENT) /* an engine would not take the next ones */
         return 0;
     char *memory = rn_cuda_trial(p, bytes_of(a.x, many.n) + bytes_of(a.y, many.n) + bytes_of(a.y, few.n), err);
     if (!memory)
@@ -549,7 +548,8 @@ static int try_few(struct rn_cuda_part *p, struct rn_cuda_layer *layer, struct o
     return 0;
 }
 
-static int find_layer(struct rn_cuda_part *p, const struct shape *v, struct operands a, struct rn_cuda_layer **result, struct rn_err *err)
+static int find_layer(struct rn_cuda_part *p, const struct shape *v, struct operands a, const struct rn_cuda_layer **result,
+                      struct rn_err *err)
 {
     struct rn_cuda *cuda = p->cuda;
     for (size_t i = 0; i < cuda->layers; i++) {
@@ -561,7 +561,7 @@ static int find_layer(struct rn_cuda_part *p, const struct shape *v, struct oper
         }
     }
     struct rn_cuda_layer layer = { .shape = *v, .y_bf16 = a.y.bf16 };
-    if (try_few(p, &layer, a, err) || rn_grow(&cuda->layer, &cuda->layer_room, cuda->layers + 1, sizeof layer, err))
+    if (try_few(p, &layer, a, err) || rn_grow(&cuda->layer, &cuda->layer_capacity, cuda->layers + 1, sizeof layer, err))
         return -1;
     cuda->layer_at = cuda->layers++;
     cuda->layer[cuda->layer_at] = layer;
@@ -575,7 +575,7 @@ static int evaluate(struct rn_cuda_part *p, struct shape v, struct operands a, s
     const struct rn_cuda_layer *layer;
     struct shape many = v;
     many.n = p->cuda->together;
-    if (find_layer(p, &many, a, (struct rn_cuda_layer **)&layer, err))
+    if (find_layer(p, &many, a, &layer, err))
         return -1;
     struct shape few = many;
     few.n = p->cuda->few;

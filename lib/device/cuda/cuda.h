@@ -120,9 +120,9 @@ struct rn_cuda {
     struct rn_cuda_pinned *pinned;
     size_t pinned_blocks, pinned_room;
     struct rn_cuda_plan *plan;
-    size_t plans, plan_room, plan_at;
+    size_t plans, plan_capacity, plan_at;
     struct rn_cuda_layer *layer;
-    size_t layers, layer_room, layer_at;
+    size_t layers, layer_capacity, layer_at;
     size_t together, few; /* images that evaluation's convolutions do at a time: many, or few */
     struct rn_cuda_capture capture[8]; /* one a batch size */
     struct rn_cuda_capture *now; /* of the step that has begun */

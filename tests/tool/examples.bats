@@ -88,8 +88,11 @@ teardown() { [ -z "${service-}" ] || kill "$service" 2> /dev/null || true; } # o
     cd l
     BATCHES="-b 3 --epochs 1 --size 32" "$EXAMPLES/ranks.sh" all.rn val.rn run > once.tsv
     [ "$(wc -l < once.tsv)" = 2 ]
-    "$EXAMPLES/ranks.sh" all.rn val.rn run > again.tsv # there is nothing left to do
-    [ "$(wc -l < again.tsv)" = 1 ] && [ "$(rn-show --where run/last.rn)" = 1:0 ]
+    for _ in {1..8}; do # there is nothing left to do, and the end comes right after the beginning
+        "$EXAMPLES/ranks.sh" all.rn val.rn run > again.tsv 2> said || { cat said; false; }
+        [ "$(wc -l < again.tsv)" = 1 ]
+    done
+    [ "$(rn-show --where run/last.rn)" = 1:0 ]
 }
 
 @test "hot-folder.sh: photos go to the folder of their class" {

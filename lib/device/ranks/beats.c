@@ -37,8 +37,8 @@ bool rn_ranks_meet(struct rn_ranks_comm *comm)
         peer->heard = rn_ranks_seconds();
         peer->send = peer->receive = MPI_REQUEST_NULL;
         if (r != comm->rank &&
-            !rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, RN_RANKS_TAG_BEAT,
-                                           comm->on[RN_RANKS_LETTERS], &peer->receive), "listening"))
+            !rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS],
+                                           &peer->receive), "listening"))
             return false;
     }
     return true;
@@ -55,8 +55,8 @@ static void hear(struct rn_ranks_comm *comm, size_t r)
         peer->in.text[sizeof peer->in.text - 1] = '\0';
         rn_ranks_comm_fail(comm, "rank %zu of %zu (%s): %s", r, comm->size, peer->host, peer->in.text);
     }
-    (void)!rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, RN_RANKS_TAG_BEAT,
-                                         comm->on[RN_RANKS_LETTERS], &peer->receive), "listening");
+    (void)!rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS],
+                                         &peer->receive), "listening");
 }
 
 static void beat(struct rn_ranks_comm *comm, size_t r, const struct rn_err *confession)
@@ -67,8 +67,8 @@ static void beat(struct rn_ranks_comm *comm, size_t r, const struct rn_err *conf
         return;
     peer->out = (struct rn_ranks_beat){ .exit = confession->exit };
     snprintf(peer->out.text, sizeof peer->out.text, "%s", confession->text);
-    (void)!rn_ranks_good(comm, MPI_Isend(&peer->out, sizeof peer->out, MPI_BYTE, (int)r, RN_RANKS_TAG_BEAT,
-                                         comm->on[RN_RANKS_LETTERS], &peer->send), "a sign of life");
+    (void)!rn_ranks_good(comm, MPI_Isend(&peer->out, sizeof peer->out, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS],
+                                         &peer->send), "a sign of life");
 }
 
 static void lose(struct rn_ranks_comm *comm, size_t r, const char *how)

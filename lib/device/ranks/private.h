@@ -11,8 +11,8 @@
 #include "device/ranks/comm.h"
 
 /* What two stages of a sum, and what is not a collective, may not get mixed up with: each has a communicator. */
-enum { RN_RANKS_SHARES, RN_RANKS_SLICES, RN_RANKS_SUMS, RN_RANKS_LETTERS, RN_RANKS_COMMUNICATORS };
-enum { RN_RANKS_TAG_TELL = 1, RN_RANKS_TAG_END, RN_RANKS_TAG_BEAT };
+enum { RN_RANKS_SHARES, RN_RANKS_SLICES, RN_RANKS_SUMS, RN_RANKS_LETTERS, RN_RANKS_BEATS, RN_RANKS_COMMUNICATORS };
+enum { RN_RANKS_TAG_TELL = 1, RN_RANKS_TAG_END };
 
 struct rn_ranks_beat {
     int exit; /* 0: all is well */

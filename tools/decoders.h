@@ -17,7 +17,8 @@ static inline int rn_decode_apart(struct rn_decode *decode, int jobs, bool quiet
     if (rn_decoders_start(&decode->apart, jobs, decode, why, err))
         return -1;
     if (*why && !quiet)
-        rn_note("photos are decoded %s: %s", decode->apart ? "in other processes, but these are not locked in" : "without a sandbox", why);
+        rn_note("photos are decoded %s: %s", decode->apart ? "in other processes, but these are not locked in"
+                : "without a sandbox", why);
     return 0;
 }
 

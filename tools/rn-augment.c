@@ -35,7 +35,8 @@ static const struct rn_opt options[] = {
     RN_OPT_NO_SANDBOX(no_sandbox),
     RN_OPT_LAST,
 };
-static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234, .max_pixels = 178956970,
+static const struct opts defaults = { .recipe = "basic,affine,distort", .copies = 1, .jobs = -1, .seed = 1234,
+                                      .max_pixels = 178956970,
                                        .quality = 95, .split = "train" };
 
 static int load(struct rn_recipe *recipe, const char *name, const struct opts *opts, bool quiet, struct rn_err *err)
@@ -87,7 +88,8 @@ static int parse_split(struct rn_texts *split, char **list, const char *text, st
 static void tell(const struct opts *opts, const struct rn_augment_done *done)
 {
     if (done->other_splits)
-        rn_note("photos of other splits than %s, not augmented: %llu (--split all augments them)", opts->split, (unsigned long long)done->other_splits);
+        rn_note("photos of other splits than %s, not augmented: %llu (--split all augments them)", opts->split,
+                (unsigned long long)done->other_splits);
     if (done->there)
         rn_note("files that were there already: %llu", (unsigned long long)done->there);
     if (done->failed)
@@ -105,7 +107,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     struct rn_progress progress = rn_progress_begin(args);
     struct rn_texts split = { 0 };
     struct rn_augment_plan plan = {
-        .copies = opts->copies, .seed = opts->seed, .jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default(), .keep = opts->keep,
+        .copies = opts->copies, .seed = opts->seed, .jobs = opts->jobs > 0 ? (int)opts->jobs : rn_threads_default(),
+        .keep = opts->keep,
         .keep_going = opts->keep_going, .explain = opts->explain, .folder = opts->folder, .tool = &rn_tool, .options = opts,
         .decode = { .max_pixels = opts->max_pixels, .exif = !opts->no_exif }, .progress = show, .progress_context = &progress,
         .quality = opts->png ? 0 : (int)opts->quality, .split = strcmp(opts->split, "all") ? &split : NULL,
@@ -147,22 +150,26 @@ const struct rn_tool rn_tool = {
     .name = "rn-augment", .operands = "[FILE...]", .summary = "augment photos as Albumentations does", .options = options,
     .environment = RN_ENV_RECORD_MAX,
     .size = sizeof(struct opts), .defaults = &defaults, .run = run,
-    .about = "Reads samples and images and writes one picture for each photo, recipe and copy, with the id ID#recipe.copy and the photo's "
-             "label and split. Transforms, parameters, chances and pixels are those of Albumentations 1.3.\n\n"
-             "Shipped recipes: basic (crop to 224 x 224, brightness, contrast), affine (transpose, rotate or shift, flip), distort (blur, "
-             "one change of colour or shape, noise, shadow). They are files as A.save(pipeline, 'x.json') writes them, and such files of "
-             "Albumentations 1.0 to 1.3, and some of 1.4, run, with more than fifty transforms in Compose OneOf SomeOf Sequential OneOrOther ReplayCompose: rn-recipes(7) "
-             "lists them, says where pixels may differ, and what files of later versions call them. After Normalize pictures are floats, "
-             "which rn-batch and --write refuse: --until-normalize leaves it to them.\n\n"
-             "Of a dataset that is split, only train is augmented, so that no copy of a photo is in two splits; --split says which others.\n\n"
-             "--write leaves a file that is there with the same bytes as it is, so that a run that was killed goes on. Of two photos that "
-             "differ in their endings only the second one's is kept in the name: x.png-affine-1.jpg.\n\n"
-             "What is drawn is a function of seed, id, copy and the transform's place in its recipe: the same for any -j, any order of the "
-             "input and any sharding. The program that this replaces wrote the three results of a photo to one file, of which the last was "
-             "left, and the first of them as normalised floats; here each has its own, and basic leaves the normalisation to the consumer.\n\n"
-             "--replay takes the records of --explain, whose ids are those that this run will write, instead of random numbers: with the "
-             "other options of the run that wrote them the output is the same bytes; with other photos of the same ids (masks, another "
-             "size) these are changed in the same way. A record that is missing, or that does not fit recipe or picture, is exit 3.\n\n"
+    .about = "Reads samples and images and writes one picture for each photo, recipe and copy, with the id ID#recipe.copy and the "
+             "photo's label and split. Transforms, parameters, chances and pixels are those of Albumentations 1.3.\n\n"
+             "Shipped recipes: basic (crop to 224 x 224, brightness, contrast), affine (transpose, rotate or shift, flip), distort "
+             "(blur, one change of colour or shape, noise, shadow). They are files as A.save(pipeline, 'x.json') writes them, and "
+             "such files of Albumentations 1.0 to 1.3, and some of 1.4, run, with more than fifty transforms in Compose OneOf "
+             "SomeOf Sequential OneOrOther ReplayCompose: rn-recipes(7) lists them, says where pixels may differ, and what files "
+             "of later versions call them. After Normalize pictures are floats, which rn-batch and --write refuse: "
+             "--until-normalize leaves it to them.\n\n"
+             "Of a dataset that is split, only train is augmented, so that no copy of a photo is in two splits; --split says which "
+             "others.\n\n"
+             "--write leaves a file that is there with the same bytes as it is, so that a run that was killed goes on. Of two "
+             "photos that differ in their endings only the second one's is kept in the name: x.png-affine-1.jpg.\n\n"
+             "What is drawn is a function of seed, id, copy and the transform's place in its recipe: the same for any -j, any "
+             "order of the input and any sharding. The program that this replaces wrote the three results of a photo to one file, "
+             "of which the last was left, and the first of them as normalised floats; here each has its own, and basic leaves the "
+             "normalisation to the consumer.\n\n"
+             "--replay takes the records of --explain, whose ids are those that this run will write, instead of random numbers: "
+             "with the other options of the run that wrote them the output is the same bytes; with other photos of the same ids "
+             "(masks, another size) these are changed in the same way. A record that is missing, or that does not fit recipe or "
+             "picture, is exit 3.\n\n"
              "--write writes nothing through links that lie in DIR. A file whose name is too long, or where a link or a file lies "
              "in the place of its folder, becomes an error record, with or without -k: exit 1.",
     .examples = "rn-pick split=train all.rn | rn-augment -p low -n 2 > extra.rn\n"

@@ -34,10 +34,10 @@ static const struct rn_opt options[] = {
     { 0, "size", RN_OPT_TEXT, RN_AT(opts, size), 0, 0, "height and width of the pictures; with --train they may grow: 160:0,224:10",
       "N|N:EPOCH,.." },
     { 0, "resize", RN_OPT_INT, RN_AT(opts, resize), 1, 65536, "scale the shorter side to that before cropping [size * 256 / 224]", NULL, 0 },
-    { 0, "augment", RN_OPT_TEXT, RN_AT(opts, augment), 0, 0, "with --train: this recipe of rn-augment on each photo, anew each epoch",
-      "NAME|FILE.json" },
-    { 'p', "probability", RN_OPT_TEXT, RN_AT(opts, probability), 0, 0, "with --augment: chance in shipped recipes, as rn-augment -p",
-      "low|mid|high|X" },
+    { 0, "augment", RN_OPT_TEXT, RN_AT(opts, augment), 0, 0,
+      "with --train: this recipe of rn-augment on each photo, anew each epoch", "NAME|FILE.json" },
+    { 'p', "probability", RN_OPT_TEXT, RN_AT(opts, probability), 0, 0,
+      "with --augment: chance in shipped recipes, as rn-augment -p", "low|mid|high|X" },
     { 0, "crop-scale", RN_OPT_PAIR, RN_AT(opts, crop_scale), 1e-6, 1, "with --train: share of the photo's area in a crop" },
     { 0, "crop-ratio", RN_OPT_PAIR, RN_AT(opts, crop_ratio), 1e-3, 1e3, "with --train: width to height of a crop" },
     { 0, "flip", RN_OPT_CHOICE, RN_AT(opts, flip), 0, 0, "with --train: flip half of the crops left to right, top to bottom, both",
@@ -46,8 +46,8 @@ static const struct rn_opt options[] = {
     { 0, "erase", RN_OPT_REAL, RN_AT(opts, erase), 0, 1, "with --train: chance of a grey rectangle in a crop", "P" },
     { 0, "mixup", RN_OPT_REAL, RN_AT(opts, mixup), 0, 100, "with --train: blend photos of a batch; A of the Beta distribution", "A" },
     { 0, "cutmix", RN_OPT_REAL, RN_AT(opts, cutmix), 0, 100, "with --train: paste a part of one photo into another; A as there", "A" },
-    { 0, "balance", RN_OPT_CHOICE, RN_AT(opts, balance), 0, 0, "with --train: how often classes are seen: as they are, alike, by their roots",
-      "none|class|sqrt" },
+    { 0, "balance", RN_OPT_CHOICE, RN_AT(opts, balance), 0, 0,
+      "with --train: how often classes are seen: as they are, alike, by their roots", "none|class|sqrt" },
     { 0, "spool", RN_OPT_CHOICE, RN_AT(opts, spool), 0, 0, "with --train: records' copy in $TMPDIR, or none",
       "copy|none", RN_OPT_HOW },
     { 0, "whole", RN_OPT_FLAG, RN_AT(opts, whole), 0, 0, "without --train: the whole frame, scaled, of any height and width" },
@@ -85,7 +85,8 @@ static int check_files(const struct rn_args *args, struct rn_err *err)
     for (size_t i = 0; i < (args->operands ? args->operands : 1); i++) {
         const char *path = args->operands ? args->operand[i] : "-";
         bool standard = !strcmp(path, "-");
-        if ((standard ? fstat(STDIN_FILENO, &status) : stat(path, &status)) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        if ((standard ? fstat(STDIN_FILENO, &status) : stat(path, &status)) == 0 && !S_ISREG(status.st_mode) &&
+            !S_ISDIR(status.st_mode))
             return rn_fail(err, RN_EXIT_USAGE, "--spool none needs files, not a pipe: %s",
                            rn_text_show(rn_text(standard ? "standard input" : path), room));
     }
@@ -124,11 +125,13 @@ static int parse_place(struct rn_batch_plan *plan, const char *text, struct rn_e
 }
 
 /* What the command line says and a file decides must agree. */
-static int agree(const struct rn_args *args, const char *file, const char *name, uint64_t wanted, uint64_t there, struct rn_err *err)
+static int agree(const struct rn_args *args, const char *file, const char *name, uint64_t wanted, uint64_t there,
+                 struct rn_err *err)
 {
     if (!given(args, name) || wanted == there)
         return 0;
-    return rn_fail(err, RN_EXIT_USAGE, "--%s is %llu, but %s has %llu", name, (unsigned long long)wanted, file, (unsigned long long)there);
+    return rn_fail(err, RN_EXIT_USAGE, "--%s is %llu, but %s has %llu", name, (unsigned long long)wanted, file,
+                   (unsigned long long)there);
 }
 
 /* What a plan borrows from. */
@@ -375,7 +378,8 @@ static struct rn_progress begin_progress(const struct rn_args *args)
 {
     struct stat status;
     struct rn_args quiet = *args;
-    quiet.quiet = args->quiet || (!args->progress && !args->output && fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode));
+    quiet.quiet = args->quiet || (!args->progress && !args->output && fstat(STDOUT_FILENO, &status) == 0 &&
+                                  S_ISFIFO(status.st_mode));
     return rn_progress_begin(&quiet);
 }
 
@@ -394,8 +398,8 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
     plan.file_count = args->operands;
     plan.missing = tell_missing;
     plan.missing_context = &missing;
-    int rc = check_usage(&opts, args, err) || rn_writer_open(&writer, args->output, err) || make_plan(&plan, &opts, args, &held, err) ||
-             rn_reader_open(&reader, args->operand, args->operands, err) ||
+    int rc = check_usage(&opts, args, err) || rn_writer_open(&writer, args->output, err) ||
+             make_plan(&plan, &opts, args, &held, err) || rn_reader_open(&reader, args->operand, args->operands, err) ||
              (!opts.no_sandbox && rn_decode_apart(&plan.decode, plan.jobs, args->quiet, err)) ? -1 : 0;
     if (rc == 0)
         rc = opts.train ? rn_batch_train(reader, writer, &plan, &failed, err) : rn_batch_eval(reader, writer, &plan, &failed, err);
@@ -424,10 +428,10 @@ const struct rn_tool rn_tool = {
              "--views makes several pictures of each photo, whose mean rn-predict takes: flip (as it is, and mirrored), "
              "dihedral (turned by quarters, each also mirrored: 8), five (the corners and the middle), scales (at 6/7, 1 and "
              "8/7 of --size and --resize). --batch still counts photos, and each view of them is a batch of its own.\n\n"
-             "With --train: the whole input is read first (records, with pixels and embedded files, go to a temporary file in $TMPDIR; with --spool none they "
-             "are read again where they lie, in files that must stay as they are); then an "
-             "epoch after the other, each in its own random order, with random crops and flips. All of that follows from the seed, "
-             "the ids and the epoch, never from -j or the order of the input. The last batch of an epoch may be smaller; with "
+             "With --train: the whole input is read first (records, with pixels and embedded files, go to a temporary file in "
+             "$TMPDIR; with --spool none they are read again where they lie, in files that must stay as they are); then an epoch "
+             "after the other, each in its own random order, with random crops and flips. All of that follows from the seed, the "
+             "ids and the epoch, never from -j or the order of the input. The last batch of an epoch may be smaller; with "
              "--drop-last it is left out then (other photos in each epoch). A last batch of one photo cannot be trained on at 32 "
              "pixels or less: batch norm would have one value a channel.\n\n"
              "--augment runs a recipe on each photo before it is cropped: in epoch E what rn-augment with this seed draws for "
@@ -439,9 +443,9 @@ const struct rn_tool rn_tool = {
              "--mixup and --cutmix mix each photo of a batch with the one before it, as torchvision does; with both, a batch is "
              "mixed by one of them. The stream then has the classes' shares in each picture, and version 2, so that programs "
              "that do not know of them refuse it.\n\n"
-             "Of a stream of several parts of a set (rn-pick --shard, --cut) a line says what is missing, and the exit code is 1; a part "
-             "that is there twice is an error. One part alone is what was asked for. Without --train each part's batches are that part's "
-             "again, in a segment of its own.\n\n"
+             "Of a stream of several parts of a set (rn-pick --shard, --cut) a line says what is missing, and the exit code is 1; "
+             "a part that is there twice is an error. One part alone is what was asked for. Without --train each part's batches "
+             "are that part's again, in a segment of its own.\n\n"
              "With --resume, options that the checkpoint decides may be left out: all that its batches were made with is taken "
              "from its history, and something else is an error; --epochs may be another than the checkpoint's.",
     .examples = "rn-pick split=val all.rn | rn-batch -o val.rn\n"

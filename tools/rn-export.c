@@ -77,7 +77,8 @@ static int write_stream(const struct rn_head *head, const struct rn_tensors *ten
 }
 
 /* What the file says becomes what is to be written. */
-static int prepare(enum format format, const struct opts *opts, struct rn_head *head, struct rn_tensors *tensors, struct rn_err *err)
+static int prepare(enum format format, const struct opts *opts, struct rn_head *head, struct rn_tensors *tensors,
+                   struct rn_err *err)
 {
     if (opts->temperature > 0)
         head->temperature = opts->temperature;
@@ -176,11 +177,11 @@ const struct rn_tool rn_tool = {
              "ONNX (opset 13 to 21): 'images', float32 [N,3,H,W], N, H and W free, normalised as (pixel / 255 - mean) / std; "
              "'probabilities', float32 [N,classes]. The model's metadata holds classes, mean and std (JSON arrays), size, resize, "
              "arch and attention. It needs weights that name a network (rn-train's, or rn-import --arch).\n\n"
-             "rn: the network alone, as a stream: no checkpoint, the moving average in the place of what it is of (rn-train --ema), and "
-             "the whole history.\n\n"
-             "--half stores convolutions and matrices in half precision, rounded to the nearest (of two as near to the even) number, which "
-             "halves the file; norms, biases and running statistics stay as they are. All is computed in single precision. A number above "
-             "65504 is refused (exit 3).\n\n"
+             "rn: the network alone, as a stream: no checkpoint, the moving average in the place of what it is of (rn-train "
+             "--ema), and the whole history.\n\n"
+             "--half stores convolutions and matrices in half precision, rounded to the nearest (of two as near to the even) "
+             "number, which halves the file; norms, biases and running statistics stay as they are. All is computed in single "
+             "precision. A number above 65504 is refused (exit 3).\n\n"
              "--temperature is kept in the file (not in npz): who computes probabilities divides the logits by it.",
     .examples = "rn-export run/best.rn -o model.safetensors\n"
                 "rn-export --half --temperature=1.3 run/best.rn -o model.rn\n"

@@ -92,9 +92,10 @@ const struct rn_tool rn_tool = {
              "MJPEG cameras send them, and writes each as a sample without a label, with the file's own bytes, as soon as its "
              "last byte has arrived. Ids are frame000001, frame000002 and so on, counted over all frames and all files, also "
              "those that --every leaves out.\n\n"
-             "Where a frame ends is found by walking its markers. Anything else between the frames, a frame that is cut, one that is "
-             "longer than 64 MiB, or no frame at all is damage (exit 3); the message names frame and byte, and what was whole has "
-             "been written, but no tail. Frames are not decoded here: rn-batch does that, and refuses what has broken pixels.\n\n"
+             "Where a frame ends is found by walking its markers. Anything else between the frames, a frame that is cut, one that "
+             "is longer than 64 MiB, or no frame at all is damage (exit 3); the message names frame and byte, and what was whole "
+             "has been written, but no tail. Frames are not decoded here: rn-batch does that, and refuses what has broken "
+             "pixels.\n\n"
              "pipelines/webcam is a ready-made line for cameras, files and addresses.",
     .examples = "ffmpeg -i film.mp4 -f image2pipe -c:v mjpeg - | rn-frames | rn-batch --for run/best.rn -b 1 |\n"
                 "    rn-predict -m run/best.rn --tsv\n"

@@ -70,7 +70,8 @@ static int place(struct work *w, struct rn_text id, struct rn_err *err)
     if (rn_file_below(&w->path, w->folder, id, ".png", err))
         return -1;
     int fresh = rn_seen_add(&w->seen, rn_hash64(rn_text(w->path.data)), err);
-    return fresh ? fresh < 0 ? -1 : 0 : rn_fail(err, RN_EXIT_DATA, "a second photo for %s", rn_text_show(rn_text(w->path.data), room));
+    return fresh ? fresh < 0 ? -1 : 0 : rn_fail(err, RN_EXIT_DATA, "a second photo for %s",
+                                                rn_text_show(rn_text(w->path.data), room));
 }
 
 struct words {
@@ -110,7 +111,8 @@ static int draw(const struct work *w, const struct rn_item *item, size_t i, stru
     struct job *job = item->job;
     struct rn_viewed *look = job->look;
     struct words words[2];
-    struct rn_draw_panel panel[3] = { { .title = RN_TEXT("photo"), .verdict = name_of(item->head, item->record.labels[i]), .note = item->record.ids[i] } };
+    struct rn_draw_panel panel[3] = { { .title = RN_TEXT("photo"), .verdict = name_of(item->head, item->record.labels[i]),
+                                        .note = item->record.ids[i] } };
     struct rn_image canvas = { 0 };
     const uint8_t *pixels = rn_viewed_pixels(look, i, err);
     if (!pixels)
@@ -170,11 +172,13 @@ static int put(const struct work *w, const struct rn_buffer *png, struct rn_err 
 
 static int text(struct work *w, struct rn_text text, const char *after, struct rn_err *err)
 {
-    return (text.data && rn_out_escaped(w->index, text, RN_ESCAPE_TSV, err)) || rn_out_write(w->index, after, strlen(after), err) ? -1 : 0;
+    return (text.data && rn_out_escaped(w->index, text, RN_ESCAPE_TSV, err)) ||
+           rn_out_write(w->index, after, strlen(after), err) ? -1 : 0;
 }
 
 /* The index's line; error: of a photo that there is no picture of, or nil. */
-static int row(struct work *w, const struct rn_viewed *look, size_t i, struct rn_text id, struct rn_text label, struct rn_text error, struct rn_err *err)
+static int row(struct work *w, const struct rn_viewed *look, size_t i, struct rn_text id, struct rn_text label,
+               struct rn_text error, struct rn_err *err)
 {
     if (text(w, id, "\t", err) || text(w, label, "\t", err))
         return -1;
@@ -205,7 +209,8 @@ static int heat(struct work *w, const struct rn_item *item, struct rn_err *err)
             return -1;
         w->errors += rc > 0;
         w->photos++;
-        rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->photos, (double)w->photos / (rn_seconds() - w->progress.begun));
+        rn_progress_show(&w->progress, false, "%zu photos, %.1f/s", w->photos,
+                         (double)w->photos / (rn_seconds() - w->progress.begun));
     }
     return 0;
 }
@@ -220,7 +225,8 @@ static int begin_index(struct work *w, struct rn_err *err)
         return rn_fail(err, RN_EXIT_DATA, "%s: a link: nothing is written through it", w->path.data);
     if (rn_out_open(&w->index, w->path.data, err))
         return -1;
-    return rn_out_printf(w->index, err, "id\tlabel\tprediction\tconfidence\t%spicture\n", w->viewers > 1 ? "prediction2\tconfidence2\t" : "");
+    return rn_out_printf(w->index, err, "id\tlabel\tprediction\tconfidence\t%spicture\n",
+                         w->viewers > 1 ? "prediction2\tconfidence2\t" : "");
 }
 
 static int take(void *context, struct rn_item *item, struct rn_err *err)
@@ -245,7 +251,8 @@ static int work(struct work *w, const struct rn_args *args, struct rn_err *err)
     if (rn_device_open(&w->dev, opts->device, (int)opts->jobs, err))
         return -1;
     for (; w->viewers < 2 && opts->model[w->viewers]; w->viewers++)
-        if (rn_viewer_open(&w->viewer[w->viewers], opts->model[w->viewers], w->dev, (enum rn_view_kind)opts->kind, opts->layer, opts->class, err))
+        if (rn_viewer_open(&w->viewer[w->viewers], opts->model[w->viewers], w->dev, (enum rn_view_kind)opts->kind, opts->layer,
+                           opts->class, err))
             return -1;
     if (rn_reader_open(&w->reader, args->operand, args->operands, err) || take_all(w, err))
         return -1;
@@ -263,7 +270,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     if (!w.folder || !*w.folder)
         return rn_fail(err, RN_EXIT_USAGE, "-o DIR is needed (see rn-heatmap --help)");
     if (opts->layer && opts->kind == RN_VIEW_GRADCAM)
-        return rn_fail(err, RN_EXIT_USAGE, "--layer goes with --kind feature and attention: Grad-CAM is of the map after the last block");
+        return rn_fail(err, RN_EXIT_USAGE, "--layer goes with --kind feature and attention: Grad-CAM is of the map after the last "
+                                           "block");
     if (opts->class && opts->kind != RN_VIEW_GRADCAM)
         return rn_fail(err, RN_EXIT_USAGE, "--class goes with --kind gradcam");
     int rc = rn_model_default(&chosen.model[0], &name, args, err) || work(&w, args, err) ? -1 : 0;
@@ -286,8 +294,8 @@ const struct rn_tool rn_tool = {
     .name = "rn-heatmap", .operands = "-o DIR [FILE...]", .summary = "draw over photos where a network looks",
     .options = options, .size = sizeof(struct opts), .run = run, .folder = true, .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .defaults = &(const struct opts){ .device = "cpu", .kind = RN_VIEW_GRADCAM, .alpha = 0.6 },
-    .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in grey a "
-             "map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's "
+    .about = "Reads batches (rn-batch without --train) and writes a picture for each photo, DIR/ID.png: the photo, and over it in "
+             "grey a map of the network, with its verdict (in red where it is not the photo's label) and the values of the map's "
              "colours; then DIR/index.tsv: id, label, prediction, confidence (twice with --side-by-side), picture.\n\n"
              "Kinds: gradcam, what speaks for a class (Grad-CAM of the map after the last block); feature, the mean of a "
              "layer's absolute activations; attention, what an attention module lets through: its spatial gate, or where there is "

@@ -62,8 +62,8 @@ static int check_others(const struct work *w, struct rn_text attention, struct r
     }
     if (!others->count)
         return 0;
-    return rn_fail(err, RN_EXIT_DATA, "another network: %zu of its tensors are not %.*s's (attention %.*s), the first is '%s'; without --arch "
-                                      "what fits can serve --init", others->count, (int)w->arch.length, w->arch.data,
+    return rn_fail(err, RN_EXIT_DATA, "another network: %zu of its tensors are not %.*s's (attention %.*s), the first is '%s'; "
+                                      "without --arch what fits can serve --init", others->count, (int)w->arch.length, w->arch.data,
                    (int)attention.length, attention.data, rn_text_show(others->item[0], shown));
 }
 
@@ -82,7 +82,8 @@ static int fit(struct work *w, struct rn_err *err)
     char shown[256];
     size_t classes;
     const struct rn_head *about = &w->foreign.about;
-    struct rn_text attention = w->opts->attention ? rn_text(w->opts->attention) : about->attention.data ? about->attention : RN_TEXT("none");
+    struct rn_text attention = w->opts->attention ? rn_text(w->opts->attention) : about->attention.data ? about->attention
+                               : RN_TEXT("none");
     const struct rn_arch *arch = rn_arch_find(w->arch);
     if (!arch)
         return rn_fail(err, RN_EXIT_USAGE, "no architecture is called '%s' (rn-train --help lists them)",
@@ -205,8 +206,8 @@ static int run(const void *opts, const struct rn_args *args, struct rn_err *err)
 const struct rn_tool rn_tool = {
     .name = "rn-import", .operands = "[FILE]", .summary = "weights of PyTorch or safetensors as a stream",
     .options = options, .size = sizeof(struct opts), .run = run,
-    .about = "Reads what torch.save wrote (.pth, .pth.tar, .ckpt: zip archives, and the format before PyTorch 1.6) or safetensors; which "
-             "it is, the content says. Of a checkpoint the dictionary with the network's tensors is taken: state_dict, "
+    .about = "Reads what torch.save wrote (.pth, .pth.tar, .ckpt: zip archives, and the format before PyTorch 1.6) or safetensors; "
+             "which it is, the content says. Of a checkpoint the dictionary with the network's tensors is taken: state_dict, "
              "model_state_dict, model or whatever its key is; epoch, optimizer and the rest are not. Where several could be meant, "
              "as model beside model_ema, they are named (exit 3) and --key chooses; dots lead to inner ones (teacher.model).\n\n"
              "What wrappers put before names is removed: module., _orig_mod., model., backbone., in any order and number, and "
@@ -215,8 +216,8 @@ const struct rn_tool rn_tool = {
              "Complex, quantised and sparse tensors are refused. A tensor with NaN or infinities is named in a note.\n\n"
              "Without --arch the result serves rn-train --init and rn-export. With --arch every tensor of that network must be "
              "there in its shape, and no other, but for counters and the weights of losses, which are left out with a note, or "
-             "refused with --strict; 'fc' is written as 'final_fc'. With --classes too it is a model for rn-predict, whose input is "
-             "ImageNet's (224 pixels). Safetensors of rn-export say all of that themselves, in their metadata (arch, attention, "
+             "refused with --strict; 'fc' is written as 'final_fc'. With --classes too it is a model for rn-predict, whose input "
+             "is ImageNet's (224 pixels). Safetensors of rn-export say all of that themselves, in their metadata (arch, attention, "
              "classes, mean, std, size, resize); options go before it.\n\n"
              "Nothing in the file is ever executed: of a pickle, dictionaries, lists, numbers, text and tensors are read; sets, "
              "bytes, numpy's arrays, dates, paths, namespaces and the like are passed over; anything else is refused (exit 3), and "

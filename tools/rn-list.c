@@ -359,7 +359,8 @@ static int open_archives(struct work *w, struct rn_err *err)
     bool twice = !w->opts.unlabeled && !w->opts.classes;
     for (size_t i = 0; i < args->operands; i++)
         if (!is_archive(w, args->operand[i]))
-            return rn_fail(err, RN_EXIT_USAGE, "archives and folders in one list: list them apart (or is %s an archive? --tar)", args->operand[i]);
+            return rn_fail(err, RN_EXIT_USAGE, "archives and folders in one list: list them apart (or is %s an archive? --tar)",
+                           args->operand[i]);
     if (!(w->archive = rn_calloc(args->operands, sizeof *w->archive, err)))
         return -1;
     for (size_t i = 0; i < args->operands; i++)
@@ -403,7 +404,8 @@ static int packed_label(struct work *w, const struct rn_packed *picture, int64_t
     if (*label >= 0)
         return 0;
     w->last_label = 0;
-    return picture->error.data ? 0 : rn_fail(err, RN_EXIT_DATA, "%s: %s: its class '%s' is not among --classes", w->archive_name, name, rn_text_show(class_name, room));
+    return picture->error.data ? 0 : rn_fail(err, RN_EXIT_DATA, "%s: %s: its class '%s' is not among --classes", w->archive_name,
+                                             name, rn_text_show(class_name, room));
 }
 
 static int write_packed(void *context, const struct rn_packed *picture, struct rn_err *err)
@@ -460,7 +462,8 @@ static int list_archives(void *context, struct rn_err *err)
     if (!w->opts.unlabeled && !w->opts.classes && find_classes(w, &layout, err))
         return -1;
     if (layout == RN_LAYOUT_SPLITS && !wanted && !w->args->quiet)
-        rn_note("%s: train, val and test are taken as the split, the folders in them as classes (--layout flat: not)", w->args->operand[0]);
+        rn_note("%s: train, val and test are taken as the split, the folders in them as classes (--layout flat: not)",
+                w->args->operand[0]);
     w->opts.layout = layout == RN_LAYOUT_SPLITS ? RN_LAYOUT_SPLITS : w->opts.layout;
     if (rn_writer_open(&w->writer, NULL, err) || rn_head_sign(&w->head, &rn_tool, &w->opts, NULL, err) ||
         rn_writer_head(w->writer, &w->head, err))
@@ -523,7 +526,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 }
 
 const struct rn_tool rn_tool = {
-    .name = "rn-list", .operands = "FOLDER|ARCHIVE|FILE...", .summary = "list pictures, in folders, archives or by name, as samples",
+    .name = "rn-list", .operands = "FOLDER|ARCHIVE|FILE...",
+    .summary = "list pictures, in folders, archives or by name, as samples",
     .options = options, .size = sizeof(struct opts), .run = run, .environment = RN_ENV_TMPDIR,
     .about = "Writes one sample for each picture below the folders, in byte order of the path below the folder: regular files, and "
              "links to such, with the ending, in any case, of a JPEG (.jpg .jpeg .jpe .jfif .jif .mpo), PNG, WebP, TIFF (.tif "
@@ -543,17 +547,18 @@ const struct rn_tool rn_tool = {
              "them.\n\n"
              "The id is the path below the folder; with several operands, of files, or with --files-from, it is the path as "
              "given. A repeated id is an error (exit 3); with -k it is listed once, and a line says so.\n\n"
-             "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is "
-             "the name of the folder that the file lies in. A file that is not there is an error (exit 4), with -k an error "
-             "record (exit 1), and so is a folder; empty lines are passed over. With --by-ending only names that would be listed in a folder are taken.\n\n"
-             "Operands that are called .tar, .tgz, .tar.gz, .tar.xz, .tar.zst and so on, or whatever is given with --tar, are tar archives: "
-             "their pictures are listed as if they lay in a folder, in the archive's order, with their bytes. Members beside a picture say "
-             "more of it, as WebDataset has it: KEY.cls for KEY.jpg is the index of its class (by --classes; else the class's name is that "
-             "number) or its name; KEY.json of rn-pick --tar is its id, label and split. An archive is read twice, to find its classes, unless "
-             "--classes or --unlabeled is given: only then standard input is not put aside in $TMPDIR. Links, devices, sparse files, names "
-             "that lead out of the archive (/, ..) and pictures above 1 GiB become error records; damage, an archive without its end, "
-             "and one that becomes a thousand times its size are errors (exit 3). A process that may neither write files nor use "
-             "the network does the reading.\n\n"
+             "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is the "
+             "name of the folder that the file lies in. A file that is not there is an error (exit 4), with -k an error record "
+             "(exit 1), and so is a folder; empty lines are passed over. With --by-ending only names that would be listed in a "
+             "folder are taken.\n\n"
+             "Operands that are called .tar, .tgz, .tar.gz, .tar.xz, .tar.zst and so on, or whatever is given with --tar, are tar "
+             "archives: their pictures are listed as if they lay in a folder, in the archive's order, with their bytes. Members "
+             "beside a picture say more of it, as WebDataset has it: KEY.cls for KEY.jpg is the index of its class (by --classes; "
+             "else the class's name is that number) or its name; KEY.json of rn-pick --tar is its id, label and split. An archive "
+             "is read twice, to find its classes, unless --classes or --unlabeled is given: only then standard input is not put "
+             "aside in $TMPDIR. Links, devices, sparse files, names that lead out of the archive (/, ..) and pictures above 1 GiB "
+             "become error records; damage, an archive without its end, and one that becomes a thousand times its size are errors "
+             "(exit 3). A process that may neither write files nor use the network does the reading.\n\n"
              "With --live each name's record is written before the next name is waited for. There are no labels, unless --classes "
              "says which. A file that is not there becomes an error record. A name may come again: its id is then the "
              "name, # and the number of its place among the names that have come.",

@@ -85,7 +85,8 @@ static int check_files(const struct work *w, struct rn_err *err)
     for (size_t k = 0; k < (w->files ? w->files : 1); k++) {
         const char *file = w->files ? w->file[k] : "-";
         if (!is_regular(file) && (w->opts->shard || strcmp(file, "-")))
-            return rn_fail(err, RN_EXIT_USAGE, "--%s needs files, not a pipe: the records are counted first", w->opts->shard ? "shard" : "cut");
+            return rn_fail(err, RN_EXIT_USAGE, "--%s needs files, not a pipe: the records are counted first",
+                           w->opts->shard ? "shard" : "cut");
     }
     return 0;
 }
@@ -95,8 +96,8 @@ static int parse_shard(struct work *w, struct rn_err *err)
     unsigned long long part, parts;
     char more;
     const char *text = w->opts->shard;
-    if (strspn(text, "0123456789/") != strlen(text) || strlen(text) > 20 || sscanf(text, "%llu/%llu%c", &part, &parts, &more) != 2 ||
-        part < 1 || part > parts || parts > INT64_MAX)
+    if (strspn(text, "0123456789/") != strlen(text) || strlen(text) > 20 ||
+        sscanf(text, "%llu/%llu%c", &part, &parts, &more) != 2 || part < 1 || part > parts || parts > INT64_MAX)
         return rn_fail(err, RN_EXIT_USAGE, "--shard: '%s' is not I/N with I from 1 to N", text);
     w->part = part;
     w->of = parts;
@@ -356,28 +357,29 @@ const struct rn_tool rn_tool = {
     .name = "rn-pick", .operands = "[KEY=VALUE...] [KEY!=VALUE...] [FILE...]", .summary = "filter and slice any stream",
     .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .head = -1 }, .run = run,
     .environment = RN_ENV_RECORD_MAX | RN_ENV_TMPDIR,
-    .about = "Passes on the records for which every condition holds, in one segment for each of the input, and nothing else of it is "
-             "changed. An operand that begins with a word and '=' or '!=' is a condition; others are files (a file with such a name: "
-             "./NAME=...).\n\n"
-             "Keys: label (a class's name), split, id, path and error of samples, images and predictions; epoch and index of batches; "
-             "name and role of weights. Of several KEY=VALUE with the same key one must hold; every KEY!=VALUE must hold; different "
-             "keys must all agree. An empty value means that there is none: 'label=' are the records without a label, 'error=' those "
-             "that did not fail. Error records are judged like others, by their id, label and split. A class that the stream does "
-             "not have, or a key that its kind does not have, is an error (exit 3).\n\n"
+    .about = "Passes on the records for which every condition holds, in one segment for each of the input, and nothing else of it "
+             "is changed. An operand that begins with a word and '=' or '!=' is a condition; others are files (a file with such a "
+             "name: ./NAME=...).\n\n"
+             "Keys: label (a class's name), split, id, path and error of samples, images and predictions; epoch and index of "
+             "batches; name and role of weights. Of several KEY=VALUE with the same key one must hold; every KEY!=VALUE must hold; "
+             "different keys must all agree. An empty value means that there is none: 'label=' are the records without a label, "
+             "'error=' those that did not fail. Error records are judged like others, by their id, label and split. A class that "
+             "the stream does not have, or a key that its kind does not have, is an error (exit 3).\n\n"
              "--shard counts all records of the input, whatever the conditions; conditions come next, then --skip, then --head. "
-             "Shards 1/N to N/N one after the other have the records of the whole, in order. --cut N writes all of them, to files named by "
-             "-o with the slice's number for its %d or %03d: a file is read twice, standard input once (a pipe is kept in a temporary "
-             "file in $TMPDIR meanwhile). The input is read to its end even when --head has had enough, so that damage is seen.\n\n"
-             "Slices say in their heads which part they are of what was cut. rn-show --expect, rn-score, rn-batch, rn-split and rn-near tell "
-             "which parts are missing, are there twice, or are of another set.\n\n"
-             "--tar writes the files of samples to an archive that WebDataset's readers take: KEY.jpg (or what the file is), KEY.cls (the "
-             "class's index) and KEY.json (id, label, split) for each; rn-list of it gives the same samples with their bytes. KEY is "
-             "the id without its ending; points in it and what else would mean something in a key are %XX. With --max-size archives "
-             "follow each other in one pass, none larger unless for one photo. An archive has no place for error records: they are counted, "
-             "and make the exit code 1. Other keys of records are left behind.\n\n"
-             "--embed makes a slice that can be worked on where its files are not: on another host. A file that cannot be read is an "
-             "error record, and makes the exit code 1. --fail REASON is for a slice that nobody could do: every record is counted as "
-             "failed by the tools that follow.",
+             "Shards 1/N to N/N one after the other have the records of the whole, in order. --cut N writes all of them, to files "
+             "named by -o with the slice's number for its %d or %03d: a file is read twice, standard input once (a pipe is kept in "
+             "a temporary file in $TMPDIR meanwhile). The input is read to its end even when --head has had enough, so that damage "
+             "is seen.\n\n"
+             "Slices say in their heads which part they are of what was cut. rn-show --expect, rn-score, rn-batch, rn-split and "
+             "rn-near tell which parts are missing, are there twice, or are of another set.\n\n"
+             "--tar writes the files of samples to an archive that WebDataset's readers take: KEY.jpg (or what the file is), "
+             "KEY.cls (the class's index) and KEY.json (id, label, split) for each; rn-list of it gives the same samples with "
+             "their bytes. KEY is the id without its ending; points in it and what else would mean something in a key are %XX. "
+             "With --max-size archives follow each other in one pass, none larger unless for one photo. An archive has no place "
+             "for error records: they are counted, and make the exit code 1. Other keys of records are left behind.\n\n"
+             "--embed makes a slice that can be worked on where its files are not: on another host. A file that cannot be read is "
+             "an error record, and makes the exit code 1. --fail REASON is for a slice that nobody could do: every record is "
+             "counted as failed by the tools that follow.",
     .examples = "rn-pick split=train < all.rn | rn-batch --train | rn-train -o run/\n"
                 "rn-pick split=test label=glass label=metal all.rn | rn-show\n"
                 "rn-pick 'role!=momentum' run/last.rn -o small.rn\n"

@@ -202,7 +202,8 @@ static int write_features(struct work *w, const struct rn_item *item, struct rn_
         out.features = true;
         out.tensor = (struct rn_tensor){ RN_F32, 4, { shape->n, shape->c, shape->h, shape->w }, job->numbers };
         if (!rn_tensor_finite(&out.tensor))
-            return rn_fail(err, RN_EXIT_DATA, "batch %lld: the network gives features that are NaN or infinite", (long long)out.index);
+            return rn_fail(err, RN_EXIT_DATA, "batch %lld: the network gives features that are NaN or infinite",
+                           (long long)out.index);
     }
     w->seen += out.error.data ? 1 : out.count;
     return rn_writer_record(w->writer, &out, err) || rn_writer_flush(w->writer, err) ? -1 : 0;
@@ -216,7 +217,8 @@ static int features_segment(struct work *w, const struct rn_head *head, struct r
     if (head->kind != RN_BATCHES)
         return rn_fail(err, RN_EXIT_DATA, "--features: they are made of batches, not of %s", rn_kind_name(head->kind));
     if (head->soft || head->views != RN_NIL)
-        return rn_fail(err, RN_EXIT_DATA, "--features: not of %s", head->soft ? "mixed photos (rn-batch --mixup, --cutmix)" : "several views of each photo");
+        return rn_fail(err, RN_EXIT_DATA, "--features: not of %s",
+                       head->soft ? "mixed photos (rn-batch --mixup, --cutmix)" : "several views of each photo");
     int rc = rn_head_copy(&out, head, err);
     char *layer = rc ? NULL : strdup(w->layer_name);
     if (rc == 0 && !layer)
@@ -252,7 +254,8 @@ static int segment(struct work *w, const struct rn_head *head, struct rn_err *er
         out.seed = head->seed;
     }
     int rc = rn_texts_copy(&out.classes, &w->model.head->classes, err) || rn_history_copy(&out.history, &head->history, err) ||
-             rn_part_copy(&out.part_of, &head->part_of, err) || rn_head_sign(&out, &rn_tool, w->opts, NULL, err) || (w->writer && rn_writer_head(w->writer, &out, err)) ? -1 : 1;
+             rn_part_copy(&out.part_of, &head->part_of, err) || rn_head_sign(&out, &rn_tool, w->opts, NULL, err) ||
+             (w->writer && rn_writer_head(w->writer, &out, err)) ? -1 : 1;
     while (rc == 1 && (rc = rn_flow_next(w->flow, &item, err)) == 1 && item->event == RN_FLOW_RECORD) {
         /* what is done is handed on before the next batch is waited for: a live source sees it at once */
         if (predict(w, item, head, map, err) || (w->table ? rn_out_flush(w->table, err) : rn_writer_flush(w->writer, err)))
@@ -353,24 +356,26 @@ out:
 
 const struct rn_tool rn_tool = {
     .name = "rn-predict", .operands = "[FILE...]", .summary = "classify batches with a trained network",
-    .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu", .precision = "fp32" }, .run = run,
-    .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
+    .options = options, .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu", .precision = "fp32" },
+    .run = run, .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
     .about = "Reads batches (rn-batch without --train), writes one prediction a photo: its probabilities, in the order of the "
              "model's classes; labels are mapped to them by name. Batch norms are folded into the convolutions. A photo's "
              "probabilities do not depend on its batch, its place in it or on --jobs.\n\n"
              "Of a photo of which the batches have several views (rn-batch --views) the mean of their probabilities is written, "
-             "once. Of train batches the predictions are of what was drawn: a segment an epoch, which says epoch and seed, for rn-train --teacher.\n\n"
-             "--features LAYER: batches go on as they are, with what the layer makes of the images (rn-show -l lists layers; float32, "
-             "[N,C,H,W]) in the place of these: head, what the last layer reads, is what rn-train --head trains on.\n\n"
+             "once. Of train batches the predictions are of what was drawn: a segment an epoch, which says epoch and seed, for "
+             "rn-train --teacher.\n\n"
+             "--features LAYER: batches go on as they are, with what the layer makes of the images (rn-show -l lists layers; "
+             "float32, [N,C,H,W]) in the place of these: head, what the last layer reads, is what rn-train --head trains on.\n\n"
              "A network with a temperature (rn-export --temperature) is calibrated: its logits are divided by it first.\n\n"
-             RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in TF32. " RN_ABOUT_CPU_PRECISION "\n\n"
+             RN_ABOUT_GPUS "--precision=bf16 keeps maps and takes products in bfloat16, tf32 takes products in "
+                           "TF32. " RN_ABOUT_CPU_PRECISION "\n\n"
              "Error records pass through; in a table they have 'error: ' and the reason as prediction, and the exit code is 1.\n\n"
              "--json: {\"id\", \"label\", \"prediction\", \"confidence\", \"probabilities\": {class: number, ...}}, where label "
              "is null without one; with --top the likeliest classes come first and the others are left out. Of an error record "
              "prediction and confidence are null, and \"error\" has the reason; the exit code is 1 then, too. --min-confidence "
              "leaves the numbers as they are.\n\n"
-             "Each batch's lines are written before the next batch is waited for. Predictions that were made before, of the same classes, "
-             "pass through as they are: so a table can be made of them.",
+             "Each batch's lines are written before the next batch is waited for. Predictions that were made before, of the same "
+             "classes, pass through as they are: so a table can be made of them.",
     .examples = "rn-pick split=test < all.rn | rn-batch --for run/best.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-list --unlabeled photos/ | rn-batch --for run/best.rn -k | rn-predict -m run/best.rn --tsv\n"
                 "rn-list --unlabeled photos/ | rn-batch -k | rn-predict --tsv   # the network that comes with the program\n"

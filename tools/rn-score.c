@@ -119,7 +119,8 @@ static int judge(struct reading *reading, struct rn_text id, int64_t label, bool
         answer.label = (size_t)label;
         if (rn_tally_add(&reading->tally, reading->row, answer.label, &answer.right, err))
             return rn_fail_at(err, "'%s'", rn_text_show(id, room));
-        if (reading->calibration && rn_calibration_add(reading->calibration, reading->row, reading->classes->count, answer.label, err))
+        if (reading->calibration && rn_calibration_add(reading->calibration, reading->row, reading->classes->count, answer.label,
+                                                       err))
             return -1;
     }
     if (reading->log && look_at(reading, id, label, &answer, err))
@@ -309,8 +310,10 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
     if (opts->mean && opts->pool)
         return rn_fail(err, RN_EXIT_USAGE, "--mean and --pool exclude each other");
     if (opts->pool && (!args->operands || opts->compare))
-        return rn_fail(err, RN_EXIT_USAGE, opts->compare ? "--pool and --compare exclude each other" : "--pool: FILE... is missing");
-    if (opts->published[0] > 100 || opts->published[1] != floor(opts->published[1]) || (opts->published[0] > 0 && opts->published[1] < 1))
+        return rn_fail(err, RN_EXIT_USAGE, opts->compare ? "--pool and --compare exclude each other"
+                       : "--pool: FILE... is missing");
+    if (opts->published[0] > 100 || opts->published[1] != floor(opts->published[1]) ||
+        (opts->published[0] > 0 && opts->published[1] < 1))
         return rn_fail(err, RN_EXIT_USAGE, "--published: %g,%g is not a percentage and a number of photos", opts->published[0],
                        opts->published[1]);
     if (both_from_stdin(opts, args))
@@ -397,21 +400,21 @@ const struct rn_tool rn_tool = {
              "probabilities, matched by id; a photo that one of them could not read counts as an error record.\n\n"
              "--compare adds McNemar's exact test on the predictions of both streams, matched by id: b are right here "
              "only, c there only, p is the chance of a difference at least that large if neither were better.\n\n"
-             "--pool takes each file as a run of its own, so that an id may come once in each: networks of several seeds on the same "
-             "photos. Where they are the same photos in all, the mean of the runs' Acc@1, its standard deviation and a 95 % interval over runs and "
-             "photos are added (two-level bootstrap, 10,000 draws). --published adds the difference to an accuracy that others have published, and p of the two-sided z-test of "
-             "two proportions.\n\n"
-             "--fit-temperature finds the number by which logits are to be divided so that the log loss is least, and says what log loss "
-             "and calibration error are then. Fit it on photos that neither trained nor test the network, as those of validation; "
-             "rn-export --temperature puts it into a network.\n\n"
-             "--looks appends a line to a log, before the score is shown: time, photos (a hash of ids and labels), n, errors, acc1, "
-             "predictions (a hash), and the command that made them; predictions that have a line get no second one. The report says how many "
-             "lines there are of these photos. Who tries many networks on a test list chooses the luckiest: the log shows it.\n\n"
+             "--pool takes each file as a run of its own, so that an id may come once in each: networks of several seeds on the "
+             "same photos. Where they are the same photos in all, the mean of the runs' Acc@1, its standard deviation and a 95 % "
+             "interval over runs and photos are added (two-level bootstrap, 10,000 draws). --published adds the difference to an "
+             "accuracy that others have published, and p of the two-sided z-test of two proportions.\n\n"
+             "--fit-temperature finds the number by which logits are to be divided so that the log loss is least, and says what "
+             "log loss and calibration error are then. Fit it on photos that neither trained nor test the network, as those of "
+             "validation; rn-export --temperature puts it into a network.\n\n"
+             "--looks appends a line to a log, before the score is shown: time, photos (a hash of ids and labels), n, errors, "
+             "acc1, predictions (a hash), and the command that made them; predictions that have a line get no second one. The "
+             "report says how many lines there are of these photos. Who tries many networks on a test list chooses the luckiest: "
+             "the log shows it.\n\n"
              "--plot writes an SVG besides: the confusion matrix, the reliability diagram (how often it was right, by how sure it "
              "was), precision and recall of each class. It is light or dark as the viewer prefers.\n\n"
-             "A prediction without a label is an error. The exit status is 1 when there were error records, in either "
-             "stream, when parts of a set that was cut (rn-pick --shard, --cut) are missing, which a line says, or when Acc@1 is below "
-             "--min.",
+             "A prediction without a label is an error. The exit status is 1 when there were error records, in either stream, when "
+             "parts of a set that was cut (rn-pick --shard, --cut) are missing, which a line says, or when Acc@1 is below --min.",
     .examples = "rn-batch --for run/best.rn test.rn | rn-predict -m run/best.rn | rn-score\n"
                 "rn-score --json test.rn | jq .acc1\n"
                 "rn-score --plot test.svg test.rn\n"

@@ -89,8 +89,8 @@ static int check_usage(const struct opts *opts, const struct rn_args *args, stru
     if (opts->expect && (strspn(opts->expect, "0123456789") != strlen(opts->expect) || strlen(opts->expect) > 18))
         return rn_fail(err, RN_EXIT_USAGE, "--expect: '%s' is not a number of records", opts->expect);
     if (forms > 1 || (opts->header && forms && !opts->json))
-        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --sheet, --expect, --where and -l; --header with --json, "
-                                           "-l with --tsv");
+        return rn_fail(err, RN_EXIT_USAGE, "one of --table, --json, --tsv, --npy, --png, --sheet, --expect, --where and -l; "
+                                           "--header with --json, -l with --tsv");
     if (opts->batch && !opts->layers)
         return rn_fail(err, RN_EXIT_USAGE, "--batch goes with -l");
     for (size_t i = 0; i < sizeof train / sizeof *train; i++)
@@ -236,9 +236,10 @@ static int show_cpu(const struct opts *opts, const struct rn_args *args, struct 
 {
     struct rn_device *dev;
     struct rn_out *out;
-    if (args->operands || opts->json || opts->tsv || opts->values || opts->header || opts->where || opts->layers || opts->table > 0 ||
-        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy || opts->expect || opts->optimizer || opts->ema > 0 ||
-        opts->teacher)
+    if (args->operands || opts->json || opts->tsv || opts->values || opts->header || opts->where || opts->layers ||
+        opts->table > 0 ||
+        opts->png > 0 || opts->sheet || opts->labels || opts->batch || opts->npy || opts->expect || opts->optimizer ||
+        opts->ema > 0 || opts->teacher)
         return rn_fail(err, RN_EXIT_USAGE, "--cpu stands alone: it looks at the processor, not at a stream");
     if (rn_device_open_dry(&dev, "cpu", 1, err))
         return -1;
@@ -277,13 +278,14 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     plan_layers(&w, args);
     if (w.opts->cpu)
         return show_cpu(w.opts, args, err);
-    if (check_usage(w.opts, args, err) || (w.opts->layers && weigh_program(&w.layers.program, err)) || rn_out_open(&w.out, args->output, err) ||
-        ((w.opts->npy || w.opts->png || w.opts->sheet) && rn_out_binary(w.out, err)) ||
+    if (check_usage(w.opts, args, err) || (w.opts->layers && weigh_program(&w.layers.program, err)) ||
+        rn_out_open(&w.out, args->output, err) || ((w.opts->npy || w.opts->png || w.opts->sheet) && rn_out_binary(w.out, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err))
         goto out;
     rc = show(&w, is_live(args), err);
     if (rc == 0 && w.pictures < w.opts->png)
-        rc = rn_fail(err, RN_EXIT_DATA, "there is no picture %lld: the stream has %lld", (long long)w.opts->png, (long long)w.pictures);
+        rc = rn_fail(err, RN_EXIT_DATA, "there is no picture %lld: the stream has %lld", (long long)w.opts->png,
+                     (long long)w.pictures);
     if (rc == 0 && w.opts->sheet)
         rc = rn_sheet_write(&w.sheet, w.out, err);
     if (rc == 0 && w.opts->expect && (no = tell_expected(&w, err)) < 0)
@@ -308,37 +310,40 @@ out:
 const struct rn_tool rn_tool = {
     .name = "rn-show", .operands = "[FILE...]", .summary = "look at any stream: a line a record",
     .options = options, .size = sizeof(struct opts), .run = run, .environment = RN_ENV_CPU | RN_ENV_RECORD_MAX,
-    .about = "Without options: for people. Lines that begin with '# ' say what head and tail say; the others are the records, their "
-             "parts separated by tabs: id, label, split and content; a batch's EPOCH:INDEX, tensor and first ids; a prediction's id, "
-             "label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not there.\n\n"
-             "--json: the keys of the stream, unknown ones too; predictions have \"prediction\" and \"confidence\" "
-             "besides. A tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with --values also "
-             "\"values\", row by row in one list; other bytes, such as an embedded photo, are {\"bytes\": N}. A byte of an id "
-             "or path that is not UTF-8 is \\udc80 to \\udcff, as Python's surrogateescape has it; controls and changes of direction are "
-             "\\uXXXX, too. Numbers have as few digits as read back the same. JSON has no NaN and no infinity: they are "
-             "null, and so are min, max and mean of a tensor with a NaN.\n\n"
+    .about = "Without options: for people. Lines that begin with '# ' say what head and tail say; the others are the records, "
+             "their parts separated by tabs: id, label, split and content; a batch's EPOCH:INDEX, tensor and first ids; a "
+             "prediction's id, label, likeliest class and its probability; a weight's name, role and tensor. '-' is what is not "
+             "there.\n\n"
+             "--json: the keys of the stream, unknown ones too; predictions have \"prediction\" and \"confidence\" besides. A "
+             "tensor is {\"type\", \"shape\", \"min\", \"max\", \"mean\"}, with --values also \"values\", row by row in one list; "
+             "other bytes, such as an embedded photo, are {\"bytes\": N}. A byte of an id or path that is not UTF-8 is \\udc80 to "
+             "\\udcff, as Python's surrogateescape has it; controls and changes of direction are \\uXXXX, too. Numbers have as few "
+             "digits as read back the same. JSON has no NaN and no infinity: they are null, and so are min, max and mean of a "
+             "tensor with a NaN.\n\n"
              "--tsv: a header line, again where the columns change; tab, newline, carriage return and backslash are \\t \\n \\r "
              "\\\\; an empty cell is what is not there. Predictions look as from rn-predict --tsv. Ids and labels of a batch are "
              "joined by commas.\n\n"
              "--table N: the first N records in columns; what follows is read and counted. --png N: an image, or one of the "
              "pictures in batches, which are counted through; an error record counts as one. --sheet N: all of them, each in the "
              "middle of a cell as large as the largest needs; an error record is an empty cell.\n\n"
-             "-l: of each layer what it does, the output and the weights as [channels,height,width] and the like, how many numbers are "
-             "trained, millions of floating point operations (a multiply-add is two; what is not a convolution or linear layer counts "
-             "nothing) and KiB of the output, for one image. Then the peak memory of rn-train (with --val) and rn-predict on the CPU, as "
-             "a sum of its parts: the program; the network's weights, gradients and statistics; activations of a batch; the operators' "
-             "scratch memory; what streams need, and a teacher's predictions. rn-train's is with the checkpoint's --optimizer, --ema and "
-             "--teacher, or those that are given: averages and second moments are as large as the weights (--accumulate needs nothing: "
-             "gradients are summed where they are). A run with --head is counted with batches of features. It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
+             "-l: of each layer what it does, the output and the weights as [channels,height,width] and the like, how many numbers "
+             "are trained, millions of floating point operations (a multiply-add is two; what is not a convolution or linear layer "
+             "counts nothing) and KiB of the output, for one image. Then the peak memory of rn-train (with --val) and rn-predict "
+             "on the CPU, as a sum of its parts: the program; the network's weights, gradients and statistics; activations of a "
+             "batch; the operators' scratch memory; what streams need, and a teacher's predictions. rn-train's is with the "
+             "checkpoint's --optimizer, --ema and --teacher, or those that are given: averages and second moments are as large as "
+             "the weights (--accumulate needs nothing: gradients are summed where they are). A run with --head is counted with "
+             "batches of features. It is planned, by the code that would run, not measured. With --tsv: the layers alone, "
              "operations and bytes as whole numbers.\n\n"
-             "--cpu prints avx512, avx2 or portable: the code that the processor of this machine runs, or RN_CPU names. Networks give "
-             "the same digits on machines where it is the same.\n\n"
-             "--npy writes one .npy file after the other: numpy.load on one open file reads them in turn. Error records have none.\n\n"
-             "--expect reads everything and says in a line what is missing of the sets of which the segments are parts (rn-pick --shard, "
-             "--cut), which parts are there twice, and which are of another set; --expect=N also whether there are N records. A stream that "
-             "was never cut is whole. Exit 1 when something is not as expected.\n\n"
-             "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the whole "
-             "input too.",
+             "--cpu prints avx512, avx2 or portable: the code that the processor of this machine runs, or RN_CPU names. Networks "
+             "give the same digits on machines where it is the same.\n\n"
+             "--npy writes one .npy file after the other: numpy.load on one open file reads them in turn. Error records have "
+             "none.\n\n"
+             "--expect reads everything and says in a line what is missing of the sets of which the segments are parts (rn-pick "
+             "--shard, --cut), which parts are there twice, and which are of another set; --expect=N also whether there are N "
+             "records. A stream that was never cut is whole. Exit 1 when something is not as expected.\n\n"
+             "Damage ends the output after the last good record, with exit 3. --header, --where and -l read, and so check, the "
+             "whole input too.",
     .examples = "rn-show -t 10 all.rn\n"
                 "rn-show --expect part.*.rn\n"
                 "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"

@@ -82,7 +82,8 @@ static int check_fold(const struct opts *opts, struct rn_err *err)
     if (opts->folds < 0)
         return rn_fail(err, RN_EXIT_USAGE, "--fold: it needs --folds, of which it is one");
     if (opts->fold >= opts->folds)
-        return rn_fail(err, RN_EXIT_USAGE, "--fold: '%lld' is not one of 0 to %lld", (long long)opts->fold, (long long)opts->folds - 1);
+        return rn_fail(err, RN_EXIT_USAGE, "--fold: '%lld' is not one of 0 to %lld", (long long)opts->fold,
+                       (long long)opts->folds - 1);
     return opts->folds > 2 ? 0 : rn_fail(err, RN_EXIT_USAGE, "--fold: of two folds none is left to train on: --folds 3 or more");
 }
 
@@ -321,7 +322,8 @@ static int check_folds(const struct work *w, size_t photos, struct rn_err *err)
         in[w->member[i].part] += !w->copy[i];
     for (size_t j = 0; photos && j < folds; j++)
         if (!in[j])
-            return rn_fail(err, RN_EXIT_DATA, "--folds: fold%zu of %zu has no photo: with what is to stay together, fewer folds are possible",
+            return rn_fail(err, RN_EXIT_DATA, "--folds: fold%zu of %zu has no photo: with what is to stay together, fewer folds "
+                                              "are possible",
                            j, folds);
     return 0;
 }
@@ -447,8 +449,8 @@ const struct rn_tool rn_tool = {
              "twice, that no sample has, or that is a sample of another class is an error (exit 3); samples in no list keep no "
              "split, and a line on standard error says how many.\n\n"
              "With --folds the splits have sizes within one of each other, for cross-validation: rn-pick split=fold0 tests, "
-             "rn-pick split!=fold0 trains. With --fold=I too it is said in the other words: fold I is test, the one after it (fold 0 after the "
-             "last) val, and the others train. A fold that no photo is left for is an error (exit 3).\n\n"
+             "rn-pick split!=fold0 trains. With --fold=I too it is said in the other words: fold I is test, the one after it (fold "
+             "0 after the last) val, and the others train. A fold that no photo is left for is an error (exit 3).\n\n"
              "Augmented copies (PHOTO#recipe.copy, or the files NAME-recipe-copy.jpg that rn-augment --write makes) go where "
              "their photo goes, with --list too, and count nothing: the photos' splits are what they would be without them. "
              "--group and --group-near keep others together besides: a set that counts for several goes where it disturbs the "

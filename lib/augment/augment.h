@@ -70,7 +70,8 @@ enum {
     RN_WHOLE = 1 << 17,   /* REALS or PAIR of whole numbers only */
     RN_DOWN_UP = 1 << 20, /* two REALS: {"downscale": x, "upscale": y}, or one number */
     RN_NULL_NUMBER = 1 << 19, /* null: the number -1 */
-    RN_XY = 1 << 18,      /* four REALS: {"x": PAIR, "y": PAIR}, a PAIR for both, or one number; a direction that is not there is 1 (RN_FROM_0: 0) */
+    /* four REALS: {"x": PAIR, "y": PAIR}, a PAIR for both, or one number; a direction that is not there is 1 (RN_FROM_0: 0) */
+    RN_XY = 1 << 18,
 };
 
 enum { RN_PROVED = 7, RN_SINCE_1_4 = -1 }; /* 1.4.7; until: no 1.4 */
@@ -83,7 +84,8 @@ struct rn_augment {
     double p;                     /* chance, where a file does not say */
     int until;                    /* n: what 1.4.n and later mean by the name is not proved to be this
                                      (tests/python/versions.py); 0: up to RN_PROVED it is */
-    const char *neutral;          /* "key=value key=*": keys that may be there, with the only value that there is, or any; or NULL */
+    /* "key=value key=*": keys that may be there, with the only value that there is, or any; or NULL */
+    const char *neutral;
     const struct rn_drawn *drawn; /* NULL: draws nothing */
     bool bytes_only;              /* does not take pictures of floats */
     bool to_floats;               /* gives pictures of floats */

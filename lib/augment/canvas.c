@@ -32,7 +32,8 @@ static int reserve(struct rn_room *room, size_t size, struct rn_err *err)
 void *rn_canvas_next(struct rn_canvas *canvas, enum rn_type type, size_t height, size_t width, struct rn_err *err)
 {
     size_t size;
-    if (!rn_mul(height, width, &size) || !rn_mul(size, 3 * rn_type_size(type), &size) || size > UINT32_MAX) { /* no stream takes it */
+    /* no stream takes it */
+    if (!rn_mul(height, width, &size) || !rn_mul(size, 3 * rn_type_size(type), &size) || size > UINT32_MAX) {
         rn_fail(err, RN_EXIT_DATA, "a picture of %zu x %zu is too large", height, width);
         return NULL;
     }

@@ -577,8 +577,8 @@ RN_WIDE(median5, (uint8_t *restrict y, const uint8_t *restrict sorted, size_t li
 
 enum { LEVELS = 256, PARTS = 16 };
 
-/* Counts of a column: part[i]: of values below 16 i; level[p][i]: of those from 16 p on and below 16 p + i. So a value is taken in by
- * adding a row of `above`, and found by comparing, without a loop. */
+/* Counts of a column: part[i]: of values below 16 i; level[p][i]: of those from 16 p on and below 16 p + i. So a value is taken in
+ * by adding a row of `above`, and found by comparing, without a loop. */
 struct counts {
     uint8_t part[PARTS], level[PARTS][PARTS];
 };

@@ -35,7 +35,8 @@ int rn_recipe_named(struct rn_recipe *recipe, const char *name, const char *prob
     if (parse_probability(&p, probability, err))
         return -1;
     if (is_file && probability)
-        return rn_fail(err, RN_EXIT_USAGE, "%s says itself how probable its transforms are: --probability is for shipped recipes", name);
+        return rn_fail(err, RN_EXIT_USAGE, "%s says itself how probable its transforms are: --probability is for shipped recipes",
+                       name);
     int rc = is_file ? rn_buffer_add(&path, name, length + 1, err) : rn_recipe_find(&path, name, err);
     if (rc == 0)
         rc = rn_recipe_load(recipe, path.data, p, err);

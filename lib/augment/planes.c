@@ -133,7 +133,8 @@ RN_AVX2 static size_t mirror_halves(uint8_t *y, const uint8_t *x, size_t n)
         const __m256i *at = (const __m256i *)(x + 3 * (n - i - 32));
         __m256i *to = (__m256i *)(y + 3 * i);
         __m256i u = _mm256_loadu_si256(at), v = _mm256_loadu_si256(at + 1), w = _mm256_loadu_si256(at + 2);
-        __m256i a = _mm256_permute2x128_si256(v, u, 0x21), b = _mm256_blend_epi32(w, u, 0xf0), c = _mm256_permute2x128_si256(w, v, 0x21);
+        __m256i a = _mm256_permute2x128_si256(v, u, 0x21), b = _mm256_blend_epi32(w, u, 0xf0),
+                c = _mm256_permute2x128_si256(w, v, 0x21);
         u = _mm256_or_si256(shuffle(c, turned[0][2]), shuffle(b, turned[0][1]));
         v = _mm256_or_si256(_mm256_or_si256(shuffle(a, turned[1][0]), shuffle(b, turned[1][1])), shuffle(c, turned[1][2]));
         w = _mm256_or_si256(shuffle(a, turned[2][0]), shuffle(b, turned[2][1]));
@@ -150,7 +151,8 @@ SSSE3 static size_t mirror_wide(uint8_t *y, const uint8_t *x, size_t n)
     const __m128i mask = _mm_setr_epi8(13, 14, 15, 10, 11, 12, 7, 8, 9, 4, 5, 6, 1, 2, 3, 0);
     size_t i = 0;
     for (; i + 6 <= n; i += 5)
-        _mm_storeu_si128((__m128i *)(y + 3 * i), _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(x + 3 * (n - i - 5) - 1)), mask));
+        _mm_storeu_si128((__m128i *)(y + 3 * i), _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(x + 3 * (n - i - 5) - 1)),
+                                                                  mask));
     return i;
 }
 #endif

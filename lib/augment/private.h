@@ -81,7 +81,8 @@ RN_MUST int rn_crop_frame(struct rn_frame *frame, const struct rn_canvas *x, siz
 RN_MUST int rn_turn(struct rn_canvas *x, bool transpose, bool across, bool down, struct rn_err *err);
 
 /* OpenCV's resize of a part of x. */
-RN_MUST int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation, struct rn_err *err);
+RN_MUST int rn_resize(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, int64_t interpolation,
+                      struct rn_err *err);
 
 /* The whole picture, resized. Exit 3: to nothing, or to too much. */
 RN_MUST int rn_rescale(struct rn_canvas *x, double height, double width, int64_t interpolation, struct rn_err *err);
@@ -89,12 +90,13 @@ RN_MUST int rn_rescale(struct rn_canvas *x, double height, double width, int64_t
 struct rn_steps {
     double down, across;
 };
-RN_MUST int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
-                         struct rn_err *err);
+RN_MUST int rn_resize_by(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
+                         int64_t interpolation, struct rn_err *err);
 /* Its parts: nearest, cubic, Lanczos, and area where no side grows; means of `down` x `across` pixels. */
-RN_MUST int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps, int64_t interpolation,
+RN_MUST int rn_resize_other(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, struct rn_steps steps,
+                            int64_t interpolation, struct rn_err *err);
+RN_MUST int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across,
                             struct rn_err *err);
-RN_MUST int rn_resize_means(struct rn_canvas *x, struct rn_frame part, size_t height, size_t width, size_t down, size_t across, struct rn_err *err);
 
 /* ---- between pixels and beyond the edges, numbered as by OpenCV: sample.c ---- */
 
@@ -150,8 +152,8 @@ void rn_taps_free(struct rn_taps *taps);
 /* Source coordinates of n pixels of row y from column `first` on, in 1/32 pixel; for RN_NEAREST in pixels. */
 typedef void rn_warp_row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy);
 /* The result has height x width pixels. */
-RN_MUST int rn_warp(struct rn_canvas *x, const struct rn_sampling *how, size_t height, size_t width, rn_warp_row *row, const void *context,
-                    struct rn_err *err);
+RN_MUST int rn_warp(struct rn_canvas *x, const struct rn_sampling *how, size_t height, size_t width, rn_warp_row *row,
+                    const void *context, struct rn_err *err);
 /* The coordinate for a row that comes from a float32 map; scale: 32, for RN_NEAREST 1. What does not fit is the smallest number. */
 static inline int32_t rn_warp_fixed(float v, float scale)
 {
@@ -242,8 +244,8 @@ struct rn_field {
 RN_MUST int rn_field_random(struct rn_field *field, size_t height, size_t width, double alpha, double sigma, struct rn_rng *rng,
                             struct rn_err *err);
 /* Moves each pixel by (dx, dy), (rows, columns) of them, interpolated where that is coarser than the picture. */
-RN_MUST int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns, const struct rn_sampling *how,
-                        struct rn_err *err);
+RN_MUST int rn_displace(struct rn_canvas *x, const double *dx, const double *dy, size_t rows, size_t columns,
+                        const struct rn_sampling *how, struct rn_err *err);
 
 /* Uniform whole numbers low..high, both included; also where high < low: then low. */
 double rn_uniform_int(struct rn_rng *rng, double low, double high);

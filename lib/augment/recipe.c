@@ -597,8 +597,8 @@ static int check_proved(const json_t *json, int version, struct rn_err *err)
     int until = until_of(name), first = until == RN_SINCE_1_4 ? 0 : until;
     if (until && version >= first)
         return rn_fail(err, RN_EXIT_USAGE,
-                       "written by Albumentations 1.4.%d: since 1.4.%d its %s is another one than that of 1.3 (rn-recipes(7))", version,
-                       first, name);
+                       "written by Albumentations 1.4.%d: since 1.4.%d its %s is another one than that of 1.3 (rn-recipes(7))",
+                       version, first, name);
     for (size_t i = 0; i < json_array_size(list); i++)
         if (check_proved(json_array_get(list, i), version, err))
             return -1;
@@ -615,8 +615,8 @@ static int check_version(const json_t *document, struct rn_err *err)
     if (version <= RN_PROVED)
         return check_proved(json_object_get(document, "transform"), version, err);
     return rn_fail(err, RN_EXIT_USAGE,
-                   "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read, and what is the same in "
-                   "1.4.0 to 1.4.%d; save it with 1.3.1 (rn-recipes(7): what became of names)",
+                   "written by Albumentations %s, whose transforms are others: versions 1.0 to 1.3 are read, and what is the same "
+                   "in 1.4.0 to 1.4.%d; save it with 1.3.1 (rn-recipes(7): what became of names)",
                    json_string_value(said) ? rn_text_show(rn_text(json_string_value(said)), shown) : "of no version", RN_PROVED);
 }
 

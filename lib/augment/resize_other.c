@@ -204,7 +204,8 @@ RN_PLAIN across_exact_floats_plain(float *restrict y, const float *restrict x, c
             y[3 * j + c] = fmaf(v[at[0] * 3], w[0], v[at[3] * 3] * w[3]) + fmaf(v[at[1] * 3], w[1], v[at[2] * 3] * w[2]);
         }
 }
-RN_WIDE(across_exact_floats, (float *restrict y, const float *restrict x, const struct taps *taps, size_t width), (y, x, taps, width))
+RN_WIDE(across_exact_floats, (float *restrict y, const float *restrict x, const struct taps *taps, size_t width),
+        (y, x, taps, width))
 
 RN_PLAIN down_exact_floats_plain(float *restrict y, const float *restrict a, const float *restrict b, const float *restrict c,
                                  const float *restrict d, const float *restrict weight, size_t n)
@@ -255,7 +256,8 @@ RN_PLAIN down_eight_plain(uint8_t *restrict y, const int32_t *const row[MOST], c
         y[i] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
     }
 }
-RN_WIDE(down_eight, (uint8_t *restrict y, const int32_t *const row[MOST], const int32_t weight[MOST], size_t n), (y, row, weight, n))
+RN_WIDE(down_eight, (uint8_t *restrict y, const int32_t *const row[MOST], const int32_t weight[MOST], size_t n),
+        (y, row, weight, n))
 
 static void down_bytes(uint8_t *y, const int32_t *const row[MOST], const float *weight, int size, size_t n)
 {
@@ -454,7 +456,8 @@ RN_PLAIN weigh_line_plain(float *restrict sum, const float *restrict line, float
     for (size_t i = 0; i < n; i++)
         sum[i] = (fresh ? 0 : sum[i]) + weight * line[i];
 }
-RN_WIDE(weigh_line, (float *restrict sum, const float *restrict line, float weight, bool fresh, size_t n), (sum, line, weight, fresh, n))
+RN_WIDE(weigh_line, (float *restrict sum, const float *restrict line, float weight, bool fresh, size_t n),
+        (sum, line, weight, fresh, n))
 
 /* Half to even. */
 RN_PLAIN round_line_plain(uint8_t *restrict y, const float *restrict sum, size_t n)

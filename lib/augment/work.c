@@ -193,7 +193,8 @@ static int write_picture(struct output *o, const struct job *job, const struct r
                       : rn_image_encode_png(&easel->file, &image, err))
         return -1;
     o->there = is_there(o->path, easel);
-    int rc = o->there ? 0 : rn_file_put(plan->folder, o->path + strlen(plan->folder) + 1, easel->file.data, easel->file.length, false, err);
+    int rc = o->there ? 0 : rn_file_put(plan->folder, o->path + strlen(plan->folder) + 1, easel->file.data, easel->file.length,
+                                        false, err);
     o->nameless = rc && err->exit == RN_EXIT_DATA;
     if (rc == 0)
         o->record.path = rn_text(o->path);

@@ -41,7 +41,8 @@ int rn_assembly_inherit(struct rn_assembly *assembly, const struct rn_joined *jo
     rn_texts_free(&head->classes);
     rn_history_free(&head->history);
     rn_part_free(&head->part_of);
-    if (rn_part_copy(&head->part_of, &joined->part_of, err) || rn_texts_copy(&head->classes, &joined->classes, err) || rn_history_copy(&head->history, &joined->history, err))
+    if (rn_part_copy(&head->part_of, &joined->part_of, err) || rn_texts_copy(&head->classes, &joined->classes, err) ||
+        rn_history_copy(&head->history, &joined->history, err))
         return -1;
     return rn_head_sign(head, assembly->plan->tool, assembly->plan->options, NULL, err);
 }
@@ -122,7 +123,8 @@ static int add_pixels(struct rn_assembly *assembly, const struct rn_photo *photo
 static int add_error(struct rn_assembly *assembly, const struct rn_photo *photo, struct rn_err *err)
 {
     const struct rn_record *from = &photo->record;
-    struct rn_record record = { .kind = RN_BATCHES, .id = from->id, .label = from->label, .split = from->split, .error = from->error };
+    struct rn_record record = { .kind = RN_BATCHES, .id = from->id, .label = from->label, .split = from->split,
+                                .error = from->error };
     if (from->error.data) {
         record.extra = from->extra;
         record.extras = from->extras;

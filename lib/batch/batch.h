@@ -56,8 +56,8 @@ struct rn_batch_plan {
     /* NULL, or called after each photo: how many are done, of how many (0: nobody knows). */
     void (*progress)(void *context, uint64_t done, uint64_t all);
     void *progress_context;
-    /* NULL, or called with each line of what is missing of the sets that the segments are parts of, before the first epoch or at the
-     * end of the stream (rn_reader_missing). */
+    /* NULL, or called with each line of what is missing of the sets that the segments are parts of, before the first epoch or at
+     * the end of the stream (rn_reader_missing). */
     void (*missing)(void *context, const char *line);
     void *missing_context;
 };
@@ -67,15 +67,15 @@ struct rn_batch_plan {
  * (or id). They set the reader to refuse repeated ids. */
 
 /* Evaluation: each photo by rn_image_eval, in the order of arrival, each batch written as soon as its photos are there. A
- * segment with a new class, when the head is written already, begins a new segment of batches with index 0, and so does each part of
- * a set: the batches are that part, too. */
+ * segment with a new class, when the head is written already, begins a new segment of batches with index 0, and so does each part
+ * of a set: the batches are that part, too. */
 RN_MUST int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
                           struct rn_err *err);
 
-/* Training: reads everything first, into an unlinked temporary file or (in_place; exit 2 for what is no regular file) to know where it
- * lies, then a segment an epoch from plan->epoch on (its first
- * batch: plan->index), each in its own order, by rn_image_train. An epoch behind the last: one segment without records.
- * class_counts count photos, not the input's error records (these have their places in the order, though). */
+/* Training: reads everything first, into an unlinked temporary file or (in_place; exit 2 for what is no regular file) to know where
+ * it lies, then a segment an epoch from plan->epoch on (its first batch: plan->index), each in its own order, by rn_image_train. An
+ * epoch behind the last: one segment without records. class_counts count photos, not the input's error records (these have their
+ * places in the order, though). */
 RN_MUST int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
                            struct rn_err *err);
 

@@ -27,8 +27,8 @@ static int read_item(void *context, struct rn_item *item, struct rn_err *err)
     return RN_FLOW_TAKE;
 }
 
-/* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. A part is a segment in
- * any case, though it has no photo. */
+/* Until a head is written the output's can still take in more classes; after that, new ones need a new segment. A part is a segment
+ * in any case, though it has no photo. */
 static int take_news(struct rn_assembly *assembly, const struct rn_joined *news, struct rn_err *err)
 {
     bool begun = assembly->open || assembly->members || assembly->head.part_of.parts;

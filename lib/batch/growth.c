@@ -40,6 +40,7 @@ int rn_growth_parse(struct rn_growth **growth, size_t *count, const char *text, 
         if (!*at++)
             return 0;
     }
-    return rn_fail(err, RN_EXIT_USAGE, "--size: '%s' is not a whole number from 1 to %d, or SIZE:EPOCH,.. with epochs that rise from 0",
+    return rn_fail(err, RN_EXIT_USAGE, "--size: '%s' is not a whole number from 1 to %d, or SIZE:EPOCH,.. with epochs that rise "
+                                       "from 0",
                    text, LARGEST);
 }

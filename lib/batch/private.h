@@ -131,7 +131,8 @@ RN_MUST int rn_spool_open(struct rn_spool *spool, struct rn_err *err);
 /* Instead: no copy is made. Exit 2 for a file that is none. */
 RN_MUST int rn_spool_in_place(struct rn_spool *spool, char *const *files, size_t count, struct rn_err *err);
 /* In place, before a segment's records, which lie in this one of the files. map (head's classes): which they are of the whole. */
-RN_MUST int rn_spool_segment(struct rn_spool *spool, const struct rn_head *head, const int64_t *map, size_t file, struct rn_err *err);
+RN_MUST int rn_spool_segment(struct rn_spool *spool, const struct rn_head *head, const int64_t *map, size_t file,
+                             struct rn_err *err);
 /* In place: the record lies there. label: of the whole; RN_NIL of an error record. */
 RN_MUST int rn_spool_note(struct rn_spool *spool, const struct rn_record *record, int64_t label, uint64_t offset, uint64_t length,
                           struct rn_err *err);
@@ -149,12 +150,13 @@ struct rn_turn {
 };
 /* ---- balance.c ---- */
 
-/* turn (spool->count): the epoch's, balanced; after rn_spool_order and rn_spool_until the end. counts: photos of each of the classes. */
+/* turn (spool->count): the epoch's, balanced; after rn_spool_order and rn_spool_until the end. counts: photos of each of the
+ * classes. */
 RN_MUST int rn_balance_order(struct rn_turn *turn, const struct rn_spool *spool, const int64_t *counts, size_t classes,
                              enum rn_balance balance, uint64_t seed, uint32_t epoch, struct rn_err *err);
 
-/* The order of an epoch: by its draws, equal ones by id. It is made as far as it is asked for: the first entry is there long before the
- * last one. */
+/* The order of an epoch: by its draws, equal ones by id. It is made as far as it is asked for: the first entry is there long before
+ * the last one. */
 RN_MUST int rn_spool_order(struct rn_spool *spool, uint64_t seed, uint32_t epoch, struct rn_err *err);
 /* The first `count` entries are in order, and stay where they are. */
 RN_MUST int rn_spool_until(struct rn_spool *spool, size_t count, struct rn_err *err);

@@ -140,7 +140,8 @@ int rn_spool_finish(struct rn_spool *spool, const struct rn_texts *classes, stru
 }
 
 /* In place others may write to the file meanwhile: it must be the record that was there. */
-static int check_place(const struct rn_spool *spool, const struct rn_batch_entry *entry, int rc, struct rn_record *record, struct rn_err *err)
+static int check_place(const struct rn_spool *spool, const struct rn_batch_entry *entry, int rc, struct rn_record *record,
+                       struct rn_err *err)
 {
     char room[256];
     const char *name = "";
@@ -158,8 +159,8 @@ static int check_place(const struct rn_spool *spool, const struct rn_batch_entry
                                                        "as they are", room);
 }
 
-int rn_spool_read(const struct rn_spool *spool, const struct rn_batch_entry *entry, struct rn_record *record, struct rn_buffer *bytes,
-                  struct rn_arena **arena, struct rn_err *err)
+int rn_spool_read(const struct rn_spool *spool, const struct rn_batch_entry *entry, struct rn_record *record,
+                  struct rn_buffer *bytes, struct rn_arena **arena, struct rn_err *err)
 {
     const struct rn_spooled *head = &spool->heads[entry->head];
     if (rn_grow(&bytes->data, &bytes->capacity, entry->length, 1, err))
@@ -179,7 +180,8 @@ static int by_draw(const void *a, const void *b)
 }
 
 /* Whether a's id comes after b's. 1, 0 or -1. */
-static int is_after(const struct rn_spool *spool, const struct rn_batch_entry *a, const struct rn_batch_entry *b, struct rn_err *err)
+static int is_after(const struct rn_spool *spool, const struct rn_batch_entry *a, const struct rn_batch_entry *b,
+                    struct rn_err *err)
 {
     struct rn_buffer bytes[2] = { { 0 } };
     struct rn_arena *arena[2] = { NULL };

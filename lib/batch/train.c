@@ -29,7 +29,8 @@ static int keep(struct training *t, const struct rn_reader *reader, const struct
     return rn_spool_note(&t->spool, record, record->error.data ? RN_NIL : record->label, offset, length, err);
 }
 
-static int read_segment(struct training *t, struct rn_reader *reader, const struct rn_head *head, const int64_t *map, struct rn_err *err)
+static int read_segment(struct training *t, struct rn_reader *reader, const struct rn_head *head, const int64_t *map,
+                        struct rn_err *err)
 {
     struct rn_record record;
     size_t file;

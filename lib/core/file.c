@@ -204,8 +204,8 @@ static int open_folder(const char *path, int *rc, struct rn_err *err)
     return fd;
 }
 
-/* The new entry must reach the disk too, or a crash could bring the old file back. File systems that have no such thing (some over a
- * network) say so. */
+/* The new entry must reach the disk too, or a crash could bring the old file back. File systems that have no such thing (some over
+ * a network) say so. */
 static int rename_for_good(struct rn_out *out, struct rn_err *err)
 {
     char room[256];

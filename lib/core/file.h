@@ -1,7 +1,8 @@
 /* file.h -- output that is whole or not there, and input whose every error is seen.
  *
  * A regular file is written without a name (where the file system cannot do that: under a temporary name beside it),
- * flushed to the disk, and takes its name when it is complete, so that not even a killed program leaves a rest behind; anything else (/dev/stdout, /dev/full, a FIFO) is written in place. */
+ * flushed to the disk, and takes its name when it is complete, so that not even a killed program leaves a rest behind; anything
+ * else (/dev/stdout, /dev/full, a FIFO) is written in place. */
 #ifndef RN_CORE_FILE_H
 #define RN_CORE_FILE_H
 
@@ -28,8 +29,8 @@ RN_MUST int rn_out_printf(struct rn_out *out, struct rn_err *err, const char *fo
 RN_MUST int rn_out_escaped(struct rn_out *out, struct rn_text text, enum rn_escape how, struct rn_err *err);
 /* Hands what is buffered to the system. */
 RN_MUST int rn_out_flush(struct rn_out *out, struct rn_err *err);
-/* Flush, and for a regular file fsync, rename, and fsync of its folder; close, all checked. Where only the last fails, the new file is
- * there, whole. Frees out in any case; NULL is allowed. */
+/* Flush, and for a regular file fsync, rename, and fsync of its folder; close, all checked. Where only the last fails, the new file
+ * is there, whole. Frees out in any case; NULL is allowed. */
 RN_MUST int rn_out_commit(struct rn_out *out, struct rn_err *err);
 /* Frees out; nothing appears under the final name. NULL is allowed. */
 void rn_out_discard(struct rn_out *out);

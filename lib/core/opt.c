@@ -158,11 +158,13 @@ int rn_opt_set(const struct rn_opt *opt, void *options, const char *value, struc
     case RN_OPT_PAIR:
         pair = (double *)field;
         if (!read_pair(pair, value) || !(pair[0] >= opt->low && pair[1] <= opt->high && pair[0] <= pair[1]))
-            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a pair LOW,HIGH within %g,%g", opt->name, value, opt->low, opt->high);
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not a pair LOW,HIGH within %g,%g", opt->name, value, opt->low,
+                           opt->high);
         return 0;
     case RN_OPT_REALS:
         if (!read_reals((double *)field, opt, value))
-            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not %zu numbers from %g to %g", opt->name, value, opt->count, opt->low, opt->high);
+            return rn_fail(err, RN_EXIT_USAGE, "--%s: '%s' is not %zu numbers from %g to %g", opt->name, value, opt->count,
+                           opt->low, opt->high);
         return 0;
     case RN_OPT_END:
         break;
@@ -205,7 +207,8 @@ size_t rn_opt_distance(const char *a, const char *b)
 }
 
 /* What is known of an option that is not in the table, "--name" or "--name=value". */
-static int no_option(const struct option *longs, const char *text, const struct rn_tool *tool, struct rn_args *args, struct rn_err *err)
+static int no_option(const struct option *longs, const char *text, const struct rn_tool *tool, struct rn_args *args,
+                     struct rn_err *err)
 {
     char name[64];
     const char *near = NULL;
@@ -226,8 +229,8 @@ static int no_option(const struct option *longs, const char *text, const struct 
     return rn_fail(err, RN_EXIT_USAGE, "%s is not an option here (see %s --help)", text, tool->name);
 }
 
-/* Abbreviations are taken, but for a flag's first words alone: --epochs is not --epochs-only-last, and may be another tool's. A flag
- * has no value, so that it is the argument itself. */
+/* Abbreviations are taken, but for a flag's first words alone: --epochs is not --epochs-only-last, and may be another tool's. A
+ * flag has no value, so that it is the argument itself. */
 static bool cuts_a_word(const struct rn_opt *opt, const char *text)
 {
     size_t length = strlen(text);
@@ -270,7 +273,8 @@ int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args
         if (c == MAN || c == COMPLETION)
             return c == MAN ? RN_OPT_MAN : RN_OPT_COMPLETION;
         if (c == ':' || c == '?') {
-            const char *what = c == ':' ? "needs a value" : optopt >= 1000 || optopt == MAN ? "takes no value" : "is not an option here";
+            const char *what = c == ':' ? "needs a value" : optopt >= 1000 || optopt == MAN ? "takes no value"
+                               : "is not an option here";
             char one[3] = { '-', (char)optopt, 0 };
             bool brief = optopt > 0 && optopt < 256;
             if (!brief && *what == 'i')
@@ -337,7 +341,8 @@ bool rn_opt_value(const struct rn_opt *opt, const void *options, char room[stati
     }
     case RN_OPT_PAIR: {
         char low[32], high[32];
-        snprintf(room, 64, "%s,%s", rn_text_number(((const double *)field)[0], low), rn_text_number(((const double *)field)[1], high));
+        snprintf(room, 64, "%s,%s", rn_text_number(((const double *)field)[0], low),
+                 rn_text_number(((const double *)field)[1], high));
         return true;
     }
     case RN_OPT_REALS:

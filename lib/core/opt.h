@@ -74,7 +74,8 @@ struct rn_tool {
 
 #define RN_VERSION "0.1.0"
 
-enum rn_opt_result { RN_OPT_RUN = 0, RN_OPT_HELP = 1, RN_OPT_VERSION = 2, RN_OPT_MAN = 3, RN_OPT_COMPLETION = 4, RN_OPT_VERSIONS = 5 };
+enum rn_opt_result { RN_OPT_RUN = 0, RN_OPT_HELP = 1, RN_OPT_VERSION = 2, RN_OPT_MAN = 3, RN_OPT_COMPLETION = 4,
+                     RN_OPT_VERSIONS = 5 };
 
 /* Fills options (tool->size bytes) and args. An enum rn_opt_result, or -1 (exit 2). */
 RN_MUST int rn_opt_parse(const struct rn_tool *tool, void *options, struct rn_args *args, int argc, char **argv,
@@ -91,7 +92,8 @@ RN_MUST int rn_opt_document(const struct rn_tool *tool, enum rn_opt_result what,
  * those equal to their default only when `all`. */
 RN_MUST int rn_opt_list(const struct rn_tool *tool, const void *options, bool all, struct rn_texts *list, struct rn_err *err);
 
-/* Sets options from such a list; a LIST option is appended to, a TEXT borrows from `list`. -1 (exit 3): an option that there is not, or a bad value. */
+/* Sets options from such a list; a LIST option is appended to, a TEXT borrows from `list`. -1 (exit 3): an option that there is
+ * not, or a bad value. */
 RN_MUST int rn_opt_apply(const struct rn_tool *tool, void *options, const struct rn_texts *list, struct rn_err *err);
 
 /* One row of a table set from text: for those who read options from elsewhere (Albumentations' JSON). */

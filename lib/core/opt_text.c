@@ -83,7 +83,8 @@ static int wrap(struct rn_buffer *out, struct rn_err *err, size_t at, const char
         for (const char *word = parts[i] + strspn(parts[i], " "); *word; first = false) {
             size_t length = strcspn(word, " ");
             bool fits = at + !first + length <= WIDTH;
-            if (add(out, err, first ? "%s%*s%.*s" : fits ? " %s%*s%.*s" : "%s\n%*s%.*s", "", first || fits ? 0 : MARGIN, "", (int)length, word))
+            if (add(out, err, first ? "%s%*s%.*s" : fits ? " %s%*s%.*s" : "%s\n%*s%.*s", "", first || fits ? 0 : MARGIN, "",
+                    (int)length, word))
                 return -1;
             at = (fits ? at + !first : MARGIN) + length;
             word += length + strspn(word + length, " ");
@@ -231,7 +232,8 @@ static int document_man(const struct rn_tool *tool, struct rn_buffer *out, struc
     char upper[64] = "";
     for (size_t i = 0; tool->name[i] && i < sizeof upper - 1; i++)
         upper[i] = (char)(tool->name[i] >= 'a' && tool->name[i] <= 'z' ? tool->name[i] - 32 : tool->name[i]);
-    if (add(out, err, ".TH ") || add_roff(out, err, upper) || add(out, err, " 1 \"\" \"recyclenet %s\" \"RecycleNet\"\n.SH NAME\n", RN_VERSION) ||
+    if (add(out, err, ".TH ") || add_roff(out, err, upper) ||
+        add(out, err, " 1 \"\" \"recyclenet %s\" \"RecycleNet\"\n.SH NAME\n", RN_VERSION) ||
         add_roff(out, err, tool->name) || add(out, err, " \\- ") || add_roff(out, err, tool->summary) ||
         add(out, err, "\n.SH SYNOPSIS\n.B ") || add_roff(out, err, tool->name) || add(out, err, "\n[OPTION]... ") ||
         add_roff(out, err, tool->operands) || add(out, err, "\n.SH DESCRIPTION\n"))
@@ -264,8 +266,10 @@ static int document_completion(const struct rn_tool *tool, struct rn_buffer *out
     snprintf(function, sizeof function, "_%s", tool->name);
     for (char *c = function; *c; c++)
         *c = *c == '-' ? '_' : *c;
-    if (add(out, err, "# bash completion for %s\n%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-                      "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n    case $prev in\n",
+    if (add(out, err, "# bash completion for %s\n%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} "
+                      "prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+                      "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n    "
+                      "case $prev in\n",
             tool->name, function))
         return -1;
     size_t own = rn_opt_count(tool->options), all = own + rn_opt_count(rn_opt_common);

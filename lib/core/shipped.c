@@ -59,8 +59,8 @@ static int no_such(const struct rn_shipped *kind, const char *folder, const char
     if (!names[0])
         return rn_fail(err, RN_EXIT_USAGE, "there is no %s %s: the folder of %s is not beside the program", kind->what,
                        rn_text_show(rn_text(name), shown), kind->folder);
-    return rn_fail(err, RN_EXIT_USAGE, "there is no %s %s; there are %s, and any FILE%s", kind->what, rn_text_show(rn_text(name), shown),
-                   names, kind->ending);
+    return rn_fail(err, RN_EXIT_USAGE, "there is no %s %s; there are %s, and any FILE%s", kind->what,
+                   rn_text_show(rn_text(name), shown), names, kind->ending);
 }
 
 int rn_shipped_find(struct rn_buffer *path, const struct rn_shipped *kind, const char *name, struct rn_err *err)
@@ -72,7 +72,8 @@ int rn_shipped_find(struct rn_buffer *path, const struct rn_shipped *kind, const
     path->length = 0;
     if (rc == 0)
         rc = rn_buffer_add(path, folder.data, folder.length - 1, err) || rn_buffer_add(path, "/", 1, err) ||
-             rn_buffer_add(path, name, strlen(name), err) || rn_buffer_add(path, kind->ending, strlen(kind->ending) + 1, err) ? -1 : 0;
+             rn_buffer_add(path, name, strlen(name), err) ||
+             rn_buffer_add(path, kind->ending, strlen(kind->ending) + 1, err) ? -1 : 0;
     if (rc == 0 && access(path->data, F_OK))
         rc = no_such(kind, folder.data, name, err);
     rn_buffer_free(&folder);

@@ -30,7 +30,8 @@ static int result(bool fits, const char *name, struct rn_array x, struct rn_err 
 /* y's map is what a window gives on x's. */
 static bool slides(struct rn_array y, struct rn_array x, struct rn_window window)
 {
-    const size_t all[] = { window.r, window.s, window.stride, window.dilation, window.groups, window.top, window.left, window.bottom, window.right };
+    const size_t all[] = { window.r, window.s, window.stride, window.dilation, window.groups, window.top, window.left,
+                           window.bottom, window.right };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i] > INT_MAX || (i < 5 && !all[i]))
             return false;
@@ -41,7 +42,8 @@ static bool slides(struct rn_array y, struct rn_array x, struct rn_window window
 static bool convolves(struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window)
 {
     return y.data && x.data && slides(y, x, window) && y.c % window.groups == 0 && x.c % window.groups == 0 &&
-           is(w, y.c, x.c / window.groups, window.r, window.s) && w.n <= INT_MAX && w.c <= INT_MAX / window.r / window.s && y.w <= INT_MAX / 2;
+           is(w, y.c, x.c / window.groups, window.r, window.s) && w.n <= INT_MAX && w.c <= INT_MAX / window.r / window.s &&
+           y.w <= INT_MAX / 2;
 }
 
 int rn_check_conv2d(struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
@@ -111,7 +113,8 @@ int rn_check_fold(struct rn_array w2, struct rn_array bias2, struct rn_array w, 
 int rn_check_max_pool(struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
 {
     /* More padding than half a window: an output that sees padding only. */
-    bool padded = window.top <= window.r / 2 && window.bottom <= window.r / 2 && window.left <= window.s / 2 && window.right <= window.s / 2;
+    bool padded = window.top <= window.r / 2 && window.bottom <= window.r / 2 && window.left <= window.s / 2 &&
+                  window.right <= window.s / 2;
     return result(y.data && x.data && y.c == x.c && slides(y, x, window) && padded && window.dilation == 1 && window.groups == 1,
                   "max_pool", x, err);
 }

@@ -99,7 +99,8 @@ int rn_device_open_dry(struct rn_device **dev, const char *spec, int threads, st
     if (rn_device_open(dev, spec, threads, err))
         return -1;
     int rc = (*dev)->class->dry ? (*dev)->class->dry(*dev, err)
-                                : rn_fail(err, RN_EXIT_USAGE, "device %s: what memory a network takes is not known before it runs", spec);
+                                : rn_fail(err, RN_EXIT_USAGE, "device %s: what memory a network takes is not known before it runs",
+                                          spec);
     if (rc) {
         rn_device_close(*dev);
         *dev = NULL;

@@ -39,8 +39,8 @@ struct rn_array {
 };
 
 /* A kernel that slides over a map, whose rows and columns are `dilation` pixels apart (1: neighbours), with zeros around the map:
- * P = (H + top + bottom - dilation (R - 1) - 1) / stride + 1. Convolutions: each of `groups` shares of the outputs sees a share of the
- * input's channels, in their order, and weights are (K,C/groups,R,S). Pools have no dilation, and one group. */
+ * P = (H + top + bottom - dilation (R - 1) - 1) / stride + 1. Convolutions: each of `groups` shares of the outputs sees a share of
+ * the input's channels, in their order, and weights are (K,C/groups,R,S). Pools have no dilation, and one group. */
 struct rn_window {
     size_t r, s, stride, top, left, bottom, right, dilation, groups;
 };
@@ -87,12 +87,13 @@ enum rn_combine { RN_COMBINE_SUM, RN_COMBINE_MUL, RN_COMBINE_MAX };
 struct rn_loss_options {
     const float *class_weights; /* C of them in host memory; NULL: all 1 */
     double smoothing;
-    /* (N,C) in host memory, each row of sum 1: shares of the classes in an image, as PyTorch's probabilities for targets: the sum over
-     * classes of weight (smoothed) share -log p, its mean over images. NULL: all is the label's. With labels the heaviest of each. */
+    /* (N,C) in host memory, each row of sum 1: shares of the classes in an image, as PyTorch's probabilities for targets: the sum
+     * over classes of weight (smoothed) share -log p, its mean over images. NULL: all is the label's. With labels the heaviest of
+     * each. */
     const float *targets;
-    /* Distillation (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015): with (N,C) in host memory, each
-     * row a teacher's probabilities at this temperature T, of sum 1, the loss is (1 - alpha) of what the above says, and alpha T^2
-     * KL(teacher || softmax(logits / T)), the mean over images: PyTorch's KLDivLoss with reduction batchmean. NULL: none. */
+    /* Distillation (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015): with (N,C) in host memory,
+     * each row a teacher's probabilities at this temperature T, of sum 1, the loss is (1 - alpha) of what the above says, and alpha
+     * T^2 KL(teacher || softmax(logits / T)), the mean over images: PyTorch's KLDivLoss with reduction batchmean. NULL: none. */
     const float *teacher;
     double temperature, alpha; /* above 0; 0 to 1 */
 };
@@ -310,13 +311,13 @@ struct rn_device_class {
     RN_MUST int (*all_reduce)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
     /* Before a step that adds to gradients: the sum stays with the first part alone, so that the next all_reduce counts it once. */
     RN_MUST int (*carry)(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err);
-    /* After a failure: what a step of training has changed so far is as it was before the step, gradients aside, and memory that is not
-     * cut can still be downloaded. NULL, or false: it cannot. */
+    /* After a failure: what a step of training has changed so far is as it was before the step, gradients aside, and memory that is
+     * not cut can still be downloaded. NULL, or false: it cannot. */
     bool (*undo)(struct rn_device *dev);
 };
 
-/* The functions that every device has, from which its prototypes and its rows of the class are made: an operator is a line here, and
- * rn_DEVICE_NAME in each device. What only some have they add to the list. */
+/* The functions that every device has, from which its prototypes and its rows of the class are made: an operator is a line here,
+ * and rn_DEVICE_NAME in each device. What only some have they add to the list. */
 #define RN_OPERATORS(X) \
     X(bytes) X(alloc) X(free) X(upload) X(download) X(upload_images) X(fill) \
     X(conv2d) X(conv2d_backward) X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) \

@@ -56,14 +56,16 @@ static uint8_t brightness(const uint8_t *rgb)
     return (uint8_t)((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
 }
 
-void rn_draw_photo(struct rn_image *canvas, size_t top, size_t left, const uint8_t *pixels, size_t h, size_t w, size_t zoom, bool grey)
+void rn_draw_photo(struct rn_image *canvas, size_t top, size_t left, const uint8_t *pixels, size_t h, size_t w, size_t zoom,
+                   bool grey)
 {
     struct rn_box box = clip(canvas, (struct rn_box){ top, left, h * zoom, w * zoom });
     for (size_t y = 0; y < box.height; y++)
         for (size_t x = 0; x < box.width; x++) {
             const uint8_t *rgb = pixels + (y / zoom * w + x / zoom) * 3;
             uint8_t g = brightness(rgb);
-            put(pixel(canvas, top + y, left + x), grey ? (struct rn_colour){ g, g, g } : (struct rn_colour){ rgb[0], rgb[1], rgb[2] });
+            put(pixel(canvas, top + y, left + x), grey ? (struct rn_colour){ g, g, g }
+                : (struct rn_colour){ rgb[0], rgb[1], rgb[2] });
         }
 }
 

@@ -24,7 +24,8 @@ RN_MUST int rn_draw_canvas(struct rn_image *canvas, size_t height, size_t width,
 void rn_draw_fill(struct rn_image *canvas, struct rn_box box, struct rn_colour colour);
 
 /* pixels (h,w,3), each drawn zoom x zoom times; grey: its brightness only. */
-void rn_draw_photo(struct rn_image *canvas, size_t top, size_t left, const uint8_t *pixels, size_t h, size_t w, size_t zoom, bool grey);
+void rn_draw_photo(struct rn_image *canvas, size_t top, size_t left, const uint8_t *pixels, size_t h, size_t w, size_t zoom,
+                   bool grey);
 
 /* value(h,w): cell (i, k) lies at row first + i * pitch and column first + k * pitch of the box, in its pixels. */
 struct rn_draw_map {

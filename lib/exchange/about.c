@@ -1,5 +1,6 @@
 /* about.c -- what a model's file says of it beside its tensors, key by key as text: arch and attention as they are, classes, mean
- * and std as JSON arrays, size, resize and, where there is one, temperature as numbers. ONNX models and safetensors have the same. */
+ * and std as JSON arrays, size, resize and, where there is one, temperature as numbers. ONNX models and safetensors have the same.
+ * */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -37,7 +38,8 @@ int rn_about_write(const struct rn_head *head, rn_about_put *put, void *context,
     struct rn_buffer classes = { 0 };
     if (!head->arch.data || !head->attention.data || !head->has_input)
         return 0;
-    int rc = classes_json(&classes, &head->classes, err) || put(context, "classes", (struct rn_text){ classes.data, classes.length }) ||
+    int rc = classes_json(&classes, &head->classes, err) ||
+             put(context, "classes", (struct rn_text){ classes.data, classes.length }) ||
              put_triple(head->input.mean, "mean", put, context) || put_triple(head->input.std, "std", put, context) ||
              put_number(head->input.size, "size", put, context) || put_number(head->input.resize, "resize", put, context) ||
              put(context, "arch", head->arch) || put(context, "attention", head->attention) ||
@@ -121,7 +123,8 @@ int rn_about_read(struct rn_head *about, const char *(*get)(void *context, const
     const char *arch = get(context, "arch"), *attention = get(context, "attention");
     struct rn_input *input = &about->input;
     about->has_input = read_triple(get(context, "mean"), input->mean) && read_triple(get(context, "std"), input->std) &&
-                       input->std[0] > 0 && input->std[1] > 0 && input->std[2] > 0 && read_number(get(context, "size"), &input->size);
+                       input->std[0] > 0 && input->std[1] > 0 && input->std[2] > 0 &&
+                       read_number(get(context, "size"), &input->size);
     if (!read_number(get(context, "resize"), &input->resize))
         input->resize = llround((double)input->size * 256 / 224);
     if (read_classes(&about->classes, get(context, "classes"), err))

@@ -222,7 +222,8 @@ static size_t prefer(const struct search *s, bool *kept, size_t property)
 static int choose_plain(struct search *s, bool *kept, const struct rn_pickle_value **dict, struct rn_texts *others)
 {
     if (!s->count)
-        return rn_fail(s->err, RN_EXIT_DATA, s->numbers ? "pickle: the keys of its tensors are numbers or bytes (0, 1, ...), not names: "
+        return rn_fail(s->err, RN_EXIT_DATA, s->numbers
+                       ? "pickle: the keys of its tensors are numbers or bytes (0, 1, ...), not names: "
                                                           "torch.save(model.state_dict(), FILE) saves a dictionary with names"
                                                         : "pickle: no dictionary of tensors");
     prefer(s, kept, offsetof(struct candidate, real));

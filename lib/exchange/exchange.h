@@ -19,7 +19,8 @@
 
 /* What an element is in a foreign file; little-endian. */
 enum rn_element {
-    RN_E_BOOL, RN_E_U8, RN_E_I8, RN_E_I16, RN_E_U16, RN_E_I32, RN_E_U32, RN_E_I64, RN_E_U64, RN_E_F16, RN_E_BF16, RN_E_F32, RN_E_F64,
+    RN_E_BOOL, RN_E_U8, RN_E_I8, RN_E_I16, RN_E_U16, RN_E_I32, RN_E_U32, RN_E_I64, RN_E_U64, RN_E_F16, RN_E_BF16, RN_E_F32,
+        RN_E_F64,
     RN_E_F8_E4M3, RN_E_F8_E5M2,
     RN_E_OTHER1, RN_E_OTHER2, RN_E_OTHER4, RN_E_OTHER8, RN_E_OTHER16, /* of so many bytes, which are not looked into */
     RN_ELEMENTS
@@ -87,8 +88,9 @@ struct rn_tensors {
 RN_MUST int rn_tensors_load(struct rn_tensors *tensors, struct rn_reader *reader, struct rn_err *err);
 /* Gives each batch norm the num_batches_tracked (0) that PyTorch's have, where it is not there. */
 RN_MUST int rn_tensors_add_counters(struct rn_tensors *tensors, struct rn_err *err);
-/* To half precision (RN_F16) or single (RN_F32) what is in the other. To half: parameters of two dimensions or more, which are all but the
- * last per mille of a network; what norms and biases have stays. Exit 3, with the name, for a number that half precision has not. */
+/* To half precision (RN_F16) or single (RN_F32) what is in the other. To half: parameters of two dimensions or more, which are all
+ * but the last per mille of a network; what norms and biases have stays. Exit 3, with the name, for a number that half precision
+ * has not. */
 RN_MUST int rn_tensors_convert(struct rn_tensors *tensors, enum rn_type to, struct rn_err *err);
 /* NULL: none. */
 const struct rn_named *rn_tensors_find(const struct rn_tensors *tensors, const char *name);
@@ -98,11 +100,13 @@ void rn_tensors_free(struct rn_tensors *tensors);
 RN_MUST int rn_tensors_finite(const struct rn_tensors *tensors, struct rn_err *err);
 
 /* What the head says of the network is in the metadata. */
-RN_MUST int rn_safetensors_write(const struct rn_head *head, const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err);
+RN_MUST int rn_safetensors_write(const struct rn_head *head, const struct rn_tensors *tensors, struct rn_out *out,
+                                 struct rn_err *err);
 RN_MUST int rn_npz_write(const struct rn_tensors *tensors, struct rn_out *out, struct rn_err *err);
 /* ONNX: images f32 (N,3,H,W), normalised as head's input says -> probabilities f32 (N,classes); N, H and W are free. Classes,
  * mean, std, size and resize are in the model's metadata. opset: 13 to 21. Exit 3 when the head names no network or a tensor is
  * missing, of another shape or not finite. */
-RN_MUST int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, int opset, struct rn_out *out, struct rn_err *err);
+RN_MUST int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, int opset, struct rn_out *out,
+                          struct rn_err *err);
 
 #endif

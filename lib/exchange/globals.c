@@ -27,8 +27,8 @@ const struct rn_pickle_global rn_pickle_globals[] = {
     STORAGE("QInt8Storage QUInt8Storage QUInt4x2Storage QUInt2x4Storage", RN_E_OTHER1), STORAGE("QInt32Storage", RN_E_OTHER4),
     DTYPE("float32 float", RN_E_F32), DTYPE("float64 double", RN_E_F64), DTYPE("float16 half", RN_E_F16),
     DTYPE("bfloat16", RN_E_BF16), DTYPE("int64 long", RN_E_I64), DTYPE("int32 int", RN_E_I32), DTYPE("int16 short", RN_E_I16),
-    DTYPE("int8", RN_E_I8), DTYPE("uint8", RN_E_U8), DTYPE("uint16", RN_E_U16), DTYPE("uint32", RN_E_U32), DTYPE("uint64", RN_E_U64),
-    DTYPE("bool", RN_E_BOOL), DTYPE("float8_e4m3fn", RN_E_F8_E4M3), DTYPE("float8_e5m2", RN_E_F8_E5M2),
+    DTYPE("int8", RN_E_I8), DTYPE("uint8", RN_E_U8), DTYPE("uint16", RN_E_U16), DTYPE("uint32", RN_E_U32),
+    DTYPE("uint64", RN_E_U64), DTYPE("bool", RN_E_BOOL), DTYPE("float8_e4m3fn", RN_E_F8_E4M3), DTYPE("float8_e5m2", RN_E_F8_E5M2),
     DTYPE("float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2 bits8 bits1x8 bits2x4 bits4x2 qint8 quint8 quint4x2 "
           "quint2x4 int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7", RN_E_OTHER1),
     DTYPE("bits16", RN_E_OTHER2), DTYPE("complex32 qint32 chalf", RN_E_OTHER4), DTYPE("complex64 cfloat", RN_E_OTHER8),
@@ -110,9 +110,9 @@ const struct rn_pickle_global *rn_pickle_global_find(struct rn_text module, stru
 bool rn_pickle_global_runs(struct rn_text module, struct rn_text name)
 {
     static const char *const modules =
-        "os posix nt sys subprocess commands popen2 shutil socket pty runpy importlib imp ctypes code codeop bdb pdb profile cProfile "
-        "timeit trace operator pickle _pickle cPickle marshal shelve tempfile webbrowser urllib urllib.request requests pip asyncio "
-        "multiprocessing threading signal platform pydoc torch.hub torch.jit torch.serialization torch.storage";
+        "os posix nt sys subprocess commands popen2 shutil socket pty runpy importlib imp ctypes code codeop bdb pdb profile "
+        "cProfile timeit trace operator pickle _pickle cPickle marshal shelve tempfile webbrowser urllib urllib.request requests "
+        "pip asyncio multiprocessing threading signal platform pydoc torch.hub torch.jit torch.serialization torch.storage";
     static const char *const functions = "eval exec execfile compile open file input __import__ breakpoint";
     return is_word(modules, module) || (is_word("builtins __builtin__", module) && is_word(functions, name));
 }

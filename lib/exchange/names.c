@@ -23,7 +23,8 @@ static struct rn_text component(struct rn_text name, size_t at, bool *last)
     return (struct rn_text){ begin, dot ? (size_t)(dot - begin) : name.length - at };
 }
 
-static int shorten_one(struct rn_texts *to, struct rn_text name, const char *const *before, struct rn_buffer *room, struct rn_err *err)
+static int shorten_one(struct rn_texts *to, struct rn_text name, const char *const *before, struct rn_buffer *room,
+                       struct rn_err *err)
 {
     bool last = false, leading = true;
     room->length = 0;

@@ -87,7 +87,8 @@ static struct label value(int v, const char *step)
 static void window(struct writing *w, struct rn_window window)
 {
     const uint64_t kernel[] = { window.r, window.s }, stride[] = { window.stride, window.stride },
-                   pads[] = { window.top, window.left, window.bottom, window.right }, dilation[] = { window.dilation, window.dilation };
+                   pads[] = { window.top, window.left, window.bottom, window.right },
+                   dilation[] = { window.dilation, window.dilation };
     ints(w, "kernel_shape", kernel, 2);
     ints(w, "strides", stride, 2);
     ints(w, "pads", pads, 4);
@@ -361,8 +362,8 @@ int rn_onnx_write(const struct rn_head *head, const struct rn_tensors *tensors, 
     struct rn_graph *graph = NULL;
     if (open_graph(&graph, head, tensors, err))
         return -1;
-    struct writing w = { .graph = graph, .temperature = (float)head->temperature, .opset = opset, .tensors = tensors, .out.err = err, .node.err = err, .attribute.err = err,
-                         .part.err = err, .err = err };
+    struct writing w = { .graph = graph, .temperature = (float)head->temperature, .opset = opset, .tensors = tensors,
+                         .out.err = err, .node.err = err, .attribute.err = err, .part.err = err, .err = err };
     struct rn_proto model = { .err = err };
     int rc = rn_tensors_finite(tensors, err) || make_graph(&w) || make_model(&model, head, opset, err) ? -1 : 0;
     rn_proto_header(&model, MODEL_GRAPH, w.out.buffer.length);

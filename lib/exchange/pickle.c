@@ -430,8 +430,8 @@ static int persistent(struct machine *m)
     const struct rn_pickle_value *item[4];
     if (pop(m, &id))
         return -1;
-    if (rn_pickle_items(m->p, &m->p->value[id], 4, item) == 4 && item[0]->kind == RN_P_TEXT && rn_text_is(item[0]->text, "module") &&
-        item[1]->kind == RN_P_GLOBAL)
+    if (rn_pickle_items(m->p, &m->p->value[id], 4, item) == 4 && item[0]->kind == RN_P_TEXT &&
+        rn_text_is(item[0]->text, "module") && item[1]->kind == RN_P_GLOBAL)
         return push(m, (uint32_t)(item[1] - m->p->value));
     return new_value(m, (struct rn_pickle_value){ .kind = RN_P_PERSISTENT, .argument = id });
 }

@@ -150,7 +150,8 @@ typedef int rn_about_put(void *context, const char *key, struct rn_text value); 
 /* Nothing, when the head names no network. */
 RN_MUST int rn_about_write(const struct rn_head *head, rn_about_put *put, void *context, struct rn_err *err);
 /* Fills arch, attention, classes and input as far as `get` (NULL: no such key) has them in our form. */
-RN_MUST int rn_about_read(struct rn_head *about, const char *(*get)(void *context, const char *key), void *context, struct rn_err *err);
+RN_MUST int rn_about_read(struct rn_head *about, const char *(*get)(void *context, const char *key), void *context,
+                          struct rn_err *err);
 
 /* ---- names.c ---- */
 

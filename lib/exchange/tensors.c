@@ -27,7 +27,8 @@ static int check_names(const struct rn_tensors *tensors, struct rn_err *err)
 }
 
 /* Copies what is given. */
-static int add(struct rn_tensors *tensors, struct rn_text name, enum rn_role role, const struct rn_tensor *tensor, struct rn_err *err)
+static int add(struct rn_tensors *tensors, struct rn_text name, enum rn_role role, const struct rn_tensor *tensor,
+               struct rn_err *err)
 {
     char shown[256];
     size_t count;

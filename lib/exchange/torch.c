@@ -63,7 +63,8 @@ static int parse_storage(struct torch *t, const struct rn_pickle_value *persiste
     if (count == 5 || id[5]->kind == RN_P_NONE)
         return 0;
     if (rn_pickle_items(&t->pickle, id[5], 3, view) != 3 || !as_size(view[1], &storage->first) ||
-        !as_size(view[2], &storage->count) || storage->first > storage->elements || storage->count > storage->elements - storage->first)
+        !as_size(view[2], &storage->count) || storage->first > storage->elements ||
+        storage->count > storage->elements - storage->first)
         return bad(t, "a view that reaches out of its storage");
     return 0;
 }
@@ -166,8 +167,8 @@ static int sizes(const struct torch *t, const struct rn_pickle_value *tuple, siz
 static int cannot(struct torch *t, struct rn_text name, struct rn_text what)
 {
     char shown[2][256];
-    return rn_fail(t->err, RN_EXIT_DATA, "'%s' is of %s: real numbers and integers can be read, nothing else", rn_text_show(name, shown[0]),
-                   rn_text_show(what, shown[1]));
+    return rn_fail(t->err, RN_EXIT_DATA, "'%s' is of %s: real numbers and integers can be read, nothing else",
+                   rn_text_show(name, shown[0]), rn_text_show(what, shown[1]));
 }
 
 /* The bits that PyTorch keeps beside a view: {'neg': True}, {'conj': True}. */
@@ -301,8 +302,8 @@ static int check_script(struct torch *t)
     for (size_t i = 0; i < t->zip.count; i++) {
         struct rn_text name = t->zip.entry[i].name;
         if (name.length > 14 && !memcmp(name.data + name.length - 14, "/constants.pkl", 14))
-            return rn_fail(t->err, RN_EXIT_DATA, "a TorchScript program, not weights: torch.save(torch.jit.load(FILE).state_dict(), NEW) "
-                                                 "saves those");
+            return rn_fail(t->err, RN_EXIT_DATA, "a TorchScript program, not weights: "
+                                                 "torch.save(torch.jit.load(FILE).state_dict(), NEW) saves those");
     }
     return 0;
 }

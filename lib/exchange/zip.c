@@ -150,7 +150,8 @@ static int read_entry(struct rn_text bytes, size_t *at, const struct directory *
     entry->name = (struct rn_text){ c + CENTRAL, name };
     entry->crc = rn_le32(c + 16);
     entry->compressed = rn_le16(c + 10) != 0;
-    if (rn_le16(c + 34) || extra64((struct rn_text){ c + CENTRAL + name, extra }, field, 3) || (packed != size && !entry->compressed))
+    if (rn_le16(c + 34) || extra64((struct rn_text){ c + CENTRAL + name, extra }, field, 3) ||
+        (packed != size && !entry->compressed))
         return bad(err, *at, "a damaged directory");
     *at += CENTRAL + name + extra + comment;
     return check_local(bytes, entry, start, packed, (size_t)d->start, err);
@@ -214,7 +215,8 @@ int rn_zip_get(const struct rn_zip *zip, const struct rn_zip_entry *entry, struc
     char shown[256];
     *bytes = (struct rn_text){ zip->bytes.data + entry->data, entry->size };
     if (entry->compressed)
-        return rn_fail(err, RN_EXIT_DATA, "%s: a compressed entry: PyTorch stores them as they are", rn_text_show(entry->name, shown));
+        return rn_fail(err, RN_EXIT_DATA, "%s: a compressed entry: PyTorch stores them as they are",
+                       rn_text_show(entry->name, shown));
     if (crc32_z(0, (const unsigned char *)bytes->data, bytes->length) != entry->crc)
         return rn_fail(err, RN_EXIT_DATA, "%s: damaged (checksum)", rn_text_show(entry->name, shown));
     return 0;

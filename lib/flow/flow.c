@@ -363,7 +363,8 @@ static int start(struct rn_flow *flow, struct rn_err *err)
         for (int i = 0; i < flow->plan.stage[s].threads; i++, flow->threads++) {
             struct worker *worker = &flow->worker[flow->threads];
             *worker = (struct worker){ flow, s, rn_calloc(1, flow->plan.desk, err) };
-            if (!worker->desk || rn_thread_start(&flow->thread[flow->threads], flow->plan.stage[s].finish ? work_in_halves : work_all, worker, err)) {
+            if (!worker->desk || rn_thread_start(&flow->thread[flow->threads],
+                                                 flow->plan.stage[s].finish ? work_in_halves : work_all, worker, err)) {
                 free(worker->desk);
                 return -1;
             }

@@ -55,8 +55,10 @@ struct rn_layer rn_layer_conv(struct rn_graph *g, const char *name, size_t c, si
     struct rn_layer layer = layer_of(name);
     size_t fan_in = c / window.groups * window.r * window.s;
     layer.window = window;
-    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = k, .c = c / window.groups, .h = window.r,
-                                                                   .w = window.s, .dims = 4, .start = RN_START_KAIMING, .fan_in = fan_in });
+    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = k, .c = c / window.groups,
+                                                                   .h = window.r,
+                                                                   .w = window.s, .dims = 4, .start = RN_START_KAIMING,
+                                                                   .fan_in = fan_in });
     if (bias)
         layer.bias = add_vector(g, name, "bias", RN_PARAMETER, k, RN_START_UNIFORM, fan_in);
     return layer;
@@ -68,8 +70,8 @@ struct rn_layer rn_layer_conv_along(struct rn_graph *g, const char *name, size_t
     layer.window.r = taps;
     layer.window.top = layer.window.bottom = taps / 2;
     layer.along = true;
-    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = 1, .c = 1, .h = taps, .w = 1, .dims = 3,
-                                                                   .start = RN_START_UNIFORM, .fan_in = taps });
+    layer.weight = add_param(g, name, "weight", (struct rn_param){ .role = RN_PARAMETER, .n = 1, .c = 1, .h = taps, .w = 1,
+                                                                   .dims = 3, .start = RN_START_UNIFORM, .fan_in = taps });
     return layer;
 }
 

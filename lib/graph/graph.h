@@ -113,7 +113,8 @@ const struct rn_attention *rn_attention_find(struct rn_text name);
 const char *rn_arch_name(size_t i);
 const char *rn_attention_name(size_t i);
 
-/* Such an architecture with an attention module and a linear layer for `classes` classes. Errors: exit 2 for a name that there is not. */
+/* Such an architecture with an attention module and a linear layer for `classes` classes. Errors: exit 2 for a name that there is
+ * not. */
 RN_MUST int rn_graph_new(struct rn_graph **graph, struct rn_text arch, struct rn_text attention, size_t classes,
                          struct rn_err *err);
 void rn_graph_free(struct rn_graph *graph); /* NULL is allowed */

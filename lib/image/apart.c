@@ -62,7 +62,8 @@ static int take_result(int answer, pid_t worker, int *locked, struct rn_err *err
     return result.rc;
 }
 
-int rn_image_apart(struct rn_out *out, int (*work)(void *context, struct rn_err *err), void *context, int *locked, struct rn_err *err)
+int rn_image_apart(struct rn_out *out, int (*work)(void *context, struct rn_err *err), void *context, int *locked,
+                   struct rn_err *err)
 {
     int output[2], answer[2];
     if (pipe(output))

@@ -36,9 +36,9 @@ struct rn_decode {
 };
 
 /* Processes that decode, `count` at once, and may do nothing else: no network, no other programs, no files written, memory up to a
- * limit that follows from max_pixels. A photo that ends one costs that photo: exit 3. To be called while the process has one thread;
- * then `apart` of how is theirs. Where the system does not give processes or shared memory, *decoders is NULL and `why` says so;
- * where it gives them but no lock (seccomp), `why` says that; otherwise it is empty. Errors: exit 4, no memory. */
+ * limit that follows from max_pixels. A photo that ends one costs that photo: exit 3. To be called while the process has one
+ * thread; then `apart` of how is theirs. Where the system does not give processes or shared memory, *decoders is NULL and `why`
+ * says so; where it gives them but no lock (seccomp), `why` says that; otherwise it is empty. Errors: exit 4, no memory. */
 RN_MUST int rn_decoders_start(struct rn_decoders **decoders, int count, const struct rn_decode *how, char why[static 128],
                               struct rn_err *err);
 void rn_decoders_end(struct rn_decoders *decoders); /* when no thread decodes any more. NULL is allowed */
@@ -81,8 +81,8 @@ RN_MUST int rn_image_eval(uint8_t *y, const struct rn_image *x, size_t size, siz
 void rn_image_scaled(size_t *height, size_t *width, const struct rn_image *x, size_t resize);
 
 /* What training draws of a photo, in this order: torchvision's RandomResizedCrop, ten tries, then the central crop; each flip with
- * a chance of one half; one of the four quarter turns; and, with the chance `erase`, torchvision's RandomErasing of 2 to 33 % of the
- * area (ratio 0.3 to 3.3, ten tries), filled with one colour. */
+ * a chance of one half; one of the four quarter turns; and, with the chance `erase`, torchvision's RandomErasing of 2 to 33 % of
+ * the area (ratio 0.3 to 3.3, ten tries), filled with one colour. */
 struct rn_training {
     double scale[2], ratio[2]; /* of the crop's area to the photo's; of its width to its height */
     bool across, down;         /* flips: left to right; top to bottom */
@@ -98,8 +98,9 @@ RN_MUST int rn_image_train_by(uint8_t *y, const struct rn_image *x, size_t size,
 RN_MUST int rn_image_train(uint8_t *y, const struct rn_image *x, size_t size, struct rn_rng *rng, struct rn_err *err);
 struct rn_box rn_image_random_crop(size_t height, size_t width, struct rn_rng *rng);
 
-/* Other work on bytes from outside, in a process as locked in as one that decodes: it may read files, and write to what was open; its
- * standard output is copied to out. work's result (0 or more), or -1 and its error, or exit 3 when it died. Before the first thread.
+/* Other work on bytes from outside, in a process as locked in as one that decodes: it may read files, and write to what was open;
+ * its standard output is copied to out. work's result (0 or more), or -1 and its error, or exit 3 when it died. Before the first
+ * thread.
  * *locked: 0, or the errno of what the system does not give: then it was not locked in. */
 struct rn_out;
 RN_MUST int rn_image_apart(struct rn_out *out, int (*work)(void *context, struct rn_err *err), void *context, int *locked,

@@ -18,7 +18,8 @@ int rn_image_encode_png(struct rn_buffer *bytes, const struct rn_image *x, struc
     if (image && vips_copy(image, &rgb, "interpretation", VIPS_INTERPRETATION_sRGB, NULL) == 0 &&
         vips_pngsave_buffer(rgb, &file, &length, "compression", 6, NULL))
         file = NULL;
-    int rc = file ? rn_buffer_add(bytes, file, length, err) : rn_fail(err, RN_EXIT_SYSTEM, "libvips cannot make a PNG file of %zux%zu", x->height, x->width);
+    int rc = file ? rn_buffer_add(bytes, file, length, err)
+             : rn_fail(err, RN_EXIT_SYSTEM, "libvips cannot make a PNG file of %zux%zu", x->height, x->width);
     vips_error_clear();
     g_free(file);
     g_clear_object(&rgb);
@@ -30,7 +31,8 @@ int rn_image_save_png(const char *path, const struct rn_image *x, struct rn_err 
 {
     struct rn_buffer bytes = { 0 };
     struct rn_out *out = NULL;
-    int rc = rn_image_encode_png(&bytes, x, err) || rn_out_open(&out, path, err) || rn_out_write(out, bytes.data, bytes.length, err) ? -1 : 0;
+    int rc = rn_image_encode_png(&bytes, x, err) || rn_out_open(&out, path, err) ||
+             rn_out_write(out, bytes.data, bytes.length, err) ? -1 : 0;
     rc = rc ? (rn_out_discard(out), -1) : rn_out_commit(out, err);
     rn_buffer_free(&bytes);
     return rc;

@@ -32,7 +32,7 @@ extern const struct rn_passes rn_passes_avx2; /* views of 32 bytes or more in a 
 #endif
 
 /* rn_image_resample, and turned left to right if `mirror`, by these passes; NULL: by those that suit. */
-RN_MUST int rn_image_resample_by(const struct rn_passes *passes, uint8_t *y, const struct rn_image *x, struct rn_box crop, size_t height,
-                                 size_t width, struct rn_box window, bool mirror, struct rn_err *err);
+RN_MUST int rn_image_resample_by(const struct rn_passes *passes, uint8_t *y, const struct rn_image *x, struct rn_box crop,
+                                 size_t height, size_t width, struct rn_box window, bool mirror, struct rn_err *err);
 
 #endif

@@ -203,7 +203,8 @@ static int walk(struct walk *w, struct rn_err *err)
     return rc;
 }
 
-int rn_archive_read(const struct rn_archive *archive, int (*each)(void *context, const struct rn_packed *picture, struct rn_err *err),
+int rn_archive_read(const struct rn_archive *archive,
+                    int (*each)(void *context, const struct rn_packed *picture, struct rn_err *err),
                     void *context, struct rn_err *err)
 {
     struct walk w = { .archive = archive, .each = each, .context = context };

@@ -92,9 +92,10 @@ struct rn_archive {
     const struct rn_texts *classes;   /* by which an index is a name; without any it is a name itself */
     struct rn_pictures *others;       /* counts what is passed over; NULL: nobody does */
 };
-/* Calls each(context, picture, err) for the pictures in the archive's order; what it is given is borrowed for the call. Errors: those
- * of the archive (tar/tar.h), and those of `each`. */
-RN_MUST int rn_archive_read(const struct rn_archive *archive, int (*each)(void *context, const struct rn_packed *picture, struct rn_err *err),
+/* Calls each(context, picture, err) for the pictures in the archive's order; what it is given is borrowed for the call. Errors:
+ * those of the archive (tar/tar.h), and those of `each`. */
+RN_MUST int rn_archive_read(const struct rn_archive *archive,
+                            int (*each)(void *context, const struct rn_packed *picture, struct rn_err *err),
                             void *context, struct rn_err *err);
 
 /* The classes of archives, by a reading of each. Zeroed: none. */
@@ -104,7 +105,8 @@ struct rn_archive_scan {
 };
 RN_MUST int rn_archive_scan(struct rn_archive_scan *scan, const struct rn_archive *archive, struct rn_err *err);
 /* The classes in order: by number where all names are numbers, else in byte order; of the layout, which AUTO finds. */
-RN_MUST int rn_archive_classes(struct rn_archive_scan *scan, enum rn_list_layout *layout, struct rn_texts *classes, struct rn_err *err);
+RN_MUST int rn_archive_classes(struct rn_archive_scan *scan, enum rn_list_layout *layout, struct rn_texts *classes,
+                               struct rn_err *err);
 void rn_archive_scan_free(struct rn_archive_scan *scan);
 
 /* "12 .txt, 3 .mp4, 1 hidden": what was passed over, the most frequent first; appended, nothing when there was nothing. */

@@ -104,6 +104,7 @@ int rn_slices_name(struct rn_buffer *path, const char *pattern, uint64_t number,
     if (rc)
         return -1;
     if (numbers != 1)
-        return rn_fail(err, RN_EXIT_USAGE, "-o: '%s' has no one place for a number (%%d or %%06d)", rn_text_show(rn_text(pattern), room));
+        return rn_fail(err, RN_EXIT_USAGE, "-o: '%s' has no one place for a number (%%d or %%06d)",
+                       rn_text_show(rn_text(pattern), room));
     return rn_buffer_add(path, "", 1, err);
 }

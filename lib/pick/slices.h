@@ -23,12 +23,13 @@ struct rn_slices {
 RN_MUST int rn_slices_count(struct rn_slices *slices, struct rn_reader *reader, struct rn_err *err);
 void rn_slices_free(struct rn_slices *slices);
 
-/* Of slice I of N, and of one segment that begins with the stream's record `before`: which records of the stream (*first <= k < *end,
- * of this segment), and a copy of the segment's head that says which part it is. */
-RN_MUST int rn_slices_segment(const struct rn_slices *slices, size_t segment, uint64_t before, uint64_t i, uint64_t of, uint64_t *first,
-                              uint64_t *end, struct rn_head *head, struct rn_err *err);
+/* Of slice I of N, and of one segment that begins with the stream's record `before`: which records of the stream (*first <= k <
+ * *end, of this segment), and a copy of the segment's head that says which part it is. */
+RN_MUST int rn_slices_segment(const struct rn_slices *slices, size_t segment, uint64_t before, uint64_t i, uint64_t of,
+                              uint64_t *first, uint64_t *end, struct rn_head *head, struct rn_err *err);
 
-/* The pattern with the number for its one "%d" or "%06d" ("%%" is %), NUL-terminated in *path. Exit 2: there is none, or another. */
+/* The pattern with the number for its one "%d" or "%06d" ("%%" is %), NUL-terminated in *path. Exit 2: there is none, or another.
+ * */
 RN_MUST int rn_slices_name(struct rn_buffer *path, const char *pattern, uint64_t number, struct rn_err *err);
 
 #endif

@@ -43,8 +43,8 @@ static int make_line(struct rn_buffer *line, const struct rn_look *look, int64_t
     struct tm tm;
     time_t t = (time_t)seconds;
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-    int n = snprintf(text, sizeof text, "%s\t%016" PRIx64 "\t%" PRIu64 "\t%" PRIu64 "\t%.2f\t%016" PRIx64 "\t", when, look->photos, look->n,
-                     look->errors, look->n ? 100 * (double)look->right / (double)look->n : 0, look->predictions);
+    int n = snprintf(text, sizeof text, "%s\t%016" PRIx64 "\t%" PRIu64 "\t%" PRIu64 "\t%.2f\t%016" PRIx64 "\t", when, look->photos,
+                     look->n, look->errors, look->n ? 100 * (double)look->right / (double)look->n : 0, look->predictions);
     return rn_buffer_add(line, text, (size_t)n, err) || rn_text_escape(line, look->made_by, RN_ESCAPE_TSV, err) ||
            rn_buffer_add(line, "\n", 1, err) ? -1 : 0;
 }

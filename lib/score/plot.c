@@ -137,8 +137,8 @@ static void put_reliability(struct svg *svg, const struct rn_report *report)
     const double x0 = GUTTER, y0 = svg->y + 8 + SIDE, bin = (double)SIDE / RN_SCORE_BINS;
     for (int i = 0; i <= 4; i++) {
         double at = SIDE * i / 4.0;
-        put(svg, "<path class=\"g\" d=\"M%.2f %.2fh%d\"/>\n<text class=\"t e\" x=\"%.2f\" y=\"%.2f\">%d %%</text>\n", x0, y0 - at, SIDE,
-            x0 - 8, y0 - at + 4, 25 * i);
+        put(svg, "<path class=\"g\" d=\"M%.2f %.2fh%d\"/>\n<text class=\"t e\" x=\"%.2f\" y=\"%.2f\">%d %%</text>\n", x0, y0 - at,
+            SIDE, x0 - 8, y0 - at + 4, 25 * i);
         put(svg, "<text class=\"t c\" x=\"%.2f\" y=\"%.2f\">%d %%</text>\n", x0 + at, y0 + COUNTS + 26, 25 * i);
     }
     for (size_t k = 0; k < RN_SCORE_BINS; k++)
@@ -167,18 +167,20 @@ static void put_reliability(struct svg *svg, const struct rn_report *report)
 static void put_bar(struct svg *svg, const char *colour, double y, double height, double value)
 {
     enum { LONGEST = RIGHT - GUTTER - 60 };
-    put(svg, "<rect class=\"%s\" x=\"%d\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>\n", colour, GUTTER, y, LONGEST * value, height);
-    put(svg, "<text class=\"t\" x=\"%.2f\" y=\"%.2f\">%.1f %%</text>\n", GUTTER + 8 + LONGEST * value, y + height / 2 + 4, 100 * value);
+    put(svg, "<rect class=\"%s\" x=\"%d\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>\n", colour, GUTTER, y, LONGEST * value,
+        height);
+    put(svg, "<text class=\"t\" x=\"%.2f\" y=\"%.2f\">%.1f %%</text>\n", GUTTER + 8 + LONGEST * value, y + height / 2 + 4,
+        100 * value);
 }
 
 static void put_classes(struct svg *svg, const struct rn_report *report)
 {
     const struct rn_score *score = report->score;
     put_title(svg, "Each class", "of what was given this name, so much is right · of what has it, so much was found");
-    put(svg, "<rect class=\"a\" x=\"%d\" y=\"%.1f\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%.1f\">precision</text>\n", GUTTER,
-        svg->y, GUTTER + 20, svg->y + 11);
-    put(svg, "<rect class=\"b\" x=\"%d\" y=\"%.1f\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%.1f\">recall</text>\n", GUTTER + 110,
-        svg->y, GUTTER + 130, svg->y + 11);
+    put(svg, "<rect class=\"a\" x=\"%d\" y=\"%.1f\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%.1f\">precision</text>\n",
+        GUTTER, svg->y, GUTTER + 20, svg->y + 11);
+    put(svg, "<rect class=\"b\" x=\"%d\" y=\"%.1f\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%.1f\">recall</text>\n",
+        GUTTER + 110, svg->y, GUTTER + 130, svg->y + 11);
     svg->y += 28;
     for (size_t i = 0; i < score->classes && score->classes <= DRAWN; i++, svg->y += 44) {
         put(svg, "<text class=\"e\" x=\"%d\" y=\"%.2f\">", GUTTER - 8, svg->y + 14);
@@ -208,8 +210,8 @@ int rn_report_plot(struct rn_out *out, const struct rn_report *report, struct rn
     const double height = svg.y + 12;
     int rc = svg.rc;
     if (rc == 0)
-        rc = rn_out_printf(out, err, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" height=\"%.0f\" "
-                           "role=\"img\">\n<title>Acc@1 %.2f %% of %llu predictions</title>\n%s"
+        rc = rn_out_printf(out, err, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" "
+                                     "height=\"%.0f\" role=\"img\">\n<title>Acc@1 %.2f %% of %llu predictions</title>\n%s"
                            "<rect class=\"p\" width=\"%d\" height=\"%.0f\"/>\n", WIDTH, height, WIDTH, height, score->acc1,
                            (unsigned long long)score->n, style, WIDTH, height);
     if (rc == 0 && (rc = rn_out_write(out, svg.body.data, svg.body.length, err)) == 0)

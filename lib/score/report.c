@@ -138,7 +138,8 @@ static int text_published(struct rn_out *out, const struct rn_published *publish
 
 static int text_runs(struct rn_out *out, const struct rn_runs *runs, struct rn_err *err)
 {
-    return rn_out_printf(out, err, "\n%-18s %8zu\n%-18s %8.2f %%   (95 %% over runs and photos: %.2f to %.2f)\n%-18s %8.2f\n", "runs",
+    return rn_out_printf(out, err, "\n%-18s %8zu\n%-18s %8.2f %%   (95 %% over runs and photos: %.2f to %.2f)\n%-18s %8.2f\n",
+                         "runs",
                          runs->count, "their mean Acc@1", runs->mean, runs->interval[0], runs->interval[1], "their deviation",
                          runs->deviation);
 }
@@ -230,13 +231,14 @@ static int json_more(struct rn_out *out, const struct rn_report *report, struct 
     const struct rn_calibrated *c = report->calibrated;
     const struct rn_runs *runs = report->runs;
     char a[32], b[32], room[32];
-    if (c && rn_out_printf(out, err, ", \"temperature\": {\"value\": %s, \"log_loss\": %s, \"ece15\": %s}", rn_text_number(c->temperature, a),
-                           rn_text_number(c->log_loss, b), rn_text_number(c->ece, room)))
+    if (c && rn_out_printf(out, err, ", \"temperature\": {\"value\": %s, \"log_loss\": %s, \"ece15\": %s}",
+                           rn_text_number(c->temperature, a), rn_text_number(c->log_loss, b), rn_text_number(c->ece, room)))
         return -1;
     for (size_t i = 0; runs && i < runs->count; i++)
         if (rn_out_printf(out, err, "%s%s", i ? ", " : ", \"runs\": {\"acc1\": [", rn_text_number(runs->acc1[i], room)))
             return -1;
-    if (runs && (rn_out_printf(out, err, "], \"mean\": %s, \"deviation\": %s", rn_text_number(runs->mean, a), rn_text_number(runs->deviation, b)) ||
+    if (runs && (rn_out_printf(out, err, "], \"mean\": %s, \"deviation\": %s", rn_text_number(runs->mean, a),
+                               rn_text_number(runs->deviation, b)) ||
                  json_reals(out, "interval", runs->interval, 2, err) || rn_out_printf(out, err, "}")))
         return -1;
     return report->log ? rn_out_printf(out, err, ", \"looks\": %llu", (unsigned long long)report->looks) : 0;

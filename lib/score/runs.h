@@ -13,8 +13,8 @@ struct rn_runs {
     double interval[2]; /* percent: 95 %, of the mean */
 };
 /* From two runs or more; sorts them by id. The interval is of a two-level bootstrap: RN_RUNS_DRAWS times, as many runs and as many
- * photos are drawn with replacement, the same photos for all runs; it ends at the 2.5th and 97.5th percentile of their accuracy. The same
- * runs, in any order, give the same numbers. Errors: exit 3, naming an id that not all have, or whose labels differ. */
+ * photos are drawn with replacement, the same photos for all runs; it ends at the 2.5th and 97.5th percentile of their accuracy.
+ * The same runs, in any order, give the same numbers. Errors: exit 3, naming an id that not all have, or whose labels differ. */
 enum { RN_RUNS_DRAWS = 10000 };
 RN_MUST int rn_runs_summarise(struct rn_runs *runs, struct rn_answers *run, size_t count, struct rn_err *err);
 void rn_runs_free(struct rn_runs *runs);

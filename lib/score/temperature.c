@@ -90,7 +90,8 @@ int rn_calibration_fit(const struct rn_calibration *c, double low, double high, 
     if (!share)
         return -1;
     if (!(slope(c, low, share) > 0))
-        rc = rn_fail(err, RN_EXIT_DATA, "no temperature fits best: the surer the better, as every photo is right; more photos are needed");
+        rc = rn_fail(err, RN_EXIT_DATA, "no temperature fits best: the surer the better, as every photo is right; more photos are "
+                                        "needed");
     else if (!(slope(c, high, share) < 0))
         rc = rn_fail(err, RN_EXIT_DATA, "no temperature fits best: the probabilities say nothing of the labels");
     for (int i = 0; i < 200 && rc == 0; i++) { /* until nothing lies between the two */

@@ -7,7 +7,8 @@
 enum { WIDEST = 60, MOST = 8 };
 
 static const char *const names[RN_KINDS] = {
-    [RN_SAMPLES] = "id\tlabel\tsplit\tcontent",   [RN_IMAGES] = "id\tlabel\tsplit\timage", [RN_BATCHES] = "epoch:index\timages\tids",
+    [RN_SAMPLES] = "id\tlabel\tsplit\tcontent",   [RN_IMAGES] = "id\tlabel\tsplit\timage",
+                   [RN_BATCHES] = "epoch:index\timages\tids",
     [RN_PREDICTIONS] = "id\tlabel\tprediction\tconfidence", [RN_WEIGHTS] = "name\trole\tvalue",
 };
 

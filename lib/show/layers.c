@@ -140,7 +140,8 @@ static size_t largest_tensor(const struct rn_graph *g)
     return most * sizeof(float);
 }
 
-static int memory(struct rn_out *out, const char *tool, const struct rn_footprint *f, size_t program, size_t streams, struct rn_err *err)
+static int memory(struct rn_out *out, const char *tool, const struct rn_footprint *f, size_t program, size_t streams,
+                  struct rn_err *err)
 {
     size_t parts[] = { program, f->network, f->activations, f->scratch, streams }, sum = 0;
     int rc = rn_out_printf(out, err, "# %-10s", tool);
@@ -231,7 +232,8 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
     bool on_features = is_set(head, "--head");
     size_t record = reader_room(batch * side * side * 3), tensor = largest_tensor(g);
     size_t learnt = on_features ? reader_room(batch * g->value[rn_graph_features(g)].c * sizeof(float)) : record;
-    if (rn_out_printf(out, err, "# peak memory with -d cpu, threads %d, batch %zu, in MiB: program + network + activations + scratch + streams\n",
+    if (rn_out_printf(out, err, "# peak memory with -d cpu, threads %d, batch %zu, in MiB: program + network + activations + "
+                                "scratch + streams\n",
                       rn_threads_default(), batch))
         return -1;
     if (rn_footprint(&train, g, head->arch, head->attention, g->value[g->output].c, batch, side, side,
@@ -249,8 +251,8 @@ static int memories(struct rn_out *out, const struct rn_head *head, const struct
     return memory(out, "rn-predict", predict, program, prediction_streams(predict, g, record), err);
 }
 
-static int totals(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *f, size_t batch,
-                  size_t side, const struct rn_show_layers *how, size_t teacher, struct rn_err *err)
+static int totals(struct rn_out *out, const struct rn_head *head, const struct rn_graph *g, const struct rn_footprint *f,
+                  size_t batch, size_t side, const struct rn_show_layers *how, size_t teacher, struct rn_err *err)
 {
     uint64_t macs = 0;
     size_t count, all = rn_graph_count(g);
@@ -261,13 +263,15 @@ static int totals(struct rn_out *out, const struct rn_head *head, const struct r
         return -1;
     if (count != all)
         snprintf(some, sizeof some, ", of which its run trains %zu", count);
-    if (rn_out_printf(out, err, "# %zu parameters%s\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions and linear layers\n",
+    if (rn_out_printf(out, err, "# %zu parameters%s\n# %.2f GFLOP an image of %zux%zu: two for each multiply-add of convolutions "
+                                "and linear layers\n",
                       all, some, 2e-9 * (double)macs, side, side))
         return -1;
     return memories(out, head, g, f, batch, side, how, teacher, err);
 }
 
-int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, const struct rn_show_layers *how, struct rn_err *err)
+int rn_show_layers(struct rn_out *out, const struct rn_head *head, size_t classes, const struct rn_show_layers *how,
+                   struct rn_err *err)
 {
     struct rn_graph *g = NULL;
     struct rn_footprint f = { 0 };

@@ -25,8 +25,8 @@ static int chunk(struct rn_out *out, const char *name, const struct rn_buffer *d
         crc = crc32_z(crc, (const unsigned char *)data->data, data->length);
     big_endian(length, (uint32_t)data->length);
     big_endian(sum, (uint32_t)crc);
-    return rn_out_write(out, length, 4, err) || rn_out_write(out, name, 4, err) || rn_out_write(out, data->data, data->length, err) ||
-           rn_out_write(out, sum, 4, err) ? -1 : 0;
+    return rn_out_write(out, length, 4, err) || rn_out_write(out, name, 4, err) ||
+           rn_out_write(out, data->data, data->length, err) || rn_out_write(out, sum, 4, err) ? -1 : 0;
 }
 
 /* The rows, each after its filter's number. */
@@ -45,7 +45,8 @@ static int stored(struct rn_buffer *data, const struct rn_buffer *raw, struct rn
         return -1;
     for (size_t at = 0; at < raw->length; at += STORED) {
         size_t n = raw->length - at < STORED ? raw->length - at : STORED;
-        const unsigned char head[] = { at + n == raw->length, n & 255, (unsigned char)(n >> 8), ~n & 255, (unsigned char)(~n >> 8 & 255) };
+        const unsigned char head[] = { at + n == raw->length, n & 255, (unsigned char)(n >> 8), ~n & 255,
+                                       (unsigned char)(~n >> 8 & 255) };
         if (rn_buffer_add(data, head, sizeof head, err) || rn_buffer_add(data, raw->data + at, n, err))
             return -1;
     }
@@ -61,7 +62,8 @@ int rn_show_write_png(struct rn_out *out, const uint8_t *pixels, size_t h, size_
         return rn_fail(err, RN_EXIT_DATA, "a picture of %zux%zu is too large for one PNG chunk", h, w);
     big_endian(sides, (uint32_t)w);
     big_endian(sides + 4, (uint32_t)h);
-    int rc = rn_buffer_add(&head, sides, 8, err) || rn_buffer_add(&head, "\x08\x02\0\0", 5, err) || raw_rows(&raw, pixels, h, w, err) ||
+    int rc = rn_buffer_add(&head, sides, 8, err) || rn_buffer_add(&head, "\x08\x02\0\0", 5, err) ||
+             raw_rows(&raw, pixels, h, w, err) ||
              stored(&data, &raw, err) || rn_out_write(out, "\x89PNG\r\n\x1a\n", 8, err) || chunk(out, "IHDR", &head, err) ||
              chunk(out, "IDAT", &data, err) || chunk(out, "IEND", &none, err) ? -1 : 0;
     rn_buffer_free(&head);
@@ -93,7 +95,8 @@ static int denormalise(uint8_t *pixels, size_t count, const struct rn_head *head
     return 0;
 }
 
-int rn_show_picture(struct rn_show_picture *picture, const struct rn_head *head, const struct rn_record *record, size_t i, struct rn_err *err)
+int rn_show_picture(struct rn_show_picture *picture, const struct rn_head *head, const struct rn_record *record, size_t i,
+                    struct rn_err *err)
 {
     const struct rn_tensor *tensor = &record->tensor;
     char shown[256];

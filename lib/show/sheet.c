@@ -65,8 +65,8 @@ static void draw(const struct rn_sheet *sheet, struct rn_image *canvas, size_t h
         const struct rn_sheet_cell *cell = &sheet->cell[i];
         size_t top = i / sheet->columns * step, left = i % sheet->columns * w;
         if (cell->h)
-            rn_draw_photo(canvas, top + (h - cell->h) / 2, left + (w - cell->w) / 2, (const uint8_t *)sheet->pixels.data + cell->offset,
-                          cell->h, cell->w, 1, false);
+            rn_draw_photo(canvas, top + (h - cell->h) / 2, left + (w - cell->w) / 2,
+                          (const uint8_t *)sheet->pixels.data + cell->offset, cell->h, cell->w, 1, false);
         else
             rn_draw_fill(canvas, (struct rn_box){ top, left, h, w }, blank);
         if (sheet->words && w > 2 * GAP)

@@ -23,7 +23,8 @@ struct rn_columns {
 RN_MUST int rn_columns_head(struct rn_columns *columns, struct rn_out *out, const struct rn_head *head, struct rn_err *err);
 RN_MUST int rn_columns_record(struct rn_columns *columns, struct rn_out *out, const struct rn_head *head,
                               const struct rn_record *record, struct rn_err *err);
-RN_MUST int rn_columns_tail(struct rn_columns *columns, struct rn_out *out, uint64_t records, uint64_t xxh3, bool hashed, struct rn_err *err);
+RN_MUST int rn_columns_tail(struct rn_columns *columns, struct rn_out *out, uint64_t records, uint64_t xxh3, bool hashed,
+                            struct rn_err *err);
 void rn_columns_free(struct rn_columns *columns);
 
 /* TSV: a header line when the first segment begins and whenever the columns change, a line a record. The table of
@@ -73,10 +74,12 @@ RN_MUST int rn_show_picture(struct rn_show_picture *picture, const struct rn_hea
                             struct rn_err *err);
 /* A PNG file of pixels (h,w,3). Exit 3: too large for one. */
 RN_MUST int rn_show_write_png(struct rn_out *out, const uint8_t *pixels, size_t h, size_t w, struct rn_err *err);
-RN_MUST int rn_show_png(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, size_t i, struct rn_err *err);
+RN_MUST int rn_show_png(struct rn_out *out, const struct rn_head *head, const struct rn_record *record, size_t i,
+                        struct rn_err *err);
 
 /* Pictures in rows, as one PNG file, in the order in which they come: each in the middle of a cell, all cells as large as the
- * largest picture needs; words: the ids below them, without folders. An error record is an empty cell. Zeroed but for columns and words: none. */
+ * largest picture needs; words: the ids below them, without folders. An error record is an empty cell. Zeroed but for columns and
+ * words: none. */
 struct rn_sheet {
     size_t columns;
     bool words;

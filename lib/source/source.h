@@ -6,6 +6,7 @@
 #include "stream/stream.h"
 
 /* Decodes the file, or the embedded bytes, of a record of samples. Errors: as rn_image_load, naming path, from_path or id. */
-RN_MUST int rn_source_decode(struct rn_image *image, const struct rn_record *record, const struct rn_decode *how, struct rn_err *err);
+RN_MUST int rn_source_decode(struct rn_image *image, const struct rn_record *record, const struct rn_decode *how,
+                             struct rn_err *err);
 
 #endif

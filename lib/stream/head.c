@@ -7,8 +7,8 @@
 
 void rn_head_init(struct rn_head *head, enum rn_kind kind)
 {
-    *head = (struct rn_head){ .kind = kind, .epoch = RN_NIL, .batch = RN_NIL, .epochs = RN_NIL, .batches_per_epoch = RN_NIL, .views = RN_NIL,
-                              .best_acc1 = -1, .batches_batch = RN_NIL, .batches_epochs = RN_NIL };
+    *head = (struct rn_head){ .kind = kind, .epoch = RN_NIL, .batch = RN_NIL, .epochs = RN_NIL, .batches_per_epoch = RN_NIL,
+                              .views = RN_NIL, .best_acc1 = -1, .batches_batch = RN_NIL, .batches_epochs = RN_NIL };
 }
 
 void rn_head_free(struct rn_head *head)
@@ -110,7 +110,8 @@ int rn_head_inherit(struct rn_head *to, const struct rn_head *from, struct rn_er
     rn_part_free(&to->part_of);
     to->extra.length = 0;
     to->extras = from->extras;
-    return rn_part_copy(&to->part_of, &from->part_of, err) || rn_texts_copy(&to->classes, &from->classes, err) || rn_history_copy(&to->history, &from->history, err) ||
+    return rn_part_copy(&to->part_of, &from->part_of, err) || rn_texts_copy(&to->classes, &from->classes, err) ||
+           rn_history_copy(&to->history, &from->history, err) ||
            rn_buffer_add(&to->extra, from->extra.data, from->extra.length, err) ? -1 : 0;
 }
 
@@ -134,7 +135,8 @@ int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *
     to->class_counts = NULL;
     to->arch = to->attention = to->cpu = to->layer = (struct rn_text){ 0 };
     if (rn_head_inherit(to, from, err) || copy_counts(to, from, err) || rn_head_own_text(&to->arch, from->arch, err) ||
-        rn_head_own_text(&to->layer, from->layer, err) || rn_head_own_text(&to->attention, from->attention, err) || rn_head_own_text(&to->cpu, from->cpu, err) ||
+        rn_head_own_text(&to->layer, from->layer, err) || rn_head_own_text(&to->attention, from->attention, err) ||
+        rn_head_own_text(&to->cpu, from->cpu, err) ||
         rn_history_copy(&to->batches_history, &from->batches_history, err) || rn_texts_copy(&to->options, &from->options, err)) {
         rn_head_free(to);
         return -1;

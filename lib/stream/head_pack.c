@@ -137,7 +137,8 @@ static size_t left_out(const struct rn_head *head)
         return part_of + (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
     if (head->kind == RN_PREDICTIONS)
         return part_of + (size_t)(head->epoch == RN_NIL) + !head->has_seed;
-    return part_of + (head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state) : 0);
+    return part_of + (head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state)
+                      : 0);
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)

@@ -14,7 +14,8 @@ static struct rn_slot slot_of(const struct rn_slot *slots, const char *key)
     return *slots;
 }
 
-static int number_or_nil(const struct rn_slot *slots, const char *key, int64_t low, int64_t high, int64_t *value, struct rn_err *err)
+static int number_or_nil(const struct rn_slot *slots, const char *key, int64_t low, int64_t high, int64_t *value,
+                         struct rn_err *err)
 {
     struct rn_slot slot = slot_of(slots, key);
     return rn_slot_nil(&slot) ? 0 : rn_slot_int(&slot, low, high, value, err);
@@ -129,7 +130,8 @@ static int unpack_part_of(struct rn_part_of *of, const struct rn_slot *slot, str
     size_t count;
     if (rn_slot_nil(slot))
         return 0;
-    if (rn_object_match(slot->value, slots, 3, NULL, NULL, err) || rn_slots_there(slots, 3, err) || rn_slot_u64(&slots[0], &of->set, err) ||
+    if (rn_object_match(slot->value, slots, 3, NULL, NULL, err) || rn_slots_there(slots, 3, err) ||
+        rn_slot_u64(&slots[0], &of->set, err) ||
         rn_slot_int(&slots[1], 0, INT64_MAX, &of->records, err) || rn_slot_array(&slots[2], &items, &count, err))
         return rn_fail_at(err, "part_of");
     for (size_t i = 0; i < count; i++)
@@ -145,7 +147,8 @@ static int unpack_input(struct rn_head *head, const struct rn_slot *slot, struct
     if (rn_slot_nil(slot))
         return 0;
     if (rn_object_match(slot->value, slots, 4, NULL, NULL, err) || rn_slots_there(slots, 4, err) ||
-        rn_slot_int(&slots[0], 1, LARGEST_SIDE, &input->size, err) || rn_slot_int(&slots[1], 1, LARGEST_SIDE, &input->resize, err) ||
+        rn_slot_int(&slots[0], 1, LARGEST_SIDE, &input->size, err) ||
+        rn_slot_int(&slots[1], 1, LARGEST_SIDE, &input->resize, err) ||
         rn_slot_reals(&slots[2], input->mean, 3, err) || rn_slot_reals(&slots[3], input->std, 3, err))
         return rn_fail_at(err, "input");
     for (int c = 0; c < 3; c++)
@@ -183,7 +186,8 @@ static int unpack_features(struct rn_head *head, const struct rn_slot *slot, int
         return version == 3 ? rn_fail(err, RN_EXIT_DATA, "\"features\" is missing") : 0;
     if (version != 3)
         return rn_fail(err, RN_EXIT_DATA, "\"features\" in a stream of version %lld", (long long)version);
-    if (rn_object_match(slot->value, slots, 2, NULL, NULL, err) || rn_slots_there(slots, 2, err) || rn_slot_text(&slots[0], &layer, err) ||
+    if (rn_object_match(slot->value, slots, 2, NULL, NULL, err) || rn_slots_there(slots, 2, err) ||
+        rn_slot_text(&slots[0], &layer, err) ||
         rn_head_own_text(&head->layer, layer, err) || rn_slot_u64(&slots[1], &head->network, err))
         return rn_fail_at(err, "features");
     return 0;
@@ -212,7 +216,8 @@ static int unpack_batches(struct rn_head *head, const struct rn_slot *slots, int
         number_or_nil(slots, "batch", 1, INT32_MAX, &head->batch, err) ||
         number_or_nil(slots, "epoch", 0, UINT32_MAX, &head->epoch, err) ||
         number_or_nil(slots, "epochs", 0, UINT32_MAX, &head->epochs, err) ||
-        number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) || unpack_listing(head, &listing, err))
+        number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) ||
+        unpack_listing(head, &listing, err))
         return -1;
     if (number_or_nil(slots, "views", 2, 1024, &head->views, err) || flag_or_nil(slots, "any_size", &head->any_size, err))
         return -1;
@@ -247,7 +252,8 @@ static int unpack_trained_on(struct rn_head *head, const struct rn_slot *slot, s
     if (rn_slot_nil(slot))
         return 0;
     if (rn_object_match(slot->value, slots, 6, NULL, NULL, err) || rn_slots_there(slots, 4, err) ||
-        rn_slot_u64(&slots[0], &head->batches_seed, err) || number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) ||
+        rn_slot_u64(&slots[0], &head->batches_seed, err) ||
+        number_or_nil(slots, "batches_per_epoch", 0, INT64_MAX, &head->batches_per_epoch, err) ||
         unpack_listing(head, &slots[5], err) ||
         (!rn_slot_nil(&slots[1]) && rn_slot_int(&slots[1], 1, INT32_MAX, &head->batches_batch, err)) ||
         (!rn_slot_nil(&slots[2]) && rn_slot_int(&slots[2], 0, UINT32_MAX, &head->batches_epochs, err)) ||
@@ -300,7 +306,8 @@ static int unpack_temperature(struct rn_head *head, const struct rn_slot *slot, 
     if (rn_slot_real(slot, &head->temperature, err))
         return -1;
     if (!(head->temperature >= RN_TEMPERATURE_LEAST && head->temperature <= RN_TEMPERATURE_MOST))
-        return rn_fail(err, RN_EXIT_DATA, "\"temperature\" is not a number from %g to %g", RN_TEMPERATURE_LEAST, RN_TEMPERATURE_MOST);
+        return rn_fail(err, RN_EXIT_DATA, "\"temperature\" is not a number from %g to %g", RN_TEMPERATURE_LEAST,
+                       RN_TEMPERATURE_MOST);
     return 0;
 }
 
@@ -351,7 +358,8 @@ static int unpack(struct rn_head *head, const msgpack_object *object, struct rn_
         return -1;
     if (head->kind == RN_PREDICTIONS)
         return unpack_predictions(head, slots, err);
-    return head->kind == RN_BATCHES ? unpack_batches(head, slots, version, err) : head->kind == RN_WEIGHTS ? unpack_weights(head, slots, err) : 0;
+    return head->kind == RN_BATCHES ? unpack_batches(head, slots, version, err) : head->kind == RN_WEIGHTS
+           ? unpack_weights(head, slots, err) : 0;
 }
 
 int rn_head_unpack(struct rn_head *head, const msgpack_object *object, struct rn_err *err)

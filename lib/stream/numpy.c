@@ -65,7 +65,8 @@ bool rn_numpy_parse(struct rn_numpy *numpy, const msgpack_object *object)
     numpy->data = text_of(value[DATA]);
     if (numpy->scalar ? value[SHAPE] || value[KIND] : !value[SHAPE] || !shape_of(numpy, value[SHAPE]))
         return false;
-    if (value[KIND] && (text_of(value[KIND]).length || (value[KIND]->type != MSGPACK_OBJECT_BIN && value[KIND]->type != MSGPACK_OBJECT_STR)))
+    if (value[KIND] && (text_of(value[KIND]).length ||
+                        (value[KIND]->type != MSGPACK_OBJECT_BIN && value[KIND]->type != MSGPACK_OBJECT_STR)))
         return false;
     size_t bytes;
     return numpy->type.data && (numpy->size = size_of(numpy->type)) && rn_mul(numpy->count, numpy->size, &bytes) &&

@@ -234,6 +234,7 @@ int rn_slot_tensor(const struct rn_slot *slot, struct rn_tensor *tensor, struct 
     if (!slot->value || !rn_numpy_parse(&numpy, slot->value) || numpy.scalar)
         return rn_fail(err, RN_EXIT_DATA, "\"%s\" is not a tensor whose shape fits its data", slot->key);
     if (!rn_numpy_tensor(&numpy, tensor))
-        return rn_fail(err, RN_EXIT_DATA, "\"%s\" has a type that streams do not hold: %s", slot->key, rn_text_show(numpy.type, room));
+        return rn_fail(err, RN_EXIT_DATA, "\"%s\" has a type that streams do not hold: %s", slot->key,
+                       rn_text_show(numpy.type, room));
     return 0;
 }

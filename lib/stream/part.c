@@ -234,9 +234,10 @@ static int tell_gaps(const struct gaps *gaps, const struct rn_part_of *set, stru
     if (gaps->records.more)
         snprintf(more[1], sizeof more[1], " and %zu more runs", gaps->records.more);
     if (gaps->of && gaps->exact)
-        return say(lines, err, "part%s %s%s of %lld %s missing: record%s %s%s of %lld", gaps->parts > 1 ? "s" : "", gaps->numbers.text,
-                   more[0], (long long)gaps->of, gaps->parts > 1 ? "are" : "is", gaps->count > 1 ? "s" : "", gaps->records.text, more[1],
-                   (long long)set->records);
+        return say(lines, err, "part%s %s%s of %lld %s missing: record%s %s%s of %lld", gaps->parts > 1 ? "s" : "",
+                   gaps->numbers.text,
+                   more[0], (long long)gaps->of, gaps->parts > 1 ? "are" : "is", gaps->count > 1 ? "s" : "", gaps->records.text,
+                   more[1], (long long)set->records);
     return say(lines, err, "record%s %s%s of %lld %s missing", gaps->count > 1 ? "s" : "", gaps->records.text, more[1],
                (long long)set->records, gaps->count > 1 ? "are" : "is");
 }

@@ -36,8 +36,8 @@ RN_MUST int rn_part_print(uint64_t *print, const struct rn_record *record, const
 /* The I-th of N runs of n records: first <= k < end. I counts from 1. They differ in length by at most one. */
 void rn_part_run(uint64_t n, uint64_t i, uint64_t of, uint64_t *first, uint64_t *end);
 /* Of a segment of `records` records, which are `from`'s, those from first up to end: which part are they? Where the segment has
- * fewer records than its part (they were filtered), in proportion: such parts, too, make the whole when they are all there. An empty
- * segment's part goes to whoever asks for the `last` run. */
+ * fewer records than its part (they were filtered), in proportion: such parts, too, make the whole when they are all there. An
+ * empty segment's part goes to whoever asks for the `last` run. */
 RN_MUST int rn_part_slice(struct rn_part_of *to, const struct rn_part_of *from, uint64_t records, uint64_t first, uint64_t end,
                           bool last, struct rn_err *err);
 
@@ -52,8 +52,8 @@ struct rn_parts {
 void rn_parts_free(struct rn_parts *parts);
 /* A segment's. `strict`: a part that is there already is an error (exit 3); else it is told at the end. */
 RN_MUST int rn_parts_add(struct rn_parts *parts, const struct rn_part_of *of, bool strict, struct rn_err *err);
-/* What there is to tell when no more come, a line each in `lines`, none when every set is whole: "part 3 of 4 is missing: records 51
- * to 75 of 100". */
+/* What there is to tell when no more come, a line each in `lines`, none when every set is whole: "part 3 of 4 is missing: records
+ * 51 to 75 of 100". */
 RN_MUST int rn_parts_tell(const struct rn_parts *parts, struct rn_texts *lines, struct rn_err *err);
 /* Whether there is one part alone. */
 bool rn_parts_alone(const struct rn_parts *parts);

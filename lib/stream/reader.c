@@ -219,7 +219,8 @@ static int next_object(struct rn_reader *reader, struct rn_err *err)
     for (;;) {
         size_t here = source->end - source->start;
         if (here && !is_map(source->data[source->start]))
-            return rn_fail(err, RN_EXIT_DATA, reader->place == AT_HEAD ? "not an rn stream: no map begins here" : "no map begins here");
+            return rn_fail(err, RN_EXIT_DATA, reader->place == AT_HEAD ? "not an rn stream: no map begins here"
+                           : "no map begins here");
         int rc = rn_skim(&skim, here ? source->data + source->start : "", here, err);
         if (rc < 0)
             return -1;
@@ -274,7 +275,8 @@ static int first_object(struct rn_reader *reader, struct rn_err *err)
         if (rc)
             return rc;
         if (!reader->source.offset)
-            return reader->source.stop && *reader->source.stop ? RN_STOPPED : rn_fail(err, RN_EXIT_DATA, "there are no bytes at all");
+            return reader->source.stop && *reader->source.stop ? RN_STOPPED
+                   : rn_fail(err, RN_EXIT_DATA, "there are no bytes at all");
         if ((rc = rn_files_next(&reader->source, err)) <= 0)
             return rc;
     }
@@ -292,8 +294,8 @@ int rn_reader_head(struct rn_reader *reader, unsigned kinds, const struct rn_hea
     reader->records = 0;
     if ((rc = first_object(reader, err)) != 1)
         return rc < 0 ? failed(reader, err) : rc;
-    if (unpack_object(reader, err) || rn_head_unpack(&reader->head, &reader->arena.unpacked.data, err) || check_kind(reader, kinds, err) ||
-        (reader->joined && rn_parts_add(&reader->parts, &reader->head.part_of, true, err)))
+    if (unpack_object(reader, err) || rn_head_unpack(&reader->head, &reader->arena.unpacked.data, err) ||
+        check_kind(reader, kinds, err) || (reader->joined && rn_parts_add(&reader->parts, &reader->head.part_of, true, err)))
         return failed(reader, err);
     XXH3_64bits_reset(reader->hash);
     hash_object(reader);

@@ -37,8 +37,10 @@ static size_t keep_arrays(struct rn_record *to, const struct rn_record *from, ch
 int rn_record_copy(struct rn_record *to, const struct rn_record *from, struct rn_buffer *bytes, struct rn_err *err)
 {
     *to = *from;
-    struct rn_text numbers = { from->tensor.data, tensor_bytes(&from->tensor) }, targets = { from->targets.data, tensor_bytes(&from->targets) };
-    struct rn_text *texts[] = { &to->id, &to->split, &to->error, &to->path, &to->data, &to->from_path, &to->name, &to->extra, &targets, &numbers };
+    struct rn_text numbers = { from->tensor.data, tensor_bytes(&from->tensor) },
+                   targets = { from->targets.data, tensor_bytes(&from->targets) };
+    struct rn_text *texts[] = { &to->id, &to->split, &to->error, &to->path, &to->data, &to->from_path, &to->name, &to->extra,
+                                &targets, &numbers };
     size_t length = 1 + keep_arrays(to, from, NULL);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         length += texts[i]->length;

@@ -177,7 +177,8 @@ void rn_reader_unique(struct rn_reader *reader);
 /* The segments are joined: a part of a set that is there twice is damage from now on. */
 void rn_reader_join(struct rn_reader *reader);
 /* At the end of the stream: what is missing of the sets that its segments are parts of, a line each (rn_parts_tell), and, unless
- * NULL, what a segment that joins them all is part of (zeroed before; rn_parts_join). `alone`: to be one part is nothing to tell. */
+ * NULL, what a segment that joins them all is part of (zeroed before; rn_parts_join). `alone`: to be one part is nothing to tell.
+ * */
 RN_MUST int rn_reader_missing(const struct rn_reader *reader, bool alone, struct rn_texts *lines, struct rn_part_of *of,
                               struct rn_err *err);
 /* While *stop is not 0 (a signal handler or another thread may set it), a read that waits gives up: rn_reader_head and
@@ -195,7 +196,8 @@ RN_MUST int rn_reader_record(struct rn_reader *reader, struct rn_record *record,
 struct rn_berth {
     char *data;
     size_t capacity;
-    void *lent; /* a block of somebody else's memory, not to be freed here: it is data, or became too small, and data is from malloc */
+    /* a block of somebody else's memory, not to be freed here: it is data, or became too small, and data is from malloc */
+    void *lent;
 };
 /* So that a large record need not be copied: the block that it lies in becomes *bytes, with its texts that are not in arrays,
  * and its tensor; the reader goes on in what *bytes was. 1; 0: it is small, and all is as it was; -1. */

@@ -33,7 +33,8 @@ static int fail(struct rn_tar *tar, struct rn_err *err)
 
 bool rn_tar_is_named(const char *path)
 {
-    static const char *const endings[] = { ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4" };
+    static const char *const endings[] = { ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst",
+                                           ".tar.lz4" };
     size_t length = strlen(path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
         if (length > strlen(endings[i]) && !strcasecmp(path + length - strlen(endings[i]), endings[i]))
@@ -86,8 +87,8 @@ static int check_growth(struct rn_tar *tar, struct rn_err *err)
     int64_t in = archive_filter_bytes(tar->archive, -1), out = archive_filter_bytes(tar->archive, 0);
     if (!tar->compressed || out < GROWTH_FROM || out / GROWTH < in)
         return 0;
-    return rn_fail(err, RN_EXIT_DATA, "%s: %lld bytes have become %lld: a bomb", rn_text_show(rn_text(tar->name), room), (long long)in,
-                   (long long)out);
+    return rn_fail(err, RN_EXIT_DATA, "%s: %lld bytes have become %lld: a bomb", rn_text_show(rn_text(tar->name), room),
+                   (long long)in, (long long)out);
 }
 
 /* Passes over what is left of a member: a compressed one has to be expanded for it. */
@@ -123,7 +124,8 @@ static int take_name(struct rn_tar *tar, const char *name, const char **why, str
         bool none = !length || (length == 1 && *part == '.');
         if (length == 2 && !memcmp(part, "..", 2))
             *why = "its name leads out of the archive";
-        if (!none && ((tar->member.length && rn_buffer_add(&tar->member, "/", 1, err)) || rn_buffer_add(&tar->member, part, length, err)))
+        if (!none && ((tar->member.length && rn_buffer_add(&tar->member, "/", 1, err)) ||
+                      rn_buffer_add(&tar->member, part, length, err)))
             return -1;
         part += length + (part[length] == '/');
     }
@@ -149,7 +151,8 @@ int rn_tar_next(struct rn_tar *tar, struct rn_member *member, struct rn_err *err
         int64_t before = archive_filter_bytes(tar->archive, 0);
         int rc = archive_read_next_header(tar->archive, &entry);
         if (rc == ARCHIVE_EOF && tar->any && archive_filter_bytes(tar->archive, 0) == before)
-            return rn_fail(err, RN_EXIT_DATA, "%s: the archive ends without its end: it is cut short", rn_text_show(rn_text(tar->name), room));
+            return rn_fail(err, RN_EXIT_DATA, "%s: the archive ends without its end: it is cut short",
+                           rn_text_show(rn_text(tar->name), room));
         if (rc == ARCHIVE_EOF)
             return 0;
         if (rc < ARCHIVE_WARN)

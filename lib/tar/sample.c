@@ -24,7 +24,8 @@ static const char *ending_of(struct rn_text data)
 
 /* ---- keys ---- */
 
-/* Bytes that are not to be in a key's part of a path as they are: a key ends at the first point; points and slashes lead elsewhere. */
+/* Bytes that are not to be in a key's part of a path as they are: a key ends at the first point; points and slashes lead elsewhere.
+ * */
 static int encode(struct rn_buffer *out, struct rn_text text, bool all, struct rn_err *err)
 {
     char code[4];
@@ -94,7 +95,8 @@ int rn_tar_pack(struct rn_tar_members *m, const struct rn_tar_sample *sample, st
     return 0;
 }
 
-static int put_one(struct rn_tar_writer *writer, struct rn_tar_members *m, const char *ending, struct rn_text bytes, struct rn_err *err)
+static int put_one(struct rn_tar_writer *writer, struct rn_tar_members *m, const char *ending, struct rn_text bytes,
+                   struct rn_err *err)
 {
     size_t length = m->key.length;
     int rc = rn_buffer_add(&m->key, ".", 1, err) || rn_buffer_add(&m->key, ending, strlen(ending), err) ||

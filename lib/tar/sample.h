@@ -1,6 +1,6 @@
-/* sample.h -- a photo and what is known of it, as members of an archive that WebDataset's readers take: KEY.jpg (or png, ...: by its
- * content), KEY.cls (the index of its class), KEY.json ("rn": "sample", id, label, split: as they were, which no name of a file could
- * keep). KEY is the id without its ending, in which each byte that would mean something else in a key is %XX. */
+/* sample.h -- a photo and what is known of it, as members of an archive that WebDataset's readers take: KEY.jpg (or png, ...: by
+ * its content), KEY.cls (the index of its class), KEY.json ("rn": "sample", id, label, split: as they were, which no name of a file
+ * could keep). KEY is the id without its ending, in which each byte that would mean something else in a key is %XX. */
 #ifndef RN_TAR_SAMPLE_H
 #define RN_TAR_SAMPLE_H
 

@@ -1,6 +1,6 @@
-/* tar.h -- tar archives, by libarchive: its reader of tar alone, in any of tar's dialects, perhaps compressed (gzip, bzip2, xz, zstd,
- * lz4); no other format and no other program is asked. What an archive says is believed of no member: names that lead elsewhere,
- * links, devices, sparse files are named as what they are, and sizes are limits before they are memory. */
+/* tar.h -- tar archives, by libarchive: its reader of tar alone, in any of tar's dialects, perhaps compressed (gzip, bzip2, xz,
+ * zstd, lz4); no other format and no other program is asked. What an archive says is believed of no member: names that lead
+ * elsewhere, links, devices, sparse files are named as what they are, and sizes are limits before they are memory. */
 #ifndef RN_TAR_TAR_H
 #define RN_TAR_TAR_H
 

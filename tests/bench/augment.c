@@ -1,9 +1,9 @@
-/* augment.c [NAME...] -- milliseconds a picture of each transform, of the three shipped recipes and of photo to files, in one thread;
- * beside Albumentations' where `make bench-python` has made its environment. NAME: only rows whose names begin so.
+/* augment.c [NAME...] -- milliseconds a picture of each transform, of the three shipped recipes and of photo to files, in one
+ * thread; beside Albumentations' where `make bench-python` has made its environment. NAME: only rows whose names begin so.
  *
- * Other programs share the machine, so both take turns: a round is ours and theirs, one after the other, of processor time. A row has
- * the medians of its rounds, and the median of their ratios. A recipe's cost depends on what is drawn: there all rounds count together.
- * ROUNDS in the environment is how many (21). The picture has 512 x 384 pixels. */
+ * Other programs share the machine, so both take turns: a round is ours and theirs, one after the other, of processor time. A row
+ * has the medians of its rounds, and the median of their ratios. A recipe's cost depends on what is drawn: there all rounds count
+ * together. ROUNDS in the environment is how many (21). The picture has 512 x 384 pixels. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,7 +235,8 @@ static void measure_one(const char *name, const char *class_name, const char *op
 
 static void transforms(void)
 {
-    static const char *const with[] = { "height", "\"height\": 224, \"width\": 224", "min_max_height", "\"min_max_height\": [256, 384], \"height\": 224, \"width\": 224",
+    static const char *const with[] = { "height", "\"height\": 224, \"width\": 224", "min_max_height",
+                                        "\"min_max_height\": [256, 384], \"height\": 224, \"width\": 224",
                                         "blur_limit", "\"blur_limit\": [3, 3]" };
     for (size_t i = 0; rn_augment_table[i]; i++) {
         const struct rn_augment *t = rn_augment_table[i];
@@ -251,7 +252,9 @@ static void transforms(void)
 /* Filters of other sides than 3; resizes by other ways than bilinear. */
 static void variants(void)
 {
-    static const struct { const char *name; int side; } filters[] = { { "Blur", 7 }, { "Blur", 31 }, { "MedianBlur", 5 }, { "MedianBlur", 7 }, { "MedianBlur", 21 }, { "GaussianBlur", 7 } };
+    static const struct { const char *name; int side; } filters[] = { { "Blur", 7 }, { "Blur", 31 }, { "MedianBlur", 5 },
+                                                                      { "MedianBlur", 7 }, { "MedianBlur", 21 },
+                                                                      { "GaussianBlur", 7 } };
     static const char *const ways[] = { "nearest", "linear", "cubic", "area", "lanczos" };
     char options[256], name[40];
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {

@@ -129,7 +129,8 @@ double bench_memory(void)
     return getrusage(RUSAGE_SELF, &usage) ? NAN : (double)usage.ru_maxrss / 1024;
 }
 
-int bench_difference(double *share, struct rn_device *on_a, struct rn_array a, struct rn_device *on_b, struct rn_array b, struct rn_err *err)
+int bench_difference(double *share, struct rn_device *on_a, struct rn_array a, struct rn_device *on_b, struct rn_array b,
+                     struct rn_err *err)
 {
     size_t count = a.n * a.c * a.h * a.w;
     float *x = rn_calloc(2 * count, sizeof *x, err), *y = x + count;

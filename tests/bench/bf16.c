@@ -1,6 +1,6 @@
-/* bf16 -- is bfloat16 faster than float32 on this processor? The register tile of a matrix product, 14 x 32, from the first cache, in
- * turns: by float32's multiply-add, and by AVX512_BF16's with float32 sums. Rows of bench.tsv: both, and the median of the pairs'
- * ratios; none where the processor has no AVX512_BF16. */
+/* bf16 -- is bfloat16 faster than float32 on this processor? The register tile of a matrix product, 14 x 32, from the first cache,
+ * in turns: by float32's multiply-add, and by AVX512_BF16's with float32 sums. Rows of bench.tsv: both, and the median of the
+ * pairs' ratios; none where the processor has no AVX512_BF16. */
 #include <stdint.h>
 #include <stdio.h>
 
@@ -55,7 +55,8 @@ BFLOAT16 static void by_bfloat16(struct tile *t)
 {
     __m512 sum[ROWS][2] = { 0 };
     for (int k = 0; k < K / 2; k++) {
-        __m512bh w0 = (__m512bh)_mm512_load_si512(t->w16 + k * COLUMNS), w1 = (__m512bh)_mm512_load_si512(t->w16 + k * COLUMNS + 16);
+        __m512bh w0 = (__m512bh)_mm512_load_si512(t->w16 + k * COLUMNS),
+                 w1 = (__m512bh)_mm512_load_si512(t->w16 + k * COLUMNS + 16);
         _Pragma("GCC unroll 14")
         for (int r = 0; r < ROWS; r++) {
             __m512bh x = (__m512bh)_mm512_set1_epi32((int)t->x16[k * ROWS + r]);
@@ -132,6 +133,6 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 #endif
 
 const struct rn_tool rn_tool = {
-    .name = "bf16", .operands = "", .summary = "is bfloat16 faster than float32 here?", .options = options, .size = sizeof(struct opts),
-    .defaults = &(const struct opts){ .rounds = 15 }, .run = run,
+    .name = "bf16", .operands = "", .summary = "is bfloat16 faster than float32 here?", .options = options,
+    .size = sizeof(struct opts), .defaults = &(const struct opts){ .rounds = 15 }, .run = run,
 };

@@ -61,7 +61,8 @@ static int run_way(void *context, struct rn_err *err)
 }
 
 /* An array on the device; `n` times the one image of `values` (NULL: zeros). */
-static int put(struct rn_device *dev, struct rn_array *a, const float *values, size_t n, size_t c, size_t h, size_t w, struct rn_err *err)
+static int put(struct rn_device *dev, struct rn_array *a, const float *values, size_t n, size_t c, size_t h, size_t w,
+               struct rn_err *err)
 {
     size_t one = c * h * w;
     *a = (struct rn_array){ dev->class->alloc(dev, dev->class->bytes(n, c, h, w, RN_FULL), err), n, c, h, w };
@@ -91,7 +92,8 @@ static int prepack(struct conv *v, struct rn_err *err)
     return on->prepack(v->dev, v->prepacked, v->y, v->x, v->w, v->window, RN_ACT_NONE, err);
 }
 
-static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *l, size_t n, const struct numbers *from, struct rn_err *err)
+static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *l, size_t n, const struct numbers *from,
+                     struct rn_err *err)
 {
     size_t r = l->kernel, out = (l->map - 1) / l->stride + 1;
     *v = (struct conv){ .dev = dev, .window = RN_WINDOW(r, r, l->stride, r / 2) };
@@ -129,7 +131,8 @@ static int report_error(struct rn_device *dev, struct rn_device *reference, cons
         char row[96];
         a.way = b.way = way;
         snprintf(row, sizeof row, "error/%s/%s", name, ways[way]);
-        if ((way != EVAL && run_way(&b, err)) || run_way(&a, err) || bench_difference(&share, dev, result(&a), reference, result(&b), err))
+        if ((way != EVAL && run_way(&b, err)) || run_way(&a, err) ||
+            bench_difference(&share, dev, result(&a), reference, result(&b), err))
             rc = -1;
         else
             bench_row(row, "of largest", share, 0, 0, 0);
@@ -140,8 +143,8 @@ static int report_error(struct rn_device *dev, struct rn_device *reference, cons
     return rc;
 }
 
-static int measure_layer(struct rn_device *dev, const struct opts *o, const struct layer *l, const struct numbers *from, const char *name,
-                         double total[WAYS], double flops[WAYS], struct rn_err *err)
+static int measure_layer(struct rn_device *dev, const struct opts *o, const struct layer *l, const struct numbers *from,
+                         const char *name, double total[WAYS], double flops[WAYS], struct rn_err *err)
 {
     struct conv v;
     double out = (double)((l->map - 1) / l->stride + 1);
@@ -168,7 +171,8 @@ static int each_layer(struct rn_device *dev, struct rn_device *reference, const 
     double total[WAYS] = { 0 }, flops[WAYS] = { 0 };
     int rc = 0;
     for (const struct layer *l = layers; l < layers + sizeof layers / sizeof *layers && rc == 0; l++) {
-        size_t r = l->kernel, out = (l->map - 1) / l->stride + 1, nx = l->c * l->map * l->map, ny = l->k * out * out, nw = l->k * l->c * r * r;
+        size_t r = l->kernel, out = (l->map - 1) / l->stride + 1, nx = l->c * l->map * l->map, ny = l->k * out * out,
+               nw = l->k * l->c * r * r;
         char name[64];
         snprintf(name, sizeof name, "conv %zux%zu/%zu %zu@%zu->%zu", r, r, l->stride, l->c, l->map, l->k);
         if (o->layer && !strstr(name, o->layer))
@@ -181,7 +185,8 @@ static int each_layer(struct rn_device *dev, struct rn_device *reference, const 
         bench_fill(from.x, nx, 1, 1, l->c > 3);
         bench_fill(from.dy, ny, 2, 1, 0);
         bench_fill(from.w, nw, 3, sqrt(2. / (double)(l->c * r * r)), 0);
-        rc = reference ? report_error(dev, reference, l, &from, name, err) : measure_layer(dev, o, l, &from, name, total, flops, err);
+        rc = reference ? report_error(dev, reference, l, &from, name, err)
+             : measure_layer(dev, o, l, &from, name, total, flops, err);
         free(from.x);
     }
     double peak = bench_peak(dev->class->variant(dev), o->threads ? (int)o->threads : rn_threads_default());

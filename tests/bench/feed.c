@@ -1,7 +1,7 @@
-/* feed -- what does it cost the host to bring a photo to a device? From files of batches (rn-batch -o), through lib/flow, as rn-train
- * and rn-predict do it; and as it is where records are copied from the reader's block, and pixels to the device's slot. Rows, in
- * microseconds a photo: the processor's time of the thread that reads, the call that hands pixels over, and all of it from end to end,
- * with nothing computed. */
+/* feed -- what does it cost the host to bring a photo to a device? From files of batches (rn-batch -o), through lib/flow, as
+ * rn-train and rn-predict do it; and as it is where records are copied from the reader's block, and pixels to the device's slot.
+ * Rows, in microseconds a photo: the processor's time of the thread that reads, the call that hands pixels over, and all of it from
+ * end to end, with nothing computed. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -38,7 +38,8 @@ static int take(void *context, struct rn_item *item, struct rn_err *err)
     return RN_FLOW_TAKE;
 }
 
-static int hand_over(struct rn_device *dev, struct rn_array *y, const struct rn_record *record, struct pass *pass, struct rn_err *err)
+static int hand_over(struct rn_device *dev, struct rn_array *y, const struct rn_record *record, struct pass *pass,
+                     struct rn_err *err)
 {
     static const double mean[3] = { 0.5, 0.5, 0.5 }, std[3] = { 0.25, 0.25, 0.25 };
     const struct rn_tensor *t = &record->tensor;

@@ -1,6 +1,6 @@
 /* operators -- how long do the operators between the convolutions of a ResNet-18 take, and how far are they from float64?
- * Rows of bench.tsv: milliseconds for a batch; with --error the largest error of two images against the reference device, as a share
- * of the largest number. */
+ * Rows of bench.tsv: milliseconds for a batch; with --error the largest error of two images against the reference device, as a
+ * share of the largest number. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,8 @@ static const struct rn_opt options[] = {
 
 /* Everything that some operator wants, on one device. x y dx dy r: (N,C,H,W); half, dhalf: max pooling's outputs (N,C,H/2,W/2);
  * vectors (1,C,1,1); pooled, gates: (N,C,1,1); planes: (N,1,H,W); pair: (N,2,H,W). */
-enum { X, Y, DX, DY, R, HALF, DHALF, POOLED, DPOOLED, PLANE, DPLANE, PAIR, DPAIR, GAMMA, BETA, DGAMMA, DBETA, MEAN, INV, RUN_MEAN, RUN_VAR, ARRAYS };
+enum { X, Y, DX, DY, R, HALF, DHALF, POOLED, DPOOLED, PLANE, DPLANE, PAIR, DPAIR, GAMMA, BETA, DGAMMA, DBETA, MEAN, INV, RUN_MEAN,
+       RUN_VAR, ARRAYS };
 struct operands {
     struct rn_device *dev;
     const struct rn_device_class *on;
@@ -104,7 +105,8 @@ static int add_backward(struct operands *o, struct rn_err *err)
 static int sgd(struct operands *o, struct rn_err *err)
 {
     const struct rn_array *w = &o->a[Y];
-    return o->on->sgd(o->dev, w->data, o->a[R].data, o->a[DY].data, o->on->bytes(w->n, w->c, w->h, w->w, RN_FULL), (struct rn_sgd){ 1e-4, 0.9, 1e-4 }, err);
+    return o->on->sgd(o->dev, w->data, o->a[R].data, o->a[DY].data, o->on->bytes(w->n, w->c, w->h, w->w, RN_FULL),
+                      (struct rn_sgd){ 1e-4, 0.9, 1e-4 }, err);
 }
 static int upload(struct operands *o, struct rn_err *err)
 {
@@ -219,7 +221,8 @@ static int compare_rows(struct rn_device *dev, struct rn_device *reference, stru
         if (!strstr(row->name, "/backward")) {
             close_operands(&ours);
             close_operands(&theirs);
-            rc = open_operands(&ours, dev, 2, row->c, row->map, err) || open_operands(&theirs, reference, 2, row->c, row->map, err) ? -1 : 0;
+            rc = open_operands(&ours, dev, 2, row->c, row->map, err) ||
+                 open_operands(&theirs, reference, 2, row->c, row->map, err) ? -1 : 0;
         }
         snprintf(name, sizeof name, "error/%s", row->name);
         if (rc || row->work(&ours, err) || row->work(&theirs, err) ||
@@ -249,6 +252,6 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 }
 
 const struct rn_tool rn_tool = {
-    .name = "operators", .operands = "", .summary = "time the operators of ResNets", .options = options, .size = sizeof(struct opts),
-    .defaults = &(const struct opts){ .device = "cpu", .batch = 16, .rounds = 5 }, .run = run,
+    .name = "operators", .operands = "", .summary = "time the operators of ResNets", .options = options,
+    .size = sizeof(struct opts), .defaults = &(const struct opts){ .device = "cpu", .batch = 16, .rounds = 5 }, .run = run,
 };

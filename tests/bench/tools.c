@@ -1,6 +1,7 @@
 /* tools -- the tools as their users run them: photos into batches, the first prediction of one photo, the way from a frame to its
  * verdict, the memory of each. Rows of bench.tsv; memory is the most that was resident. Works in a folder that tests/bench/run has
- * prepared: samples.rn, batches.rn (training, 16 a batch), single.rn (evaluation, 1 a batch), model.rn, one/ (a folder with a photo). */
+ * prepared: samples.rn, batches.rn (training, 16 a batch), single.rn (evaluation, 1 a batch), model.rn, one/ (a folder with a
+ * photo). */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,7 +76,8 @@ static int wait_all(const pid_t *children, const char *const *commands, double *
 }
 
 /* Rows for a pipe of tools that reads nothing and whose output nobody reads: the time for each of `count` things, and memory. */
-static int time_tools(const char *name, const char *unit, double count, int64_t rounds, const char *const *commands, struct rn_err *err)
+static int time_tools(const char *name, const char *unit, double count, int64_t rounds, const char *const *commands,
+                      struct rn_err *err)
 {
     double seconds[BENCH_ROUNDS_MOST], memory = 0, most = 0;
     char row[128];
@@ -121,7 +123,8 @@ static int time_frames(int64_t frames, struct rn_err *err)
     int rc = start_all(children, commands, in[0], out[1], err);
     for (int64_t i = -3; i < frames && rc == 0; i++) { /* the first ones wait for the start */
         double begun = bench_now();
-        rc = rn_file_write(in[1], photo.data, photo.length, err) || (i == -3 && read_line(out[0], err)) || read_line(out[0], err) ? -1 : 0;
+        rc = rn_file_write(in[1], photo.data, photo.length, err) || (i == -3 && read_line(out[0], err)) ||
+             read_line(out[0], err) ? -1 : 0;
         if (i >= 0)
             seconds[i] = bench_now() - begun;
     }
@@ -155,7 +158,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     (void)args;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (time_tools(rows[i].name, rows[i].unit, rows[i].photos ? (double)o->photos : 1, rows[i].unit ? o->rounds : 1, rows[i].commands, err))
+        if (time_tools(rows[i].name, rows[i].unit, rows[i].photos ? (double)o->photos : 1, rows[i].unit ? o->rounds : 1,
+                       rows[i].commands, err))
             return -1;
     return time_frames(10 * o->rounds, err) ? -1 : RN_EXIT_OK;
 }

@@ -1,5 +1,5 @@
-/* unused -- what do options cost that nobody uses? The same steps, in turns: by the network alone (forward, backward, SGD), and by the
- * trainer with every option at rn-train's default. Rows of bench.tsv: the two, and the median of the pairs' ratios. */
+/* unused -- what do options cost that nobody uses? The same steps, in turns: by the network alone (forward, backward, SGD), and by
+ * the trainer with every option at rn-train's default. Rows of bench.tsv: the two, and the median of the pairs' ratios. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,7 +45,8 @@ static int fill(struct pair *p, struct rn_err *err)
         return -1;
     for (size_t i = 0; i < n; i++)
         p->ids[i] = RN_TEXT("photo");
-    p->batch = (struct rn_batch){ .n = n, .h = size, .w = size, .pixels = p->pixels, .mean = rn_input_default.mean, .std = rn_input_default.std };
+    p->batch = (struct rn_batch){ .n = n, .h = size, .w = size, .pixels = p->pixels, .mean = rn_input_default.mean,
+                                  .std = rn_input_default.std };
     p->record = (struct rn_record){ .kind = RN_BATCHES, .label = RN_NIL, .count = n, .ids = p->ids, .labels = p->labels,
                                     .tensor = { RN_U8, 4, { n, size, size, 3 }, p->pixels } };
     return 0;
@@ -74,7 +75,8 @@ static int begin_segment(struct pair *p, struct rn_err *err)
 static int prepare(struct pair *p, struct rn_err *err)
 {
     const struct bench_network *o = p->o;
-    p->train = (struct rn_train_options){ .arch = o->arch, .attention = o->attention, .lr = 2e-4, .momentum = 0.9, .wd = 1e-4, .step = 40,
+    p->train = (struct rn_train_options){ .arch = o->arch, .attention = o->attention, .lr = 2e-4, .momentum = 0.9, .wd = 1e-4,
+                                          .step = 40,
                                           .class_weights = "none", .seed = 1, .no_decay = "none", .lr_head = 1, .layer_decay = 1,
                                           .accumulate = 1, .temperature = RN_TEMPERATURE, .alpha = RN_ALPHA };
     if (fill(p, err) || bench_open(&p->dev, &p->net, o, "cpu", true, err) ||

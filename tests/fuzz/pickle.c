@@ -12,7 +12,8 @@ static void choose(const struct rn_pickle *pickle)
         if (rn_choose_dict(pickle, keys[i], &dict, &others, &err)) {
             if (!err.exit || !err.text[0])
                 abort();
-        } else if (!dict || dict->kind != RN_P_DICT || !dict->items.count || dict < pickle->value || dict >= pickle->value + pickle->values) {
+        } else if (!dict || dict->kind != RN_P_DICT || !dict->items.count || dict < pickle->value ||
+                   dict >= pickle->value + pickle->values) {
             abort();
         }
         rn_texts_free(&others);

@@ -1,5 +1,5 @@
-/* augment.c -- recipes: what is read and refused, who runs, what is drawn (against 20,000 draws of Albumentations where ../shared is,
- * and against their definition), odd pictures. Run in the repository's root. */
+/* augment.c -- recipes: what is read and refused, who runs, what is drawn (against 20,000 draws of Albumentations where ../shared
+ * is, and against their definition), odd pictures. Run in the repository's root. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -150,7 +150,8 @@ static void accepted(void **state)
         "{" CLASS("Rotate") ", \"limit\": [45, -45], \"mask_value\": 0, \"rotate_method\": \"ellipse\", \"border_mode\": 0, \"value\": 7},"
         "{" CLASS("Normalize") ", \"mean\": 0.5, \"std\": 0.25},"
         "{" CLASS("Blur") ", \"blur_limit\": [4, 8]}],"
-        "\"bbox_params\": {\"format\": \"coco\"}, \"keypoint_params\": null, \"additional_targets\": {\"b\": \"image\"}, \"is_check_shapes\": true}");
+        "\"bbox_params\": {\"format\": \"coco\"}, \"keypoint_params\": null, \"additional_targets\": {\"b\": \"image\"}, "
+        "\"is_check_shapes\": true}");
     const struct rn_recipe_node *child = recipe.root->child;
     assert_int_equal(recipe.root->children, 7);
     const double *rotate = child[0].options, *blur = child[1].options, *clahe = child[2].options, *noise = child[3].options;
@@ -478,7 +479,8 @@ static void shared_shadows(void **state)
             dark += mask[k];
         push(&numbers, (double)dark / (384 * 512));
     }
-    compare("RandomShadow", "share", json_object_get(json_object_get(all, "RandomShadow() on 512x384"), "shadowed_fraction_3000_runs"), &numbers);
+    compare("RandomShadow", "share", json_object_get(json_object_get(all, "RandomShadow() on 512x384"),
+                                                     "shadowed_fraction_3000_runs"), &numbers);
     free(mask);
     free(numbers.value);
     rn_recipe_free(&recipe);
@@ -491,7 +493,8 @@ static double of_library(const json_t *stats, const char *recipe, double chance,
     char key[64];
     snprintf(key, sizeof key, "p=%g %s", chance, recipe);
     const json_t *one = json_object_get(json_object_get(stats, "pipelines"), key);
-    const json_t *choice = group < 2 ? json_array_get(json_object_get(one, "one_of"), (size_t)group) : json_object_get(one, "optional");
+    const json_t *choice = group < 2 ? json_array_get(json_object_get(one, "one_of"), (size_t)group)
+                           : json_object_get(one, "optional");
     const json_t *share = json_object_get(choice, name);
     assert_true(share || !stats);
     return 20000 * (share ? json_number_value(share) : defined);
@@ -508,7 +511,8 @@ static void pipelines(void **state)
         { "basic", "basic", 384, { "RandomCrop CenterCrop RandomSizedCrop" }, "RandomBrightness RandomContrast" },
         { "affine", "affine_transform", 16, { "RandomRotate90 Rotate ShiftScaleRotate", "HorizontalFlip VerticalFlip Flip" }, "Transpose" },
         { "distort", "blur_and_distortion", 16, { "Blur MotionBlur MedianBlur GaussianBlur",
-            "RandomGamma OpticalDistortion ElasticTransform HueSaturationValue RGBShift ChannelShuffle CLAHE InvertImg" }, "GaussNoise RandomShadow" },
+            "RandomGamma OpticalDistortion ElasticTransform HueSaturationValue RGBShift ChannelShuffle CLAHE InvertImg" },
+            "GaussNoise RandomShadow" },
     };
     static const double chances[] = { 0.1, 0.3, 0.5 };
     static uint8_t pixels[384 * 384 * 3];
@@ -548,11 +552,13 @@ static void pipelines(void **state)
                 for (size_t i = 0; i < members; i++) {
                     double p = group < 2 ? 1 / (double)members : chances[c], sigma = sqrt(p * (1 - p) / (double)n);
                     if (!(fabs(ours[i] / (double)n - p) <= 4.5 * sigma))
-                        fail_msg("%s at p = %g: member %zu of '%s' ran %g times of %zu", recipes[r].name, chances[c], i, names, ours[i], n);
+                        fail_msg("%s at p = %g: member %zu of '%s' ran %g times of %zu", recipes[r].name, chances[c], i, names,
+                                 ours[i], n);
                 }
                 assert_true(group == 2 || !members || (sum == (double)n && agree(theirs, ours, members)));
                 for (size_t i = 0; group == 2 && i < members; i++) /* ran or did not */
-                    assert_true(agree((const double[]){ theirs[i], 20000 - theirs[i] }, (const double[]){ ours[i], (double)n - ours[i] }, 2));
+                    assert_true(agree((const double[]){ theirs[i], 20000 - theirs[i] },
+                                      (const double[]){ ours[i], (double)n - ours[i] }, 2));
             }
             rn_buffer_free(&path);
             rn_recipe_free(&recipe);
@@ -656,7 +662,8 @@ static void wide(void **state)
 
 /* ---- displacements ---- */
 
-static void field_of(size_t height, size_t width, double alpha, double sigma, int runs, double *deviation, double *largest, double *still)
+static void field_of(size_t height, size_t width, double alpha, double sigma, int runs, double *deviation, double *largest,
+                     double *still)
 {
     struct rn_err err = { 0 };
     *deviation = *largest = *still = 0;
@@ -753,7 +760,9 @@ static void odd_pictures(void **state)
                 err = (struct rn_err){ 0 };
                 rn_canvas_set(&x, type, pixels, h, w);
                 if (rn_recipe_run(&recipe, &x, 3, 0, id, 1, NULL, &err)) {
-                    bool known = strstr(err.text, "is larger than the picture") || strstr(err.text, "nothing is left of the picture") || strstr(err.text, "leaves nothing") || strstr(err.text, "takes 8-bit pixels");
+                    bool known = strstr(err.text, "is larger than the picture") ||
+                                 strstr(err.text, "nothing is left of the picture") || strstr(err.text, "leaves nothing") ||
+                                 strstr(err.text, "takes 8-bit pixels");
                     if (!known || err.exit != RN_EXIT_DATA || !strstr(err.text, rn_augment_table[t]->class_name))
                         fail_msg("%zux%zu: %s", w, h, err.text);
                     refusals++;
@@ -874,10 +883,12 @@ static void stems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(accepted), cmocka_unit_test(marked), cmocka_unit_test(composition),
-        cmocka_unit_test(drawn_by_place), cmocka_unit_test(shared_draws), cmocka_unit_test(shared_shadows), cmocka_unit_test(pipelines),
-        cmocka_unit_test(noise), cmocka_unit_test(wide), cmocka_unit_test(fields), cmocka_unit_test(still_field), cmocka_unit_test(odd_pictures),
-        cmocka_unit_test(replayed_numbers), cmocka_unit_test(stems),
+        cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(accepted), cmocka_unit_test(marked),
+            cmocka_unit_test(composition),
+        cmocka_unit_test(drawn_by_place), cmocka_unit_test(shared_draws), cmocka_unit_test(shared_shadows),
+        cmocka_unit_test(pipelines),
+        cmocka_unit_test(noise), cmocka_unit_test(wide), cmocka_unit_test(fields), cmocka_unit_test(still_field),
+        cmocka_unit_test(odd_pictures), cmocka_unit_test(replayed_numbers), cmocka_unit_test(stems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

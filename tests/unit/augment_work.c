@@ -1,5 +1,5 @@
-/* augment_work.c -- records through many threads ("core/threads.h": so that the thread sanitizer runs this): the same bytes as through
- * one, in memory that does not grow with the stream. Run in the repository's root. */
+/* augment_work.c -- records through many threads ("core/threads.h": so that the thread sanitizer runs this): the same bytes as
+ * through one, in memory that does not grow with the stream. Run in the repository's root. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@
 static char folder[] = "/tmp/rn-augment-test.XXXXXX";
 static const struct rn_tool tool = { .name = "rn-test", .options = (const struct rn_opt[]){ RN_OPT_LAST } };
 /* JPEG files only under a sanitizer: GLib, below libvips, is not built for the thread sanitizer. */
-static const char *const photos[] = { "rgb.jpg", "grey.jpg", "exif6.jpg", "cmyk.jpg", "palette.png", "lossy.webp", "rgb.tif", "palette.gif" };
+static const char *const photos[] = { "rgb.jpg", "grey.jpg", "exif6.jpg", "cmyk.jpg", "palette.png", "lossy.webp", "rgb.tif",
+                                      "palette.gif" };
 enum { PHOTOS = sizeof photos / sizeof *photos, JPEGS = 4, SIDE = 40 };
 
 static void must(int rc, const struct rn_err *err)
@@ -53,7 +54,8 @@ static void write_input(const char *name, enum rn_kind kind, size_t n)
     for (size_t i = 0; i < n; i++) {
         char id[64], file[128];
         snprintf(id, sizeof id, "glass/%zu.jpg", i);
-        snprintf(file, sizeof file, "tests/fixtures/images/%s", i % 11 == 10 ? "missing" : photos[i % (getenv("RN_SANITIZED") ? JPEGS : PHOTOS)]);
+        snprintf(file, sizeof file, "tests/fixtures/images/%s",
+                 i % 11 == 10 ? "missing" : photos[i % (getenv("RN_SANITIZED") ? JPEGS : PHOTOS)]);
         memset(pixels, (int)i, sizeof pixels);
         struct rn_record record = { .kind = kind, .id = rn_text(id), .label = i % 3 ? 0 : RN_NIL };
         if (kind == RN_SAMPLES)

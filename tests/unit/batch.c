@@ -88,7 +88,8 @@ static void add_pixels(struct rn_writer *writer, size_t i, int64_t label)
 static void add_error(struct rn_writer *writer, const char *id)
 {
     struct rn_err err = { 0 };
-    struct rn_record record = { .kind = RN_SAMPLES, .id = rn_text(id), .label = 1, .split = RN_TEXT("train"), .error = RN_TEXT("lost") };
+    struct rn_record record = { .kind = RN_SAMPLES, .id = rn_text(id), .label = 1, .split = RN_TEXT("train"),
+                                .error = RN_TEXT("lost") };
     must(rn_writer_record(writer, &record, &err), &err);
 }
 

@@ -241,8 +241,8 @@ static void opt_errors(void **state)
         "--seed=-1", "--seed=+1", "--seed=18446744073709551616", "--seed=1K", "--seed=",
         "--many=0", "--many=2KK", "--many=K", "--many=99999999999999999G", "--many=1T", "--many=-5",
         "--choice=", "--choice=tra", "--choice=eval|train", "--choice=x",
-        "--pair=", "--pair=1,", "--pair=,1", "--pair=2,1", "--pair=11", "--pair=-1", "--pair=nan,nan", "--pair=1,2,3", "--pair=0,inf",
-        "--flag=yes", "--nothing", "-x", "-w", "--whole", "--progress=maybe",
+        "--pair=", "--pair=1,", "--pair=,1", "--pair=2,1", "--pair=11", "--pair=-1", "--pair=nan,nan", "--pair=1,2,3",
+        "--pair=0,inf", "--flag=yes", "--nothing", "-x", "-w", "--whole", "--progress=maybe",
     };
     struct opts o;
     struct rn_args args;
@@ -297,11 +297,12 @@ static void opt_history(void **state)
     struct rn_texts list = { 0 }, again = { 0 };
     assert_int_equal(parse(&tool, &o, &args, "-j 8 -w 16 -r 0.1 --pair=-0.2,0.3 --choice train -f --list b --list a --maybe"), 0);
     assert_int_equal(rn_opt_list(&tool, &o, false, &list, &err), 0);
-    list_is(&list, (const char *[]){ "--choice=train", "--flag", "--list=a", "--list=b", "--maybe=", "--pair=-0.2,0.3", "--real=0.1", NULL });
+    list_is(&list, (const char *[]){ "--choice=train", "--flag", "--list=a", "--list=b", "--maybe=", "--pair=-0.2,0.3",
+                                     "--real=0.1", NULL });
     rn_texts_free(&list);
     assert_int_equal(rn_opt_list(&tool, &o, true, &list, &err), 0);
-    list_is(&list, (const char *[]){ "--choice=train", "--flag", "--list=a", "--list=b", "--many=100", "--maybe=", "--pair=-0.2,0.3",
-                                     "--real=0.1", "--seed=1234", "--whole=16", NULL });
+    list_is(&list, (const char *[]){ "--choice=train", "--flag", "--list=a", "--list=b", "--many=100", "--maybe=",
+                                     "--pair=-0.2,0.3", "--real=0.1", "--seed=1234", "--whole=16", NULL });
     back = usual;
     assert_int_equal(rn_opt_apply(&tool, &back, &list, &err), 0);
     assert_true(back.flag && back.choice == 1 && back.real == 0.1 && back.pair[0] == -0.2 && back.pair[1] == 0.3);
@@ -327,7 +328,8 @@ static void opt_history(void **state)
 static void opt_apply_errors(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "--nothing=1", "whole=1", "--", "", "--whole=101", "--flag=1", "--whole", "--text", "--wholes=1" };
+    static const char *const bad[] = { "--nothing=1", "whole=1", "--", "", "--whole=101", "--flag=1", "--whole", "--text",
+                                       "--wholes=1" };
     for (size_t i = 0; i < LENGTH(bad); i++) {
         struct opts o = usual;
         struct rn_texts list = { 0 };
@@ -447,9 +449,10 @@ static void text_numbers(void **state)
 static void text_utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = { "", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
-                                        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
-    static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xe2\x82",
+    static const char *const good[] = { "", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+                                        "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
+    static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x80\x80", "\xe0\x9f\xbf",
+                                       "\xe2\x82",
                                        "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf0\x9f\x8c",
                                        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xe2\x82\x41", "\xf0\x9f\x41\x80" };
     for (size_t i = 0; i < LENGTH(good); i++)
@@ -518,7 +521,8 @@ static void halves(void **state)
     for (uint32_t bits = 0; bits < 0x7c00; bits++) {
         const uint16_t pair[2] = { (uint16_t)bits, (uint16_t)(bits + 1) };
         const struct rn_tensor x = { .type = RN_F16, .dims = 1, .shape = { 2 }, .data = pair };
-        float low = (float)rn_tensor_get(&x, 0), high = bits + 1 < 0x7c00 ? (float)rn_tensor_get(&x, 1) : 65536, middle = (low + high) / 2;
+        float low = (float)rn_tensor_get(&x, 0), high = bits + 1 < 0x7c00 ? (float)rn_tensor_get(&x, 1) : 65536,
+              middle = (low + high) / 2;
         assert_int_equal(rn_half(low), bits);
         assert_int_equal(rn_half(-low), bits | 0x8000);
         assert_int_equal(rn_half(middle), bits + (bits & 1));
@@ -776,7 +780,8 @@ static void pool_does_each_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(isa_of_the_environment), cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function), cmocka_unit_test(rng_ranges), cmocka_unit_test(rng_beta),
+        cmocka_unit_test(isa_of_the_environment), cmocka_unit_test(philox_vectors), cmocka_unit_test(rng_is_a_function),
+            cmocka_unit_test(rng_ranges), cmocka_unit_test(rng_beta),
         cmocka_unit_test(opt_kinds), cmocka_unit_test(opt_errors), cmocka_unit_test(opt_documents),
         cmocka_unit_test(opt_history), cmocka_unit_test(opt_apply_errors),
         cmocka_unit_test(text_escapes), cmocka_unit_test(text_on_a_terminal_is_not_obeyed),

@@ -27,7 +27,8 @@ static struct {
     struct rn_device_class class; /* of the device that is led, or of the twin: with the functions below in it */
     const struct rn_device_class *real;
     bool recording;
-    uint32_t *map[DECISION_MAPS]; /* of each deciding operator, in order: per element, 1 or 0 for ReLU; else the place of the largest */
+    /* of each deciding operator, in order: per element, 1 or 0 for ReLU; else the place of the largest */
+    uint32_t *map[DECISION_MAPS];
     size_t count[DECISION_MAPS];
     size_t maps, next;
     size_t moved, taken; /* decisions that differed; all */
@@ -93,8 +94,8 @@ static void decision_moved(const char *what, size_t map, size_t at, struct rn_ar
 {
     decisions.furthest = fmax(decisions.furthest, by / largest);
     if (decisions.moved++ < 3)
-        printf("# %s, operator %zu of those that decide, image %zu, channel %zu, pixel %zu: %.2g where the largest is %.2g\n", what, map,
-               at / (a.c * a.h * a.w), at / (a.h * a.w) % a.c, at % (a.h * a.w), by, largest);
+        printf("# %s, operator %zu of those that decide, image %zu, channel %zu, pixel %zu: %.2g where the largest is %.2g\n", what,
+               map, at / (a.c * a.h * a.w), at / (a.h * a.w) % a.c, at % (a.h * a.w), by, largest);
 }
 
 /* raise: by how much each of y's numbers has to be raised for the twin's side, and eps of the largest beyond it. */
@@ -220,7 +221,8 @@ static int decide_channel_pool(struct rn_device *dev, struct rn_array y, struct 
         if (decisions.recording)
             channel[i] = own;
         else if (channel[i] != own)
-            decision_lift("maximum of channels", from, channel[i] * map, own * map, (size_t)(from - number) + own * map, x, largest);
+            decision_lift("maximum of channels", from, channel[i] * map, own * map, (size_t)(from - number) + own * map, x,
+                          largest);
     }
     int rc = decisions.moved > before ? decision_store(dev, x, number, err) || decisions.real->channel_pool(dev, y, x, err) : 0;
     free(number);
@@ -234,8 +236,8 @@ static int decided_conv2d(struct rn_device *dev, struct rn_array y, struct rn_ar
     return rc || epilogue.activation != RN_ACT_RELU ? rc : decide_relu(dev, y, err);
 }
 
-static int decided_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b, enum rn_activation activation,
-                       struct rn_err *err)
+static int decided_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
+                       enum rn_activation activation, struct rn_err *err)
 {
     int rc = decisions.real->add(dev, y, a, b, activation, err);
     return rc || activation != RN_ACT_RELU ? rc : decide_relu(dev, y, err);
@@ -250,7 +252,8 @@ static int decided_batch_norm(struct rn_device *dev, struct rn_array y, struct r
     return residual.data ? decide_relu(dev, y, err) : decide_norm(dev, y, x, norm, err);
 }
 
-static int decided_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+static int decided_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
+                            struct rn_err *err)
 {
     int rc = decisions.real->max_pool(dev, y, x, window, err);
     return rc ? rc : decide_max_pool(dev, y, x, window, err);

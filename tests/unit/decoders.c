@@ -46,7 +46,8 @@ static void *decode_apart(void *context)
         struct rn_image a, b;
         struct rn_err of_a = { 0 }, of_b = { 0 };
         int rc = rn_image_load(&a, apart->path[i], &here, &of_a);
-        bool same = rn_image_load(&b, apart->path[i], &apart->how, &of_b) == rc && of_a.exit == of_b.exit && !strcmp(of_a.text, of_b.text);
+        bool same = rn_image_load(&b, apart->path[i], &apart->how, &of_b) == rc && of_a.exit == of_b.exit &&
+                    !strcmp(of_a.text, of_b.text);
         if (rc == 0)
             same = same && a.height == b.height && a.width == b.width && !memcmp(a.pixels, b.pixels, a.height * a.width * 3);
         if (!same)

@@ -33,8 +33,8 @@ static void check_call(int rc, const char *what, int line)
 
 /* ---- an operator's case: its arrays, and one way to call it ---- */
 
-enum { X, W, BIAS, RESIDUAL, Y, DY, DX, DW, DBIAS, DRESIDUAL, GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR, MEAN, INV_STD, CHANNEL, SPATIAL,
-       DCHANNEL, DSPATIAL, ARRAYS };
+enum { X, W, BIAS, RESIDUAL, Y, DY, DX, DW, DBIAS, DRESIDUAL, GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR, MEAN, INV_STD, CHANNEL,
+       SPATIAL, DCHANNEL, DSPATIAL, ARRAYS };
 
 struct row {
     const char *name;
@@ -119,7 +119,8 @@ static int norm_pool_backward(struct rn_device *dev, const struct row *r, struct
     struct rn_norm_back b = { a[DX], { 0 }, a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, RN_ACT_RELU, r->add };
     if (dev->class->norm_pool_backward)
         return dev->class->norm_pool_backward(dev, &b, r->window, &err);
-    struct rn_array map = between(dev, a[X]), dmap = between(dev, a[X]), none = shape(0, 0, 0, 0), moved[2] = { a[RUNNING_MEAN], a[RUNNING_VAR] };
+    struct rn_array map = between(dev, a[X]), dmap = between(dev, a[X]), none = shape(0, 0, 0, 0),
+                    moved[2] = { a[RUNNING_MEAN], a[RUNNING_VAR] };
     struct rn_norm again = n; /* forward once more, for the map; its running statistics go elsewhere */
     again.running_mean = moved[0] = between(dev, moved[0]);
     again.running_var = moved[1] = between(dev, moved[1]);
@@ -605,7 +606,8 @@ static void release(struct rn_device *dev, struct rn_array *a, const char *name)
 
 /* ---- numbers ---- */
 
-/* Which arrays, a bit each, are bfloat16 where they are maps and the device has it; then values are such that it holds them exactly. */
+/* Which arrays, a bit each, are bfloat16 where they are maps and the device has it; then values are such that it holds them
+ * exactly. */
 static unsigned half;
 
 static bool is_map(const struct row *r, int array)
@@ -695,7 +697,8 @@ static void compare(const struct row *r, struct rn_device *cpu, const struct rn_
         for (size_t j = 0; j < count(a[i]); j++)
             largest = fmaxf(largest, fabsf(y[j]));
         for (size_t j = 0; j < count(a[i]); j++)
-            if (!(fabs((double)x[j] - (double)y[j]) <= r->within + (half ? 0x1p-7 * largest : 0) + room * (2e-6 * largest + 1e-5 * fabs((double)y[j]))))
+            if (!(fabs((double)x[j] - (double)y[j]) <= r->within + (half ? 0x1p-7 * largest
+                                                                    : 0) + room * (2e-6 * largest + 1e-5 * fabs((double)y[j]))))
                 fail_msg("%s, %s: array %d, element %zu: %.9g, not %.9g (largest %g)", cpu->class->variant(cpu), r->name, i, j,
                          (double)x[j], (double)y[j], largest);
         free(x);
@@ -793,7 +796,8 @@ static void gradients_are_slopes(void **state)
             check(conv(reference, r, a));
             struct rn_array before = a[DY];
             struct rn_array inside = a[DY];
-            inside.data = reference->class->alloc(reference, reference->class->bytes(inside.n, inside.c, inside.h, inside.w, RN_FULL), &err);
+            inside.data = reference->class->alloc(reference,
+                                                  reference->class->bytes(inside.n, inside.c, inside.h, inside.w, RN_FULL), &err);
             assert_non_null(inside.data);
             check(reference->class->activation_backward(reference, inside, before, a[Y], r->activation, &err));
             for (int i = DX; i <= DBIAS; i++)
@@ -878,7 +882,8 @@ static void eval_does_not_see_the_batch(void **state)
         size_t in_size = count(a[X]) / 3, out_size = count(a[Y]) / 3;
         alone.n = out.n = 1;
         out.data = malloc(out_size * sizeof(float));
-        float *moved = malloc(3 * in_size * sizeof *moved), *result = malloc(3 * out_size * sizeof *result), *x = a[X].data, *y = a[Y].data;
+        float *moved = malloc(3 * in_size * sizeof *moved), *result = malloc(3 * out_size * sizeof *result), *x = a[X].data,
+              *y = a[Y].data;
         assert_true(out.data && moved && result);
         for (size_t i = 0; i < 3; i++) {
             alone.data = x + i * in_size;
@@ -1004,8 +1009,8 @@ static void known_values(void **state)
     double x[4] = { 1, 2, 3, 4 }, w[4] = { 1, 10, 100, 1000 }, y[9], bias[1] = { 0.5 };
     struct rn_window window = RN_WINDOW(2, 2, 1, 1);
     check(dev->class->conv2d(dev, (struct rn_array){ y, 1, 1, 3, 3 }, (struct rn_array){ x, 1, 1, 2, 2 },
-                             (struct rn_array){ w, 1, 1, 2, 2 }, window, (struct rn_epilogue){ .bias = { bias, 1, 1, 1, 1 } }, false,
-                             &err));
+                             (struct rn_array){ w, 1, 1, 2, 2 }, window, (struct rn_epilogue){ .bias = { bias, 1, 1, 1, 1 } },
+                             false, &err));
     static const double want[9] = { 1000.5, 2100.5, 200.5, 3010.5, 4321.5, 402.5, 30.5, 43.5, 4.5 };
     for (int i = 0; i < 9; i++)
         assert_true(y[i] == want[i]);
@@ -1027,7 +1032,8 @@ static void known_values(void **state)
 static void soft_targets_are_pytorchs(void **state)
 {
     (void)state;
-    static const float x[6] = { 0.5f, -1, 2, 0, 1, -0.5f }, targets[6] = { 0.7f, 0.3f, 0, 0, 0.25f, 0.75f }, weights[3] = { 1, 3, 0.5f };
+    static const float x[6] = { 0.5f, -1, 2, 0, 1, -0.5f }, targets[6] = { 0.7f, 0.3f, 0, 0, 0.25f, 0.75f },
+                       weights[3] = { 1, 3, 0.5f };
     static const int64_t labels[2] = { 0, 2 };
     static const struct { bool weights; double smoothing, loss, gradient[6]; } cases[2] = {
         { false, 0, 1.890340040382551,
@@ -1075,7 +1081,8 @@ static void images_are_normalised(void **state)
                 for (size_t c = 0; c < 3; c++)
                     for (size_t w = 0; w < 2; w++) {
                         double want = (pixels[(n * 2 + w) * 3 + c] / 255.0 - mean[c]) / std[c];
-                        assert_true(fabs((double)x[(n * 3 + c) * 2 + w] - want) <= (storage == RN_BF16 ? 0x1p-8 * fabs(want) : 1e-6));
+                        assert_true(fabs((double)x[(n * 3 + c) * 2 + w] - want) <= (storage == RN_BF16 ? 0x1p-8 * fabs(want)
+                                                                                    : 1e-6));
                     }
             free(x);
             dev->class->free(dev, y.data);
@@ -1152,7 +1159,8 @@ static void errors(void **state)
         assert_int_equal(dev->class->bytes(1, 3, 1, 1, RN_FULL) % 64, 0);
         float memory[256] = { 0 };
         struct rn_array x = { memory, 1, 2, 3, 3 }, w = { memory, 2, 3, 1, 1 };
-        assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window)RN_WINDOW(1, 1, 1, 0), (struct rn_epilogue){ 0 }, false, &err), -1);
+        assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window)RN_WINDOW(1, 1, 1, 0), (struct rn_epilogue){ 0 }, false,
+                                            &err), -1);
         assert_int_equal(dev->class->max_pool(dev, x, x, (struct rn_window)RN_WINDOW(4, 4, 1, 0), &err), -1);
         struct rn_loss result;
         assert_int_equal(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ memory, 1, 3, 1, 1 },
@@ -1204,7 +1212,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(norm_backward_in_place),
         cmocka_unit_test(not_a_number_is_not_lost),
     };
-    const struct CMUnitTest threads[] = { /* what a sanitizer of threads is for: without the reference device, it would take minutes */
+    /* what a sanitizer of threads is for: without the reference device, it would take minutes */
+    const struct CMUnitTest threads[] = {
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(eval_does_not_see_the_batch),
         cmocka_unit_test(prepared_weights_are_the_same),

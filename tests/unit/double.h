@@ -45,7 +45,8 @@ static void double_gather(const struct double_conv *v, double *columns, size_t i
                 if (how == DOUBLE_BACK && inside)
                     *rn_reference_at(v->dx, i, c, h, w) += columns[t * places + at];
                 else if (how != DOUBLE_BACK)
-                    columns[how == DOUBLE_TRANSPOSED ? at * taps + t : t * places + at] = inside ? *rn_reference_at(v->x, i, c, h, w) : 0;
+                    columns[how == DOUBLE_TRANSPOSED ? at * taps + t : t * places + at] = inside
+                        ? *rn_reference_at(v->x, i, c, h, w) : 0;
             }
     }
 }
@@ -83,7 +84,8 @@ static void double_dw_block(void *context, size_t block, int thread)
     const struct double_conv *v = part->conv;
     size_t taps = v->w.c * v->w.h * v->w.w, places = v->y.h * v->y.w, k = block * DOUBLE_BLOCK, left = v->y.c - k;
     size_t count = left < DOUBLE_BLOCK ? left : DOUBLE_BLOCK;
-    double_multiply((double *)v->dw.data + k * taps, count, taps, places, rn_reference_at(v->y, part->image, k, 0, 0), places, 1, v->columns);
+    double_multiply((double *)v->dw.data + k * taps, count, taps, places, rn_reference_at(v->y, part->image, k, 0, 0), places, 1,
+                    v->columns);
 }
 
 static bool double_plain(struct rn_array y, struct rn_window window, struct rn_epilogue epilogue)

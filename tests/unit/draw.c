@@ -68,14 +68,16 @@ static void heat_is_uniform(void **state)
             fail_msg("step %d: %g of %g", i, step, all / 16);
     }
     /* matplotlib's table, in places: #000004, #57106e, #bc3754, #f98e09, #fcffa4 */
-    static const uint8_t published[5][3] = { { 0, 0, 4 }, { 0x57, 0x10, 0x6e }, { 0xbc, 0x37, 0x54 }, { 0xf9, 0x8e, 0x09 }, { 0xfc, 0xff, 0xa4 } };
+    static const uint8_t published[5][3] = { { 0, 0, 4 }, { 0x57, 0x10, 0x6e }, { 0xbc, 0x37, 0x54 }, { 0xf9, 0x8e, 0x09 },
+                                             { 0xfc, 0xff, 0xa4 } };
     for (int i = 0; i < 5; i++) {
         struct rn_colour c = rn_draw_heat(i / 4.0);
         const int difference[3] = { abs(c.r - published[i][0]), abs(c.g - published[i][1]), abs(c.b - published[i][2]) };
         for (int k = 0; k < 3; k++)
             assert_true(difference[k] <= 8);
     }
-    assert_true(same(rn_draw_heat(-3), rn_draw_heat(0)) && same(rn_draw_heat(7), rn_draw_heat(1)) && same(rn_draw_heat((double)NAN), rn_draw_heat(0)));
+    assert_true(same(rn_draw_heat(-3), rn_draw_heat(0)) && same(rn_draw_heat(7), rn_draw_heat(1)) &&
+                same(rn_draw_heat((double)NAN), rn_draw_heat(0)));
 }
 
 static void blending(void **state)
@@ -167,9 +169,11 @@ static void maps(void **state)
     struct rn_draw_map map = { value, 2, 3, 4, 16, 0, 1 };
     struct rn_box box = { 2, 3, 32, 40 };
     rn_draw_map(&canvas, box, &map, 1);
-    assert_true(is(at(&canvas, 1, 10), white) && is(at(&canvas, 10, 2), white) && is(at(&canvas, 34, 10), white) && is(at(&canvas, 10, 43), white));
+    assert_true(is(at(&canvas, 1, 10), white) && is(at(&canvas, 10, 2), white) && is(at(&canvas, 34, 10), white) &&
+                is(at(&canvas, 10, 43), white));
     assert_true(is(at(&canvas, 20, 3), rn_draw_heat(0)) && is(at(&canvas, 20, 3 + 4), rn_draw_heat(0)));
-    assert_true(is(at(&canvas, 20, 3 + 12), rn_draw_heat(0.5)) && is(at(&canvas, 20, 3 + 20), rn_draw_heat(1)) && is(at(&canvas, 20, 42), rn_draw_heat(1)));
+    assert_true(is(at(&canvas, 20, 3 + 12), rn_draw_heat(0.5)) && is(at(&canvas, 20, 3 + 20), rn_draw_heat(1)) &&
+                is(at(&canvas, 20, 42), rn_draw_heat(1)));
     rn_draw_fill(&canvas, (struct rn_box){ 0, 0, 40, 50 }, white);
     rn_draw_map(&canvas, box, &map, 0.25);
     assert_true(is(at(&canvas, 20, 3), rn_draw_blend(white, rn_draw_heat(0), 0.25)));
@@ -210,15 +214,18 @@ static void panels(void **state)
         pixels[i] = (uint8_t)(10 * i);
     struct rn_draw_panel panel[2] = {
         { .pixels = pixels, .h = 2, .w = 4, .title = RN_TEXT("photo") },
-        { .pixels = pixels, .h = 2, .w = 4, .map = { value, 1, 2, 0, 3, 0, 3 }, .alpha = 1, .title = RN_TEXT("a title that is far too long for so narrow a place, in any size of letters, however small they are"),
+        { .pixels = pixels, .h = 2, .w = 4, .map = { value, 1, 2, 0, 3, 0, 3 }, .alpha = 1,
+          .title = RN_TEXT("a title that is far too long for so narrow a place, in any size of letters, however small they are"),
           .verdict = RN_TEXT("can 99.0%"), .note = RN_TEXT("Grad-CAM: can") } };
     struct rn_image canvas;
     assert_int_equal(rn_draw_panels(&canvas, panel, 2, &err), 0);
     size_t zoom = 112, left = 10 + 4 * zoom + 10, top = 10 + 18 + 6;
     assert_int_equal(canvas.width, left + 4 * zoom + 10);
-    assert_true(is(at(&canvas, top, 10), (struct rn_colour){ 0, 10, 20 }) && is(at(&canvas, top + zoom - 1, 10 + zoom - 1), (struct rn_colour){ 0, 10, 20 }));
+    assert_true(is(at(&canvas, top, 10), (struct rn_colour){ 0, 10, 20 }) &&
+                is(at(&canvas, top + zoom - 1, 10 + zoom - 1), (struct rn_colour){ 0, 10, 20 }));
     assert_true(is(at(&canvas, top + zoom, 10), (struct rn_colour){ 120, 130, 140 }));
-    assert_true(is(at(&canvas, top + zoom, left), rn_draw_heat(0)) && is(at(&canvas, top + zoom, left + 4 * zoom - 1), rn_draw_heat(1)));
+    assert_true(is(at(&canvas, top + zoom, left), rn_draw_heat(0)) &&
+                is(at(&canvas, top + zoom, left + 4 * zoom - 1), rn_draw_heat(1)));
     for (size_t y = 0; y < canvas.height; y++) /* margins are free */
         assert_true(is(at(&canvas, y, left - 1), white) && is(at(&canvas, y, canvas.width - 1), white));
 

@@ -150,7 +150,8 @@ static void golden_files(void **state)
 static void beside_the_network(void **state)
 {
     (void)state;
-    static const char *const files[] = { "beside.pth", "beside-protocol4.pth", "beside-protocol5.pth", "beside-legacy.pth", "prefix.pth" };
+    static const char *const files[] = { "beside.pth", "beside-protocol4.pth", "beside-protocol5.pth", "beside-legacy.pth",
+                                         "prefix.pth" };
     for (size_t i = 0; i < LENGTH(files); i++)
         check_file(BESIDE, files[i]);
 }

@@ -41,7 +41,8 @@ static void write_samples(struct rn_writer *writer, int segments, int each, bool
         rn_head_free(&head);
         for (int i = 0; i < each; i++) {
             snprintf(text, sizeof text, "%d", s * each + i);
-            must(rn_writer_record(writer, &(const struct rn_record){ .id = rn_text(text), .path = rn_text(text), .label = 0 }, &err));
+            must(rn_writer_record(writer, &(const struct rn_record){ .id = rn_text(text), .path = rn_text(text), .label = 0 },
+                                  &err));
         }
         if (s + 1 < segments || last_tail)
             must(rn_writer_tail(writer, &err));
@@ -143,7 +144,8 @@ static void clear(void *job)
 
 static struct rn_flow_plan plan_of(struct rn_reader *reader, struct law *law, int threads, int more, size_t ahead)
 {
-    return (struct rn_flow_plan){ .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES), .ahead = ahead, .size = sizeof(struct job), .context = law,
+    return (struct rn_flow_plan){ .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES), .ahead = ahead, .size = sizeof(struct job),
+                                  .context = law,
                                   .read = read_law, .stage = { { threads, first }, { more, second } }, .clear = clear };
 }
 
@@ -304,7 +306,8 @@ static void one_is_read_and_one_worked_on_while_one_is_taken(void **state)
     (void)state;
     struct gate gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NONE, NONE };
     struct rn_reader *reader = open_file(path);
-    const struct rn_flow_plan plan = { .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES), .ahead = 4, .context = &gate, .read = read_gate,
+    const struct rn_flow_plan plan = { .reader = reader, .kinds = RN_KIND_BIT(RN_SAMPLES), .ahead = 4, .context = &gate,
+                                       .read = read_gate,
                                        .stage = { { 1, work_gate } } }; /* 4: a tail and a head may be between two records */
     struct rn_flow *flow;
     struct rn_item *item;
@@ -357,7 +360,8 @@ static int second_half(void *context, struct rn_item *item, struct rn_err *error
 
 static int take_halves(struct halves *h, struct rn_reader *reader, int *number, int most)
 {
-    const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 5, .context = h, .stage = { { 1, first_half, second_half } } };
+    const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 5, .context = h,
+                                       .stage = { { 1, first_half, second_half } } };
     struct rn_flow *flow;
     struct rn_item *item;
     int rc, count = 0;
@@ -385,7 +389,8 @@ static void two_items_are_under_way_at_once(void **state)
         assert_int_equal(count, fails == NONE ? RECORDS : fails);
         for (int i = 0; i < count; i++)
             assert_int_equal(number[i], i);
-        assert_true(fails == NONE ? !err.exit : strstr(err.text, h.bad_second != NONE ? "second half of 30" : "first half of") != NULL);
+        assert_true(fails == NONE ? !err.exit : strstr(err.text,
+                                                       h.bad_second != NONE ? "second half of 30" : "first half of") != NULL);
         assert_true(fails == 0 || h.most == 2);
         rn_reader_close(reader);
     }
@@ -456,7 +461,8 @@ static void targets_are_copied(void **state)
     int64_t labels[2] = { 1, RN_NIL };
     struct rn_buffer bytes = { 0 }, one = { 0 }, other = { 0 };
     struct rn_record copied, record = { .kind = RN_BATCHES, .index = 3, .count = 2, .ids = ids, .labels = labels,
-                                        .tensor = { RN_U8, 4, { 2, 1, 1, 3 }, pixels }, .targets = { RN_F32, 2, { 2, 2 }, shares } };
+                                        .tensor = { RN_U8, 4, { 2, 1, 1, 3 }, pixels },
+                                        .targets = { RN_F32, 2, { 2, 2 }, shares } };
     must(rn_record_pack(&record, &one, &err));
     must(rn_record_copy(&copied, &record, &bytes, &err));
     memset(shares, 0, sizeof shares);
@@ -516,7 +522,8 @@ static void write_large(const char *name, int segments, int each)
             uint8_t *pixels = malloc(2 * side * side * 3);
             for (size_t k = 0; k < 2 * side * side * 3; k++)
                 pixels[k] = (uint8_t)(k * 7 + (size_t)(s * each + i));
-            must(rn_writer_record(writer, &(const struct rn_record){ .kind = RN_BATCHES, .index = i, .count = 2, .ids = ids, .labels = labels,
+            must(rn_writer_record(writer, &(const struct rn_record){ .kind = RN_BATCHES, .index = i, .count = 2, .ids = ids,
+                                                                     .labels = labels,
                                                                      .tensor = { RN_U8, 4, { 2, side, side, 3 }, pixels } }, &err));
             free(pixels);
         }
@@ -542,7 +549,8 @@ static void large_records_are_read_into_memory_that_is_lent(void **state)
         struct rn_flow *flow;
         struct rn_item *item;
         int rc, within = 0;
-        const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 3, .lend = lend, .take_back = take_back, .lender = &lender };
+        const struct rn_flow_plan plan = { .reader = reader, .kinds = ~0u, .ahead = 3, .lend = lend, .take_back = take_back,
+                                           .lender = &lender };
         assert_int_equal(copy_plainly(name, &here), 0);
         must(rn_flow_open(&flow, &plan, &err));
         while ((rc = rn_flow_next(flow, &item, &err)) == 1) {
@@ -769,12 +777,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_once_and_in_order), cmocka_unit_test(records_are_left_out_and_taken_twice),
         cmocka_unit_test(the_first_error_wins_and_what_is_before_it_comes),
-        cmocka_unit_test(one_is_read_and_one_worked_on_while_one_is_taken), cmocka_unit_test(records_of_every_kind_stay_what_they_are),
-        cmocka_unit_test(items_may_be_made),
+        cmocka_unit_test(one_is_read_and_one_worked_on_while_one_is_taken),
+        cmocka_unit_test(records_of_every_kind_stay_what_they_are), cmocka_unit_test(items_may_be_made),
         cmocka_unit_test(targets_are_copied), cmocka_unit_test(large_records_are_read_into_memory_that_is_lent),
         cmocka_unit_test(damage_comes_in_its_place),
         cmocka_unit_test(two_items_are_under_way_at_once), cmocka_unit_test(a_last_item_is_ended_while_the_input_is_open),
-        cmocka_unit_test(what_is_there_is_handed_on_while_the_input_is_open), cmocka_unit_test(a_flag_ends_the_wait_and_close_does_at_any_time),
+        cmocka_unit_test(what_is_there_is_handed_on_while_the_input_is_open),
+        cmocka_unit_test(a_flag_ends_the_wait_and_close_does_at_any_time),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

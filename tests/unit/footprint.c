@@ -150,8 +150,8 @@ static void write_batches(const char *path, enum rn_mode mode)
             snprintf(names[i], sizeof names[i], "%d", index * BATCH + i);
             ids[i] = rn_text(names[i]);
         }
-        struct rn_record record = { .kind = RN_BATCHES, .label = RN_NIL, .index = index, .count = BATCH, .ids = ids, .labels = labels,
-                                    .tensor = { RN_U8, 4, { BATCH, SIDE, SIDE, 3 }, pixels } };
+        struct rn_record record = { .kind = RN_BATCHES, .label = RN_NIL, .index = index, .count = BATCH, .ids = ids,
+                                    .labels = labels, .tensor = { RN_U8, 4, { BATCH, SIDE, SIDE, 3 }, pixels } };
         ok(rn_writer_record(writer, &record, &err), &err);
     }
     rn_head_free(&head);
@@ -217,8 +217,8 @@ static void resident_memory(void **state)
     near(predicted, said(text.data, "# rn-predict "), "rn-predict");
     text.length = 0;
     /* what options keep besides the weights, of a checkpoint that says so and of a network that does not */
-    char *more[] = { "rn-train", "-q", "-t", "ours", "-o", "more", "train.rn", "--val", "eval.rn", "--optimizer", "adamw", "--ema", "0.9",
-                     "--teacher", "predictions.rn", "--accumulate", "2", NULL };
+    char *more[] = { "rn-train", "-q", "-t", "ours", "-o", "more", "train.rn", "--val", "eval.rn", "--optimizer", "adamw", "--ema",
+                     "0.9", "--teacher", "predictions.rn", "--accumulate", "2", NULL };
     char *own[] = { "rn-show", "-l", "more/last.rn", NULL };
     char *given[] = { "rn-show", "-l", "run/last.rn", "--optimizer", "adamw", "--ema", "0.9", "--teacher", "predictions.rn", NULL };
     trained = peak(more, "log");
@@ -239,7 +239,8 @@ static void resident_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_costs), cmocka_unit_test(plan_is_what_happens), cmocka_unit_test(refusals), cmocka_unit_test(resident_memory),
+        cmocka_unit_test(known_costs), cmocka_unit_test(plan_is_what_happens), cmocka_unit_test(refusals),
+            cmocka_unit_test(resident_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

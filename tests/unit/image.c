@@ -439,7 +439,8 @@ static void resample_is_a_triangle(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size_t h = sizes[i][0], w = sizes[i][1];
         uint8_t *y = malloc(h * w * 3);
-        assert_int_equal(rn_image_resample(y, &x, (struct rn_box){ 0, 0, x.height, x.width }, h, w, (struct rn_box){ 0, 0, h, w }, &err), 0);
+        assert_int_equal(rn_image_resample(y, &x, (struct rn_box){ 0, 0, x.height, x.width }, h, w, (struct rn_box){ 0, 0, h, w },
+                                           &err), 0);
         for (size_t k = 0; k < h * w * 3; k++) {
             double exact = triangle(&x, h, w, k / 3 / w, k / 3 % w, k % 3);
             if (!(fabs(exact - y[k]) <= 1.01))
@@ -500,11 +501,14 @@ static void versions_of_the_passes_agree(void **state)
     (void)state;
     struct rn_rng rng = rn_rng(3, RN_FOR_CROP, 0, 0);
     for (int round = 0; round < 300; round++) {
-        size_t height = 1 + rn_rng_below(&rng, 60), width = 11 + rn_rng_below(&rng, 80), h = 1 + rn_rng_below(&rng, 50), w = 11 + rn_rng_below(&rng, 60);
-        struct rn_box crop = { .height = 1 + rn_rng_below(&rng, (uint64_t)height), .width = 11 + rn_rng_below(&rng, (uint64_t)width - 10) };
+        size_t height = 1 + rn_rng_below(&rng, 60), width = 11 + rn_rng_below(&rng, 80), h = 1 + rn_rng_below(&rng, 50),
+               w = 11 + rn_rng_below(&rng, 60);
+        struct rn_box crop = { .height = 1 + rn_rng_below(&rng, (uint64_t)height),
+                               .width = 11 + rn_rng_below(&rng, (uint64_t)width - 10) };
         crop.top = rn_rng_below(&rng, height - crop.height + 1);
         crop.left = rn_rng_below(&rng, width - crop.width + 1);
-        struct rn_box window = { .height = 1 + rn_rng_below(&rng, (uint64_t)h), .width = 11 + rn_rng_below(&rng, (uint64_t)w - 10) };
+        struct rn_box window = { .height = 1 + rn_rng_below(&rng, (uint64_t)h),
+                                 .width = 11 + rn_rng_below(&rng, (uint64_t)w - 10) };
         window.top = rn_rng_below(&rng, h - window.height + 1);
         window.left = rn_rng_below(&rng, w - window.width + 1);
         struct rn_image x = { malloc(height * width * 3), height, width };
@@ -573,7 +577,8 @@ static void narrow_pictures_fall_back_to_the_centre(void **state)
 {
     (void)state;
     struct rn_rng rng = rn_rng(1, RN_FOR_CROP, 1, 0);
-    struct rn_box wide = rn_image_random_crop(10, 1000, &rng), tall = rn_image_random_crop(1000, 10, &rng), one = rn_image_random_crop(1, 1, &rng);
+    struct rn_box wide = rn_image_random_crop(10, 1000, &rng), tall = rn_image_random_crop(1000, 10, &rng),
+                  one = rn_image_random_crop(1, 1, &rng);
     assert_true(wide.height == 10 && wide.width == 13 && wide.top == 0 && wide.left == 493);
     assert_true(tall.height == 13 && tall.width == 10 && tall.top == 493 && tall.left == 0);
     assert_true(one.height == 1 && one.width == 1 && one.top == 0 && one.left == 0);

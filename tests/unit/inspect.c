@@ -146,8 +146,8 @@ static struct tail tail_of(struct subject *s, struct rn_array shape)
 {
     return (struct tail){ shape.c, shape.h, shape.w,
         param(s, "att.ChannelGate.mlp.0.weight"), param(s, "att.ChannelGate.mlp.0.bias"), param(s, "att.ChannelGate.mlp.2.weight"),
-        param(s, "att.ChannelGate.mlp.2.bias"), param(s, "att.SpatialGate.spatial.0.weight"), param(s, "att.SpatialGate.spatial.0.bias"),
-        param(s, "final_fc.weight"), param(s, "final_fc.bias") };
+        param(s, "att.ChannelGate.mlp.2.bias"), param(s, "att.SpatialGate.spatial.0.weight"),
+        param(s, "att.SpatialGate.spatial.0.bias"), param(s, "final_fc.weight"), param(s, "final_fc.bias") };
 }
 
 static void free_tail(struct tail *t)

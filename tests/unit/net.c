@@ -185,7 +185,8 @@ static void plan_never_overlaps(void **state)
             for (size_t k = 0; k < i; k++) {
                 bool together = blocks[i].first <= blocks[k].last && blocks[k].first <= blocks[i].last &&
                                 blocks[i].last >= blocks[i].first && blocks[k].last >= blocks[k].first;
-                bool apart = blocks[i].offset + blocks[i].bytes <= blocks[k].offset || blocks[k].offset + blocks[k].bytes <= blocks[i].offset;
+                bool apart = blocks[i].offset + blocks[i].bytes <= blocks[k].offset ||
+                             blocks[k].offset + blocks[k].bytes <= blocks[i].offset;
                 assert_true(!together || apart);
             }
             assert_true(blocks[i].last < blocks[i].first || blocks[i].offset + blocks[i].bytes <= total);
@@ -193,7 +194,8 @@ static void plan_never_overlaps(void **state)
     }
 }
 
-/* A network that is not trained turns its weights into evaluation's, with the same result to the last bit, on images of any size. */
+/* A network that is not trained turns its weights into evaluation's, with the same result to the last bit, on images of any size.
+ * */
 static void weights_become_evaluations(void **state)
 {
     (void)state;
@@ -298,7 +300,8 @@ static void cpu_agrees_with_reference(void **state)
     double_convolutions(reference, &class);
     bool few = getenv("RN_SANITIZED") != NULL; /* sanitizers are slow: only ours and ours-max */
     for (size_t i = few ? 1 : 0; i < sizeof rows / sizeof *rows; i += few ? 4 : 1) {
-        struct rn_net *a = open_net(cpu, rows[i].arch, rows[i].attention), *b = open_net(reference, rows[i].arch, rows[i].attention);
+        struct rn_net *a = open_net(cpu, rows[i].arch, rows[i].attention),
+                      *b = open_net(reference, rows[i].arch, rows[i].attention);
         struct sample s = sample_by_rule(rows[i].attention, 2, 33);
         struct rn_batch batch = batch_of(&s);
         float p[12], q[12];
@@ -397,7 +400,8 @@ struct golden {
     size_t failures;
 };
 
-static __attribute__((format(printf, 5, 6))) void near(struct golden *golden, double a, double b, double tolerance, const char *format, ...)
+static __attribute__((format(printf, 5, 6))) void near(struct golden *golden, double a, double b, double tolerance,
+                                                       const char *format, ...)
 {
     char what[256];
     va_list args;
@@ -408,8 +412,8 @@ static __attribute__((format(printf, 5, 6))) void near(struct golden *golden, do
     va_end(args);
     golden->failures++;
     if (!golden->quiet)
-        print_error("%s: %s: %.9g is not %.9g (tolerance %.3g)\n", json_string_value(json_object_get(golden->root, "name")), what, a, b,
-                    tolerance);
+        print_error("%s: %s: %.9g is not %.9g (tolerance %.3g)\n", json_string_value(json_object_get(golden->root, "name")), what,
+                    a, b, tolerance);
 }
 
 static void compare_logits(struct golden *golden, const char *expected, const float *logits, const char *what)
@@ -463,7 +467,8 @@ static void compare_tensors(struct golden *golden, struct rn_net *net, const cha
 /* Our name for its attention module; NULL: there is none. */
 static const char *attention_of(const json_t *root)
 {
-    const char *att = json_string_value(json_object_get(root, "att")), *combine = json_string_value(json_object_get(root, "combine"));
+    const char *att = json_string_value(json_object_get(root, "att")),
+               *combine = json_string_value(json_object_get(root, "combine"));
     static char name[64];
     if (!strcmp(att, "ours"))
         snprintf(name, sizeof name, !strcmp(combine, "sum") ? "ours" : "ours-%s", combine);
@@ -538,7 +543,8 @@ static size_t golden_case(struct rn_device *dev, const char *path)
         rn_softmax(probs, logits + 6 * i, 6);
         loss_sum -= log((double)probs[s.labels[i]]);
         for (size_t k = 0; k < 6; k++)
-            near(&golden, (double)probs[k], json_number_value(json_array_get(json_object_get(root, "eval_probs"), 6 * i + k)), 1e-4, "prob");
+            near(&golden, (double)probs[k], json_number_value(json_array_get(json_object_get(root, "eval_probs"), 6 * i + k)), 1e-4,
+                 "prob");
     }
     near(&golden, loss_sum / (double)n, real(root, "eval_loss"), losses, "eval loss");
 
@@ -551,7 +557,8 @@ static size_t golden_case(struct rn_device *dev, const char *path)
             compare_logits(&golden, "train_logits", logits, "train logit");
             compare_tensors(&first, net, "grads", true, gradients);
         }
-        near(&golden, loss.loss, json_number_value(json_array_get(json_object_get(root, "losses"), step)), losses, "loss of step %zu", step);
+        near(&golden, loss.loss, json_number_value(json_array_get(json_object_get(root, "losses"), step)), losses,
+             "loss of step %zu", step);
         ok(rn_net_update(net, (struct rn_sgd){ .lr = lr, .momentum = 0.9, .wd = 1e-4 }, &err), &err);
     }
     compare_tensors(&golden, net, "after_steps", false, larger(1e-3, 5 * real(errors, "after_worst_rel")));

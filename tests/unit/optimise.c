@@ -446,7 +446,8 @@ static void what_a_teacher_cannot_say(void **state)
             fail_msg("%s", err.text);
     }
     static const char *const some[] = { "x 0 0 1", "y !", "z 0 0 0", NULL };
-    static const struct { const char *id, *says; } gone[] = { { "w", "it has no prediction of 'w'" }, { "y", "an error record instead of 'y'" },
+    static const struct { const char *id, *says; } gone[] = { { "w", "it has no prediction of 'w'" },
+                                                              { "y", "an error record instead of 'y'" },
                                                               { "z", "it has no class of 'z'" } };
     float got[3];
     ok(rn_teacher_open(&teacher, said("abc", some), &classes, &err));
@@ -803,7 +804,8 @@ static void each_layer_moves_at_its_rate(void **state)
         float lr = (float)(0.125 * rate[i].lr), wd = (float)(0.25 * rate[i].wd);
         for (size_t k = 0; k < count_of(&g->param[i]); k++) {
             float want = was[k] - lr * (gradient[k] + wd * was[k]);
-            double room = !strcmp(lab_device, "cpu") ? 0 : 1e-6 * (fabs((double)want) + fabs((double)(lr * gradient[k]))); /* products that are fused */
+            /* products that are fused */
+            double room = !strcmp(lab_device, "cpu") ? 0 : 1e-6 * (fabs((double)want) + fabs((double)(lr * gradient[k])));
             if (!(fabs((double)now[k] - (double)want) <= room))
                 fail_msg("%s[%zu] is %.9g, not %.9g", g->param[i].name, k, (double)now[k], (double)want);
         }
@@ -973,7 +975,8 @@ static void write_lab(const struct lab *lab, const char *path)
         size_t count = from[k + 1] - from[k];
         static const int64_t labels[4];
         struct rn_record record = { .kind = RN_BATCHES, .label = RN_NIL, .index = (int64_t)k, .count = count, .ids = ids + from[k],
-                                    .labels = labels, .tensor = { RN_F32, 4, { count, 3, SIZE, SIZE }, lab->values + from[k] * 3 * SIZE * SIZE } };
+                                    .labels = labels,
+                                    .tensor = { RN_F32, 4, { count, 3, SIZE, SIZE }, lab->values + from[k] * 3 * SIZE * SIZE } };
         ok(rn_writer_record(writer, &record, &err));
     }
     ok(rn_writer_tail(writer, &err));

@@ -344,7 +344,8 @@ static void looks_are_counted(void **state)
     uint64_t count;
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    struct rn_look look = { .photos = 0xabc, .predictions = 1, .n = 8, .errors = 1, .right = 6, .made_by = rn_text("rn-predict --model=a\tb.rn") };
+    struct rn_look look = { .photos = 0xabc, .predictions = 1, .n = 8, .errors = 1, .right = 6,
+                            .made_by = rn_text("rn-predict --model=a\tb.rn") };
     assert_int_equal(rn_look_log(path, &look, 86400, &count, &err), 0);
     assert_int_equal(count, 1);
     assert_int_equal(rn_look_log(path, &look, 99999, &count, &err), 0); /* the same predictions: no new look */
@@ -359,7 +360,8 @@ static void looks_are_counted(void **state)
     assert_true(length > 0);
     text[length] = '\0';
     static const char first[] = "time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by\n"
-                                "1970-01-02T00:00:00Z\t0000000000000abc\t8\t1\t75.00\t0000000000000001\trn-predict --model=a\\tb.rn\n";
+                                "1970-01-02T00:00:00Z\t0000000000000abc\t8\t1\t75.00\t0000000000000001\trn-predict "
+                                "--model=a\\tb.rn\n";
     assert_memory_equal(text, first, sizeof first - 1);
     /* what is no such log stays as it is */
     static const char *const others[] = { "hello\n", "time\tphotos\tn\terrors\tacc1\tpredictions\tmade_by\nx\n",

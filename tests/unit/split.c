@@ -34,8 +34,8 @@ static void shares(void **state)
         for (int j = 0; j < 3; j++)
             assert_int_equal(total[j], rows[k].total[j]);
     }
-    static const char *const bad[] = { "", "70", "70/30", "70/13/18", "70/13/16", "70/13/17/0", "70/13/17 ", " 70/13/17", "+70/13/17",
-                                       "70//30", "100/0", "150/-50/0", "70/13/x", "4294967366/13/17", "70.0/13/17" };
+    static const char *const bad[] = { "", "70", "70/30", "70/13/18", "70/13/16", "70/13/17/0", "70/13/17 ", " 70/13/17",
+                                       "+70/13/17", "70//30", "100/0", "150/-50/0", "70/13/x", "4294967366/13/17", "70.0/13/17" };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         unsigned share[3];
         struct rn_err failed = { 0 };
@@ -264,7 +264,8 @@ static void conditions(void **state)
     rn_head_init(&head, RN_SAMPLES);
     assert_int_equal(rn_texts_add(&head.classes, RN_TEXT("glass"), &err), 0);
     assert_int_equal(rn_texts_add(&head.classes, RN_TEXT("metal"), &err), 0);
-    const struct rn_record sample = { .kind = RN_SAMPLES, .id = RN_TEXT("a=b"), .label = 1, .split = RN_TEXT("val"), .path = RN_TEXT("p") };
+    const struct rn_record sample = { .kind = RN_SAMPLES, .id = RN_TEXT("a=b"), .label = 1, .split = RN_TEXT("val"),
+                                      .path = RN_TEXT("p") };
     const struct rn_record failed = { .kind = RN_SAMPLES, .id = RN_TEXT("x"), .label = RN_NIL, .error = RN_TEXT("broken") };
     static const struct { const char *conditions[4]; bool sample, failed; } rows[] = {
         { { NULL }, true, true },

@@ -78,8 +78,8 @@ static const struct rn_opt options[] = {
     { 's', "seed", RN_OPT_SEED, 0, 0, 0, "seed", NULL, 0 },
     RN_OPT_LAST,
 };
-static const struct rn_tool tool = { .name = "rn-split", .operands = "", .summary = "", .options = options, .size = sizeof(uint64_t),
-                                     .defaults = &(const uint64_t){ 1234 } };
+static const struct rn_tool tool = { .name = "rn-split", .operands = "", .summary = "", .options = options,
+                                     .size = sizeof(uint64_t), .defaults = &(const uint64_t){ 1234 } };
 
 static void sign(struct rn_head *head, uint64_t seed)
 {
@@ -155,7 +155,8 @@ static const int64_t labels[2] = { 2, RN_NIL };
 /* Record i (0, 1 or 2, an error record where the kind has them) of each kind. */
 static struct rn_record make_record(enum rn_kind kind, int i)
 {
-    struct rn_record r = { .kind = kind, .label = labels[i & 1], .id = ids[i & 1], .extra = RN_TEXT("\xa1x\x93\x01\xc0\x80"), .extras = 1 };
+    struct rn_record r = { .kind = kind, .label = labels[i & 1], .id = ids[i & 1], .extra = RN_TEXT("\xa1x\x93\x01\xc0\x80"),
+                           .extras = 1 };
     r.split = i ? (struct rn_text){ 0 } : rn_text("train");
     if (i == 2 && kind != RN_WEIGHTS) {
         r.id = rn_text("broken.jpg");

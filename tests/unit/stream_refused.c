@@ -281,9 +281,11 @@ static void heads(void **state)
         { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'partial': {'correct': 1}}", "partial: " },
         { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'batches': {'seed': 1}}", "batches: " },
         { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': 1}}", "state: " },
-        { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': -1, 'accumulated': 0, 'best': nil, "
+        { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': -1, 'accumulated': 0, "
+                      "'best': nil, "
               "'since_best': 0, 'plateau': 0, 'cuts': 0}}", "state: \"updates\"" },
-        { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': 1, 'accumulated': 0, 'best': nil, "
+        { "{" WEIGHTS ", 'arch': nil, 'attention': nil, 'input': nil, 'epoch': 1, 'state': {'updates': 1, 'accumulated': 0, "
+                      "'best': nil, "
               "'since_best': 0, 'plateau': 0, 'cuts': 0, 'teacher': -1}}", "state: \"teacher\"" },
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {

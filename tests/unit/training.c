@@ -1,8 +1,8 @@
-/* training.c -- training does not depend on how convolutions are computed: a ResNet-18 from the same seed on the same pictures, by the
- * CPU device and in float64 by im2col and matrix products. The losses of the first steps agree within 1 %, and with RN_FULL=1 (minutes)
- * the mean of 200 steps at 64 pixels within 1 %, of each 50 within 2 % of the first 50's: from a random start every rounding grows, in
- * float32 by plain matrix products as well, until after a dozen steps the losses of single batches differ by a percent and more around
- * the same course. */
+/* training.c -- training does not depend on how convolutions are computed: a ResNet-18 from the same seed on the same pictures, by
+ * the CPU device and in float64 by im2col and matrix products. The losses of the first steps agree within 1 %, and with RN_FULL=1
+ * (minutes) the mean of 200 steps at 64 pixels within 1 %, of each 50 within 2 % of the first 50's: from a random start every
+ * rounding grows, in float32 by plain matrix products as well, until after a dozen steps the losses of single batches differ by a
+ * percent and more around the same course. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* affine.c -- scaled, sheared, turned and moved about its middle. Albumentations composes scikit-image's matrices; the terms and their
- * order are those of its AffineTransform from 0.19 on. */
+/* affine.c -- scaled, sheared, turned and moved about its middle. Albumentations composes scikit-image's matrices; the terms and
+ * their order are those of its AffineTransform from 0.19 on. */
 #include <math.h>
 #include <string.h>
 
@@ -24,7 +24,8 @@ static const struct rn_opt options[] = {
     { 0, "keep_ratio", RN_OPT_FLAG, RN_AT(affine, keep_ratio), 0, 0, "one factor for both directions", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "translate", 2, -1e6, 1e6 }, { "shear", 2, -1e6, 1e6 }, { "scale", 2, 1e-6, 1e6 }, { "rotate", 1, -1e6, 1e6 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "translate", 2, -1e6, 1e6 }, { "shear", 2, -1e6, 1e6 }, { "scale", 2, 1e-6, 1e6 },
+                                         { "rotate", 1, -1e6, 1e6 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
@@ -44,9 +45,11 @@ static int check(const void *opts, struct rn_err *err)
 /* What is not given is the usual, where nothing is, and no change otherwise. */
 static struct affine completed(const struct affine *o)
 {
-    static const struct affine usual = { { 0.9, 1.1, 0.9, 1.1 }, { -0.1, 0.1, -0.1, 0.1 }, { NAN, NAN, NAN, NAN }, { -15, 15 }, { -10, 10, -10, 10 }, { 0 }, false, false };
+    static const struct affine usual = { { 0.9, 1.1, 0.9, 1.1 }, { -0.1, 0.1, -0.1, 0.1 }, { NAN, NAN, NAN, NAN }, { -15, 15 },
+                                         { -10, 10, -10, 10 }, { 0 }, false, false };
     struct affine all = *o;
-    bool none = isnan(o->scale[0]) && isnan(o->translate_percent[0]) && isnan(o->translate_px[0]) && isnan(o->rotate[0]) && isnan(o->shear[0]);
+    bool none = isnan(o->scale[0]) && isnan(o->translate_percent[0]) && isnan(o->translate_px[0]) && isnan(o->rotate[0]) &&
+                isnan(o->shear[0]);
     for (int i = 0; i < 4; i++) {
         all.scale[i] = none ? usual.scale[i] : isnan(o->scale[i]) ? 1 : o->scale[i];
         all.shear[i] = none ? usual.shear[i] : isnan(o->shear[i]) ? 0 : o->shear[i];
@@ -63,7 +66,8 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     (void)x;
     for (int i = 0; i < 2; i++) {
         const double *percent = o.translate_percent + 2 * i, *pixels = o.translate_px + 2 * i;
-        value[i] = !isnan(pixels[0]) ? rn_uniform_int(rng, pixels[0], pixels[1]) : isnan(percent[0]) ? 0 : rn_rng_uniform(rng, percent[0], percent[1]);
+        value[i] = !isnan(pixels[0]) ? rn_uniform_int(rng, pixels[0], pixels[1]) : isnan(percent[0]) ? 0
+                   : rn_rng_uniform(rng, percent[0], percent[1]);
     }
     for (int i = 0; i < 2; i++)
         value[2 + i] = rn_rng_uniform(rng, o.shear[2 * i], o.shear[2 * i + 1]);
@@ -154,6 +158,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 #define NOT_GIVEN { NAN, NAN, NAN, NAN }
 const struct rn_augment rn_augment_affine = {
     .class_name = "Affine", .p = 0.5, .options = options, .size = sizeof(struct affine), .drawn = drawn,
-    .defaults = &(const struct affine){ NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, { NAN, NAN }, NOT_GIVEN, { RN_LINEAR, RN_CONSTANT, { 0 } }, false, false },
+    .defaults = &(const struct affine){ NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, { NAN, NAN }, NOT_GIVEN, { RN_LINEAR, RN_CONSTANT, { 0 } },
+                                        false, false },
     .neutral = "mask_interpolation=* cval_mask=* rotate_method=*", .check = check, .draw = draw, .apply = apply,
 };

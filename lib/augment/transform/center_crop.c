@@ -30,7 +30,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     (void)value, (void)count;
     const struct center_crop *o = opts;
     size_t height = (size_t)o->height, width = (size_t)o->width;
-    struct rn_frame frame = { x->height < height ? 0 : (x->height - height) / 2, x->width < width ? 0 : (x->width - width) / 2, height, width };
+    struct rn_frame frame = { x->height < height ? 0 : (x->height - height) / 2, x->width < width ? 0 : (x->width - width) / 2,
+                              height, width };
     return rn_crop(x, frame, err);
 }
 

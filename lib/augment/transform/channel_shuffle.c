@@ -17,7 +17,8 @@ static size_t draw(double *value, const void *options, const struct rn_canvas *x
     return 3;
 }
 
-static inline __attribute__((always_inline)) void shuffle(uint8_t *restrict y, const uint8_t *restrict x, size_t n, size_t a, size_t b, size_t c)
+static inline __attribute__((always_inline)) void shuffle(uint8_t *restrict y, const uint8_t *restrict x, size_t n, size_t a,
+                                                          size_t b, size_t c)
 {
     for (size_t i = 0; i < n; i++) {
         y[3 * i] = x[3 * i + a];

@@ -32,7 +32,8 @@ static int check(const void *opts, struct rn_err *err)
         if (side[i] >= 1 && side[i] != (double)(int64_t)side[i])
             return rn_fail(err, RN_EXIT_USAGE, "%g is neither a whole number of pixels nor a share below 1", side[i]);
     if (o->min_holes > o->max_holes || o->min_height > o->max_height || o->min_width > o->max_width)
-        return rn_fail(err, RN_EXIT_USAGE, "%s is more than its max", o->min_holes > o->max_holes ? "min_holes" : o->min_height > o->max_height ? "min_height" : "min_width");
+        return rn_fail(err, RN_EXIT_USAGE, "%s is more than its max",
+                       o->min_holes > o->max_holes ? "min_holes" : o->min_height > o->max_height ? "min_height" : "min_width");
     return 0;
 }
 
@@ -47,7 +48,8 @@ static size_t draw(double *value, const void *opts, const struct rn_canvas *x, s
     const struct coarse_dropout *o = opts;
     size_t n = (size_t)rn_uniform_int(rng, (double)(o->min_holes > 0 ? o->min_holes : o->max_holes), (double)o->max_holes);
     for (size_t i = 0; i < n; i++, value += 4) {
-        double height = draw_side(rng, o->min_height, o->max_height, x->height), width = draw_side(rng, o->min_width, o->max_width, x->width);
+        double height = draw_side(rng, o->min_height, o->max_height, x->height),
+               width = draw_side(rng, o->min_width, o->max_width, x->width);
         value[1] = rn_uniform_int(rng, 0, (double)x->height - height);
         value[0] = rn_uniform_int(rng, 0, (double)x->width - width);
         value[2] = value[0] + width;

@@ -16,7 +16,8 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { 
-    { "brightness", 1, 0, 1e6 }, { "contrast", 1, 0, 1e6 }, { "saturation", 1, 0, 1e6 }, { "hue", 1, -0.5, 0.5 }, { "order", 4, 0, 3, 1 }, { 0 } };
+    { "brightness", 1, 0, 1e6 }, { "contrast", 1, 0, 1e6 }, { "saturation", 1, 0, 1e6 }, { "hue", 1, -0.5, 0.5 },
+    { "order", 4, 0, 3, 1 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
@@ -62,7 +63,8 @@ static int contrast(struct rn_canvas *x, double factor, struct rn_err *err)
     return factor == 0 ? scale(x, 0, floor(mean + 0.5), err) : scale(x, factor, mean * (1 - factor), err);
 }
 
-RN_PLAIN blend_plain(uint8_t *restrict y, const uint8_t *restrict x, const uint8_t *restrict grey, float factor, float rest, size_t n)
+RN_PLAIN blend_plain(uint8_t *restrict y, const uint8_t *restrict x, const uint8_t *restrict grey, float factor, float rest,
+                     size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < 3; c++) {

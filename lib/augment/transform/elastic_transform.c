@@ -75,8 +75,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_elastic_transform = {
-    .class_name = "ElasticTransform", .until = 6, .p = 0.5, .options = options, .size = sizeof(struct elastic_transform), .drawn = drawn,
-    .defaults = &(const struct elastic_transform){ 1, 50, 50, false, { RN_LINEAR, RN_REFLECT_101, { 0 } } },
+    .class_name = "ElasticTransform", .until = 6, .p = 0.5, .options = options, .size = sizeof(struct elastic_transform),
+    .drawn = drawn, .defaults = &(const struct elastic_transform){ 1, 50, 50, false, { RN_LINEAR, RN_REFLECT_101, { 0 } } },
     .neutral = "mask_value=* approximate=false",
     .draw = draw, .apply = apply,
 };

@@ -116,6 +116,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_equalize = {
-    .class_name = "Equalize", .p = 0.5, .options = options, .size = sizeof(struct equalize), .defaults = &(const struct equalize){ OPENCV, true },
-    .neutral = "mask=null mask_params=*", .bytes_only = true, .apply = apply,
+    .class_name = "Equalize", .p = 0.5, .options = options, .size = sizeof(struct equalize),
+    .defaults = &(const struct equalize){ OPENCV, true }, .neutral = "mask=null mask_params=*", .bytes_only = true, .apply = apply,
 };

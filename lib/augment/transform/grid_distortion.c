@@ -49,7 +49,8 @@ static void make_map(float *map, size_t size, const double *step, size_t steps)
     double from = 0;
     for (size_t k = 0; k <= steps; k++) {
         size_t start = k * cell, end = start + cell > size ? size : start + cell, n = end - start;
-        double to = start + cell > size ? (double)size : from + (double)cell * step[k], slope = n > 1 ? (to - from) / (double)(n - 1) : 0;
+        double to = start + cell > size ? (double)size : from + (double)cell * step[k],
+               slope = n > 1 ? (to - from) / (double)(n - 1) : 0;
         for (size_t i = 0; i < n; i++)
             map[start + i] = (float)(n > 1 && i == n - 1 ? to : (double)i * slope + from);
         from = to;
@@ -81,7 +82,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     for (size_t i = 0; i < count; i++)
         step[i] = value[i];
     if (o->normalized && (x->width < steps || x->height < steps))
-        return rn_fail(err, RN_EXIT_DATA, "a grid of %zu cells is larger than the picture of %zu x %zu (width x height)", steps, x->width, x->height);
+        return rn_fail(err, RN_EXIT_DATA, "a grid of %zu cells is larger than the picture of %zu x %zu (width x height)", steps,
+                       x->width, x->height);
     if (o->normalized) {
         normalize(across, steps, (double)x->width);
         normalize(down, steps, (double)x->height);
@@ -98,7 +100,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_grid_distortion = {
-    .class_name = "GridDistortion", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct grid_distortion), .drawn = drawn,
-    .defaults = &(const struct grid_distortion){ 5, { -0.3, 0.3 }, { RN_LINEAR, RN_REFLECT_101, { 0 } }, false },
+    .class_name = "GridDistortion", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct grid_distortion),
+    .drawn = drawn, .defaults = &(const struct grid_distortion){ 5, { -0.3, 0.3 }, { RN_LINEAR, RN_REFLECT_101, { 0 } }, false },
     .neutral = "mask_value=*", .draw = draw, .apply = apply,
 };

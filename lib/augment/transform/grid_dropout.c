@@ -23,13 +23,15 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { 
-    { "unit_width", 1, 1, 1 << 20, 1 }, { "unit_height", 1, 1, 1 << 20, 1 }, { "shift_x", 1, 0, 1 << 20, 1 }, { "shift_y", 1, 0, 1 << 20, 1 }, { 0 } };
+    { "unit_width", 1, 1, 1 << 20, 1 }, { "unit_height", 1, 1, 1 << 20, 1 }, { "shift_x", 1, 0, 1 << 20, 1 },
+    { "shift_y", 1, 0, 1 << 20, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
     const struct grid_dropout *o = opts;
     bool both = o->unit_size_min > 0 && o->unit_size_max > 0;
-    return !both || o->unit_size_min <= o->unit_size_max ? 0 : rn_fail(err, RN_EXIT_USAGE, "unit_size_min is more than unit_size_max");
+    return !both || o->unit_size_min <= o->unit_size_max ? 0
+           : rn_fail(err, RN_EXIT_USAGE, "unit_size_min is more than unit_size_max");
 }
 
 static double hole_side(double unit, double ratio)
@@ -66,9 +68,12 @@ static int fits(const struct rn_canvas *x, const struct grid_dropout *o, struct 
 {
     size_t shorter = x->height < x->width ? x->height : x->width;
     if (o->unit_size_min > 0 && o->unit_size_max > 0)
-        return (size_t)o->unit_size_max <= shorter ? 0 : rn_fail(err, RN_EXIT_DATA, "a cell of %lld is larger than the picture of %zu x %zu (width x height)", (long long)o->unit_size_max, x->width, x->height);
+        return (size_t)o->unit_size_max <= shorter ? 0
+               : rn_fail(err, RN_EXIT_DATA, "a cell of %lld is larger than the picture of %zu x %zu (width x height)",
+                         (long long)o->unit_size_max, x->width, x->height);
     if (o->holes_number_x > (int64_t)x->width / 2 || o->holes_number_y > (int64_t)x->height / 2)
-        return rn_fail(err, RN_EXIT_DATA, "a grid of so many cells is larger than the picture of %zu x %zu (width x height)", x->width, x->height);
+        return rn_fail(err, RN_EXIT_DATA, "a grid of so many cells is larger than the picture of %zu x %zu (width x height)",
+                       x->width, x->height);
     return 0;
 }
 
@@ -85,7 +90,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
         return -1;
     for (size_t i = 0; i < across * down; i++) {
         double left = value[2] + value[0] * (double)(i % across), top = value[3] + value[1] * (double)(i / across);
-        double right = (left < width ? left : width) + hole_side(value[0], o->ratio), bottom = (top < height ? top : height) + hole_side(value[1], o->ratio);
+        double right = (left < width ? left : width) + hole_side(value[0], o->ratio),
+               bottom = (top < height ? top : height) + hole_side(value[1], o->ratio);
         hole[4 * i] = left < width ? left : width;
         hole[4 * i + 1] = top < height ? top : height;
         hole[4 * i + 2] = right < width ? right : width;

@@ -60,7 +60,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_image_compression = {
-    .class_name = "ImageCompression", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct image_compression), .drawn = drawn,
-    .defaults = &(const struct image_compression){ 99, 100 }, .neutral = "compression_type=0", .bytes_only = true,
+    .class_name = "ImageCompression", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct image_compression),
+    .drawn = drawn, .defaults = &(const struct image_compression){ 99, 100 }, .neutral = "compression_type=0", .bytes_only = true,
     .check = check, .draw = draw, .apply = apply,
 };

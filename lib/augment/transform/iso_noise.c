@@ -1,5 +1,5 @@
-/* iso_noise.c -- a camera's noise: of the hue, Gaussian, and of the lightness, Poisson's. The picture goes to HLS in floats and back;
- * the noise follows from the drawn seed. */
+/* iso_noise.c -- a camera's noise: of the hue, Gaussian, and of the lightness, Poisson's. The picture goes to HLS in floats and
+ * back; the noise follows from the drawn seed. */
 #include <math.h>
 #include <stdlib.h>
 

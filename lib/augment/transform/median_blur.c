@@ -31,6 +31,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_median_blur = {
-    .class_name = "MedianBlur", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct median_blur), .drawn = drawn,
+    .class_name = "MedianBlur", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct median_blur),
+    .drawn = drawn,
     .defaults = &(const struct median_blur){ { 3, 7 } }, .bytes_only = true, .check = check, .draw = draw, .apply = apply,
 };

@@ -15,7 +15,8 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { 
-    { "ksize", 1, 1, RN_KERNEL_MAX, 1 }, { "p1", 2, -RN_KERNEL_MAX, RN_KERNEL_MAX, 1 }, { "p2", 2, -RN_KERNEL_MAX, RN_KERNEL_MAX, 1 }, { 0 } };
+    { "ksize", 1, 1, RN_KERNEL_MAX, 1 }, { "p1", 2, -RN_KERNEL_MAX, RN_KERNEL_MAX, 1 },
+    { "p2", 2, -RN_KERNEL_MAX, RN_KERNEL_MAX, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {

@@ -1,5 +1,5 @@
-/* multiplicative_noise.c -- levels times a random number: one for all, for each channel, or for each pixel. Those of pixels follow from
- * the drawn seed. */
+/* multiplicative_noise.c -- levels times a random number: one for all, for each channel, or for each pixel. Those of pixels follow
+ * from the drawn seed. */
 #include <math.h>
 #include <string.h>
 

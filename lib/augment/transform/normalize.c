@@ -18,7 +18,8 @@ RN_PLAIN bytes_plain(float *restrict y, const uint8_t *restrict x, size_t n, con
         for (int c = 0; c < 3; c++)
             y[3 * i + c] = ((float)x[3 * i + c] - mean[c]) * scale[c];
 }
-RN_WIDE(bytes, (float *restrict y, const uint8_t *restrict x, size_t n, const float mean[3], const float scale[3]), (y, x, n, mean, scale))
+RN_WIDE(bytes, (float *restrict y, const uint8_t *restrict x, size_t n, const float mean[3], const float scale[3]),
+        (y, x, n, mean, scale))
 
 static void floats(float *y, const float *x, size_t n, const float mean[3], const float scale[3])
 {

@@ -43,7 +43,8 @@ RN_PLAIN map_plain(const struct lens *lens, size_t y, size_t first, size_t n, in
         sy[i] = rn_warp_fixed((float)(h * (v * f) + cy), lens->scale);
     }
 }
-RN_WIDE(map, (const struct lens *lens, size_t y, size_t first, size_t n, int32_t *restrict sx, int32_t *restrict sy), (lens, y, first, n, sx, sy))
+RN_WIDE(map, (const struct lens *lens, size_t y, size_t first, size_t n, int32_t *restrict sx, int32_t *restrict sy),
+        (lens, y, first, n, sx, sy))
 
 static void row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
 {
@@ -54,7 +55,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 {
     (void)count;
     const struct rn_sampling *how = &((const struct optical_distortion *)opts)->sampling;
-    struct lens lens = { (double)(float)value[0], value[1], value[2], (double)x->height, (double)x->width, how->interpolation == RN_NEAREST ? 1 : 32 };
+    struct lens lens = { (double)(float)value[0], value[1], value[2], (double)x->height, (double)x->width,
+                         how->interpolation == RN_NEAREST ? 1 : 32 };
     return rn_warp(x, how, x->height, x->width, row, &lens, err);
 }
 

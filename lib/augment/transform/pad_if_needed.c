@@ -23,13 +23,15 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { 
-    { "pad_top", 1, 0, 1 << 20, 1 }, { "pad_bottom", 1, 0, 1 << 20, 1 }, { "pad_left", 1, 0, 1 << 20, 1 }, { "pad_right", 1, 0, 1 << 20, 1 }, { 0 } };
+    { "pad_top", 1, 0, 1 << 20, 1 }, { "pad_bottom", 1, 0, 1 << 20, 1 }, { "pad_left", 1, 0, 1 << 20, 1 },
+    { "pad_right", 1, 0, 1 << 20, 1 }, { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
     const struct pad_if_needed *o = opts;
     bool rows = (o->min_height > 0) != (o->pad_height_divisor > 0), columns = (o->min_width > 0) != (o->pad_width_divisor > 0);
-    return rows && columns ? 0 : rn_fail(err, RN_EXIT_USAGE, "one of min_%s and pad_%s_divisor, and the other null", rows ? "width" : "height", rows ? "width" : "height");
+    return rows && columns ? 0 : rn_fail(err, RN_EXIT_USAGE, "one of min_%s and pad_%s_divisor, and the other null",
+                                         rows ? "width" : "height", rows ? "width" : "height");
 }
 
 /* In front and behind, in the middle. */
@@ -73,8 +75,10 @@ static void constant_pixel(uint8_t pixel[12], enum rn_type type, const double va
         memcpy(pixel, real, sizeof real);
 }
 
-/* A row of the result from one of the picture; at: byte offsets of columns, -1: constant. The picture's own columns are one piece. */
-static void put_row(char *y, const char *row, const ptrdiff_t *at, const uint8_t *constant, const struct rn_canvas *x, size_t left, size_t width)
+/* A row of the result from one of the picture; at: byte offsets of columns, -1: constant. The picture's own columns are one piece.
+ * */
+static void put_row(char *y, const char *row, const ptrdiff_t *at, const uint8_t *constant, const struct rn_canvas *x, size_t left,
+                    size_t width)
 {
     size_t size = 3 * rn_type_size(x->type);
     for (size_t j = 0; j < width; j++) {
@@ -101,7 +105,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 {
     const struct pad_if_needed *o = opts;
     (void)count;
-    size_t size = 3 * rn_type_size(x->type), height = x->height + (size_t)(value[0] + value[1]), width = x->width + (size_t)(value[2] + value[3]);
+    size_t size = 3 * rn_type_size(x->type), height = x->height + (size_t)(value[0] + value[1]),
+           width = x->width + (size_t)(value[2] + value[3]);
     const char *from = x->pixels;
     uint8_t constant[12];
     if (height > 1 << 20 || width > 1 << 20)

@@ -212,7 +212,8 @@ static inline int32_t fixed(double v)
 }
 
 /* n columns from dx behind an origin on. */
-RN_PLAIN block_plain(int32_t *restrict sx, int32_t *restrict sy, size_t n, const double origin[3], const double *m, size_t dx, double scale)
+RN_PLAIN block_plain(int32_t *restrict sx, int32_t *restrict sy, size_t n, const double origin[3], const double *m, size_t dx,
+                     double scale)
 {
     int32_t start = (int32_t)dx;
     for (int32_t i = 0; i < (int32_t)n; i++) {
@@ -222,7 +223,8 @@ RN_PLAIN block_plain(int32_t *restrict sx, int32_t *restrict sy, size_t n, const
         sy[i] = fixed((origin[1] + m[3] * at) * w);
     }
 }
-RN_WIDE(block, (int32_t *restrict sx, int32_t *restrict sy, size_t n, const double origin[3], const double *m, size_t dx, double scale),
+RN_WIDE(block, (int32_t *restrict sx, int32_t *restrict sy, size_t n, const double origin[3], const double *m, size_t dx,
+                double scale),
         (sx, sy, n, origin, m, dx, scale))
 
 static void row(const void *context, size_t y, size_t first, size_t n, int32_t *sx, int32_t *sy)
@@ -258,7 +260,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
         h = i ? fmaxf(h, corner[i].y) : corner[i].y;
     }
     if (!(h >= 1 && w >= 1 && h < MOST && w < MOST && (double)h * (double)w < AREA))
-        return rn_fail(err, RN_EXIT_DATA, "the whole picture would be seen in one of %g x %g, which is too large", (double)w, (double)h);
+        return rn_fail(err, RN_EXIT_DATA, "the whole picture would be seen in one of %g x %g, which is too large", (double)w,
+                       (double)h);
     if (invert(view.m, m, err))
         return -1;
     size_t rows = h < 16 ? (size_t)h : 16;
@@ -269,7 +272,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_perspective = {
-    .class_name = "Perspective", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct perspective), .drawn = drawn,
-    .defaults = &(const struct perspective){ { 0.05, 0.1 }, true, false, { RN_LINEAR, RN_CONSTANT, { 0 } } },
+    .class_name = "Perspective", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct perspective),
+    .drawn = drawn, .defaults = &(const struct perspective){ { 0.05, 0.1 }, true, false, { RN_LINEAR, RN_CONSTANT, { 0 } } },
     .neutral = "mask_pad_val=*", .draw = draw, .apply = apply,
 };

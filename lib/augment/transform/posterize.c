@@ -59,5 +59,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 
 const struct rn_augment rn_augment_posterize = {
     .class_name = "Posterize", .p = 0.5, .options = options, .size = sizeof(struct posterize), .drawn = drawn,
-    .defaults = &(const struct posterize){ { 4, 4, -1, -1, -1, -1 } }, .bytes_only = true, .check = check, .draw = draw, .apply = apply,
+    .defaults = &(const struct posterize){ { 4, 4, -1, -1, -1, -1 } }, .bytes_only = true, .check = check, .draw = draw,
+    .apply = apply,
 };

@@ -26,6 +26,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_brightness = {
-    .class_name = "RandomBrightness", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct random_brightness), .drawn = drawn,
-    .defaults = &(const struct random_brightness){ { -0.2, 0.2 } }, .draw = draw, .apply = apply,
+    .class_name = "RandomBrightness", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct random_brightness),
+    .drawn = drawn, .defaults = &(const struct random_brightness){ { -0.2, 0.2 } }, .draw = draw, .apply = apply,
 };

@@ -31,6 +31,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_brightness_contrast = {
-    .class_name = "RandomBrightnessContrast", .p = 0.5, .options = options, .size = sizeof(struct random_brightness_contrast), .drawn = drawn,
+    .class_name = "RandomBrightnessContrast", .p = 0.5, .options = options, .size = sizeof(struct random_brightness_contrast),
+    .drawn = drawn,
     .defaults = &(const struct random_brightness_contrast){ { -0.2, 0.2 }, { -0.2, 0.2 }, true }, .draw = draw, .apply = apply,
 };

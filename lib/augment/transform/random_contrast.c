@@ -26,6 +26,6 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_contrast = {
-    .class_name = "RandomContrast", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct random_contrast), .drawn = drawn,
-    .defaults = &(const struct random_contrast){ { -0.2, 0.2 } }, .draw = draw, .apply = apply,
+    .class_name = "RandomContrast", .until = RN_SINCE_1_4, .p = 0.5, .options = options, .size = sizeof(struct random_contrast),
+    .drawn = drawn, .defaults = &(const struct random_contrast){ { -0.2, 0.2 } }, .draw = draw, .apply = apply,
 };

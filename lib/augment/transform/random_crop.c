@@ -39,7 +39,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     (void)count;
     const struct random_crop *o = opts;
     struct rn_frame frame;
-    return rn_crop_frame(&frame, x, (size_t)o->height, (size_t)o->width, value[0], value[1], err) || rn_crop(x, frame, err) ? -1 : 0;
+    return rn_crop_frame(&frame, x, (size_t)o->height, (size_t)o->width, value[0], value[1], err) ||
+           rn_crop(x, frame, err) ? -1 : 0;
 }
 
 const struct rn_augment rn_augment_random_crop = {

@@ -17,7 +17,8 @@ static const struct rn_opt options[] = {
     RN_OPT_LAST,
 };
 static const struct rn_drawn drawn[] = { 
-    { "crop_height", 1, 1, 1 << 20, 1 }, { "crop_width", 1, 1, 1 << 20, 1 }, { "h_start", 1, 0, 1 }, { "w_start", 1, 0, 1 }, { 0 } };
+    { "crop_height", 1, 1, 1 << 20, 1 }, { "crop_width", 1, 1, 1 << 20, 1 }, { "h_start", 1, 0, 1 }, { "w_start", 1, 0, 1 },
+    { 0 } };
 
 /* There is no usual size. */
 static int check(const void *opts, struct rn_err *err)
@@ -70,7 +71,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_resized_crop = {
-    .class_name = "RandomResizedCrop", .until = 4, .p = 1, .options = options, .size = sizeof(struct random_resized_crop), .drawn = drawn,
-    .defaults = &(const struct random_resized_crop){ -1, -1, RN_LINEAR, { 0.08, 1 }, { 0.75, 1.3333333333333333 } },
+    .class_name = "RandomResizedCrop", .until = 4, .p = 1, .options = options, .size = sizeof(struct random_resized_crop),
+    .drawn = drawn, .defaults = &(const struct random_resized_crop){ -1, -1, RN_LINEAR, { 0.08, 1 }, { 0.75, 1.3333333333333333 } },
     .check = check, .draw = draw, .apply = apply,
 };

@@ -32,8 +32,10 @@ static int check(const void *opts, struct rn_err *err)
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
     const struct random_shadow *o = opts;
-    double left = (double)(size_t)(o->shadow_roi[0] * (double)x->width), right = (double)(size_t)(o->shadow_roi[2] * (double)x->width);
-    double top = (double)(size_t)(o->shadow_roi[1] * (double)x->height), bottom = (double)(size_t)(o->shadow_roi[3] * (double)x->height);
+    double left = (double)(size_t)(o->shadow_roi[0] * (double)x->width),
+           right = (double)(size_t)(o->shadow_roi[2] * (double)x->width);
+    double top = (double)(size_t)(o->shadow_roi[1] * (double)x->height),
+           bottom = (double)(size_t)(o->shadow_roi[3] * (double)x->height);
     double shadows = rn_uniform_int(rng, (double)o->num_shadows_lower, (double)o->num_shadows_upper);
     size_t n = (size_t)shadows * (size_t)o->shadow_dimension;
     for (size_t i = 0; i < n; i++) {
@@ -85,7 +87,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
     const struct random_shadow *o = opts;
     bool floats = x->type == RN_F32;
     uint8_t *mask = rn_canvas_scratch(x, x->height * x->width, err);
-    if (!mask || fill(mask, x, value, count, (size_t)o->shadow_dimension, err) || (floats && rn_to_bytes(x, true, err)) || shade(x, mask, err))
+    if (!mask || fill(mask, x, value, count, (size_t)o->shadow_dimension, err) || (floats && rn_to_bytes(x, true, err)) ||
+        shade(x, mask, err))
         return -1;
     return floats ? rn_to_floats(x, err) : 0;
 }

@@ -14,7 +14,8 @@ static const struct rn_opt options[] = {
     RN_INTERPOLATION(RN_AT(random_sized_crop, interpolation)),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "crop_height", 1, 1, 1 << 20, 1 }, { "h_start", 1, 0, 1 }, { "w_start", 1, 0, 1 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "crop_height", 1, 1, 1 << 20, 1 }, { "h_start", 1, 0, 1 }, { "w_start", 1, 0, 1 },
+                                         { 0 } };
 
 static int check(const void *opts, struct rn_err *err)
 {
@@ -53,7 +54,7 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_random_sized_crop = {
-    .class_name = "RandomSizedCrop", .until = 4, .p = 1, .options = options, .size = sizeof(struct random_sized_crop), .drawn = drawn,
-    .defaults = &(const struct random_sized_crop){ { 0, 0 }, 1, -1, -1, RN_LINEAR },
+    .class_name = "RandomSizedCrop", .until = 4, .p = 1, .options = options, .size = sizeof(struct random_sized_crop),
+    .drawn = drawn, .defaults = &(const struct random_sized_crop){ { 0, 0 }, 1, -1, -1, RN_LINEAR },
     .check = check, .least = least, .draw = draw, .apply = apply,
 };

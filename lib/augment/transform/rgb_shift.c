@@ -11,7 +11,8 @@ static const struct rn_opt options[] = {
     { 0, "b_shift_limit", RN_OPT_PAIR, RN_AT(rgb_shift, b_shift_limit), -1e6, 1e6, "range of what is added to blue", NULL },
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "r_shift", 1, -1e6, 1e6 }, { "g_shift", 1, -1e6, 1e6 }, { "b_shift", 1, -1e6, 1e6 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "r_shift", 1, -1e6, 1e6 }, { "g_shift", 1, -1e6, 1e6 }, { "b_shift", 1, -1e6, 1e6 },
+                                         { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {

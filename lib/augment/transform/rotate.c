@@ -56,7 +56,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
         return -1;
     if (!o->crop_border)
         return 0;
-    return part.height && part.width ? rn_crop(x, part, err) : rn_fail(err, RN_EXIT_DATA, "crop_border leaves nothing of the picture");
+    return part.height && part.width ? rn_crop(x, part, err)
+           : rn_fail(err, RN_EXIT_DATA, "crop_border leaves nothing of the picture");
 }
 
 const struct rn_augment rn_augment_rotate = {

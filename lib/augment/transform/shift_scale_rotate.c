@@ -14,7 +14,8 @@ static const struct rn_opt options[] = {
     RN_SAMPLING(shift_scale_rotate, sampling, "border_mode", "value"),
     RN_OPT_LAST,
 };
-static const struct rn_drawn drawn[] = { { "angle", 1, -1e6, 1e6 }, { "scale", 1, 0, 1001 }, { "dx", 1, -1e3, 1e3 }, { "dy", 1, -1e3, 1e3 }, { 0 } };
+static const struct rn_drawn drawn[] = { { "angle", 1, -1e6, 1e6 }, { "scale", 1, 0, 1001 }, { "dx", 1, -1e3, 1e3 },
+                                         { "dy", 1, -1e3, 1e3 }, { 0 } };
 
 static size_t draw(double *value, const void *opts, const struct rn_canvas *x, struct rn_rng *rng)
 {
@@ -39,7 +40,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_shift_scale_rotate = {
-    .class_name = "ShiftScaleRotate", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct shift_scale_rotate), .drawn = drawn,
+    .class_name = "ShiftScaleRotate", .until = 4, .p = 0.5, .options = options, .size = sizeof(struct shift_scale_rotate),
+    .drawn = drawn,
     .defaults = &(const struct shift_scale_rotate){ { -0.0625, 0.0625 }, { -0.0625, 0.0625 }, { -0.1, 0.1 }, { -45, 45 },
                                                           { RN_LINEAR, RN_REFLECT_101, { 0 } } },
     .neutral = "mask_value=* rotate_method=*",

@@ -8,6 +8,8 @@ static int apply(struct rn_canvas *x, const void *opts, const double *value, siz
 }
 
 const struct rn_augment rn_augment_smallest_max_size = {
-    .class_name = "SmallestMaxSize", .p = 1, .options = rn_max_size_options, .size = sizeof(struct rn_max_size), .drawn = rn_max_size_drawn,
-    .defaults = &(const struct rn_max_size){ { 1024 }, RN_LINEAR }, .check = rn_max_size_check, .draw = rn_max_size_draw, .apply = apply,
+    .class_name = "SmallestMaxSize", .p = 1, .options = rn_max_size_options, .size = sizeof(struct rn_max_size),
+    .drawn = rn_max_size_drawn,
+    .defaults = &(const struct rn_max_size){ { 1024 }, RN_LINEAR }, .check = rn_max_size_check, .draw = rn_max_size_draw,
+    .apply = apply,
 };

@@ -164,8 +164,8 @@ void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c)
         scale[i] = (float)((double)((const float *)norm->gamma.data)[i] * (double)((const float *)norm->inv_std.data)[i]);
 }
 
-int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual, const struct rn_norm *norm,
-                      enum rn_activation activation, struct rn_err *err)
+int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual,
+                      const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
     if (rn_cpu_scratch(cpu, 0, x.c, err))
         return -1;
@@ -212,7 +212,8 @@ static void spread_task(void *context, size_t task, int thread)
 void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *s, size_t c, bool add)
 {
     for (size_t i = 0; i < c; i++) {
-        double inv_std = (double)((const float *)norm->inv_std.data)[i], dot = s->dot[i] * inv_std, k = (double)s->scale[i] / (double)s->rows;
+        double inv_std = (double)((const float *)norm->inv_std.data)[i], dot = s->dot[i] * inv_std,
+               k = (double)s->scale[i] / (double)s->rows;
         s->slope[i] = norm->fixed ? 0 : (float)(k * inv_std * dot);
         s->offset[i] = norm->fixed ? 0 : (float)(k * s->sum[i]);
         s->dgamma[i] = (float)((add ? (double)s->dgamma[i] : 0) + dot);
@@ -259,7 +260,8 @@ int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_norm_back *b, const d
         return -1;
     float *scale = cpu->shared + 4 * c, *slope = scale + c, *offset = slope + c;
     struct norm v = back_over(cpu, b, scale);
-    rn_cpu_norm_slopes(b->norm, &(struct rn_cpu_slopes){ sums, sums + c, rows, scale, slope, offset, b->dgamma.data, b->dbeta.data }, c,
+    rn_cpu_norm_slopes(b->norm, &(struct rn_cpu_slopes){ sums, sums + c, rows, scale, slope, offset, b->dgamma.data,
+                                                         b->dbeta.data }, c,
                        b->add & RN_ADD_DW);
     v.slope = slope;
     v.offset = offset;

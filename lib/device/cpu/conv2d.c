@@ -3,7 +3,8 @@
 #include "device/cpu/conv.h"
 
 /* The first that takes a layer computes it. The last takes all. */
-static const struct rn_cpu_path *const paths[] = { &rn_cpu_winograd, &rn_cpu_narrow, &rn_cpu_direct, &rn_cpu_outer, &rn_cpu_columns };
+static const struct rn_cpu_path *const paths[] = { &rn_cpu_winograd, &rn_cpu_narrow, &rn_cpu_direct, &rn_cpu_outer,
+                                                   &rn_cpu_columns };
 enum { PATHS = sizeof paths / sizeof *paths };
 
 static const struct rn_cpu_path *path_for(const struct rn_cpu_conv *conv, enum rn_cpu_pass pass)

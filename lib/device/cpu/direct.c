@@ -24,7 +24,8 @@ struct direct {
     size_t h, w, c, p, q, k;      /* of `from` and `to`, of which p and q are a phase's */
     size_t stride;                /* of the convolution that leads from `from` to `to` */
     long pad_h, pad_w;
-    size_t row, pixel, map, begin; /* steps of `to`, in pixels: from row to row, in a row, to the next image; where a phase begins */
+    /* steps of `to`, in pixels: from row to row, in a row, to the next image; where a phase begins */
+    size_t row, pixel, map, begin;
     size_t r0, s0, taps_r, taps_s; /* a phase's part of the kernel: taps_r rows from r0 on, each stride-th */
     size_t run, taps;             /* floats under a row of it, and under all */
     size_t pixels, wide, blocks, shares; /* wide: panels; a task is a block of pixels and a share of the panels */
@@ -78,7 +79,8 @@ static struct direct plan_dx(const struct rn_cpu_conv *conv, size_t top, size_t 
     struct direct v = {
         .conv = conv, .backward = true, .from = conv->dy, .h = conv->p, .w = conv->q, .c = conv->k, .to = conv->dx,
         .p = rn_cpu_blocks(conv->h - top, win->stride), .q = rn_cpu_blocks(conv->w - left, win->stride), .k = conv->c, .stride = 1,
-        .row = win->stride * conv->w, .pixel = win->stride, .map = conv->h * conv->w, .begin = top * conv->w + left, .add = conv->add,
+        .row = win->stride * conv->w, .pixel = win->stride, .map = conv->h * conv->w, .begin = top * conv->w + left,
+        .add = conv->add,
     };
     v.pad_h = phase(top, win->stride, win->top, win->r, &v.r0, &v.taps_r);
     v.pad_w = phase(left, win->stride, win->left, win->s, &v.s0, &v.taps_s);

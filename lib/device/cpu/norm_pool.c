@@ -65,8 +65,8 @@ static const struct kernels *const kernels[] = RN_CPU_VARIANT_TABLE(kernels);
 static struct norm_pool shape(const struct rn_cpu *cpu, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
                               struct rn_window window)
 {
-    return (struct norm_pool){ .n = x.n, .c = x.c, .h = x.h, .w = x.w, .p = y.h, .q = y.w, .window = window, .on = kernels[cpu->isa],
-                               .x = x.data, .mean = norm->mean.data, .beta = norm->beta.data };
+    return (struct norm_pool){ .n = x.n, .c = x.c, .h = x.h, .w = x.w, .p = y.h, .q = y.w, .window = window,
+                               .on = kernels[cpu->isa], .x = x.data, .mean = norm->mean.data, .beta = norm->beta.data };
 }
 
 static int check(struct rn_array y, struct rn_array x, const struct rn_norm *norm, struct rn_window window, struct rn_err *err)
@@ -85,8 +85,8 @@ static void forward_task(void *context, size_t task, int thread)
     v->on->forward(v, task / v->p, task % v->p);
 }
 
-int rn_cpu_norm_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm, struct rn_window window,
-                     struct rn_err *err)
+int rn_cpu_norm_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
+                     struct rn_window window, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
     if (check(y, x, norm, window, err) || rn_cpu_norm_statistics(cpu, x, norm, err) || rn_cpu_scratch(cpu, 0, x.c, err))

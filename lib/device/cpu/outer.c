@@ -7,8 +7,8 @@
 
 #include "device/cpu/conv.h"
 
-/* A task sums WIDTH_K output channels times COLUMNS values under the kernel over some images, DEPTH pixels at a time: as many as fit
- * the second cache. ENOUGH tasks for many cores; PARTIAL: at most so many floats of partial sums, or those of one group. */
+/* A task sums WIDTH_K output channels times COLUMNS values under the kernel over some images, DEPTH pixels at a time: as many as
+ * fit the second cache. ENOUGH tasks for many cores; PARTIAL: at most so many floats of partial sums, or those of one group. */
 enum { DEPTH = 256, WIDTH_K = 128, COLUMNS = 256, ENOUGH = 32, PARTIAL = 1 << 21, PAD = 16 };
 
 struct outer {
@@ -101,8 +101,8 @@ static void product_task(void *context, size_t task, int thread)
             values(v, copied, pixel, count, column, rn_cpu_min(column + columns, v->taps));
         v->panel->outer(&(struct rn_cpu_outer_product){
             .a = conv->dy + pixel * conv->k + k0, .lda = conv->k, .b = v->in_place ? conv->x + pixel * conv->c + column : copied,
-            .ldb = v->ld, .y = v->partial + group * v->plane + k0 * v->row + column, .ldy = v->row, .k = width, .c = columns, .t = count,
-            .add = pixel > first });
+            .ldb = v->ld, .y = v->partial + group * v->plane + k0 * v->row + column, .ldy = v->row, .k = width, .c = columns,
+            .t = count, .add = pixel > first });
     }
 }
 

@@ -1,5 +1,5 @@
-/* conv2d.c -- y(n,k,p,q) = sum over c, r, s of x(n, first + c, p stride + r dilation - top, q stride + s dilation - left) w(k,c,r,s), where
- * first is that of k's group of channels. */
+/* conv2d.c -- y(n,k,p,q) = sum over c, r, s of x(n, first + c, p stride + r dilation - top, q stride + s dilation - left)
+ * w(k,c,r,s), where first is that of k's group of channels. */
 #include <math.h>
 
 #include "device/check.h"

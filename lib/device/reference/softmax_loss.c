@@ -3,8 +3,8 @@
  *     loss = ((1 - e) sum_n u[label_n] l(n, label_n) + e / C sum_n sum_i u[i] l(n, i)) / sum_n u[label_n]
  *
  * or, with shares t of the classes, sum_n sum_i u[i] ((1 - e) t[n, i] + e / C) l(n, i) / N,
- * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. With a teacher's p at temperature T
- * that is 1 - a of the loss, and
+ * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. With a teacher's p at
+ * temperature T that is 1 - a of the loss, and
  *
  *     a T^2 sum_n sum_i p[n, i] log(p[n, i] / q[n, i]) / N,   q_n = softmax(x_n / T)
  *
@@ -36,10 +36,12 @@ static void distil(struct rn_loss *loss, struct rn_array dlogits, struct rn_arra
         for (size_t i = 0; i < logits.c; i++)
             sum += exp(*rn_reference_at(logits, n, i, 0, 0) / t - most);
         for (size_t i = 0; i < logits.c; i++) {
-            double p = (double)options->teacher[n * logits.c + i], log_q = *rn_reference_at(logits, n, i, 0, 0) / t - most - log(sum);
+            double p = (double)options->teacher[n * logits.c + i],
+                   log_q = *rn_reference_at(logits, n, i, 0, 0) / t - most - log(sum);
             kl += p > 0 ? p * (log(p) - log_q) : 0;
             if (dlogits.data) /* of log q_i by x_j: ((i == j) - q_j) / T */
-                *rn_reference_at(dlogits, n, i, 0, 0) = (1 - a) * *rn_reference_at(dlogits, n, i, 0, 0) + a * t * (exp(log_q) - p) / images;
+                *rn_reference_at(dlogits, n, i, 0, 0) = (1 - a) * *rn_reference_at(dlogits, n, i, 0,
+                                                                                   0) + a * t * (exp(log_q) - p) / images;
         }
     }
     loss->loss = (1 - a) * loss->loss + a * t * t * kl / images;

@@ -12,7 +12,8 @@ static int block(struct rn_graph *g, const struct rn_residual *shape, const char
 {
     const size_t kernels[2][3] = { { 3, 3, 0 }, { 1, 3, 1 } }, *kernel = kernels[shape->bottleneck];
     size_t count = shape->bottleneck ? 3 : 2, strided = shape->bottleneck ? 1 : 0;
-    size_t in = rn_graph_channels(g, x), out = shape->bottleneck ? 4 * planes : planes, width = planes * shape->width / 64 * shape->groups;
+    size_t in = rn_graph_channels(g, x), out = shape->bottleneck ? 4 * planes : planes,
+           width = planes * shape->width / 64 * shape->groups;
     struct rn_layer conv[3], norm[3], down_conv = { 0 }, down_norm = { 0 };
     char part[80];
     for (size_t i = 0, c = in; i < count; i++) {

@@ -22,4 +22,5 @@ static int in_block(struct rn_graph *g, const char *block, int x)
 }
 
 extern const struct rn_attention rn_attention_eca;
-const struct rn_attention rn_attention_eca = { .name = "eca", .summary = "efficient channel attention in every block", .in_block = in_block };
+const struct rn_attention rn_attention_eca = { .name = "eca", .summary = "efficient channel attention in every block",
+                                               .in_block = in_block };

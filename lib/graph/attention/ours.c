@@ -8,5 +8,6 @@ static int after_blocks(struct rn_graph *graph, int x)
 
 extern const struct rn_attention rn_attention_ours;
 const struct rn_attention rn_attention_ours = {
-    .name = "ours", .summary = "RecycleNet's module: the sum of the maps that its channel gate and its spatial gate let through", .after_blocks = after_blocks,
+    .name = "ours", .summary = "RecycleNet's module: the sum of the maps that its channel gate and its spatial gate let through",
+    .after_blocks = after_blocks,
 };

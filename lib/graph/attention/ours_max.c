@@ -8,5 +8,6 @@ static int after_blocks(struct rn_graph *graph, int x)
 
 extern const struct rn_attention rn_attention_ours_max;
 const struct rn_attention rn_attention_ours_max = {
-    .name = "ours-max", .summary = "RecycleNet's module with the elementwise maximum of the two gated maps", .after_blocks = after_blocks,
+    .name = "ours-max", .summary = "RecycleNet's module with the elementwise maximum of the two gated maps",
+    .after_blocks = after_blocks,
 };

@@ -18,4 +18,5 @@ static int in_block(struct rn_graph *g, const char *block, int x)
 }
 
 extern const struct rn_attention rn_attention_se;
-const struct rn_attention rn_attention_se = { .name = "se", .summary = "squeeze and excitation in every block", .in_block = in_block };
+const struct rn_attention rn_attention_se = { .name = "se", .summary = "squeeze and excitation in every block",
+                                              .in_block = in_block };

@@ -159,11 +159,13 @@ int rn_add_gate(struct rn_graph *g, const char *name, int x, int channel, int sp
 /* RecycleNet's own attention: ChannelGate, SpatialGate or both, combined. */
 int rn_add_recyclenet_gates(struct rn_graph *g, int x, bool channel, bool spatial, enum rn_combine combine);
 
-/* lib/graph/arch/resnet.c: a network of residual blocks as torchvision's ResNet class builds it. width: of a group of
- * the first stage's 3x3 convolutions (of all, where groups is 1: 64; in "32x4d": 4). */
+/* lib/graph/arch/resnet.c: a network of residual blocks as torchvision's ResNet class builds it. blocks: of each stage, 0 after the
+ * last. width: of a group of the first stage's 3x3 convolutions (of all, where groups is 1: 64; in "32x4d": 4). */
 struct rn_residual {
     bool bottleneck;
     size_t blocks[4], groups, width;
+    size_t narrow; /* channels are divided by this; 0: by 1 */
+    bool small;    /* for small pictures: it begins with a 3x3 convolution of stride 1, and has no pooling after it */
 };
 void rn_build_residual(struct rn_graph *g, const struct rn_residual *shape, const struct rn_attention *attention, size_t classes);
 

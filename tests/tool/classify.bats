@@ -81,7 +81,7 @@ signalled() {
     [ "$(head -n 1 got)" = id,label,prediction,confidence,cardboard,glass,metal,paper,plastic,trash ]
     [ "$(wc -l < got)" = 19 ]
     classify 0 --top 1 --min-confidence 1 photos/metal/metal1.jpg
-    [[ "$(sed 1d got)" = metal1.jpg*unsure* ]] || [[ "$(cut -f 4 got)" = *$'\n1' ]]
+    [[ "$(sed 1d got)" = *metal1.jpg*unsure* ]]
     classify 1 --max-pixels 100 photos/metal
     [ "$(grep -c "error: .*pixels are more than --max-pixels 100" got)" = 3 ]
     classify 1 photos
@@ -130,8 +130,8 @@ signalled() {
     # classes that are no folder's name, and a link where a folder should be
     rn-export model.rn -o w.safetensors
     for class in .. a/../../b; do
-        rn-import --arch resnet18 --attention ours --classes "c1,c2,c3,c4,$class,c6" w.safetensors -o odd.rn 2> err
-        rn-import --arch resnet18 --attention ours --classes "$class,c2,c3,c4,c5,c6" w.safetensors -o other.rn 2> err
+        rn-import --arch resnet20 --attention ours --classes "c1,c2,c3,c4,$class,c6" w.safetensors -o odd.rn 2> err
+        rn-import --arch resnet20 --attention ours --classes "$class,c2,c3,c4,c5,c6" w.safetensors -o other.rn 2> err
         for odd in odd.rn other.rn; do
             "$TOP/pipelines/classify" -m $odd photos/metal --copy-to deep/er > got
             [ -z "$(find . -maxdepth 2 -path './deep/*' ! -name er)" ]

@@ -36,7 +36,7 @@ lab() {
     draw photos 2
     rn-list photos | rn-split -r 70/30/0 -o all.rn
     rn-pick split=val all.rn | rn-batch --size 32 -o val.rn
-    rn-pick split=train all.rn | rn-batch --train --size 32 -b 3 --epochs 1 | rn-train -t ours --lr 0.01 -j 1 -o model >/dev/null
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 3 --epochs 1 | rn-train -a resnet20 -t ours --lr 0.01 -j 1 -o model >/dev/null
     rn-pick split=train all.rn | rn-batch --train --size 32 -b 3 --epochs 2 -o train.rn
     rn-predict -j 1 -m model/last.rn val.rn -o test.rn
     cd - >/dev/null

@@ -63,8 +63,8 @@ damage() {
     damage 50 val.rn rn-show --json --values
     damage 6 val.rn rn-predict -j 1 -m model/last.rn -o new
     damage 2 val.rn rn-predict -j 1 -m model/last.rn --tsv DAMAGED
-    damage 6 once.rn rn-train -j 1 -o run
-    damage 2 val.rn rn-train -j 1 --val DAMAGED -o run once.rn
+    damage 6 once.rn rn-train -a resnet20 -j 1 -o run
+    damage 2 val.rn rn-train -a resnet20 -j 1 --val DAMAGED -o run once.rn
 }
 
 @test "predictions" {

@@ -85,10 +85,10 @@ photos_of() {
     options=(--augment affine -p 0.7 --crop-scale 0.5,1 --flip hv --rot90 --erase 0.3 --balance class --size 32:0,40:2 --mixup 0.2
         --cutmix 1)
     batches "${options[@]}" -o whole.rn
-    rn-train -j 1 --lr 0.001 -o base whole.rn > /dev/null
+    rn-train -a resnet20 -j 1 --lr 0.001 -o base whole.rn > /dev/null
     for part in 2 4 6; do
         head -c $(($(stat -c %s whole.rn) * part / 7)) whole.rn |
-            rn-train -j 1 --lr 0.001 --save-every 1 -o run > /dev/null 2>&1 || true
+            rn-train -a resnet20 -j 1 --lr 0.001 --save-every 1 -o run > /dev/null 2>&1 || true
         place=$(rn-show --where run/last.rn)
         echo "$place" >> places
         rn-batch --train --resume run/last.rn samples.rn -o rest.rn
@@ -115,7 +115,7 @@ photos_of() {
         batches $options -o whole.rn
         batches $options --from 0:2 -o want.rn
         mkfifo pipe
-        rn-train -q -j 1 --lr 0.001 --save-every 2 -o run pipe > /dev/null 2> err &
+        rn-train -a resnet20 -q -j 1 --lr 0.001 --save-every 2 -o run pipe > /dev/null 2> err &
         trainer=$!
         exec 7> pipe
         head -c $(($(stat -c %s whole.rn) - $(stat -c %s want.rn) + 2000)) whole.rn >&7
@@ -276,7 +276,7 @@ mixed() {
     cmp <(rn-show --json one.rn | jq -c 'select(.ids) | .images') <(rn-show --json alone.rn | jq -c 'select(.ids) | .images')
     # ... and teaches what it taught
     for kind in "" "--mixup 1"; do
-        rn-batch --train -b 1 --size 40 $kind samples.rn | rn-train -j 1 --lr 1e-4 --overwrite -o run > /dev/null
+        rn-batch --train -b 1 --size 40 $kind samples.rn | rn-train -a resnet20 -j 1 --lr 1e-4 --overwrite -o run > /dev/null
         cut -f 1-4 run/log.tsv > "log$kind"
     done
     cmp log "log--mixup 1"

@@ -81,7 +81,7 @@ writing="$reading write fsync folder rename thread"
 }
 
 @test "the tools that compute" {
-    withstands "$writing" rn-train -q -j 1 train.rn -o new/run
+    withstands "$writing" rn-train -a resnet20 -q -j 1 train.rn -o new/run
     withstands "$writing" rn-predict -j 1 -m model/last.rn val.rn -o new/x
     withstands "$writing" rn-average model/last.rn model/last.rn -o new/x
     withstands "$writing" rn-heatmap -q -j 1 -m model/last.rn --kind attention val.rn -o new/maps
@@ -104,8 +104,8 @@ logged() {
     mkdir power
     cp all.rn power/x
     for command in "rn-split all.rn -o power/x" "rn-export model/last.rn -o power/y.onnx" "rn-score --plot power/z.svg test.rn -o power/x" \
-        "rn-augment -j 1 -r affine --split all all.rn -o power/x" "rn-train -q -j 1 --save-every 1 train.rn -o power/run" \
-        "rn-train -q -j 1 --save-every 1 train.rn -o power/run --overwrite"; do
+        "rn-augment -j 1 -r affine --split all all.rn -o power/x" "rn-train -a resnet20 -q -j 1 --save-every 1 train.rn -o power/run" \
+        "rn-train -a resnet20 -q -j 1 --save-every 1 train.rn -o power/run --overwrite"; do
         logged $command
         perl "$BATS_TEST_DIRNAME/power.pl" < log > verdict || { echo "$command"; cat verdict log; return 1; }
     done
@@ -150,7 +150,7 @@ survives() {
         survives $tool evaluate -m model/last.rn photos
     done
     for tool in rn-split rn-train; do
-        survives $tool train -q photos -o new/run -t none -e 1 -b 4 --size 32
+        survives $tool train -q photos -o new/run -a resnet20 -t none -e 1 -b 4 --size 32
     done
     survives rn-augment augment -j 1 -r affine photos new/photos
 }

@@ -2,13 +2,13 @@
 load common
 
 PIPELINES=$TOP/pipelines
-SMALL=(-k 3 -e 1 --size 32 -b 4 --lr 0.01)
+SMALL=(-k 3 -a resnet20 -e 1 --size 32 -b 4 --lr 0.01)
 
 # base/: three folds of 18 drawn photos, one epoch each
 setup_file() {
     cd "$BATS_FILE_TMPDIR"
     draw photos 3
-    "$TOP/pipelines/folds" photos -o base -k 3 -e 1 --size 32 -b 4 --lr 0.01 > said 2> words
+    "$TOP/pipelines/folds" photos -o base -k 3 -a resnet20 -e 1 --size 32 -b 4 --lr 0.01 > said 2> words
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -r "$BATS_FILE_TMPDIR"/{photos,base,said,words} .; }
 folds() { "$PIPELINES/folds" "$@"; }

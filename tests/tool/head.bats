@@ -9,12 +9,12 @@ setup_file() {
     rn-pick split=val all.rn | rn-batch --size 32 -o val.rn
     rn-pick split=train all.rn >samples.rn
     rn-batch --train -b 4 --epochs 3 --size 32 -s 7 samples.rn -o whole.rn
-    rn-batch --train -b 6 --epochs 1 --size 32 samples.rn | rn-train -q -t ours --lr 0.01 -s 9 -o large >/dev/null
+    rn-batch --train -b 6 --epochs 1 --size 32 samples.rn | rn-train -q -a resnet20 -t ours --lr 0.01 -s 9 -o large >/dev/null
     rn-predict -m large/last.rn --features head whole.rn -o whole.features.rn
     rn-predict -m large/last.rn --features head val.rn -o val.features.rn
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/." .; }
-USUAL=(-q -t ours --lr 0.0005 -s 7 --init large/last.rn)
+USUAL=(-q -a resnet20 -t ours --lr 0.0005 -s 7 --init large/last.rn)
 
 probs() { rn-predict -m "$1" val.rn | rn-show --json --values | jq -c 'select(.id) | .probs.values'; }
 # layers FILE: all tensors but the last layer's, each by its least, largest and mean number
@@ -40,7 +40,7 @@ close() {
     for run in head frozen; do diff <(layers $run/last.rn) <(layers large/last.rn); done
     rn-show -l head/best.rn | grep -q '^final_fc'
     # both train the last layer; the one on features wants less memory for activations
-    for run in head frozen; do rn-show -l $run/last.rn | grep -q '^# [0-9]* parameters, of which its run trains 3078$'; done
+    for run in head frozen; do rn-show -l $run/last.rn | grep -q '^# [0-9]* parameters, of which its run trains 390$'; done
     rn-show -l large/last.rn | grep -qE '^# [0-9]+ parameters$'
     activations() { rn-show -l "$1" | awk '/^# rn-train/ { print int(10 * $7) }'; }
     [ "$(activations head/last.rn)" -lt "$(activations frozen/last.rn)" ]
@@ -73,14 +73,14 @@ close() {
     cp -r photos/glass other/alpha
     cp -r photos/metal other/beta
     rn-list other | rn-batch --train -b 3 --epochs 2 --size 32 | rn-predict -m large/last.rn --features head -o f.rn
-    rn-train -q -t ours --init large/last.rn --head --lr 0.001 -o run f.rn >table 2>err
+    rn-train -q -a resnet20 -t ours --init large/last.rn --head --lr 0.001 -o run f.rn >table 2>err
     [ "$(rn-show --json run/last.rn | head -n 1 | jq -c .classes)" = '["alpha","beta"]' ]
     rn-list other | rn-batch --for run/last.rn | rn-predict -m run/last.rn | rn-score >score
 }
 
 @test "--features: a layer's own shape, batches as they were, an error record in its place" {
     rn-predict -m large/last.rn --features layer1 val.rn | rn-show --json >out
-    jq -c 'select(.ids) | .features.shape[1:]' out | head -n 1 | grep -qx '\[64,8,8\]'
+    jq -c 'select(.ids) | .features.shape[1:]' out | head -n 1 | grep -qx '\[16,32,32\]'
     head -n 1 out | jq -e '.version == 3 and (.features.layer | startswith("layer1"))'
     cut_to() { jq -c "select(.ids) | del(.images, .features)"; }
     diff <(rn-show --json whole.rn | cut_to) <(rn-show --json whole.features.rn | cut_to)
@@ -104,20 +104,20 @@ close() {
     fails 3 'not of several views' rn-predict -m large/last.rn --features head views.rn
     fails 3 'features instead of images' rn-predict -m large/last.rn val.features.rn
     fails 3 'features instead of pictures' rn-show --png 1 val.features.rn
-    fails 2 'needs --init' rn-train -t ours --head -o none whole.features.rn
+    fails 2 'needs --init' rn-train -a resnet20 -t ours --head -o none whole.features.rn
     fails 2 'leave out --freeze' rn-train "${USUAL[@]}" --head --freeze conv1 -o none whole.features.rn
     [ ! -e none ]
-    rn-predict -m large/last.rn --features layer4 whole.rn -o layer4.rn
-    rn-batch --train -b 6 --epochs 1 --size 32 samples.rn | rn-train -q -t ours --lr 0.01 -s 10 -o another >/dev/null
+    rn-predict -m large/last.rn --features layer3 whole.rn -o layer3.rn
+    rn-batch --train -b 6 --epochs 1 --size 32 samples.rn | rn-train -q -a resnet20 -t ours --lr 0.01 -s 10 -o another >/dev/null
     while IFS='|' read -r pattern options; do
         rc=0
         # shellcheck disable=SC2086 # words
-        rn-train -q -t ours --lr 0.01 -o none $options >table 2>err || rc=$?
+        rn-train -q -a resnet20 -t ours --lr 0.01 -o none $options >table 2>err || rc=$?
         [ $rc = 3 ] && grep -q -- "$pattern" err && [ "$(wc -l <err)" = 1 ] || { echo "$options: $rc"; cat err; return 1; }
         [ -z "$(ls -A none)" ]
     done <<'END'
 images, where --head takes features|--init large/last.rn --head whole.rn
-features of layer4|--init large/last.rn --head layer4.rn
+features of layer3|--init large/last.rn --head layer3.rn
 features of another network|--init another/last.rn --head whole.features.rn
 rn-train --head trains the last layer|--init large/last.rn whole.features.rn
 these are batches for evaluation|--init large/last.rn --head val.features.rn

@@ -34,7 +34,7 @@ all() {
     each 12 rn-import -q "$TOP/tests/fixtures/import/beside/beside.pth" -o new
     each 6 rn-export model/last.rn -o new.onnx
     each 6 rn-predict -j 1 -m model/last.rn val.rn -o new
-    each 6 rn-train -q -j 1 train.rn -o new
+    each 6 rn-train -a resnet20 -q -j 1 train.rn -o new
 }
 
 @test "whichever allocation fails, there is one line, exit 4 and no file" {

@@ -2,13 +2,13 @@
 load common
 
 PIPELINES=$TOP/pipelines
-SMALL=(--size 32 -b 4 --lr 0.01)
+SMALL=(-a resnet20 --size 32 -b 4 --lr 0.01)
 
 # run/: two epochs on 18 drawn photos
 setup_file() {
     cd "$BATS_FILE_TMPDIR"
     draw photos 3
-    "$TOP/pipelines/train" photos -o run -e 2 --size 32 -b 4 --lr 0.01 > said 2> words
+    "$TOP/pipelines/train" photos -o run -e 2 "${SMALL[@]}" > said 2> words
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -r "$BATS_FILE_TMPDIR"/{photos,run} .; }
 train() { "$PIPELINES/train" "$@"; }
@@ -48,7 +48,7 @@ gone() { ! pgrep -f -- "-o $PWD/slow" > /dev/null; }
     cmp <(grep ^Acc@1 out) <(grep ^Acc@1 "$BATS_FILE_TMPDIR/said")
     [ "$(files)" = "$before" ]
     # an equal number is an equal option
-    train photos -o run -e 2 --size 32 -b 004 --lr 1e-2 > /dev/null
+    train photos -o run -a resnet20 -e 2 --size 32 -b 004 --lr 1e-2 > /dev/null
     [ "$(files)" = "$before" ]
 }
 
@@ -75,7 +75,7 @@ precision bf16
 END
     fails 2 "^train: --init: run holds a run without --init" again -e 2 --init run/best.rn
     fails 2 "^train: --epochs: run holds a run of 2" again -e 1
-    fails 2 "^train: --lr: run holds a run with --lr=0.01: " train photos -o run --size 32 -b 4 -e 2
+    fails 2 "^train: --lr: run holds a run with --lr=0.01: " train photos -o run -a resnet20 --size 32 -b 4 -e 2
     [ "$(files)" = "$before" ]
     # a run of another network is not printed as this one's
     train photos -o se -e 1 "${SMALL[@]}" -t se > /dev/null

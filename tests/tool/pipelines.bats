@@ -165,8 +165,8 @@ rn-score compare run run
 rn-score tables a 1
 perl report run -o page.html
 rn-predict webcam - -m $MODEL
-rn-train train photos -o new --size 32 -b 4 -e 1
-rn-train folds photos -o new-folds -k 3 --size 32 -b 4 -e 1
+rn-train train photos -o new -a resnet20 --size 32 -b 4 -e 1
+rn-train folds photos -o new-folds -a resnet20 -k 3 --size 32 -b 4 -e 1
 rn-train ablation resnet18-scratch --trashnet photos --size 32 --epochs 1 --out ablation
 END
 }

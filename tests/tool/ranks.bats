@@ -23,7 +23,7 @@ need_ranks() {
 # ranks N COMMAND...
 ranks() { timeout 400 mpirun -n "$@"; }
 # train DIR [OPTION]...: what follows ranks N, or stands alone
-train() { echo rn-train -q -j 1 -d ranks:cpu -o "$@"; }
+train() { echo rn-train -a resnet20 -q -j 1 -d ranks:cpu -o "$@"; }
 same() { cmp "$1/last.rn" "$2/last.rn"; }
 
 @test "a program without the plug-in says so" {
@@ -56,7 +56,7 @@ same() { cmp "$1/last.rn" "$2/last.rn"; }
 
 @test "the losses are the single device's, but for rounding" {
     need_ranks
-    rn-train -q -j 1 -t se -o cpu "$BATS_FILE_TMPDIR/batches.rn" | cut -f 3 | sed 1d > cpu.txt
+    rn-train -q -a resnet20 -j 1 -t se -o cpu "$BATS_FILE_TMPDIR/batches.rn" | cut -f 3 | sed 1d > cpu.txt
     ranks 2 $(train ranks -t se) "$BATS_FILE_TMPDIR/batches.rn" | cut -f 3 | sed 1d > ranks.txt
     paste cpu.txt ranks.txt | awk '{ d = $1 - $2; if (!(d * d <= 0.0001 * 0.0001)) { print; exit 1 } n++ } END { exit n != 2 }'
 }
@@ -72,7 +72,7 @@ same() { cmp "$1/last.rn" "$2/last.rn"; }
 
 @test "rn-predict computes with ranks, too, and each photo's probabilities are the same" {
     need_ranks
-    rn-train -q -j 1 -o cpu "$BATS_FILE_TMPDIR/batches.rn" > /dev/null
+    rn-train -q -a resnet20 -j 1 -o cpu "$BATS_FILE_TMPDIR/batches.rn" > /dev/null
     rn-predict -j 1 -m cpu/last.rn "$BATS_FILE_TMPDIR/val.rn" -o cpu.rn
     ranks 2 rn-predict -j 1 -d ranks:cpu -m cpu/last.rn "$BATS_FILE_TMPDIR/val.rn" -o ranks.rn
     rn-show --tsv cpu.rn > cpu.tsv

@@ -16,7 +16,7 @@ setup_file() {
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/." .; }
 BATCHES=(-b 4 --epochs 3 --size 32 -s 7)
-OPTIONS=(-t ours --lr 0.01 -s 7 --step 2)
+OPTIONS=(-a resnet20 -t ours --lr 0.01 -s 7 --step 2)
 
 # same RUN: its files are those of the run that nothing disturbed, but for the columns of the log that tell the time
 same() {
@@ -247,7 +247,7 @@ stopped() {
     fails_but_for_header 2 "overwrite" rn-train -j 1 "${OPTIONS[@]}" -o run whole.rn
     diff -r run kept
     # the same options again are welcome
-    rn-batch --train --resume run/last.rn samples.rn | rn-train -j 1 --resume run/last.rn "${OPTIONS[@]}" -a resnet18 --val val.rn -o run >table
+    rn-batch --train --resume run/last.rn samples.rn | rn-train -j 1 --resume run/last.rn "${OPTIONS[@]}" --val val.rn -o run >table
     same run
     # --overwrite: the old files go, but only when a new run really begins
     : >empty

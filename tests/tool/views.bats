@@ -6,7 +6,7 @@ setup_file() {
     lab "$BATS_FILE_TMPDIR/lab"
     cd "$BATS_FILE_TMPDIR/lab"
     rn-pick split=train all.rn | rn-batch --train --size 32 -b 3 |
-        rn-train -t ours --lr 1e-5 -j 1 -o soft > /dev/null
+        rn-train -a resnet20 -t ours --lr 1e-5 -j 1 -o soft > /dev/null
 }
 setup() { cd "$BATS_TEST_TMPDIR" && cp -rs "$BATS_FILE_TMPDIR/lab/." .; }
 
@@ -94,7 +94,7 @@ record() { # COLOUR ID
     fails 3 '"any_size" is neither true nor false' predict any.rn
     # who looks at one picture at a time does not take a photo for several
     rn-list photos | rn-pick --head 2 | rn-batch --for soft/last.rn --views flip -o flip.rn
-    rc=0; rn-train -j 1 -o run --val flip.rn train.rn > out 2> err || rc=$?
+    rc=0; rn-train -a resnet20 -j 1 -o run --val flip.rn train.rn > out 2> err || rc=$?
     [ $rc = 3 ]
     grep 'flip.rn: the stream has 2 views of each photo' err
     [ ! -e run/last.rn ]

@@ -142,6 +142,8 @@ static void published_counts(void **state)
         { "resnet18", "cbam", 11269470 },        { "resnet34", "cbam", 21450546 },         { "resnet50", "cbam", 26052918 },
         /* torchvision's resnet101 and resnet152 (44,549,160 and 60,192,808) with 6 classes instead of 1000 */
         { "resnet101", "none", 44549160 - 994 * 2049 }, { "resnet152", "none", 60192808 - 994 * 2049 },
+        /* with 10 classes 272,474 and 855,770, as others count them (option A's 269,722 and 853,018, and 2,752 of projections) */
+        { "resnet20", "none", 272474 - 4 * 65 }, { "resnet56", "none", 855770 - 4 * 65 },
         { "resnext50_32x4d", "none", 25028904 - 994 * 2049 }, { "resnext101_32x8d", "none", 88791336 - 994 * 2049 },
         /* two blocks each with kernels of 3, 5, 5 and 5; ResNet-50's have 5, 5, 5 and 7 */
         { "resnet18", "eca", 11179590 + 2 * (3 + 5 + 5 + 5) }, { "resnet50", "eca", 23520326 + 3 * 5 + 4 * 5 + 6 * 5 + 3 * 7 },

@@ -129,7 +129,7 @@ RN_CPU_CLONES static void col2im(float *dx, const float *col, const struct conv 
             for (size_t r = 0; r < v->window.r; r++)
                 for (size_t s = 0; s < v->window.s; s += v->span, col += run) {
                     size_t low, high, from = overlap(v, q, s, &low, &high);
-                    if (!row_of(v, p, r, &row))
+                    if (low == high || !row_of(v, p, r, &row))
                         continue;
                     float *restrict to = dx + (row * v->w + from) * v->c;
                     const float *restrict at = col + low * c;

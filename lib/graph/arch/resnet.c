@@ -52,21 +52,25 @@ static int block(struct rn_graph *g, const struct rn_residual *shape, const char
 
 void rn_build_residual(struct rn_graph *g, const struct rn_residual *shape, const struct rn_attention *attention, size_t classes)
 {
-    struct rn_layer conv1 = rn_layer_conv(g, "conv1", 3, 64, (struct rn_window)RN_WINDOW(7, 7, 2, 3), false);
-    struct rn_layer bn1 = rn_layer_norm(g, "bn1", 64, momentum, eps);
+    static const struct rn_window first[] = { RN_WINDOW(7, 7, 2, 3), RN_WINDOW(3, 3, 1, 1) };
+    size_t planes = 64 / (shape->narrow ? shape->narrow : 1);
+    struct rn_layer conv1 = rn_layer_conv(g, "conv1", 3, planes, first[shape->small], false);
+    struct rn_layer bn1 = rn_layer_norm(g, "bn1", planes, momentum, eps);
     int x = rn_add_norm(g, &bn1, rn_add_conv(g, &conv1, 0, RN_ACT_NONE), RN_NONE, RN_ACT_RELU);
-    x = rn_add_max_pool(g, "maxpool", x, (struct rn_window)RN_WINDOW(3, 3, 2, 1));
-    for (size_t stage = 0, planes = 64; stage < 4; stage++, planes *= 2) {
+    if (!shape->small)
+        x = rn_add_max_pool(g, "maxpool", x, (struct rn_window)RN_WINDOW(3, 3, 2, 1));
+    static const char *const stages[] = { "layer1", "layer2", "layer3", "layer4" };
+    for (size_t stage = 0; stage < 4 && shape->blocks[stage]; stage++, planes *= 2) {
+        g->last_stage = stages[stage];
         for (size_t i = 0; i < shape->blocks[stage]; i++) {
             char name[32];
-            snprintf(name, sizeof name, "layer%zu.%zu", stage + 1, i);
+            snprintf(name, sizeof name, "%s.%zu", stages[stage], i);
             rn_graph_next_block(g);
             x = block(g, shape, name, x, planes, i == 0 && stage > 0 ? 2 : 1, attention);
         }
     }
     rn_graph_next_block(g);
     g->last_block = x;
-    g->last_stage = "layer4";
     /* The original makes its linear layer before the attention: so stand their parameters in the state dict. */
     struct rn_layer last = rn_layer_linear(g, g->arch->last_layer, rn_graph_channels(g, x), classes);
     if (attention->after_blocks)

@@ -39,6 +39,26 @@ struct result {
     double sums[512][2]; /* of each parameter and its gradient after the first step: weighted sums */
 };
 
+/* A small network, where its size does not matter: the doubles' time is a network's. */
+static const char *arch(void)
+{
+    const char *asked = getenv("RN_TEST_ARCH");
+    return asked ? asked : "resnet20";
+}
+
+/* Tests whose limits of memory, or counts of graphs, are those of a larger one. */
+static int large(void **state)
+{
+    (void)state;
+    return setenv("RN_TEST_ARCH", "resnet18", 1);
+}
+
+static int small_again(void **state)
+{
+    (void)state;
+    return unsetenv("RN_TEST_ARCH");
+}
+
 static size_t size_of(enum course course)
 {
     return course == WHOLE || course == MIXED || course >= TAUGHT ? SIZE : SMALL;
@@ -101,7 +121,7 @@ static int move(struct rn_net *net, const struct rn_batch *batch, float *logits,
     struct rn_net *host = NULL;
     if (rn_device_open(&cpu, "cpu", 1, err))
         return -1;
-    int rc = rn_net_open(&host, cpu, rn_text("resnet18"), rn_text("ours"), CLASSES, false, err);
+    int rc = rn_net_open(&host, cpu, rn_text(arch()), rn_text("ours"), CLASSES, false, err);
     for (size_t i = 0; i < g->params && rc == 0; i++) {
         const struct rn_param *p = &g->param[i];
         float *x = malloc(p->n * p->c * p->h * p->w * sizeof *x);
@@ -122,7 +142,7 @@ static int train(struct rn_device *dev, size_t from, size_t n, enum course cours
     int64_t labels[MANY];
     struct rn_batch batch = batch_of(from, n, course, 0, labels);
     struct rn_loss_options options = { 0 };
-    if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, true, &r->err))
+    if (rn_net_open(&net, dev, rn_text(arch()), rn_text("ours"), CLASSES, true, &r->err))
         return -1;
     int rc = (size_of(course) == SIZE && start(net, &r->err)) || (steps[course] > 1 && rn_net_eval(net, &batch, r->eval, &r->err)) ? -1 : 0;
     for (int step = 0; step < steps[course] && rc == 0; step++) {
@@ -186,7 +206,7 @@ static int teach(struct rn_device *dev, size_t n, bool doubled, struct result *r
     struct rn_net *net;
     int64_t labels[MANY];
     float shares[2 * IMAGES * CLASSES], said[2 * IMAGES * CLASSES];
-    if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, true, &r->err))
+    if (rn_net_open(&net, dev, rn_text(arch()), rn_text("ours"), CLASSES, true, &r->err))
         return -1;
     int rc = start(net, &r->err) || rn_net_room(net, RN_SECOND_MOMENT, &r->err) || rn_net_room(net, RN_EMA, &r->err) ? -1 : 0;
     for (int step = 0; step < TAUGHT_STEPS && rc == 0; step++) {
@@ -221,7 +241,7 @@ static int predict(struct rn_device *dev, size_t n, struct result *r)
     struct rn_net *net;
     struct rn_batch batch[BATCHES];
     int64_t labels[MANY];
-    if (rn_net_open(&net, dev, rn_text("resnet18"), rn_text("ours"), CLASSES, false, &r->err))
+    if (rn_net_open(&net, dev, rn_text(arch()), rn_text("ours"), CLASSES, false, &r->err))
         return -1;
     int rc = start(net, &r->err);
     for (int b = 0; b < BATCHES; b++) {
@@ -937,7 +957,7 @@ int main(int argc, char **argv)
         return run(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_cpu),
-        cmocka_unit_test(captures_outlive_no_memory),
+        cmocka_unit_test_setup_teardown(captures_outlive_no_memory, large, small_again),
         cmocka_unit_test(any_order_gives_the_same),
         cmocka_unit_test(running_statistics_are_the_first_gpus),
         cmocka_unit_test(gpus_add_up),
@@ -947,11 +967,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_good_run_leaves_nothing),
         cmocka_unit_test(no_gpu),
         cmocka_unit_test(other_precisions),
-        cmocka_unit_test(large_workspaces),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test_setup_teardown(large_workspaces, large, small_again),
+        cmocka_unit_test_setup_teardown(memory_runs_out, large, small_again),
         cmocka_unit_test(a_step_that_failed_may_be_done_again),
-        cmocka_unit_test(names_what_fits),
-        cmocka_unit_test(steps_are_captured),
+        cmocka_unit_test_setup_teardown(names_what_fits, large, small_again),
+        cmocka_unit_test_setup_teardown(steps_are_captured, large, small_again),
         cmocka_unit_test(batches_are_evaluated_ahead),
         cmocka_unit_test(few_images_get_the_bits_of_many),
         cmocka_unit_test(a_lost_gpu_ends_the_run),

@@ -20,7 +20,7 @@ setup() { cd "$WORK"; }
 train() {
     local device=$1 dir=$2
     shift 2
-    CUDA rn-train -q -t ours --lr "${lr-0.001}" -d "$device" -o "$dir" "$@"
+    CUDA rn-train -q -a resnet20 -t ours --lr "${lr-0.001}" -d "$device" -o "$dir" "$@"
 }
 
 # late DEVICE: the number of a call in the last tenth of two epochs there
@@ -50,7 +50,7 @@ late() {
 
 @test "a run that was broken off and resumed: the same bytes" {
     export RN_DOUBLE_KERNELS=$SHIM
-    rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 | CUDA rn-train -q -t ours --lr 0.001 -d cuda -o whole >whole.log
+    rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 | CUDA rn-train -q -a resnet20 -t ours --lr 0.001 -d cuda -o whole >whole.log
     RN_DOUBLE_FAIL=lost:$(late cuda) train cuda broken --save-every 1 <train.rn >broken.log 2>broken.err && return 1
     rn-show --where broken/last.rn
     rn-pick split=train all.rn | rn-batch --train --resume broken/last.rn |
@@ -62,10 +62,10 @@ late() {
 @test "batches are read into pinned memory, and where that ends into other: the same bytes" {
     export RN_DOUBLE_KERNELS=$SHIM
     rn-pick split=train all.rn | rn-batch --train --size 36 -b 18 --epochs 3 -o wide.rn # 70 KB a batch
-    RN_DOUBLE_CALLS=$PWD/names CUDA rn-train -q --lr 0.001 -d cuda -o pinned wide.rn >pinned.log
+    RN_DOUBLE_CALLS=$PWD/names CUDA rn-train -q -a resnet20 --lr 0.001 -d cuda -o pinned wide.rn >pinned.log
     blocks=$(grep -c '^cudaMallocHost$' names)
     [ "$blocks" -gt 4 ] # two slots or one, two pages, and batches
-    RN_DOUBLE_FAIL=cudaMallocHost:$blocks CUDA rn-train -q --lr 0.001 -d cuda -o other wide.rn >other.log
+    RN_DOUBLE_FAIL=cudaMallocHost:$blocks CUDA rn-train -q -a resnet20 --lr 0.001 -d cuda -o other wide.rn >other.log
     cmp pinned/last.rn other/last.rn
 }
 
@@ -153,9 +153,9 @@ goes_on() {
     local device=$1 stream=$2
     shift 2
     rm -rf whole broken pipe
-    CUDA rn-train -q --lr 0.001 -d "$device" -o whole "$@" <"$stream.rn" >whole.log
+    CUDA rn-train -q -a resnet20 --lr 0.001 -d "$device" -o whole "$@" <"$stream.rn" >whole.log
     mkfifo pipe
-    CUDA rn-train -q --lr 0.001 -d "$device" -o broken "$@" --save-every 1 pipe >broken.log 2>broken.err 3>&- &
+    CUDA rn-train -q -a resnet20 --lr 0.001 -d "$device" -o broken "$@" --save-every 1 pipe >broken.log 2>broken.err 3>&- &
     local trainer=$!
     exec 7>pipe
     head -c $(($(stat -c %s "$stream.rn") * 28 / 36)) "$stream.rn" >&7
@@ -182,7 +182,7 @@ goes_on() {
     options=(-t none --optimizer adamw --ema 0.5 --clip 1 --accumulate 2 --label-smoothing 0.1 --class-weights sqrt --val val.rn)
     rn-pick split=train all.rn | rn-batch --train --size 32 -b 7 --epochs 2 --mixup 0.4 --cutmix 1 -o mixed.rn
     goes_on cuda mixed "${options[@]}"
-    CUDA rn-train -q --lr 0.001 -o on-cpu "${options[@]}" <mixed.rn >on-cpu.log
+    CUDA rn-train -q -a resnet20 --lr 0.001 -o on-cpu "${options[@]}" <mixed.rn >on-cpu.log
     near whole on-cpu 0.02
     CUDA rn-predict -q -d cuda -m whole/best.rn test.rn | rn-show --json - | grep -q '"probs"'
     [ -z "${RN_FULL:-}" ] || goes_on cuda:0,1 mixed "${options[@]}"
@@ -197,10 +197,10 @@ goes_on() {
 
 @test "--head on features: the CPU's losses; killed and resumed, the same bytes, on two GPUs" {
     export RN_DOUBLE_KERNELS=$SHIM RN_DOUBLE_GPUS=2
-    rn-train -q --lr 0.001 -o made <train.rn >made.log
+    rn-train -q -a resnet20 --lr 0.001 -o made <train.rn >made.log
     cp made/last.rn start.rn
     rn-predict -q -m start.rn --features head -o features.rn train.rn
     goes_on cuda:0,1 features --init start.rn --head --ema 0.9 --accumulate 2
-    rn-train -q --lr 0.001 --overwrite -o host --init start.rn --head --ema 0.9 --accumulate 2 <features.rn >host.log
+    rn-train -q -a resnet20 --lr 0.001 --overwrite -o host --init start.rn --head --ema 0.9 --accumulate 2 <features.rn >host.log
     near whole host 0.0001
 }

@@ -40,12 +40,12 @@ answers() { # each to the connection that waits for it, and counted
     done
 }
 if [ "${1-}" = --one ]; then me=$SERVE/$$ && trap 'rm -f "$me" "$me.answer"' EXIT && one; exit 0; fi
-SERVE=$(mktemp -d) && export SERVE && trap 'rm -rf "$SERVE"' EXIT && mkfifo "$SERVE/names"
+SELF=$0 SERVE=$(mktemp -d) && export SELF SERVE && trap 'rm -rf "$SERVE"' EXIT && mkfifo "$SERVE/names"
 trap 'kill "$socat"' TERM INT
 { rn-list --files-from "$SERVE/names" --live || :; } |
     { rn-batch -q -k --for "$1" --wait "${WAIT:-5}" --max-pixels "${PIXELS:-100M}" || :; } |
     { rn-predict -q -m "$1" --json || :; } | answers & echo $! > "$SERVE/line"
 exec 9> "$SERVE/names" # the line goes on as long as this is open
-socat "TCP-LISTEN:$2,fork,reuseaddr,max-children=64" "EXEC:$0 --one" 9>&- & socat=$!
+socat "TCP-LISTEN:$2,fork,reuseaddr,max-children=64" SYSTEM:'exec "$SELF" --one' 9>&- & socat=$!
 wait "$socat" || exec 9>&-
 wait "$(< "$SERVE/line")"

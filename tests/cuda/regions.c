@@ -115,7 +115,9 @@ int region_free(void *memory)
         __asan_unpoison_memory_region(a->map, a->map_bytes);
     for (const unsigned char *c = (unsigned char *)memory + a->region.bytes; c < end; c++)
         rc = *c == BEHIND ? rc : -2;
-    munmap(a->map, a->map_bytes + PAGE);
+    /* the place is never given again: who still uses it is met, wherever the next allocation comes to lie */
+    if (mmap(a->map, a->map_bytes + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        abort();
     ptx_forget(&a->region);
     a->region.bytes = 0; /* kept: instructions may remember it */
     a->next = freed;

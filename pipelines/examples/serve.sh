@@ -46,6 +46,6 @@ trap 'kill "$socat"' TERM INT
     { rn-batch -q -k --for "$1" --wait "${WAIT:-5}" --max-pixels "${PIXELS:-100M}" || :; } |
     { rn-predict -q -m "$1" --json || :; } | answers & echo $! > "$SERVE/line"
 exec 9> "$SERVE/names" # the line goes on as long as this is open
-socat "TCP-LISTEN:$2,fork,reuseaddr,max-children=64" SYSTEM:'exec "$SELF" --one' 9>&- & socat=$!
+socat "TCP-LISTEN:$2,fork,reuseaddr,max-children=64" SYSTEM:'exec \"$SELF\" --one' 9>&- & socat=$!
 wait "$socat" || exec 9>&-
 wait "$(< "$SERVE/line")"

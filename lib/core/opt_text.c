@@ -169,7 +169,7 @@ static int man_rows(const struct rn_opt *options, const void *defaults, struct r
         char left[640], note[128];
         synopsis(&options[i], left, sizeof left);
         default_note(&options[i], defaults, note, sizeof note);
-        if (add(out, err, ".TP\n.B ") || add_roff(out, err, left + strspn(left, " ")) || add(out, err, "\n") ||
+        if (add(out, err, ".TP\n.ad l\n.B ") || add_roff(out, err, left + strspn(left, " ")) || add(out, err, "\n") ||
             add_roff(out, err, options[i].help) || add_roff(out, err, note) || add(out, err, "\n"))
             return -1;
     }

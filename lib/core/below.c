@@ -79,11 +79,16 @@ static int create(int at, char temporary[static 40])
     return fd;
 }
 
-/* Gives a file without a name one for the moment: only a rename replaces what has the final name. */
-static int name_it(int at, int fd, char temporary[static 40])
+/* Gives a file without a name its own, at once, so that no moment leaves another; where something has that one, a name for the
+ * moment: only a rename replaces. */
+static int name_it(int at, int fd, const char *last, char temporary[static 40])
 {
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, link, at, last, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return -1;
     if (make_temporary(temporary) == 0 && linkat(AT_FDCWD, link, at, temporary, AT_SYMLINK_FOLLOW) == 0)
         return 0;
     temporary[0] = '\0';
@@ -103,11 +108,11 @@ static int put(int at, const char *folder, const char *name, const char *last, c
     if (fd < 0)
         return blame(folder, name, err);
     int rc = rn_file_write(fd, bytes, length, err) ? rn_fail_at(err, "%s/%s", folder, rn_text_show(rn_text(name), room)) : 0;
-    if (rc == 0 && ((flush && fsync(fd)) || (!temporary[0] && name_it(at, fd, temporary))))
+    if (rc == 0 && ((flush && fsync(fd)) || (!temporary[0] && name_it(at, fd, last, temporary))))
         rc = blame(folder, name, err);
     if (close(fd) && rc == 0)
         rc = blame(folder, name, err);
-    if (rc == 0 && renameat(at, temporary, at, last))
+    if (rc == 0 && temporary[0] && renameat(at, temporary, at, last))
         rc = blame(folder, name, err);
     if (rc && temporary[0])
         unlinkat(at, temporary, 0);

@@ -24,6 +24,7 @@ struct opts {
     struct rn_train_options train;
     const char *init, *resume, *val, *device, *precision;
     int64_t save_every, keep, jobs;
+    int norms; /* enum rn_norms */
     bool overwrite;
 };
 
@@ -57,6 +58,7 @@ static const struct rn_opt options[] = {
     { 0, "teacher", RN_OPT_TEXT, RN_AT(opts, train.teacher), 0, 0, "learn from these, too: predictions of the photos", "FILE" },
     { 0, "temperature", RN_OPT_REAL, RN_AT(opts, train.temperature), 0.01, 1000, "at which the teacher is followed", "T" },
     { 0, "alpha", RN_OPT_REAL, RN_AT(opts, train.alpha), 0, 1, "the teacher's share of the loss", "A" },
+    { 0, "bn", RN_OPT_CHOICE, RN_AT(opts, norms), 0, 0, "norms' statistics: the batch's, or each GPU's", RN_NORMS_WORDS },
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
     { 0, "best", RN_OPT_CHOICE, RN_AT(opts, train.best), 0, 0, "what best.rn is the best of", RN_BEST_WORDS },
     { 0, "patience", RN_OPT_INT, RN_AT(opts, train.patience), 0, 1e9, "stop after N epochs without a better; 0: never" },
@@ -180,6 +182,25 @@ static int clear_folder(const struct work *w, struct rn_err *err)
     return clear_epochs(w, err);
 }
 
+/* Of how many parts a device of that variant is: "cuda-sm90-x2". */
+static long parts_of(struct rn_text variant)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)variant.length, variant.data);
+    name[strcspn(name, ",")] = '\0';
+    const char *x = strstr(name, "-x");
+    return x ? strtol(x + 2, NULL, 10) : 1;
+}
+
+/* Before rn-train had --bn, each of several GPUs had its own statistics. */
+static bool is_before_bn(const struct rn_head *head)
+{
+    for (size_t i = 0; i < head->options.count; i++)
+        if (head->options.item[i].length > 5 && !memcmp(head->options.item[i].data, "--bn=", 5))
+            return false;
+    return head->cpu.data && parts_of(head->cpu) > 1;
+}
+
 /* A resumed run has the options of the first; one that is given again must be the same (but for the places of --val and --teacher). */
 static int take_options(struct work *w, struct rn_err *err)
 {
@@ -188,8 +209,10 @@ static int take_options(struct work *w, struct rn_err *err)
     struct rn_texts given = { 0 }, had = { 0 };
     const struct rn_texts *first = &w->trainer.from.head->options; /* without those that its rn-train did not have */
     const char *val = w->opts.val, *teacher = w->opts.train.teacher;
-    int rc = rn_opt_apply(&rn_tool, &saved, first, err) || rn_opt_apply(&rn_tool, &was, first, err) ||
-             rn_opt_list(&rn_tool, &was, true, &had, err) || rn_opt_list(&rn_tool, &w->opts, true, &given, err) ? -1 : 0;
+    int rc = rn_opt_apply(&rn_tool, &saved, first, err) || rn_opt_apply(&rn_tool, &was, first, err) ? -1 : 0;
+    if (rc == 0 && is_before_bn(w->trainer.from.head))
+        saved.norms = was.norms = RN_NORMS_PART;
+    rc = rc || rn_opt_list(&rn_tool, &was, true, &had, err) || rn_opt_list(&rn_tool, &w->opts, true, &given, err) ? -1 : 0;
     for (size_t i = 0; options[i].kind != RN_OPT_END && rc == 0; i++) {
         size_t length = strlen(options[i].name);
         bool place = !strcmp(options[i].name, "val") || (was.train.teacher && !strcmp(options[i].name, "teacher"));
@@ -270,9 +293,10 @@ static int open_run(struct work *w, struct rn_err *err)
     if (rn_trainer_load(&w->trainer, w->dev, err))
         return -1;
     if (w->opts.resume) {
+        bool parts = w->opts.norms == RN_NORMS_PART && head->cpu.data && parts_of(head->cpu) != parts_of(rn_text(variant));
         if (head->cpu.data && !rn_text_is(head->cpu, variant))
-            rn_note("%s: was trained on %.*s, goes on on %s: results will differ in their last digits", w->opts.resume,
-                    (int)head->cpu.length, head->cpu.data, variant);
+            rn_note("%s: was trained on %.*s, goes on on %s: results will differ%s", w->opts.resume, (int)head->cpu.length,
+                    head->cpu.data, variant, parts ? ": --bn=part, of other parts" : " in their last digits");
         return take_log(w, err);
     }
     return rn_trainer_describe(&w->trainer, variant, err) || rn_opt_list(&rn_tool, &w->opts, true, &head->options, err) ||
@@ -610,7 +634,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return -1;
     catch_signals();
     if (open_from(&w, err) || check_options(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
-        rn_device_precision(w.dev, w.opts.precision, err) || prepare_folder(&w, err) || open_run(&w, err) ||
+        rn_device_precision(w.dev, w.opts.precision, err) || rn_device_norms(w.dev, (enum rn_norms)w.opts.norms, err) || prepare_folder(&w, err) || open_run(&w, err) ||
         rn_out_open(&w.table, NULL, err) || (!w.opts.train.recall && begin_table(&w, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err) || read_ahead(&w, err))
         goto out;
@@ -691,7 +715,9 @@ const struct rn_tool rn_tool = {
              "DIR/log.tsv, DIR/last.rn, the row on standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and SIGXCPU finish the step, write last.rn "
              "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
              "a time: a second one ends with exit 4.\n\n"
-             RN_ABOUT_GPUS "Batch statistics are then those of each GPU's part, running statistics the first GPU's. --precision=bf16 keeps "
+             RN_ABOUT_GPUS "Batch norms have the whole batch's statistics there, too, so that two GPUs train as one does, but for rounding; "
+             "--bn=part: those of each GPU's part (no waiting for each other at each norm; another recipe, since a part is "
+             "smaller), and running statistics are the first GPU's. --precision=bf16 keeps "
              "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused, and so are "

@@ -129,6 +129,16 @@ int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *
     return rn_fail(err, RN_EXIT_USAGE, "device %s: it computes in fp32 only; --precision=%s is for GPUs", dev->class->name, name);
 }
 
+int rn_device_norms(struct rn_device *dev, enum rn_norms norms, struct rn_err *err)
+{
+    const struct rn_device_class *on = dev->class;
+    if (on->norms)
+        return on->norms(dev, norms, err);
+    if (norms == RN_NORMS_WHOLE || (norms == RN_NORMS_PART && !on->share))
+        return 0;
+    return rn_fail(err, RN_EXIT_USAGE, "device %s: batch norms have the whole batch's statistics: leave --bn out", on->name);
+}
+
 void rn_device_close(struct rn_device *dev)
 {
     if (dev)

@@ -123,6 +123,11 @@ struct rn_adamw {
  * sums, statistics, parameters and their gradients stay float32. */
 enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32, RN_PRECISION_BF16 };
 
+/* Of what a batch norm takes its statistics in training, and its gradients' means: of the whole batch, or, on a device of several
+ * parts, each part of its own images; the running statistics are then the first part's. */
+enum rn_norms { RN_NORMS_WHOLE, RN_NORMS_PART };
+#define RN_NORMS_WORDS "whole|part"
+
 /* One step of training, or a batch that is evaluated, as begin and end of a device see it. */
 struct rn_device_step {
     uint64_t key[5]; /* steps with the same key do the same operators on the same arrays; other labels and class weights */
@@ -181,6 +186,8 @@ struct rn_device_class {
     const char *(*variant)(const struct rn_device *dev);
     /* Before anything is computed. NULL: float32 alone. */
     RN_MUST int (*precision)(struct rn_device *dev, enum rn_precision precision, struct rn_err *err);
+    /* Before anything is computed. NULL: RN_NORMS_WHOLE alone. */
+    RN_MUST int (*norms)(struct rn_device *dev, enum rn_norms norms, struct rn_err *err);
     /* How maps are kept. NULL: RN_FULL. */
     enum rn_storage (*maps)(const struct rn_device *dev);
 
@@ -346,6 +353,8 @@ RN_MUST int rn_device_open_dry(struct rn_device **dev, const char *spec, int thr
 void rn_device_close(struct rn_device *dev); /* NULL is allowed */
 /* "fp32", "tf32", "bf16"; NULL behind the last: for a table of options. */
 const char *rn_precision_name(size_t i);
+/* On a device of one part both are the same. Errors: exit 2 for a device that cannot. */
+RN_MUST int rn_device_norms(struct rn_device *dev, enum rn_norms norms, struct rn_err *err);
 /* name: one of these. Errors: exit 2 for another, and where the device computes in fp32 only; exit 4 where this GPU does. */
 RN_MUST int rn_device_precision(struct rn_device *dev, const char *name, struct rn_err *err);
 

@@ -21,8 +21,8 @@ struct ncclComm {
 struct call {
     const void *from;
     void *to;
-    size_t count;
-    ncclRedOp_t op;
+    size_t count, bytes; /* bytes: of a gathering, from each */
+    bool gathers;
     ncclComm_t comm;
     cudaStream_t stream;
 };
@@ -124,16 +124,29 @@ static void run_sum(void *args)
     }
 }
 
+/* Each one's bytes, one behind the other, go to all. */
+static void run_gather(void *args)
+{
+    const struct sum *s = args;
+    char *all = malloc(s->count * (size_t)s->members);
+    for (int g = 0; g < s->members; g++)
+        memcpy(all + (size_t)g * s->count, s->from[g], s->count);
+    for (int g = 0; g < s->members; g++)
+        memcpy(s->to[g], all, s->count * (size_t)s->members);
+    free(all);
+}
+
 static void meet(const struct call *group, int members)
 {
-    struct sum sum = { .members = members, .count = group[0].count };
+    bool gathers = group[0].gathers;
+    struct sum sum = { .members = members, .count = gathers ? group[0].bytes : group[0].count };
     cudaStream_t streams[GPUS];
     for (int g = 0; g < members; g++) {
         sum.from[group[g].comm->rank] = group[g].from;
         sum.to[group[g].comm->rank] = group[g].to;
         streams[g] = group[g].stream;
     }
-    double_enqueue_together(streams, members, "ncclAllReduce", run_sum, &sum, sizeof sum);
+    double_enqueue_together(streams, members, gathers ? "ncclAllGather" : "ncclAllReduce", gathers ? run_gather : run_sum, &sum, sizeof sum);
 }
 
 static void check_group(const struct call *group, int members)
@@ -141,7 +154,8 @@ static void check_group(const struct call *group, int members)
     bool seen[GPUS] = { false };
     for (int g = 0; g < members; g++) {
         const struct call *c = &group[g];
-        if (c->comm->clique != group[0].comm->clique || c->count != group[0].count || c->op != group[0].op)
+        if (c->comm->clique != group[0].comm->clique || c->count != group[0].count || c->bytes != group[0].bytes ||
+            c->gathers != group[0].gathers)
             double_defect("NCCL: the calls of a group differ");
         if (seen[c->comm->rank])
             double_defect("NCCL: a group has two calls of rank %d before one of each", c->comm->rank);
@@ -168,6 +182,38 @@ ncclResult_t ncclGroupEnd(void)
     return fails ? ncclUnhandledCudaError : ncclSuccess;
 }
 
+/* What both have in common: the communicator's own stream, in a group, in no graph. */
+static void check_call(const char *name, ncclComm_t comm, cudaStream_t stream)
+{
+    if (!depth && comm->clique->members > 1)
+        double_defect("NCCL: %s of one of %d communicators outside of a group would hang", name, comm->clique->members);
+    if (double_gpu(stream) != comm->gpu)
+        double_defect("NCCL: a stream of GPU %d with the communicator of GPU %d", double_gpu(stream), comm->gpu);
+    if (comm->clique->members > 1 && double_captured(stream))
+        double_defect("NCCL: a sum of several GPUs of one thread in a graph, whose launch may block before the others'");
+    if (calls == PENDING)
+        double_defect("NCCL: more than %d calls in a group", PENDING);
+}
+
+ncclResult_t ncclAllGather(const void *from, void *to, size_t count, ncclDataType_t type, ncclComm_t comm, cudaStream_t stream)
+{
+    if (double_fails(__func__)) {
+        group_failed = depth > 0;
+        return ncclUnhandledCudaError;
+    }
+    check_call(__func__, comm, stream);
+    if (type != ncclFloat64)
+        double_defect("NCCL: a gathering of type %d is not modelled", (int)type);
+    size_t bytes = count * sizeof(double), all = bytes * (size_t)comm->clique->members;
+    const char *place = (const char *)to + (size_t)comm->rank * bytes;
+    if (from != place && (const char *)from < (const char *)to + all && (const char *)from + bytes > (const char *)to)
+        double_defect("NCCL: ncclAllGather of rank %d from a place of another rank", comm->rank);
+    double_need(stream, from, bytes, "ncclAllGather from");
+    double_need(stream, to, all, "ncclAllGather to");
+    pending[calls++] = (struct call){ from, to, count, bytes, true, comm, stream };
+    return ncclSuccess;
+}
+
 ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
                            cudaStream_t stream)
 {
@@ -175,18 +221,11 @@ ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataTyp
         group_failed = depth > 0;
         return ncclUnhandledCudaError;
     }
-    if (!depth && comm->clique->members > 1)
-        double_defect("NCCL: ncclAllReduce of one of %d communicators outside of a group would hang", comm->clique->members);
+    check_call(__func__, comm, stream);
     if (type != ncclFloat32 || op != ncclSum)
         double_defect("NCCL: type %d, operation %d are not modelled", (int)type, (int)op);
-    if (double_gpu(stream) != comm->gpu)
-        double_defect("NCCL: a stream of GPU %d with the communicator of GPU %d", double_gpu(stream), comm->gpu);
-    if (comm->clique->members > 1 && double_captured(stream))
-        double_defect("NCCL: a sum of several GPUs of one thread in a graph, whose launch may block before the others'");
     double_need(stream, from, count * sizeof(float), "ncclAllReduce from");
     double_need(stream, to, count * sizeof(float), "ncclAllReduce to");
-    if (calls == PENDING)
-        double_defect("NCCL: more than %d calls in a group", PENDING);
-    pending[calls++] = (struct call){ from, to, count, op, comm, stream };
+    pending[calls++] = (struct call){ from, to, count, 0, false, comm, stream };
     return ncclSuccess;
 }

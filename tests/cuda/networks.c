@@ -261,7 +261,7 @@ static int predict(struct rn_device *dev, size_t n, struct result *r)
     return rc;
 }
 
-/* --run DEVICE[/PRECISION] FROM:N COURSE FILE: exit 0, or 4 when the device fails. */
+/* --run DEVICE[/PRECISION][/part] FROM:N COURSE FILE: exit 0, or 4 when the device fails. part: batch norms have each GPU's statistics. */
 static int run(char **argv)
 {
     struct result r = { .loss = { 0 } };
@@ -270,12 +270,16 @@ static int run(char **argv)
     enum course course = (enum course)atoi(argv[4]);
     if (sscanf(argv[3], "%zu:%zu", &from, &n) != 2 || from + n > (size_of(course) == SIZE ? IMAGES : MANY) || course > PREDICT)
         return 2;
-    char *precision = strchr(argv[2], '/');
+    char *part = strstr(argv[2], "/part"), *precision = strchr(argv[2], '/');
+    if (part)
+        *part++ = '\0';
     if (precision)
         *precision++ = '\0';
+    if (precision == part)
+        precision = NULL;
     int rc = rn_device_open(&dev, argv[2], 1, &r.err);
     if (!rc) {
-        rc = (precision && rn_device_precision(dev, precision, &r.err)) ||
+        rc = (precision && rn_device_precision(dev, precision, &r.err)) || (part && rn_device_norms(dev, RN_NORMS_PART, &r.err)) ||
                      (course == PREDICT ? predict(dev, n, &r) : course >= TAUGHT ? teach(dev, n, course == TAUGHT_TWICE, &r)
                                                                                  : train(dev, from, n, course, &r)) ? -1 : 0;
         rn_device_close(dev);
@@ -322,13 +326,18 @@ static void good(struct result *r, const char *device, const char *images, const
 /* All images with nothing special, which several tests compare with: done once. */
 static const struct result *plain(const char *device)
 {
-    static struct result results[2];
-    static bool done[2];
-    int gpus = !strcmp(device, "cuda:0,1");
-    if (!done[gpus])
-        good(&results[gpus], device, ALL, WITH("RN_DOUBLE_GPUS=2"));
-    done[gpus] = true;
-    return &results[gpus];
+    static struct {
+        const char *device;
+        struct result result;
+    } done[4];
+    size_t i = 0;
+    while (done[i].device && strcmp(done[i].device, device) != 0)
+        i++;
+    assert_true(i < 4);
+    if (!done[i].device)
+        good(&done[i].result, device, ALL, WITH("RN_DOUBLE_GPUS=2"));
+    done[i].device = device;
+    return &done[i].result;
 }
 
 static void same(const struct result *a, const struct result *b, const char *what)
@@ -389,23 +398,51 @@ static void any_order_gives_the_same(void **state)
     }
 }
 
-/* What the first GPU kept is what all evaluate with: the others' part of the images, too. */
+/* With statistics of parts, what the first GPU kept is what all evaluate with: the others' part of the images, too. */
 static void running_statistics_are_the_first_gpus(void **state)
 {
     (void)state;
-    const struct result *two = plain("cuda:0,1");
+    const struct result *two = plain("cuda:0,1/part");
     for (size_t i = 0; i < IMAGES * CLASSES; i++)
         near((double)two->trained[i], (double)two->moved[i], 1e-4, "logit after training", i);
 }
 
-/* As PyTorch's DataParallel: each GPU normalises its own images; the gradient is the sum, each part by its share. Two GPUs get 3
- * and 2 of 5 images: the first step's loss and gradient are 3/5 of the first three images' and 2/5 of the others'. */
+/* Batch norms have the statistics of the whole batch, whatever share of it a GPU has: losses, gradients, parameters and running
+ * statistics of several are those of one, but for rounding. Of three GPUs the last has one image, and where there is one image alone
+ * two have none. */
+static void gpus_are_as_one(void **state)
+{
+    (void)state;
+    static const char *const several[] = { "cuda:0,1", "cuda:2,0,1" };
+    const struct result *one = plain("cuda"), *parts = plain("cuda:0,1/part");
+    struct result r, single;
+    for (size_t i = 0; i < 2; i++) {
+        good(&r, several[i], ALL, WITH("RN_DOUBLE_GPUS=3"));
+        for (size_t k = 0; k < STEPS; k++)
+            near(r.loss[k], one->loss[k], k ? 1e-4 : 1e-6, "loss of step", k);
+        for (size_t k = 0; k < 512; k++) {
+            near(r.sums[k][1], one->sums[k][1], 2e-4, "gradient", k);
+            near(r.sums[k][0], one->sums[k][0], 1e-4, "parameter", k);
+        }
+        for (size_t k = 0; k < IMAGES * CLASSES; k++)
+            near((double)r.trained[k], (double)r.moved[k], 1e-4, "logit after training", k);
+        assert_memory_equal(one->eval, r.eval, sizeof one->eval);
+    }
+    assert_true(fabs(parts->loss[0] - one->loss[0]) > 1e-3); /* --bn part is another recipe */
+    good(&single, "cuda", "0:1", NULL);
+    good(&r, "cuda:0,1,2", "0:1", WITH("RN_DOUBLE_GPUS=3"));
+    for (size_t k = 0; k < STEPS; k++)
+        near(r.loss[k], single.loss[k], 1e-6, "loss of one image, step", k);
+}
+
+/* With --bn part, as PyTorch's DataParallel, each GPU normalises its own images; the gradient is the sum, each part by its share. Two
+ * GPUs get 3 and 2 of 5 images: the first step's loss and gradient are 3/5 of the first three images' and 2/5 of the others'. */
 static void gpus_add_up(void **state)
 {
     (void)state;
-    const struct result *one = plain("cuda"), *two = plain("cuda:0,1");
+    const struct result *one = plain("cuda"), *two = plain("cuda:0,1/part");
     struct result three, first, second;
-    good(&three, "cuda:2,0,1", ALL, WITH("RN_DOUBLE_GPUS=3"));
+    good(&three, "cuda:2,0,1/part", ALL, WITH("RN_DOUBLE_GPUS=3"));
     good(&first, "cuda", "0:3", NULL);
     good(&second, "cuda", "3:2", NULL);
     near(two->loss[0], 0.6 * first.loss[0] + 0.4 * second.loss[0], 1e-5, "loss", 0);
@@ -418,7 +455,7 @@ static void gpus_add_up(void **state)
 
     /* A batch smaller than the GPUs leaves some without work: that of one image on three GPUs is that on one. */
     good(&first, "cuda", "0:1", WITH("RN_DOUBLE_GPUS=3"));
-    good(&three, "cuda:0,1,2", "0:1", WITH("RN_DOUBLE_GPUS=3"));
+    good(&three, "cuda:0,1,2/part", "0:1", WITH("RN_DOUBLE_GPUS=3"));
     for (size_t i = 0; i < STEPS; i++)
         near(three.loss[i], first.loss[i], 1e-6, "loss of step", i);
     for (size_t i = 0; i < 512; i++) {
@@ -456,7 +493,7 @@ static void options_agree_with_the_cpu(void **state)
 static void options_of_two_gpus(void **state)
 {
     (void)state;
-    static const char *const one[] = { "cuda", "cuda/bf16" }, *const both[] = { "cuda:0,1", "cuda:0,1/bf16" };
+    static const char *const one[] = { "cuda", "cuda/bf16" }, *const both[] = { "cuda:0,1/part", "cuda:0,1/bf16/part" };
     for (size_t i = 0; i < (getenv("RN_FULL") ? 2 : 1); i++) {
         struct result once, late, other;
         if (result_of(&once, one[i], "0:2", TAUGHT, NULL) != 0)
@@ -941,6 +978,7 @@ static int real(int gpus)
         { cmocka_unit_test(running_statistics_are_the_first_gpus), 2 },
         { cmocka_unit_test(other_precisions), 2 },
         { cmocka_unit_test(options_of_two_gpus), 2 },
+        { cmocka_unit_test(gpus_are_as_one), 3 },
         { cmocka_unit_test(gpus_add_up), 3 },
     };
     struct CMUnitTest tests[sizeof all / sizeof *all];
@@ -960,6 +998,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(captures_outlive_no_memory, large, small_again),
         cmocka_unit_test(any_order_gives_the_same),
         cmocka_unit_test(running_statistics_are_the_first_gpus),
+        cmocka_unit_test(gpus_are_as_one),
         cmocka_unit_test(gpus_add_up),
         cmocka_unit_test(sums_are_waited_for_and_count_once),
         cmocka_unit_test(options_agree_with_the_cpu),

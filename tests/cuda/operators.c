@@ -437,6 +437,48 @@ static void pixels_are_waited_for(void **state)
     cuda->class->host_free(cuda, pixels);
 }
 
+/* The row on several GPUs, of which each has its part of the maps. */
+static void run_on_several(struct rn_device *dev, const struct row *r, struct rn_array *a)
+{
+    shapes_of(r, a);
+    allocate(dev, a);
+    for (int i = 0; i < ARRAYS; i++)
+        if (a[i].data && is_map(r, i))
+            dev->class->cut(dev, a[i].data);
+    upload_all(dev, r, a);
+    check(r->forward(dev, r, a));
+    check(r->backward(dev, r, a));
+    static const int sums[] = { DW, DBIAS };
+    for (size_t i = 0; i < LENGTH(sums); i++)
+        check(dev->class->all_reduce(dev, a[sums[i]].data, dev->class->bytes(1, r->c, 1, 1, RN_FULL), &err));
+}
+
+/* Batch norms of several GPUs are those of the whole batch, also where the last has one image, or none. */
+static void norms_of_several_gpus(void **state)
+{
+    (void)state;
+    static const struct row cases[] = {
+        { "norm of three GPUs", NORM, 5, 9, 3, 4, .activation = RN_ACT_RELU },
+        { "norm of three GPUs, one without work", NORM, 4, 12, 5, 3, .residual = true, .activation = RN_ACT_RELU },
+        { "norm of three GPUs, one value each", NORM, 3, 5, 1, 1 },
+    };
+    struct rn_device *three;
+    setenv("RN_DOUBLE_GPUS", "3", 1);
+    if (rn_device_open(&three, "cuda:0,2,1", 1, &err)) {
+        print_message("# %s\n", err.text);
+        skip();
+    }
+    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
+        struct rn_array a[ARRAYS], b[ARRAYS];
+        run(reference, r, b);
+        run_on_several(three, r, a);
+        compare(r, three, a, reference, b);
+        release(three, a, r->name);
+        release(reference, b, r->name);
+    }
+    rn_device_close(three);
+}
+
 /* NaN goes its own way through the pools' comparisons: whatever comes out, nothing else may go wrong. */
 static void backward_of_nan(void **state)
 {
@@ -550,6 +592,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(large_maps),
         cmocka_unit_test(too_many_images),
         cmocka_unit_test(pixels_are_waited_for),
+        cmocka_unit_test(norms_of_several_gpus),
         cmocka_unit_test(many_classes),
         cmocka_unit_test(backward_of_nan),
         cmocka_unit_test(eval_sees_no_batch),

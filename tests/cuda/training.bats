@@ -148,6 +148,37 @@ near() {
         awk -v share="$3" '!($1 - $2 <= share * $2 && $2 - $1 <= share * $2) { print; exit 1 } END { if (NR != 1) exit 1 }'
 }
 
+@test "two GPUs train as one does, but for rounding; with --bn part they do not" {
+    export RN_DOUBLE_GPUS=2 RN_DOUBLE_KERNELS=$SHIM
+    train cuda:0,1 as-one <train.rn >as-one.log
+    train cuda one <train.rn >one.log
+    train cuda:0,1 parts --bn part <train.rn >parts.log
+    near as-one one 0.0001
+    near parts one 0.003 && return 1
+    grep -aq -- --bn=whole as-one/last.rn
+    grep -aq 'cuda-sm90-x2-whole, ' as-one/last.rn
+}
+
+@test "a run that is resumed has the --bn of before; one of before there was --bn has each GPU's part" {
+    export RN_DOUBLE_GPUS=2 RN_DOUBLE_KERNELS=$SHIM
+    train cuda:0,1 parts --bn part --overwrite <train.rn >parts.log
+    head -c "$(($(stat -c %s train.rn) * 5 / 6))" train.rn >cut.rn
+    train cuda:0,1 old --bn part --save-every 1 <cut.rn >old.log 2>old.err && return 1
+    cp -r old elsewhere
+    rc=0
+    CUDA rn-train --resume old/last.rn --bn whole -d cuda:0,1 -o old </dev/null >out 2>err || rc=$?
+    [ $rc = 2 ] && grep -q -- '--bn=whole is not what the run that is resumed has' err
+    # another option that the run has anyway, and no hash
+    perl -0777 -pi -e 's/--bn=part/--wd=1e-4/g; s/\x83(\xa2rn\xa3end\xa7records.{1,3})\xa4xxh3\xc4\x08.{8}$/\x82$1/s' old/last.rn
+    grep -aq -- --bn= old/last.rn && return 1
+    rn-pick split=train all.rn | rn-batch --train --resume old/last.rn -o rest.rn
+    CUDA rn-train -q --resume old/last.rn -d cuda:0,1 -o old rest.rn >again.log 2>again.err
+    [ ! -s again.err ]
+    diff <(cut -f 1-6 parts/log.tsv) <(cut -f 1-6 old/log.tsv)
+    CUDA rn-train -q --resume elsewhere/last.rn -d cuda -o elsewhere rest.rn >again.log 2>again.err
+    grep -q 'goes on on cuda-sm90, .*: results will differ: --bn=part, of other parts$' again.err
+}
+
 # goes_on DEVICE STREAM OPTION...: killed behind the first batch of epoch 1, and resumed; whole/ is the run that was not
 goes_on() {
     local device=$1 stream=$2

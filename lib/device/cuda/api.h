@@ -94,7 +94,8 @@
     X(ncclCommGetAsyncError)      \
     X(ncclGroupStart)             \
     X(ncclGroupEnd)               \
-    X(ncclAllReduce)
+    X(ncclAllReduce)              \
+    X(ncclAllGather)
 
 struct rn_cuda_api {
 #define RN_CUDA_POINTER(name) __typeof__(&name) name;

@@ -5,10 +5,19 @@
  *
  * All is a matter of bytes. Kernels move four channels at once where they can (_wide), with the loads of several rows on their
  * way. The sums go through the rows from the end, where the kernel before has just been, and the map then from the beginning,
- * where the sums have: that much is still in the cache. */
+ * where the sums have: that much is still in the cache.
+ *
+ * Statistics of several GPUs are those of the whole batch (or of each one's part, as rn_device_class.norms says): each has two
+ * numbers a channel of its images, gets those of the others, and adds all in the order of the GPUs, as all of them do. */
 #include "device/cuda/kernel.h"
 
 enum { STAT_LANES = 8 }; /* channels of a block that adds the parts */
+
+/* What GPUs tell each other: forward the mean of their own values and the sum of squares around it, backward their two sums. */
+struct whole {
+    double *numbers; /* (GPUs, 2, C); NULL: each has its own statistics */
+    unsigned images, gpus, own; /* of the whole batch; this GPU's place */
+};
 
 struct batch_norm {
     struct map y, x, residual;
@@ -18,6 +27,7 @@ struct batch_norm {
     unsigned parts, lanes;
     int relu;
     double momentum, eps;
+    struct whole whole;
 };
 
 /* relu: d is 0 where y is not positive; where y is not there, it follows from x. */
@@ -28,6 +38,7 @@ struct batch_norm_backward {
     float *sums, *means; /* (parts, 2, C); (2, C): of d and of d times the normal */
     unsigned parts, lanes;
     int relu, keep, add_dx, add_dw, fixed; /* keep: the sums' kernel writes d to dresidual; fixed: statistics do not follow from x */
+    struct whole whole;
 };
 
 #ifdef RN_KERNELS
@@ -112,6 +123,28 @@ KERNEL(batch_norm_fixed)(const struct batch_norm v)
     }
 }
 
+/* How many images GPU g has, as rn_cuda_next cuts them. */
+static __device__ inline unsigned images_of(const struct whole &w, unsigned g)
+{
+    unsigned chunk = (w.images + w.gpus - 1) / w.gpus, first = g * chunk;
+    return first >= w.images ? 0 : w.images - first < chunk ? w.images - first : chunk;
+}
+
+/* Where the two numbers of GPU g's channels are. */
+static __device__ inline double *numbers_of(const struct whole &w, unsigned g, unsigned channels)
+{
+    return w.numbers + (rn_index)2 * g * channels;
+}
+
+static __device__ inline void settle(const struct batch_norm &v, unsigned c, double mean, double squares, double count)
+{
+    double var = squares < 0 ? 0 : squares / count;
+    v.mean[c] = (float)mean;
+    v.inv_std[c] = (float)(1 / sqrt(var + v.eps));
+    v.running_mean[c] = (float)((1 - v.momentum) * v.running_mean[c] + v.momentum * mean);
+    v.running_var[c] = (float)((1 - v.momentum) * v.running_var[c] + v.momentum * var * count / (count - 1));
+}
+
 KERNEL(batch_norm_stats)(const struct batch_norm v)
 {
     unsigned c = blockIdx.x * STAT_LANES + threadIdx.x % STAT_LANES;
@@ -119,12 +152,34 @@ KERNEL(batch_norm_stats)(const struct batch_norm v)
     add_parts(v.sums, v.parts, c, v.x.c, sum);
     if (threadIdx.x >= STAT_LANES || c >= v.x.c)
         return;
-    double mean = get(v.x, c) + sum[0] / count, var = (sum[1] - sum[0] * sum[0] / count) / count;
-    var = var < 0 ? 0 : var;
-    v.mean[c] = (float)mean;
-    v.inv_std[c] = (float)(1 / sqrt(var + v.eps));
-    v.running_mean[c] = (float)((1 - v.momentum) * v.running_mean[c] + v.momentum * mean);
-    v.running_var[c] = (float)((1 - v.momentum) * v.running_var[c] + v.momentum * var * count / (count - 1));
+    double mean = 0, squares = 0;
+    if (count > 0) {
+        mean = get(v.x, c) + sum[0] / count;
+        squares = sum[1] - sum[0] * sum[0] / count;
+    }
+    if (!v.whole.numbers) {
+        settle(v, c, mean, squares, count);
+        return;
+    }
+    double *own = numbers_of(v.whole, v.whole.own, v.x.c);
+    own[c] = mean;
+    own[v.x.c + c] = squares;
+}
+
+KERNEL(batch_norm_whole)(const struct batch_norm v)
+{
+    for (each(c, v.x.c)) {
+        double mean = 0, squares = 0, count = 0;
+        unsigned g = 0;
+        do { /* the first has images, whoever has not */
+            const double *of = numbers_of(v.whole, g, v.x.c);
+            double n = (double)images_of(v.whole, g) * v.x.h * v.x.w, all = count + n, d = of[c] - mean;
+            mean += d * (n / all);
+            squares += of[v.x.c + c] + d * d * (count * n / all);
+            count = all;
+        } while (++g < v.whole.gpus);
+        settle(v, (unsigned)c, mean, squares, count);
+    }
 }
 
 /* Forward and backward have the same bits from the same x: backward knows by them what the ReLU let pass. */
@@ -258,6 +313,7 @@ KERNEL(batch_norm_backward_sums_wide)(const struct batch_norm_backward v)
     v.x.bf16 ? backward_sums<struct four_bf16>(v) : backward_sums<struct four_full>(v);
 }
 
+/* Parameters' gradients are of the own images: later they are summed over GPUs as all others are. */
 KERNEL(batch_norm_backward_stats)(const struct batch_norm_backward v)
 {
     unsigned c = blockIdx.x * STAT_LANES + threadIdx.x % STAT_LANES;
@@ -265,12 +321,30 @@ KERNEL(batch_norm_backward_stats)(const struct batch_norm_backward v)
     add_parts(v.sums, v.parts, c, v.x.c, sum);
     if (threadIdx.x >= STAT_LANES || c >= v.x.c)
         return;
-    v.means[c] = v.fixed ? 0 : (float)(sum[0] / count);
-    v.means[v.x.c + c] = v.fixed ? 0 : (float)(sum[1] / count);
     if (v.dbeta)
         v.dbeta[c] = (float)(v.add_dw ? v.dbeta[c] + sum[0] : sum[0]);
     if (v.dgamma)
         v.dgamma[c] = (float)(v.add_dw ? v.dgamma[c] + sum[1] : sum[1]);
+    if (!v.whole.numbers) {
+        v.means[c] = v.fixed ? 0 : (float)(sum[0] / count);
+        v.means[v.x.c + c] = v.fixed ? 0 : (float)(sum[1] / count);
+        return;
+    }
+    double *own = numbers_of(v.whole, v.whole.own, v.x.c);
+    own[c] = sum[0];
+    own[v.x.c + c] = sum[1];
+}
+
+KERNEL(batch_norm_backward_whole)(const struct batch_norm_backward v)
+{
+    double count = (double)v.whole.images * v.x.h * v.x.w;
+    for (each(i, (rn_index)2 * v.x.c)) {
+        double sum = numbers_of(v.whole, 0, v.x.c)[i];
+#pragma unroll 1
+        for (unsigned g = 1; g < v.whole.gpus; g++)
+            sum += numbers_of(v.whole, g, v.x.c)[i];
+        v.means[i] = (float)(sum / count);
+    }
 }
 
 template <class K, int ROWS>
@@ -328,7 +402,7 @@ KERNEL(batch_norm_backward_wide)(const struct batch_norm_backward v)
 #else
 
 #include "device/check.h"
-#include "device/cuda/cuda.h"
+#include "device/cuda/step.h"
 
 /* The grids: sums (their blocks in y are the parts), statistics, the map. */
 struct grids {
@@ -344,87 +418,146 @@ static struct grids grids_of(struct map x, bool wide)
                            rn_cuda_lanes(c) };
 }
 
-static int statistics(struct rn_cuda_part *p, struct batch_norm *v, const struct grids *grids, bool wide, struct rn_array x,
-                      struct rn_err *err)
+/* Before what is launched for each GPU in turn: whose statistics are these? */
+static bool of_the_whole(struct rn_device *dev, const struct rn_norm *norm)
 {
-    if (!(v->sums = rn_cuda_workspace(p, 2 * sizeof(float) * v->parts * x.c, err)))
+    const struct rn_cuda *cuda = rn_cuda(dev);
+    return cuda->gpus > 1 && cuda->norms == RN_NORMS_WHOLE && !norm->fixed;
+}
+
+/* What each GPU tells the others; all of it lies at the workspace's beginning. */
+static size_t told_bytes(size_t channels)
+{
+    return 2 * sizeof(double) * channels;
+}
+
+static struct whole whole_of(const struct rn_cuda_part *p, bool whole, void *workspace)
+{
+    return (struct whole){ whole ? workspace : NULL, rn_cuda_dim(p->images), (unsigned)p->cuda->gpus, (unsigned)p->g };
+}
+
+/* A norm on a GPU. */
+struct forward_work {
+    struct batch_norm v;
+    struct grids grids;
+    bool wide;
+};
+
+static int launch_statistics(struct rn_cuda_part *p, struct forward_work *k, bool whole, const struct rn_norm *norm, struct rn_array x,
+                             struct rn_err *err)
+{
+    size_t told = whole ? told_bytes(x.c) * (size_t)p->cuda->gpus : 0;
+    if (norm->fixed)
+        return rn_cuda_launch(p, RN_CUDA_batch_norm_fixed, rn_cuda_blocks(x.c), &k->v, x, err);
+    char *room = rn_cuda_workspace(p, told + 2 * sizeof(float) * k->v.parts * x.c, err);
+    if (!room)
         return -1;
-    return rn_cuda_launch(p, wide ? RN_CUDA_batch_norm_sums_wide : RN_CUDA_batch_norm_sums, grids->sums, v, x, err) ||
-                   rn_cuda_launch(p, RN_CUDA_batch_norm_stats, grids->stats, v, x, err) ? -1 : 0;
+    k->v.whole = whole_of(p, whole, room);
+    k->v.sums = (float *)(void *)(room + told);
+    return rn_cuda_launch(p, k->wide ? RN_CUDA_batch_norm_sums_wide : RN_CUDA_batch_norm_sums, k->grids.sums, &k->v, x, err) ||
+                   rn_cuda_launch(p, RN_CUDA_batch_norm_stats, k->grids.stats, &k->v, x, err) ? -1 : 0;
 }
 
 int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                        const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
 {
+    struct forward_work work[RN_CUDA_GPUS];
+    bool whole = of_the_whole(dev, norm);
     if (rn_check_batch_norm(y, x, residual, norm, activation, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, x.n), q = p;
     while (rn_cuda_next(&p, err)) {
-        struct batch_norm v = {
+        struct forward_work *k = &work[p.g];
+        k->v = (struct batch_norm){
             rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, residual), rn_cuda_at(&p, norm->gamma.data),
             rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
             rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = activation == RN_ACT_RELU,
             .momentum = norm->momentum, .eps = norm->eps };
-        bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.residual);
-        struct grids grids = grids_of(v.x, wide);
-        v.parts = (unsigned)grids.sums.y;
-        v.lanes = grids.lanes;
-        if (!v.x.n)
+        k->wide = rn_cuda_wide(k->v.x, k->v.x) && rn_cuda_wide(k->v.x, k->v.y) && rn_cuda_wide(k->v.x, k->v.residual);
+        k->grids = grids_of(k->v.x, k->wide);
+        k->v.parts = (unsigned)k->grids.sums.y;
+        k->v.lanes = k->grids.lanes;
+        if (!p.n && !whole)
             continue;
-        if (!norm->fixed && p.n * x.h * x.w < 2) {
+        if (!norm->fixed && !whole && p.n * x.h * x.w < 2)
             p.rc = rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of the batch is one image, of a 1x1 map: batch norm needs more "
                                               "than one value a channel; use larger batches or fewer GPUs", p.gpu->ordinal);
-            continue;
-        }
-        p.rc = (norm->fixed ? rn_cuda_launch(&p, RN_CUDA_batch_norm_fixed, rn_cuda_blocks(x.c), &v, x, err)
-                            : statistics(&p, &v, &grids, wide, x, err)) ||
-                       rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_wide : RN_CUDA_batch_norm, grids.map, &v, x, err) ? -1 : 0;
+        else
+            p.rc = launch_statistics(&p, k, whole, norm, x, err);
     }
-    return p.rc;
+    q.rc = p.rc || (whole && rn_cuda_tell(dev, told_bytes(x.c), err)) ? -1 : 0;
+    while (rn_cuda_next(&q, err)) {
+        const struct forward_work *k = &work[q.g];
+        q.rc = (whole && rn_cuda_launch(&q, RN_CUDA_batch_norm_whole, rn_cuda_blocks(x.c), &k->v, x, err)) ||
+                       rn_cuda_launch(&q, k->wide ? RN_CUDA_batch_norm_wide : RN_CUDA_batch_norm, k->grids.map, &k->v, x, err) ? -1 : 0;
+    }
+    return q.rc;
+}
+
+struct backward_work {
+    struct batch_norm_backward v;
+    struct grids grids;
+    bool wide;
+};
+
+static int launch_sums(struct rn_cuda_part *p, struct backward_work *k, bool whole, struct rn_array x, struct rn_err *err)
+{
+    size_t told = whole ? told_bytes(x.c) * (size_t)p->cuda->gpus : 0;
+    char *room = rn_cuda_workspace(p, told + 2 * sizeof(float) * ((size_t)k->v.parts + 1) * x.c, err);
+    if (!room)
+        return -1;
+    k->v.whole = whole_of(p, whole, room);
+    k->v.sums = (float *)(void *)(room + told);
+    k->v.means = k->v.sums + (size_t)2 * k->v.parts * x.c;
+    return rn_cuda_launch(p, k->wide ? RN_CUDA_batch_norm_backward_sums_wide : RN_CUDA_batch_norm_backward_sums, k->grids.sums, &k->v, x,
+                          err) ||
+                   rn_cuda_launch(p, RN_CUDA_batch_norm_backward_stats, k->grids.stats, &k->v, x, err) ? -1 : 0;
 }
 
 /* y is read where a residual was added alone: dresidual is there then, as on the CPU device. Its d is written once, by the sums'
  * kernel, and is what the map's kernel reads instead of dy and y; unless dresidual holds something that it is added to. */
 int rn_cuda_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
 {
+    struct backward_work work[RN_CUDA_GPUS];
     const struct rn_norm *norm = b->norm;
     struct rn_array x = b->x, none = { 0 };
-    bool relu = b->activation == RN_ACT_RELU;
+    bool relu = b->activation == RN_ACT_RELU, whole = of_the_whole(dev, norm);
     if (rn_check_batch_norm_backward(b, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, x.n), q = p;
     while (rn_cuda_next(&p, err)) {
-        struct batch_norm_backward v = {
+        struct backward_work *k = &work[p.g];
+        k->v = (struct batch_norm_backward){
             rn_cuda_cut(&p, b->dx), rn_cuda_cut(&p, b->dresidual), rn_cuda_cut(&p, b->dy), rn_cuda_cut(&p, x),
             rn_cuda_cut(&p, relu && b->dresidual.data ? b->y : none), rn_cuda_at(&p, b->dgamma.data),
             rn_cuda_at(&p, b->dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
             rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
             .keep = b->dresidual.data && !(b->add & RN_ADD_RESIDUAL), .add_dx = b->add & RN_ADD_DX, .add_dw = b->add & RN_ADD_DW,
             .fixed = norm->fixed };
-        bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.dx) && rn_cuda_wide(v.x, v.dresidual) && rn_cuda_wide(v.x, v.dy) &&
-                    rn_cuda_wide(v.x, v.y);
-        struct grids grids = grids_of(v.x, wide);
-        v.parts = (unsigned)grids.sums.y;
-        v.lanes = grids.lanes;
-        if (!v.x.n) {
-            p.rc = rn_cuda_idle(&p, b->dgamma, v.add_dw, err) || rn_cuda_idle(&p, b->dbeta, v.add_dw, err) ? -1 : 0;
-            continue;
-        }
-        if (!(v.sums = rn_cuda_workspace(&p, 2 * sizeof(float) * ((size_t)v.parts + 1) * x.c, err)))
-            continue;
-        v.means = v.sums + (size_t)2 * v.parts * x.c;
-        struct batch_norm_backward then = v;
-        if (v.keep) {
-            then.dy = v.dresidual;
+        k->wide = rn_cuda_wide(k->v.x, k->v.x) && rn_cuda_wide(k->v.x, k->v.dx) && rn_cuda_wide(k->v.x, k->v.dresidual) &&
+                  rn_cuda_wide(k->v.x, k->v.dy) && rn_cuda_wide(k->v.x, k->v.y);
+        k->grids = grids_of(k->v.x, k->wide);
+        k->v.parts = (unsigned)k->grids.sums.y;
+        k->v.lanes = k->grids.lanes;
+        if (p.n || whole)
+            p.rc = launch_sums(&p, k, whole, x, err);
+        else
+            p.rc = rn_cuda_idle(&p, b->dgamma, k->v.add_dw, err) || rn_cuda_idle(&p, b->dbeta, k->v.add_dw, err) ? -1 : 0;
+    }
+    q.rc = p.rc || (whole && rn_cuda_tell(dev, told_bytes(x.c), err)) ? -1 : 0;
+    while (rn_cuda_next(&q, err)) {
+        struct backward_work *k = &work[q.g];
+        struct batch_norm_backward then = k->v;
+        if (then.keep) {
+            then.dy = then.dresidual;
             then.dresidual.at = NULL;
             then.relu = 0;
         }
-        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_backward_sums_wide : RN_CUDA_batch_norm_backward_sums, grids.sums, &v, x, err) ||
-                       rn_cuda_launch(&p, RN_CUDA_batch_norm_backward_stats, grids.stats, &v, x, err) ||
-                       rn_cuda_launch(&p, wide ? RN_CUDA_batch_norm_backward_wide : RN_CUDA_batch_norm_backward, grids.map, &then, x,
+        q.rc = (whole && rn_cuda_launch(&q, RN_CUDA_batch_norm_backward_whole, rn_cuda_blocks(2 * x.c), &k->v, x, err)) ||
+                       rn_cuda_launch(&q, k->wide ? RN_CUDA_batch_norm_backward_wide : RN_CUDA_batch_norm_backward, k->grids.map, &then, x,
                                       err) ? -1 : 0;
     }
-    return p.rc;
+    return q.rc;
 }
 
 #endif

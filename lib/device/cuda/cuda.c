@@ -210,12 +210,12 @@ static int describe_versions(const struct rn_cuda_part *p, struct rn_err *err)
     return 0;
 }
 
-/* "cuda-sm90", with "-tf32" or "-bf16", and "-x2", behind it; and what it runs on. */
+/* "cuda-sm90", with "-tf32" or "-bf16", and "-x2" or "-x2-whole", behind it; and what it runs on. */
 static void describe_variant(struct rn_cuda *cuda)
 {
-    char several[16] = "";
+    char several[32] = "";
     if (cuda->gpus > 1)
-        snprintf(several, sizeof several, "-x%d", cuda->gpus);
+        snprintf(several, sizeof several, "-x%d%s", cuda->gpus, cuda->norms == RN_NORMS_WHOLE ? "-whole" : "");
     snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s%s", cuda->capability,
              cuda->tf32 ? "-tf32" : cuda->bf16 ? "-bf16" : "", several, cuda->versions);
 }
@@ -246,6 +246,15 @@ static int precision(struct rn_device *dev, enum rn_precision wanted, struct rn_
         return 0;
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: it has no %s: that begins with compute capability 8.0, this is %d.%d",
                    cuda->weakest, names[wanted], cuda->capability / 10, cuda->capability % 10);
+}
+
+static int norms(struct rn_device *dev, enum rn_norms wanted, struct rn_err *err)
+{
+    if (wanted != RN_NORMS_WHOLE && wanted != RN_NORMS_PART)
+        return rn_fail(err, RN_EXIT_USAGE, "device cuda: --bn: must be whole or part");
+    rn_cuda(dev)->norms = wanted;
+    describe_variant(rn_cuda(dev));
+    return 0;
 }
 
 static enum rn_storage maps(const struct rn_device *dev)
@@ -294,7 +303,7 @@ const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 #define ROW(operator) RN_OPERATOR_ROW(cuda, operator)
 const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
-    .precision = precision, .maps = maps, .room = rn_cuda_room,
+    .precision = precision, .norms = norms, .maps = maps, .room = rn_cuda_room,
     .host_alloc = rn_cuda_host_alloc, .host_free = rn_cuda_host_free, .host_wait = rn_cuda_host_wait,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
     .share = rn_cuda_share, .cut = rn_cuda_cut_block, .all_reduce = rn_cuda_all_reduce, .carry = rn_cuda_carry,

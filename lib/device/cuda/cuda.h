@@ -137,6 +137,7 @@ struct rn_cuda {
     unsigned steps_begun, steps_ended;
     struct rn_array logits; /* their shape in the step that has begun last */
     bool tf32, bf16;
+    enum rn_norms norms;
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end, nor may what cleans up */
     int capability, weakest; /* the least of all GPUs: 90 is 9.0; which GPU has it */

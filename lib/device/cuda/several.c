@@ -1,4 +1,4 @@
-/* several.c -- what several GPUs need: NCCL, and sums of gradients by it. */
+/* several.c -- what several GPUs need: NCCL, and by it sums of gradients and what norms tell each other. */
 #include "device/cuda/several.h"
 
 int rn_cuda_join(struct rn_cuda *cuda, struct rn_err *err)
@@ -59,47 +59,61 @@ int rn_cuda_carry(struct rn_device *dev, void *gradients, size_t bytes, struct r
     return p.rc;
 }
 
-/* The stream of sums starts when the gradients are there. */
-static int await_gradients(const struct rn_cuda_part *p, struct rn_err *err)
+/* The stream of sums starts when what it takes is there. */
+static int await_work(const struct rn_cuda_part *p, struct rn_err *err)
 {
     struct rn_cuda_api *api = &p->cuda->api;
     return rn_cuda_check(p, api->cudaEventRecord(p->gpu->joined, p->gpu->stream), "an event", err) ||
                    rn_cuda_check(p, api->cudaStreamWaitEvent(p->gpu->sums, p->gpu->joined, 0), "an event", err) ? -1 : 0;
 }
 
-/* All GPUs' parts of one sum are one group: started one by one, the first would wait for the second for ever. */
-static int start_sum(struct rn_cuda *cuda, void *gradients, size_t count, struct rn_err *err)
+/* Norms' numbers are not summed by NCCL, but all given to all, since then the order of the sum is ours. */
+static ncclResult_t start_part(const struct rn_cuda_part *p, struct rn_cuda_meeting m)
+{
+    const struct rn_cuda_api *api = &p->cuda->api;
+    const struct rn_gpu *gpu = p->gpu;
+    float *at = m.gradients ? rn_cuda_at(p, m.gradients) : NULL;
+    if (at)
+        return api->ncclAllReduce(at, at, m.bytes / sizeof *at, ncclFloat, ncclSum, gpu->comm, gpu->sums);
+    return api->ncclAllGather(gpu->workspace + (size_t)p->g * m.bytes, gpu->workspace, m.bytes / sizeof(double), ncclDouble, gpu->comm,
+                              gpu->sums);
+}
+
+/* All GPUs' parts are one group: started one by one, the first would wait for the second for ever. */
+static int start(struct rn_cuda *cuda, struct rn_cuda_meeting m, struct rn_err *err)
 {
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     if (rn_cuda_check_nccl(cuda, cuda->api.ncclGroupStart(), "a sum", err))
         return -1;
     while (rn_cuda_next(&p, err)) {
-        float *at = rn_cuda_at(&p, gradients);
-        ncclResult_t status = cuda->api.ncclAllReduce(at, at, count, ncclFloat, ncclSum, p.gpu->comm, p.gpu->sums);
-        p.rc = rn_cuda_check_nccl(cuda, status, "a sum", err);
+        p.rc = rn_cuda_check_nccl(cuda, start_part(&p, m), "a sum", err);
     }
     struct rn_err other;
     int ended = rn_cuda_check_nccl(cuda, cuda->api.ncclGroupEnd(), "a sum", p.rc ? &other : err);
     return p.rc || ended ? -1 : 0;
 }
 
-int rn_cuda_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+static int await(const struct rn_cuda_part *p, struct rn_err *err)
 {
-    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
+    return rn_cuda_check(p, p->cuda->api.cudaStreamWaitEvent(p->gpu->stream, p->gpu->summed, 0), "an event", err);
+}
+
+int rn_cuda_meet(struct rn_cuda *cuda, struct rn_cuda_meeting meeting, struct rn_err *err)
+{
+    struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0), q = p;
+    if (!meeting.bytes)
+        return 0;
     while (rn_cuda_next(&p, err))
-        p.rc = await_gradients(&p, err);
-    if (p.rc || start_sum(cuda, gradients, bytes / sizeof(float), err))
-        return -1;
-    p = rn_cuda_parts(&cuda->device, 0);
-    while (rn_cuda_next(&p, err))
-        p.rc = rn_cuda_check(&p, cuda->api.cudaEventRecord(p.gpu->summed, p.gpu->sums), "an event", err);
-    cuda->summing = true;
-    return p.rc;
+        p.rc = await_work(&p, err);
+    q.rc = p.rc || start(cuda, meeting, err) ? -1 : 0;
+    while (rn_cuda_next(&q, err))
+        q.rc = rn_cuda_check(&q, cuda->api.cudaEventRecord(q.gpu->summed, q.gpu->sums), "an event", err) ||
+                       (!meeting.gradients && await(&q, err)) ? -1 : 0;
+    cuda->summing = cuda->summing || meeting.gradients;
+    return q.rc;
 }
 
 int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err)
 {
-    if (!p->cuda->summing)
-        return 0;
-    return rn_cuda_check(p, p->cuda->api.cudaStreamWaitEvent(p->gpu->stream, p->gpu->summed, 0), "an event", err);
+    return p->cuda->summing ? await(p, err) : 0;
 }

@@ -8,7 +8,7 @@
  *
  * With several GPUs NCCL's sums are no part of a graph: where one thread has several GPUs, starting a graph that holds them may
  * block before the other GPUs' were started (NCCL's user guide, "Using NCCL with CUDA Graphs"). So a capture is cut into segments:
- * a graph for each GPU, then a sum. */
+ * a graph for each GPU, then a sum, or what norms tell each other. */
 #include "device/cuda/step.h"
 
 #include <stdlib.h>
@@ -17,11 +17,10 @@
 #include "core/mem.h"
 #include "device/cuda/several.h"
 
-/* A segment of a capture: a graph on each GPU, then these gradients' sum; 0 bytes: no sum. */
+/* A segment of a capture: a graph on each GPU, then what they do together. */
 struct rn_cuda_segment {
     cudaGraphExec_t exec[RN_CUDA_GPUS];
-    void *gradients;
-    size_t bytes;
+    struct rn_cuda_meeting then;
 };
 
 static void drop(struct rn_cuda *cuda, struct rn_cuda_capture *capture)
@@ -102,7 +101,7 @@ static int launch(struct rn_cuda *cuda, const struct rn_cuda_segment *segment, s
         rn_cuda_starts(&p, "a captured step", cuda->logits);
         p.rc = rn_cuda_check(&p, cuda->api.cudaGraphLaunch(segment->exec[p.g], p.gpu->stream), "starting a step", err);
     }
-    return p.rc || (segment->bytes && rn_cuda_sum(cuda, segment->gradients, segment->bytes, err)) ? -1 : 0;
+    return p.rc || rn_cuda_meet(cuda, segment->then, err) ? -1 : 0;
 }
 
 /* What the GPUs' streams were given since listen. All end before one is made ready: that takes memory, which nobody may while
@@ -124,13 +123,13 @@ static int take_down(struct rn_cuda *cuda, cudaGraphExec_t exec[RN_CUDA_GPUS], s
 }
 
 /* Ends a segment, and starts it: so far it was only captured. */
-static int end_piece(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+static int end_piece(struct rn_cuda *cuda, struct rn_cuda_meeting then, struct rn_err *err)
 {
     struct rn_cuda_capture *capture = cuda->now;
     if (rn_grow(&capture->segment, &capture->capacity, capture->segments + 1, sizeof *capture->segment, err))
         return -1;
     struct rn_cuda_segment *segment = &capture->segment[capture->segments++];
-    *segment = (struct rn_cuda_segment){ .gradients = gradients, .bytes = bytes };
+    *segment = (struct rn_cuda_segment){ .then = then };
     if (take_down(cuda, segment->exec, err))
         return -1;
     if (capture->generation != cuda->generation)
@@ -138,17 +137,22 @@ static int end_piece(struct rn_cuda *cuda, void *gradients, size_t bytes, struct
     return launch(cuda, segment, err);
 }
 
-static int record_sum(struct rn_cuda *cuda, void *gradients, size_t bytes, struct rn_err *err)
+static int meet(struct rn_cuda *cuda, struct rn_cuda_meeting meeting, struct rn_err *err)
 {
-    return end_piece(cuda, gradients, bytes, err) || listen(cuda, err) ? -1 : 0;
+    if (cuda->stage != RN_CUDA_RECORDING)
+        return rn_cuda_meet(cuda, meeting, err);
+    return end_piece(cuda, meeting, err) || listen(cuda, err) ? -1 : 0;
 }
 
 int rn_cuda_all_reduce(struct rn_device *dev, void *gradients, size_t bytes, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
-    if (cuda->gpus == 1 || !bytes)
-        return 0;
-    return (cuda->stage == RN_CUDA_RECORDING ? record_sum : rn_cuda_sum)(cuda, gradients, bytes, err);
+    return cuda->gpus > 1 && bytes ? meet(cuda, (struct rn_cuda_meeting){ gradients, bytes }, err) : 0;
+}
+
+int rn_cuda_tell(struct rn_device *dev, size_t bytes, struct rn_err *err)
+{
+    return meet(rn_cuda(dev), (struct rn_cuda_meeting){ NULL, bytes }, err);
 }
 
 /* ---- the step ---- */
@@ -184,7 +188,7 @@ int rn_cuda_begin(struct rn_device *dev, const struct rn_device_step *step, bool
 int rn_cuda_commit(struct rn_device *dev, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
-    if (cuda->stage == RN_CUDA_RECORDING && end_piece(cuda, NULL, 0, err))
+    if (cuda->stage == RN_CUDA_RECORDING && end_piece(cuda, (struct rn_cuda_meeting){ 0 }, err))
         return -1;
     cuda->stage = RN_CUDA_OUTSIDE;
     if (!cuda->now->segments) /* as it came: what it needed is there now */

@@ -290,6 +290,8 @@ static int open_run(struct work *w, struct rn_err *err)
 {
     struct rn_head *head = &w->trainer.head;
     const char *variant = w->dev->class->variant(w->dev);
+    if (w->opts.resume && w->dev->class->choose && w->dev->class->choose(w->dev, w->trainer.from.head->choices.data, err))
+        return -1;
     if (rn_trainer_load(&w->trainer, w->dev, err))
         return -1;
     if (w->opts.resume) {
@@ -634,7 +636,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return -1;
     catch_signals();
     if (open_from(&w, err) || check_options(&w, err) || rn_device_open(&w.dev, w.opts.device, (int)w.opts.jobs, err) ||
-        rn_device_precision(w.dev, w.opts.precision, err) || rn_device_norms(w.dev, (enum rn_norms)w.opts.norms, err) || prepare_folder(&w, err) || open_run(&w, err) ||
+        rn_device_precision(w.dev, w.opts.precision, err) || rn_device_norms(w.dev, (enum rn_norms)w.opts.norms, err) ||
+        prepare_folder(&w, err) || open_run(&w, err) ||
         rn_out_open(&w.table, NULL, err) || (!w.opts.train.recall && begin_table(&w, err)) ||
         rn_reader_open(&w.reader, args->operand, args->operands, err) || read_ahead(&w, err))
         goto out;
@@ -715,9 +718,9 @@ const struct rn_tool rn_tool = {
              "DIR/log.tsv, DIR/last.rn, the row on standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and SIGXCPU finish the step, write last.rn "
              "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
              "a time: a second one ends with exit 4.\n\n"
-             RN_ABOUT_GPUS "Batch norms have the whole batch's statistics there, too, so that two GPUs train as one does, but for rounding; "
-             "--bn=part: those of each GPU's part (no waiting for each other at each norm; another recipe, since a part is "
-             "smaller), and running statistics are the first GPU's. --precision=bf16 keeps "
+             RN_ABOUT_GPUS "Batch norms have the whole batch's statistics there, too, so that two GPUs train as one does, "
+             "but for rounding; --bn=part: those of each GPU's part (no waiting for each other at each norm; another recipe, since a "
+             "part is smaller), and running statistics are the first GPU's. --precision=bf16 keeps "
              "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused, and so are "

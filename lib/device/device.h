@@ -188,6 +188,11 @@ struct rn_device_class {
     RN_MUST int (*precision)(struct rn_device *dev, enum rn_precision precision, struct rn_err *err);
     /* Before anything is computed. NULL: RN_NORMS_WHOLE alone. */
     RN_MUST int (*norms)(struct rn_device *dev, enum rn_norms norms, struct rn_err *err);
+    /* What was chosen by trying, as text that lasts until the next call, for a run that is resumed; NULL: nothing. And: choose so
+     * again, before anything is computed, as far as it was chosen on such hardware and libraries (NULL: try nothing, as was done
+     * before there was a choice). Both NULL: nothing is ever tried. */
+    const char *(*choices)(struct rn_device *dev);
+    RN_MUST int (*choose)(struct rn_device *dev, const char *choices, struct rn_err *err);
     /* How maps are kept. NULL: RN_FULL. */
     enum rn_storage (*maps)(const struct rn_device *dev);
 

@@ -516,9 +516,24 @@ void rn_trainer_next_epoch(struct rn_trainer *t)
     t->head.correct = t->head.seen = 0;
 }
 
+/* What the device has chosen so far. */
+static int take_choices(struct rn_trainer *t, struct rn_err *err)
+{
+    const struct rn_device_class *on = t->dev->class;
+    const char *choices = on->choices ? on->choices(t->dev) : NULL;
+    if (!on->choices || rn_text_is(t->head.choices, choices ? choices : ""))
+        return 0;
+    char *copy = choices ? strdup(choices) : NULL;
+    if (choices && !copy)
+        return rn_fail(err, RN_EXIT_SYSTEM, "out of memory");
+    free((char *)(uintptr_t)t->head.choices.data);
+    t->head.choices = rn_text(copy);
+    return 0;
+}
+
 int rn_trainer_save(struct rn_trainer *t, const char *path, struct rn_err *err)
 {
-    return rn_trainer_settle(t, err) ? -1 : rn_weights_save(t->net, &t->head, true, path, err);
+    return rn_trainer_settle(t, err) || take_choices(t, err) ? -1 : rn_weights_save(t->net, &t->head, true, path, err);
 }
 
 int rn_trainer_save_best(struct rn_trainer *t, const char *path, struct rn_err *err)

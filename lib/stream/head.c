@@ -24,6 +24,7 @@ void rn_head_free(struct rn_head *head)
     rn_history_free(&head->batches_history);
     rn_texts_free(&head->options);
     free((char *)head->cpu.data);
+    free((char *)head->choices.data);
     *head = (struct rn_head){ 0 };
 }
 
@@ -133,10 +134,11 @@ int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *
     to->extra = (struct rn_buffer){ 0 };
     to->part_of = (struct rn_part_of){ 0 };
     to->class_counts = NULL;
-    to->arch = to->attention = to->cpu = to->layer = (struct rn_text){ 0 };
+    to->arch = to->attention = to->cpu = to->choices = to->layer = (struct rn_text){ 0 };
     if (rn_head_inherit(to, from, err) || copy_counts(to, from, err) || rn_head_own_text(&to->arch, from->arch, err) ||
         rn_head_own_text(&to->layer, from->layer, err) || rn_head_own_text(&to->attention, from->attention, err) ||
         rn_head_own_text(&to->cpu, from->cpu, err) ||
+        rn_head_own_text(&to->choices, from->choices, err) ||
         rn_history_copy(&to->batches_history, &from->batches_history, err) || rn_texts_copy(&to->options, &from->options, err)) {
         rn_head_free(to);
         return -1;

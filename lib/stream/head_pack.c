@@ -137,8 +137,10 @@ static size_t left_out(const struct rn_head *head)
         return part_of + (size_t)(head->views == RN_NIL) + !head->any_size + !head->has_listing + !head->layer.data;
     if (head->kind == RN_PREDICTIONS)
         return part_of + (size_t)(head->epoch == RN_NIL) + !head->has_seed;
-    return part_of + (head->kind == RN_WEIGHTS ? (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL && !head->has_state)
-                      : 0);
+    if (head->kind != RN_WEIGHTS)
+        return part_of;
+    size_t of_checkpoints = (size_t)!head->has_state + !head->choices.data;
+    return part_of + (size_t)(head->temperature <= 0) + (head->epoch != RN_NIL ? of_checkpoints : 0);
 }
 
 static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
@@ -172,6 +174,10 @@ static void pack_checkpoint(struct rn_pack *pack, const struct rn_head *head)
     pack_texts(pack, &head->options);
     rn_pack_key(pack, "RN_CPU");
     rn_pack_text(pack, head->cpu);
+    if (head->choices.data) {
+        rn_pack_key(pack, "choices");
+        rn_pack_text(pack, head->choices);
+    }
 }
 
 /* Only where an option needs it: other checkpoints keep their bytes. */

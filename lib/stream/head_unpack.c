@@ -292,7 +292,8 @@ static int unpack_checkpoint(struct rn_head *head, const struct rn_slot *slots, 
         number_or_nil(slots, "batch_index", 0, INT64_MAX, &head->batch_index, err) ||
         (!rn_slot_nil(&best) && rn_slot_real(&best, &head->best_acc1, err)) || unpack_partial(head, &partial, err) ||
         unpack_trained_on(head, &batches, err) || (!rn_slot_nil(&options) && texts(&head->options, &options, err)) ||
-        own_text(&head->cpu, slots, "RN_CPU", err) || unpack_state(head, &state, err))
+        own_text(&head->cpu, slots, "RN_CPU", err) || own_text(&head->choices, slots, "choices", err) ||
+        unpack_state(head, &state, err))
         return -1;
     if (!rn_slot_nil(&best) && !(head->best_acc1 >= 0 && head->best_acc1 <= 100))
         return rn_fail(err, RN_EXIT_DATA, "\"best_acc1\" is not a percentage");

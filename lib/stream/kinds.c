@@ -13,7 +13,7 @@ const char *const rn_head_keys[RN_KINDS][RN_HEAD_KEYS] = {
                      "class_counts", "listing", "views", "any_size", "features", "part_of", "history" },
     [RN_PREDICTIONS] = { "rn", "version", "classes", "epoch", "seed", "part_of", "history" },
     [RN_WEIGHTS] = { "rn", "version", "classes", "arch", "attention", "input", "temperature", "epoch", "batch_index", "best_acc1",
-                     "partial", "batches", "options", "RN_CPU", "state", "part_of", "history" },
+                     "partial", "batches", "options", "RN_CPU", "choices", "state", "part_of", "history" },
 };
 
 const char *const rn_record_keys[RN_KINDS][RN_RECORD_KEYS] = {

@@ -113,6 +113,7 @@ struct rn_head {
     struct rn_history batches_history;
     struct rn_texts options; /* of the training: "--lr=0.0002" */
     struct rn_text cpu;      /* RN_CPU; nil: unknown */
+    struct rn_text choices;  /* of the device, by trying (rn_device_class.choices), NUL-terminated; nil: none */
     bool has_state;          /* what only some options need: */
     struct rn_training_state state;
 };

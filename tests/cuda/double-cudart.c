@@ -133,6 +133,8 @@ struct CUevent_st {
     cudaStream_t stream; /* of the last record */
     long capture;        /* the number of the capture that it was recorded in; 0: none */
     bool blocks;         /* who waits for it sleeps */
+    bool times;
+    double at; /* when it was done last */
 };
 
 struct CUgraph_st {
@@ -193,12 +195,21 @@ void double_need(cudaStream_t s, const void *memory, size_t bytes, const char *w
         double_defect("%s: %zu bytes at %p reach past the end of the allocation", what, bytes, memory);
 }
 
+static double spent; /* ms */
+
+void double_spend(double ms)
+{
+    spent += ms;
+}
+
 static void run_op(struct op *op)
 {
-    if (op->run)
+    if (op->run) {
         op->run(op->args);
-    else if (!op->waits && op->event->done < op->ticket)
+    } else if (!op->waits && op->event->done < op->ticket) {
         op->event->done = op->ticket;
+        op->event->at = spent;
+    }
 }
 
 static bool blocked(const struct op *op)
@@ -657,6 +668,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
         double_defect("cudaEventCreateWithFlags: flags %u are not modelled", flags);
     *event = calloc(1, sizeof **event);
     (*event)->blocks = flags & cudaEventBlockingSync;
+    (*event)->times = !(flags & cudaEventDisableTiming);
     double_count(DOUBLE_EVENT, 1);
     return cudaSuccess;
 }
@@ -712,6 +724,17 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
         return cudaSuccess;
     get_on(event->stream);
     return query(event->stream, event->done == event->recorded);
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
+{
+    MAY_FAIL(cudaErrorInvalidValue);
+    if (!start->times || !end->times)
+        double_defect("cudaEventElapsedTime: of an event without timing");
+    if (start->done < start->recorded || end->done < end->recorded)
+        return result(cudaErrorNotReady);
+    *ms = (float)(end->at - start->at);
+    return cudaSuccess;
 }
 
 /* ---- graphs: what was captured, in the order in which it was queued ---- */

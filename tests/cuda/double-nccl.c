@@ -146,7 +146,8 @@ static void meet(const struct call *group, int members)
         sum.to[group[g].comm->rank] = group[g].to;
         streams[g] = group[g].stream;
     }
-    double_enqueue_together(streams, members, gathers ? "ncclAllGather" : "ncclAllReduce", gathers ? run_gather : run_sum, &sum, sizeof sum);
+    double_enqueue_together(streams, members, gathers ? "ncclAllGather" : "ncclAllReduce", gathers ? run_gather : run_sum, &sum,
+                            sizeof sum);
 }
 
 static void check_group(const struct call *group, int members)

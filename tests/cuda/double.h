@@ -27,6 +27,8 @@
  *   RN_DOUBLE_WORKSPACE=B    each convolution wants B bytes more of workspace for each image
  *   RN_DOUBLE_FRUGAL=1       a last engine of cuDNN's wants none of that
  *   RN_DOUBLE_SINGLE=1       for one image cuDNN's first engine gives other numbers than for many; 2: all do
+ *   RN_DOUBLE_FAST=1         a second engine of cuDNN's, whose numbers differ, takes half the time; 2: twice. Time is counted: what
+ *                            engines say that they take
  *   RN_DOUBLE_FALLBACK=1     cuDNN's first list of engines has none that serves, the fallback's has */
 #ifndef TESTS_CUDA_DOUBLE_H
 #define TESTS_CUDA_DOUBLE_H
@@ -48,6 +50,8 @@ int double_gpu(cudaStream_t stream);
 int double_current_gpu(void);
 bool double_captured(cudaStream_t stream); /* is the stream being captured? */
 bool double_computes(void);
+/* What is done now takes so long, as events see it. */
+void double_spend(double ms);
 
 /* That `bytes` there are memory of the stream's GPU; else a defect that names `what`. */
 void double_need(cudaStream_t stream, const void *memory, size_t bytes, const char *what);

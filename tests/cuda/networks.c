@@ -261,7 +261,7 @@ static int predict(struct rn_device *dev, size_t n, struct result *r)
     return rc;
 }
 
-/* --run DEVICE[/PRECISION][/part] FROM:N COURSE FILE: exit 0, or 4 when the device fails. part: batch norms have each GPU's statistics. */
+/* --run DEVICE[/PRECISION][/part] FROM:N COURSE FILE: exit 0, or 4 when the device fails. part: as --bn part. */
 static int run(char **argv)
 {
     struct result r = { .loss = { 0 } };
@@ -408,8 +408,8 @@ static void running_statistics_are_the_first_gpus(void **state)
 }
 
 /* Batch norms have the statistics of the whole batch, whatever share of it a GPU has: losses, gradients, parameters and running
- * statistics of several are those of one, but for rounding. Of three GPUs the last has one image, and where there is one image alone
- * two have none. */
+ * statistics of several are those of one, but for rounding. Of three GPUs the last has one image, and where there is one image
+ * alone two have none. */
 static void gpus_are_as_one(void **state)
 {
     (void)state;
@@ -428,15 +428,16 @@ static void gpus_are_as_one(void **state)
             near((double)r.trained[k], (double)r.moved[k], 1e-4, "logit after training", k);
         assert_memory_equal(one->eval, r.eval, sizeof one->eval);
     }
-    assert_true(fabs(parts->loss[0] - one->loss[0]) > 1e-3); /* --bn part is another recipe */
+    assert_true(fabs(parts->loss[1] - one->loss[1]) > 1e-3); /* --bn part is another recipe */
     good(&single, "cuda", "0:1", NULL);
     good(&r, "cuda:0,1,2", "0:1", WITH("RN_DOUBLE_GPUS=3"));
     for (size_t k = 0; k < STEPS; k++)
         near(r.loss[k], single.loss[k], 1e-6, "loss of one image, step", k);
 }
 
-/* With --bn part, as PyTorch's DataParallel, each GPU normalises its own images; the gradient is the sum, each part by its share. Two
- * GPUs get 3 and 2 of 5 images: the first step's loss and gradient are 3/5 of the first three images' and 2/5 of the others'. */
+/* With --bn part, as PyTorch's DataParallel, each GPU normalises its own images; the gradient is the sum, each part by its share.
+ * Two GPUs get 3 and 2 of 5 images: the first step's loss and gradient are 3/5 of the first three images' and 2/5 of the others'.
+ */
 static void gpus_add_up(void **state)
 {
     (void)state;
@@ -757,6 +758,68 @@ static void few_images_get_the_bits_of_many(void **state)
     }
 }
 
+/* How many rows the file of choices has. */
+static size_t choices_kept(void)
+{
+    char command[96];
+    int rows = 0;
+    snprintf(command, sizeof command, "cat %s/recyclenet/engines-*-cuDNN-*.tsv 2>/dev/null | wc -l", folder);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%d", &rows), 1);
+    pclose(f);
+    return (size_t)rows;
+}
+
+static void forget_choices(void)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s/recyclenet", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void choose_what_is_not_there(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "sed -i 's/\t0$/\t9/' %s/recyclenet/engines-*.tsv", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* In training the fastest of cuDNN's engines is taken, and from then on, whatever is the fastest later: also by other runs. Here
+ * they differ by what they say that they take, and in their numbers. */
+static void engines_are_tried_once(void **state)
+{
+    (void)state;
+    const struct result *first = plain("cuda");
+    struct result fast, kept, slow;
+    size_t count;
+    char variable[96];
+    snprintf(variable, sizeof variable, "RN_DOUBLE_CALLS=%s/calls", folder);
+    forget_choices();
+    good(&fast, "cuda", ALL, WITH("RN_DOUBLE_FAST=1", variable));
+    size_t tried = choices_kept();
+    char(*names)[48] = read_calls(&count);
+    assert_true(tried > 15);
+    assert_int_equal(count_of(names, count, "cudaEventElapsedTime"), 2 * tried);
+    assert_true(fast.loss[0] != first->loss[0]);
+    assert_memory_equal(fast.eval, first->eval, sizeof fast.eval); /* evaluation's engines are others' matter */
+    good(&kept, "cuda", ALL, WITH("RN_DOUBLE_FAST=2", variable));
+    same(&fast, &kept, "with the choices of before");
+    names = read_calls(&count);
+    assert_int_equal(count_of(names, count, "cudaEventElapsedTime"), 0);
+    assert_int_equal(choices_kept(), tried);
+    good(&kept, "cuda", ALL, WITH("RN_DOUBLE_FAST=1", "RN_CUDA_ENGINES=first"));
+    same(first, &kept, "with the first engines");
+    forget_choices();
+    good(&slow, "cuda", ALL, WITH("RN_DOUBLE_FAST=2"));
+    same(first, &slow, "where the first engine is the fastest");
+    choose_what_is_not_there();
+    good(&slow, "cuda", ALL, NULL);
+    same(first, &slow, "where the file names engines that there are not");
+    assert_int_equal(result_of(&slow, "cuda", ALL, WHOLE, WITH("RN_CUDA_ENGINES=fast")), RN_EXIT_USAGE);
+    forget_choices();
+}
+
 /* The other GPU waits in a sum for one that is lost: the run must end all the same, whenever that happens. */
 static void a_lost_gpu_ends_the_run(void **state)
 {
@@ -962,6 +1025,7 @@ static int remove_folder(void **state)
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         unlink(path);
     }
+    forget_choices();
     return rmdir(folder);
 }
 
@@ -1013,6 +1077,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(steps_are_captured, large, small_again),
         cmocka_unit_test(batches_are_evaluated_ahead),
         cmocka_unit_test(few_images_get_the_bits_of_many),
+        cmocka_unit_test(engines_are_tried_once),
         cmocka_unit_test(a_lost_gpu_ends_the_run),
         cmocka_unit_test(a_gpu_that_is_stuck_ends_the_run),
         cmocka_unit_test(each_call_may_fail),
@@ -1020,6 +1085,7 @@ int main(int argc, char **argv)
     };
     if (!mkdtemp(folder))
         return 2;
+    setenv("XDG_CACHE_HOME", folder, 1);
     if (argc == 3 && !strcmp(argv[1], "--real"))
         return real(atoi(argv[2]));
     if (getenv("RN_TEST_CASE"))

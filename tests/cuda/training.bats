@@ -5,7 +5,7 @@
 CUDA() { LD_LIBRARY_PATH=$DOUBLES RN_DOUBLE_GUARD=0 RN_DOUBLE_RACES=0 "$@"; }
 
 setup_file() {
-    export PATH=$BUILD:$PATH WORK=$BATS_FILE_TMPDIR
+    export PATH=$BUILD:$PATH WORK=$BATS_FILE_TMPDIR XDG_CACHE_HOME=$BATS_FILE_TMPDIR/cache
     cd "$WORK"
     draw photos 5 1
     rn-list photos | rn-split -r 60/20/20 -o all.rn
@@ -154,7 +154,7 @@ near() {
     train cuda one <train.rn >one.log
     train cuda:0,1 parts --bn part <train.rn >parts.log
     near as-one one 0.0001
-    near parts one 0.003 && return 1
+    near parts one 0.001 && return 1
     grep -aq -- --bn=whole as-one/last.rn
     grep -aq 'cuda-sm90-x2-whole, ' as-one/last.rn
 }
@@ -177,6 +177,26 @@ near() {
     diff <(cut -f 1-6 parts/log.tsv) <(cut -f 1-6 old/log.tsv)
     CUDA rn-train -q --resume elsewhere/last.rn -d cuda -o elsewhere rest.rn >again.log 2>again.err
     grep -q 'goes on on cuda-sm90, .*: results will differ: --bn=part, of other parts$' again.err
+}
+
+@test "engines that were tried: a run that is resumed elsewhere has those of its checkpoint, or tries none" {
+    export RN_DOUBLE_KERNELS=$SHIM
+    head -c "$(($(stat -c %s train.rn) * 5 / 6))" train.rn >cut.rn
+    XDG_CACHE_HOME=$PWD/here RN_DOUBLE_FAST=1 train cuda tried <train.rn >tried.log
+    grep -aq 'forward fp32 n7 c3,32x32 k16,32x32 r3x3' tried/last.rn
+    XDG_CACHE_HOME=$PWD/here RN_DOUBLE_FAST=2 train cuda moved --save-every 1 <cut.rn >moved.log 2>moved.err && return 1
+    rn-pick split=train all.rn | rn-batch --train --resume moved/last.rn -o rest.rn
+    XDG_CACHE_HOME=$PWD/elsewhere RN_DOUBLE_FAST=2 CUDA rn-train -q --resume moved/last.rn -d cuda -o moved rest.rn >again.log 2>again.err
+    [ ! -s again.err ]
+    cmp tried/last.rn moved/last.rn
+    # one of before there were choices
+    RN_CUDA_ENGINES=first RN_DOUBLE_FAST=1 train cuda plain <train.rn >plain.log
+    RN_CUDA_ENGINES=first RN_DOUBLE_FAST=1 train cuda old --save-every 1 <cut.rn >old.log 2>old.err && return 1
+    rn-pick split=train all.rn | rn-batch --train --resume old/last.rn -o rest.rn # it may have come further, or less far
+    XDG_CACHE_HOME=$PWD/here RN_DOUBLE_FAST=1 CUDA rn-train -q --resume old/last.rn -d cuda -o old --save-every 1 rest.rn >again.log 2>again.err
+    cmp plain/last.rn old/last.rn
+    cmp tried/last.rn old/last.rn >differ && return 1
+    [ -s differ ]
 }
 
 # goes_on DEVICE STREAM OPTION...: killed behind the first batch of epoch 1, and resumed; whole/ is the run that was not

@@ -10,8 +10,8 @@ setup() {
 }
 
 @test "the report has a section for each thing, and counts" {
-    gpus=1 sections=5
-    if [ -n "${RN_FULL-}" ]; then gpus=2 sections=6 PHOTOS=2; fi
+    gpus=1 sections=6
+    if [ -n "${RN_FULL-}" ]; then gpus=2 sections=7 PHOTOS=2; fi
     RN_DOUBLE_GPUS=$gpus "$BATS_TEST_DIRNAME/gpu-verify" "$PWD/b" "$PWD/b/report.md" >out
     cmp out b/report.md
     [ "$(grep -c '^## ' out)" = $sections ]
@@ -21,6 +21,7 @@ setup() {
         "- a photo's probabilities depend on neither its batch nor its place, ResNet-18, bf16: passed"; do
         grep -q "^$line" out
     done
+    [ "$(grep -c '^| ResNet-18 | bf16 | 4 | [0-9]' out)" = 2 ] # with engines that were tried, and the first
     [ $gpus = 1 ] || { grep -q '^- cuda:0,1, bf16: passed' out; grep -q '^| 2 | [0-9]' out; }
     grep -qE '^[0-9]+ passed, 0 failed, [0-9]+ not run\. [0-9]+ s\.$' out
 }

@@ -139,6 +139,7 @@ static struct rn_head make_head(enum rn_kind kind)
         assert_int_equal(rn_history_copy(&head.batches_history, &head.history, &err), 0);
         add(&head.options, "--lr=0.0002");
         head.cpu = owned("avx2");
+        head.choices = owned("of such a GPU\nforward\t1\n");
         head.has_state = true;
         head.state = (struct rn_training_state){ .updates = 1000, .accumulated = 3, .best = 0.5, .has_best = true,
                                                  .since_best = 2, .plateau = 1, .cuts = 4, .has_teacher = true,

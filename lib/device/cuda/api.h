@@ -47,6 +47,7 @@
     X(cudaEventRecord)            \
     X(cudaEventSynchronize)       \
     X(cudaEventQuery)             \
+    X(cudaEventElapsedTime)       \
     X(cudaGraphInstantiate)       \
     X(cudaGraphDestroy)           \
     X(cudaGraphExecDestroy)       \
@@ -68,7 +69,7 @@
     X(cublasGemmEx)
 
 /* The graph interface, which conv2d.cu alone uses. It lists engines by expected time, without measuring, so that the list is
- * the same each time: the first that is deterministic is taken. */
+ * the same each time. In evaluation the first that is deterministic is taken, in training the fastest of the first few. */
 #define RN_CUDA_DNN "libcudnn.so.9"
 #define RN_CUDA_DNN_API(X)        \
     X(cudnnGetErrorString)        \

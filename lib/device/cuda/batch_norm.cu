@@ -171,6 +171,7 @@ KERNEL(batch_norm_whole)(const struct batch_norm v)
     for (each(c, v.x.c)) {
         double mean = 0, squares = 0, count = 0;
         unsigned g = 0;
+#pragma unroll 1
         do { /* the first has images, whoever has not */
             const double *of = numbers_of(v.whole, g, v.x.c);
             double n = (double)images_of(v.whole, g) * v.x.h * v.x.w, all = count + n, d = of[c] - mean;
@@ -339,10 +340,12 @@ KERNEL(batch_norm_backward_whole)(const struct batch_norm_backward v)
 {
     double count = (double)v.whole.images * v.x.h * v.x.w;
     for (each(i, (rn_index)2 * v.x.c)) {
-        double sum = numbers_of(v.whole, 0, v.x.c)[i];
+        double sum = 0;
+        unsigned g = 0;
 #pragma unroll 1
-        for (unsigned g = 1; g < v.whole.gpus; g++)
+        do {
             sum += numbers_of(v.whole, g, v.x.c)[i];
+        } while (++g < v.whole.gpus);
         v.means[i] = (float)(sum / count);
     }
 }
@@ -443,8 +446,8 @@ struct forward_work {
     bool wide;
 };
 
-static int launch_statistics(struct rn_cuda_part *p, struct forward_work *k, bool whole, const struct rn_norm *norm, struct rn_array x,
-                             struct rn_err *err)
+static int launch_statistics(struct rn_cuda_part *p, struct forward_work *k, bool whole, const struct rn_norm *norm,
+                             struct rn_array x, struct rn_err *err)
 {
     size_t told = whole ? told_bytes(x.c) * (size_t)p->cuda->gpus : 0;
     if (norm->fixed)
@@ -489,7 +492,8 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
     while (rn_cuda_next(&q, err)) {
         const struct forward_work *k = &work[q.g];
         q.rc = (whole && rn_cuda_launch(&q, RN_CUDA_batch_norm_whole, rn_cuda_blocks(x.c), &k->v, x, err)) ||
-                       rn_cuda_launch(&q, k->wide ? RN_CUDA_batch_norm_wide : RN_CUDA_batch_norm, k->grids.map, &k->v, x, err) ? -1 : 0;
+                       rn_cuda_launch(&q, k->wide ? RN_CUDA_batch_norm_wide : RN_CUDA_batch_norm, k->grids.map, &k->v, x, err)
+                   ? -1 : 0;
     }
     return q.rc;
 }
@@ -509,8 +513,8 @@ static int launch_sums(struct rn_cuda_part *p, struct backward_work *k, bool who
     k->v.whole = whole_of(p, whole, room);
     k->v.sums = (float *)(void *)(room + told);
     k->v.means = k->v.sums + (size_t)2 * k->v.parts * x.c;
-    return rn_cuda_launch(p, k->wide ? RN_CUDA_batch_norm_backward_sums_wide : RN_CUDA_batch_norm_backward_sums, k->grids.sums, &k->v, x,
-                          err) ||
+    enum rn_cuda_kernel sums = k->wide ? RN_CUDA_batch_norm_backward_sums_wide : RN_CUDA_batch_norm_backward_sums;
+    return rn_cuda_launch(p, sums, k->grids.sums, &k->v, x, err) ||
                    rn_cuda_launch(p, RN_CUDA_batch_norm_backward_stats, k->grids.stats, &k->v, x, err) ? -1 : 0;
 }
 
@@ -554,8 +558,8 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back
             then.relu = 0;
         }
         q.rc = (whole && rn_cuda_launch(&q, RN_CUDA_batch_norm_backward_whole, rn_cuda_blocks(2 * x.c), &k->v, x, err)) ||
-                       rn_cuda_launch(&q, k->wide ? RN_CUDA_batch_norm_backward_wide : RN_CUDA_batch_norm_backward, k->grids.map, &then, x,
-                                      err) ? -1 : 0;
+                       rn_cuda_launch(&q, k->wide ? RN_CUDA_batch_norm_backward_wide : RN_CUDA_batch_norm_backward, k->grids.map,
+                                      &then, x, err) ? -1 : 0;
     }
     return q.rc;
 }

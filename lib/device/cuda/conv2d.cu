@@ -83,6 +83,7 @@ KERNEL(bias_backward)(const struct bias_backward v)
 
 #else
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,7 @@ struct rn_cuda_plan {
     struct shape shape;
     cudnnBackendDescriptor_t x, w, y, conv, op, graph, config, plan; /* plan NULL: not possible in one go */
     size_t workspace;
+    bool fallback;  /* it is of cuDNN's second list, which has those of the first again */
     size_t instead; /* skip of the one that is taken where memory is too short for this one's workspace; 0: this one */
 };
 
@@ -339,6 +341,7 @@ static int make_plan(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, st
                        ONE(OPERATIONGRAPH_HANDLE, HANDLE, &handle)), err) ||
         choose(p, plan, CUDNN_HEUR_MODE_A, &skip, err))
         return -1;
+    plan->fallback = !plan->plan;
     return plan->plan ? 0 : choose(p, plan, CUDNN_HEUR_MODE_FALLBACK, &skip, err);
 }
 
@@ -503,6 +506,120 @@ static int compute(struct rn_cuda_part *p, const struct shape *v, struct operand
     return execute(p, plan, &a, room, err) || (widens && rn_cuda_widen(p, dw.at, a.w.at, rn_cuda_count(dw), v->add, err)) ? -1 : 0;
 }
 
+/* ---- which engine, in training ---- */
+
+enum { TRIED = 4, TIMES = 3 }; /* engines, and how often each is timed */
+
+static void describe(char key[static RN_CUDA_KEY], const struct rn_cuda *cuda, const struct shape *v)
+{
+    static const char *const names[] = { [FORWARD] = "forward", [DX] = "dx", [DW] = "dw" };
+    const struct rn_window *w = &v->window;
+    const char *type = v->bf16 ? "bf16" : cuda->tf32 ? "tf32" : "fp32";
+    snprintf(key, RN_CUDA_KEY, "%s%s %s n%zu c%zu,%zux%zu k%zu,%zux%zu r%zux%zu s%zu d%zu g%zu p%zu,%zu,%zu,%zu", names[v->pass],
+             v->add ? "+" : "", type, v->n, v->c, v->h, v->w, v->k, v->p, v->q, w->r, w->s,
+             w->stride, w->dilation, w->groups, w->top, w->left, w->bottom, w->right);
+}
+
+/* How many of the engines of cuDNN's first list there are for it, up to TRIED. */
+static int count_engines(const struct rn_cuda_part *p, struct shape v, size_t *count, struct rn_err *err)
+{
+    struct rn_cuda_plan *plan;
+    for (*count = v.skip = 0; v.skip < TRIED; v.skip = ++*count) {
+        if (find(p, &v, &plan, err))
+            return -1;
+        if (!plan->plan || plan->fallback)
+            break;
+    }
+    return 0;
+}
+
+/* *ms: what it takes on numbers that mean nothing; negative: there is no memory for it. */
+static int time_engine(struct rn_cuda_part *p, const struct shape *v, struct operands a, cudaEvent_t events[2], float *ms,
+                       struct rn_err *err)
+{
+    const struct rn_cuda_api *api = &p->cuda->api;
+    struct rn_cuda_plan *plan;
+    *ms = -1;
+    if (find(p, v, &plan, err))
+        return -1;
+    void *room = plan->workspace ? rn_cuda_workspace(p, plan->workspace, err) : NULL;
+    if (plan->workspace && !room) {
+        p->rc = 0;
+        return p->cuda->failed ? -1 : 0;
+    }
+    for (int i = 0; i <= TIMES; i++) /* the first one may have to load code */
+        if ((i == 1 && rn_cuda_check(p, api->cudaEventRecord(events[0], p->gpu->stream), "an event", err)) ||
+            execute(p, plan, &a, room, err))
+            return -1;
+    return rn_cuda_check(p, api->cudaEventRecord(events[1], p->gpu->stream), "an event", err) || rn_cuda_wait(p, events[1], err) ||
+                   rn_cuda_check(p, api->cudaEventElapsedTime(ms, events[0], events[1]), "a time", err) ? -1 : 0;
+}
+
+/* *best: the fastest; of equal ones the first. *tried: there was memory to try. */
+static int time_engines(struct rn_cuda_part *p, struct shape v, size_t count, size_t *best, bool *tried, struct rn_err *err)
+{
+    const struct rn_cuda_api *api = &p->cuda->api;
+    const enum rn_storage storage = v.bf16 ? RN_BF16 : RN_FULL;
+    size_t x = rn_cuda_bytes(v.n, v.c, v.h, v.w, storage), y = rn_cuda_bytes(v.n, v.k, v.p, v.q, storage);
+    size_t w = rn_cuda_bytes(v.k, v.c / v.window.groups, v.window.r, v.window.s, storage);
+    cudaEvent_t events[2] = { NULL };
+    float least = -1;
+    char *memory = rn_cuda_trial(p, x + y + w, err);
+    if (!memory)
+        return p->cuda->failed ? -1 : 0;
+    struct operands a = { { .at = memory }, { .at = memory + x + y }, { .at = memory + x } };
+    int rc = rn_cuda_check(p, api->cudaMemsetAsync(memory, 0x3c, x + y + w, p->gpu->stream), "filling", err) ||
+             rn_cuda_check(p, api->cudaEventCreateWithFlags(&events[0], cudaEventBlockingSync), "an event", err) ||
+             rn_cuda_check(p, api->cudaEventCreateWithFlags(&events[1], cudaEventBlockingSync), "an event", err) ? -1 : 0;
+    for (v.skip = 0; v.skip < count && rc == 0; v.skip++) {
+        float ms;
+        rc = time_engine(p, &v, a, events, &ms, err);
+        if (rc || ms < 0 || (least >= 0 && ms >= least))
+            continue;
+        least = ms;
+        *best = v.skip;
+    }
+    for (int i = 0; i < 2 && !p->cuda->failed; i++)
+        if (events[i])
+            api->cudaEventDestroy(events[i]);
+    if (!p->cuda->failed)
+        rn_cuda_trial_free(p);
+    *tried = least >= 0;
+    return rc;
+}
+
+/* v->skip, for training: what is known, or what is the fastest here and now. A product of matrices has no engines of cuDNN's. */
+static int choose_engine(struct rn_cuda_part *p, struct shape *v, struct rn_err *err)
+{
+    char key[RN_CUDA_KEY];
+    bool known, tried = false;
+    size_t count = 0, best = 0;
+    struct rn_cuda_plan *plan;
+    struct shape of = *v;
+    if (pointwise(v))
+        return 0;
+    of.add = v->add && !(v->pass == DW && v->bf16); /* as compute has it */
+    describe(key, p->cuda, &of);
+    if (rn_cuda_engine_known(p->cuda, key, &known, &v->skip, err))
+        return -1;
+    of.skip = v->skip;
+    if (known && v->skip && find(p, &of, &plan, err))
+        return -1;
+    if (known && v->skip && !plan->plan) /* who wrote that? */
+        v->skip = 0;
+    if (known || p->cuda->first_engines)
+        return 0;
+    if (count_engines(p, of, &count, err) || (count > 1 && time_engines(p, of, count, &best, &tried, err)))
+        return -1;
+    v->skip = best;
+    return rn_cuda_engine_keep(p->cuda, key, best, tried, err);
+}
+
+static int compute_in_training(struct rn_cuda_part *p, struct shape *v, struct operands a, struct rn_err *err)
+{
+    return choose_engine(p, v, err) || compute(p, v, a, err) ? -1 : 0;
+}
+
 /* ---- the operator ---- */
 
 static struct shape shape_of(const struct rn_cuda_part *p, struct operands a, struct rn_window window, enum pass pass, bool add)
@@ -510,7 +627,6 @@ static struct shape shape_of(const struct rn_cuda_part *p, struct operands a, st
     return (struct shape){ p->gpu, p->n, a.x.c, a.x.h, a.x.w, a.y.c, a.y.h, a.y.w, window, pass, a.x.bf16, add, 0 };
 }
 
-enum { TRIED = 4 }; /* engines for few images */
 
 static size_t bytes_of(struct map a, size_t n)
 {
@@ -611,7 +727,7 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
         struct epilogue after = { a.y, rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data), epilogue.activation };
         if (!p.n)
             continue;
-        p.rc = eval ? evaluate(&p, v, a, err) : compute(&p, &v, a, err);
+        p.rc = eval ? evaluate(&p, v, a, err) : compute_in_training(&p, &v, a, err);
         if (p.rc == 0 && (after.bias || after.residual.at || after.activation))
             p.rc = start_epilogue(&p, &after, y, err);
     }
@@ -644,7 +760,7 @@ int rn_cuda_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b,
             p.rc = rn_cuda_idle(&p, b->dw, b->add & RN_ADD_DW, err) || rn_cuda_idle(&p, b->dbias, b->add & RN_ADD_DW, err) ? -1 : 0;
             continue;
         }
-        if ((b->dx.data && compute(&p, &of_x, to_x, err)) || (b->dw.data && compute(&p, &of_w, to_w, err)))
+        if ((b->dx.data && compute_in_training(&p, &of_x, to_x, err)) || (b->dw.data && compute_in_training(&p, &of_w, to_w, err)))
             p.rc = -1;
         else if (b->dbias.data)
             p.rc = bias_backward(&p, b->dbias, b->dy, b->add, err);

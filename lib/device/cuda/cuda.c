@@ -58,6 +58,7 @@ static void close_device(struct rn_device *dev)
     for (int i = 0; i < RN_CUDA_IMAGE_COUNT; i++)
         if (cuda->library[i])
             cuda->api.cudaLibraryUnload(cuda->library[i]);
+    rn_cuda_engines_free(cuda);
     free(cuda->block);
     free(cuda->pinned);
     free(cuda);
@@ -96,6 +97,16 @@ static int count_together(struct rn_cuda *cuda, struct rn_err *err)
         return rn_fail(err, RN_EXIT_USAGE, "RN_CUDA_TOGETHER=%s: must be a multiple of %d up to %d", text, EIGHT, MOST_TOGETHER);
     cuda->together = images;
     cuda->few = images / EIGHT;
+    return 0;
+}
+
+/* Whether engines are tried: RN_CUDA_ENGINES. */
+static int choose_trials(struct rn_cuda *cuda, struct rn_err *err)
+{
+    const char *text = getenv("RN_CUDA_ENGINES");
+    cuda->first_engines = text && !strcmp(text, "first");
+    if (text && *text && strcmp(text, "tried") != 0 && !cuda->first_engines)
+        return rn_fail(err, RN_EXIT_USAGE, "RN_CUDA_ENGINES=%s: must be tried or first", text);
     return 0;
 }
 
@@ -195,7 +206,6 @@ static int describe_versions(const struct rn_cuda_part *p, struct rn_err *err)
     const struct rn_cuda_api *api = &cuda->api;
     struct cudaDeviceProp gpu;
     int driver = 0, runtime = 0, blas = 0, nccl = 0, dnn = (int)api->cudnnGetVersion();
-    char sums[32] = "";
     if (rn_cuda_check(p, api->cudaGetDeviceProperties(&gpu, p->gpu->ordinal), "what it is", err) ||
         rn_cuda_check(p, api->cudaDriverGetVersion(&driver), "the driver's version", err) ||
         rn_cuda_check(p, api->cudaRuntimeGetVersion(&runtime), "the runtime's version", err) ||
@@ -203,10 +213,11 @@ static int describe_versions(const struct rn_cuda_part *p, struct rn_err *err)
         (cuda->gpus > 1 && rn_cuda_check_nccl(cuda, api->ncclGetVersion(&nccl), "the version", err)))
         return -1;
     if (cuda->gpus > 1)
-        snprintf(sums, sizeof sums, ", NCCL %d.%d.%d", nccl / 10000, nccl / 100 % 100, nccl % 100);
-    snprintf(cuda->versions, sizeof cuda->versions, ", %.255s of %d SMs, driver %d.%d, runtime %d.%d, cuBLAS %d.%d.%d, cuDNN %d.%d.%d%s",
+        snprintf(cuda->sums, sizeof cuda->sums, ", NCCL %d.%d.%d", nccl / 10000, nccl / 100 % 100, nccl % 100);
+    snprintf(cuda->versions, sizeof cuda->versions,
+             ", %.255s of %d SMs, driver %d.%d, runtime %d.%d, cuBLAS %d.%d.%d, cuDNN %d.%d.%d",
              gpu.name, gpu.multiProcessorCount, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10, blas / 10000,
-             blas / 100 % 100, blas % 100, dnn / 10000, dnn / 100 % 100, dnn % 100, sums);
+             blas / 100 % 100, blas % 100, dnn / 10000, dnn / 100 % 100, dnn % 100);
     return 0;
 }
 
@@ -216,8 +227,8 @@ static void describe_variant(struct rn_cuda *cuda)
     char several[32] = "";
     if (cuda->gpus > 1)
         snprintf(several, sizeof several, "-x%d%s", cuda->gpus, cuda->norms == RN_NORMS_WHOLE ? "-whole" : "");
-    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s%s", cuda->capability,
-             cuda->tf32 ? "-tf32" : cuda->bf16 ? "-bf16" : "", several, cuda->versions);
+    snprintf(cuda->variant, sizeof cuda->variant, "cuda-sm%d%s%s%s%s", cuda->capability,
+             cuda->tf32 ? "-tf32" : cuda->bf16 ? "-bf16" : "", several, cuda->versions, cuda->sums);
 }
 
 /* Of several GPUs the least counts. */
@@ -264,8 +275,8 @@ static enum rn_storage maps(const struct rn_device *dev)
 
 static int open_gpus(struct rn_cuda *cuda, const char *which, struct rn_err *err)
 {
-    if (choose(cuda, which, err) || count_together(cuda, err) || rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) ||
-        rn_cuda_load_libraries(&cuda->api, cuda->gpus > 1, err))
+    if (choose(cuda, which, err) || count_together(cuda, err) || choose_trials(cuda, err) ||
+        rn_cuda_load_runtime(&cuda->api, err) || find(cuda, err) || rn_cuda_load_libraries(&cuda->api, cuda->gpus > 1, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     while (rn_cuda_next(&p, err))
@@ -304,6 +315,7 @@ const size_t rn_device_cuda_size = sizeof(struct rn_device_class);
 const struct rn_device_class rn_device_cuda = {
     .name = "cuda", .summary = "NVIDIA GPUs", .open = open_device, .close = close_device, .variant = variant_of,
     .precision = precision, .norms = norms, .maps = maps, .room = rn_cuda_room,
+    .choices = rn_cuda_choices, .choose = rn_cuda_choose,
     .host_alloc = rn_cuda_host_alloc, .host_free = rn_cuda_host_free, .host_wait = rn_cuda_host_wait,
     .begin = rn_cuda_begin, .commit = rn_cuda_commit, .end = rn_cuda_end,
     .share = rn_cuda_share, .cut = rn_cuda_cut_block, .all_reduce = rn_cuda_all_reduce, .carry = rn_cuda_carry,

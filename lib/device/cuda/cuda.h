@@ -95,6 +95,13 @@ struct rn_cuda_pinned {
 struct rn_cuda_plan;  /* conv2d.cu */
 struct rn_cuda_layer;
 
+/* The engine of a convolution in training (engines.c): its number among those that suit, in the order of cuDNN's list. */
+enum { RN_CUDA_KEY = 128 };
+struct rn_cuda_choice {
+    char key[RN_CUDA_KEY];
+    size_t engine;
+};
+
 struct rn_cuda_segment; /* step.c */
 
 /* A step that has been seen, and its segments once it was captured. */
@@ -123,6 +130,10 @@ struct rn_cuda {
     size_t plans, plan_capacity, plan_at;
     struct rn_cuda_layer *layer;
     size_t layers, layer_capacity, layer_at;
+    struct rn_cuda_choice *choice;
+    size_t choices, choice_room;
+    char *choices_text;
+    bool engines_read, first_engines; /* the file was looked at; nothing is tried */
     size_t together, few; /* images that evaluation's convolutions do at a time: many, or few */
     struct rn_cuda_capture capture[8]; /* one a batch size */
     struct rn_cuda_capture *now; /* of the step that has begun */
@@ -141,8 +152,9 @@ struct rn_cuda {
     bool summing; /* sums over GPUs are under way */
     bool failed;  /* something has; what is under way may never end, nor may what cleans up */
     int capability, weakest; /* the least of all GPUs: 90 is 9.0; which GPU has it */
-    char versions[384]; /* of what the bits depend on besides: the GPU, the driver, the libraries */
-    char variant[448];
+    char versions[384]; /* of what the bits depend on besides: the GPU, the driver, the libraries, */
+    char sums[32];      /* ... and NCCL */
+    char variant[480];
 };
 
 /* api.c: loads the libraries. The runtime first, so that a machine without a GPU is told so. */
@@ -356,6 +368,14 @@ RN_MUST int rn_cuda_loss_back(struct rn_cuda *cuda, struct rn_err *err);
 RN_MUST int rn_cuda_loss_out(struct rn_cuda *cuda, struct rn_err *err);
 void rn_cuda_page_free(struct rn_cuda *cuda, struct rn_cuda_page *page);
 void rn_cuda_plans_free(struct rn_cuda *cuda);
+/* The engine of a convolution that is trained, if it is known. */
+RN_MUST int rn_cuda_engine_known(struct rn_cuda *cuda, const char *key, bool *known, size_t *engine, struct rn_err *err);
+/* ... is this one, from now on; tried: for other runs, too. */
+RN_MUST int rn_cuda_engine_keep(struct rn_cuda *cuda, const char *key, size_t engine, bool tried, struct rn_err *err);
+void rn_cuda_engines_free(struct rn_cuda *cuda);
+/* choices and choose of struct rn_device_class. */
+const char *rn_cuda_choices(struct rn_device *dev);
+RN_MUST int rn_cuda_choose(struct rn_device *dev, const char *text, struct rn_err *err);
 
 extern const struct rn_device_class rn_device_cuda;
 

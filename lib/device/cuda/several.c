@@ -75,8 +75,8 @@ static ncclResult_t start_part(const struct rn_cuda_part *p, struct rn_cuda_meet
     float *at = m.gradients ? rn_cuda_at(p, m.gradients) : NULL;
     if (at)
         return api->ncclAllReduce(at, at, m.bytes / sizeof *at, ncclFloat, ncclSum, gpu->comm, gpu->sums);
-    return api->ncclAllGather(gpu->workspace + (size_t)p->g * m.bytes, gpu->workspace, m.bytes / sizeof(double), ncclDouble, gpu->comm,
-                              gpu->sums);
+    return api->ncclAllGather(gpu->workspace + (size_t)p->g * m.bytes, gpu->workspace, m.bytes / sizeof(double), ncclDouble,
+                              gpu->comm, gpu->sums);
 }
 
 /* All GPUs' parts are one group: started one by one, the first would wait for the second for ever. */

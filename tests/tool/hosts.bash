@@ -45,34 +45,41 @@ namespaces() {
         ip netns del "rn-$$-try"
 }
 
-# two_hosts: a and b, each with an sshd in a network namespace of its own, and a third, in which `inside COMMAND...` has them as
-# hosts of its ssh. host/a, host/b: home, tmp (a file system of SIZE, 64 MiB if not given), before and job.N as of stand_in.
+# two_hosts [SIZE]: a and b, each with an sshd in a network namespace of its own, on a bridge in a third, in which
+# `inside COMMAND...` has them as hosts of its ssh; they have each other, too. host/a, host/b: home, tmp (a file system of SIZE,
+# 64 MiB if not given), before and job.N as of stand_in. `cable b down` pulls b's out; `up` plugs it in again.
 two_hosts() {
-    local size=${1:-64m} i=0 host hub=rn-$$-hub
+    local size=${1:-64m} i=1 host hub=rn-$$-hub
     mkdir -p host bin
     ssh-keygen -q -t ed25519 -N '' -f host/key
-    ip netns add "$hub"
+    printf '127.0.0.1 localhost\n192.0.2.2 a\n192.0.2.3 b\n' > host/hosts
     printf '#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n' "$PWD/host/config" > bin/ssh
     chmod +x bin/ssh
+    PATH=$PWD/bin:$PATH
+    ip netns add "$hub"
+    ip -n "$hub" link add lan type bridge
+    ip -n "$hub" addr add 192.0.2.1/24 dev lan
+    ip -n "$hub" link set lan up
     for host in a b; do
         i=$((i + 1))
         mkdir -p "host/$host/home" "host/$host/tmp"
         : > "host/$host/jobs"
         ip netns add "rn-$$-$host"
         ip link add "rn$$$host" netns "$hub" type veth peer name eth0 netns "rn-$$-$host"
-        ip -n "$hub" addr add "192.0.2.$((4 * i + 1))/30" dev "rn$$$host"
-        ip -n "$hub" link set "rn$$$host" up
-        ip -n "rn-$$-$host" addr add "192.0.2.$((4 * i + 2))/30" dev eth0
+        ip -n "$hub" link set "rn$$$host" master lan up
+        ip -n "rn-$$-$host" addr add "192.0.2.$i/24" dev eth0
         ip -n "rn-$$-$host" link set eth0 up
+        ip -n "rn-$$-$host" link set lo up
         ssh-keygen -q -t ed25519 -N '' -f "host/$host/key"
         cat >> host/config <<END
 Host $host
-    HostName 192.0.2.$((4 * i + 2))
+    HostName 192.0.2.$i
     User root
     IdentityFile $PWD/host/key
     UserKnownHostsFile $PWD/host/known
     StrictHostKeyChecking no
     ServerAliveInterval 1
+    LogLevel ERROR
 END
         cat > "host/$host/sshd" <<END
 HostKey $PWD/host/$host/key
@@ -99,16 +106,17 @@ exec sh -c "\$*"
 END
         chmod +x "host/$host/command"
         # a mount namespace comes with the network's
-        ip netns exec "rn-$$-$host" bash -c "mount -t tmpfs none /run && mkdir /run/sshd &&
+        ip netns exec "rn-$$-$host" unshare --uts bash -c "hostname $host && mount --bind $PWD/host/hosts /etc/hosts &&
+            mount -t tmpfs none /run && mkdir /run/sshd &&
             mount -t tmpfs -o size=$size none $PWD/host/$host/tmp && exec /usr/sbin/sshd -D -f $PWD/host/$host/sshd" \
             2> "host/$host/log" 3>&- & disown
     done
-    PATH=$PWD/bin:$PATH
     for host in a b; do
         for ((i = 0; i < 50; i++)); do inside ssh "$host" true 2> /dev/null && break || sleep 0.1; done
         [ $i -lt 50 ]
     done
 }
+cable() { ip -n "rn-$$-$1" link set eth0 "$2"; }
 inside() { ip netns exec "rn-$$-hub" "$@"; }
 no_hosts() {
     local space pid

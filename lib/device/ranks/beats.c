@@ -27,6 +27,8 @@ static struct name own_name(void)
 bool rn_ranks_meet(struct rn_ranks_comm *comm)
 {
     struct name names[RN_RANKS_MOST] = { 0 }, own = own_name();
+    struct sigaction handler;
+    comm->handles_end = sigaction(SIGTERM, NULL, &handler) == 0 && handler.sa_handler != SIG_DFL && handler.sa_handler != SIG_IGN;
     if (!rn_ranks_good(comm, MPI_Allgather(&own, sizeof own, MPI_BYTE, names, sizeof own, MPI_BYTE, comm->on[RN_RANKS_SHARES]),
                        "meeting"))
         return false;
@@ -71,17 +73,32 @@ static void beat(struct rn_ranks_comm *comm, size_t r, const struct rn_err *conf
                                          &peer->send), "a sign of life");
 }
 
-static void lose(struct rn_ranks_comm *comm, size_t r, const char *how)
+/* silent: for so many seconds; 0: its process was seen to have ended */
+static void lose(struct rn_ranks_comm *comm, size_t r, int silent)
 {
+    const char *host = comm->peer[r].host;
     comm->alone = comm->alone || r == 0;
-    rn_ranks_comm_fail(comm, "rank %zu of %zu (%s) %s", r, comm->size, comm->peer[r].host, how);
+    if (silent)
+        rn_ranks_comm_fail(comm, "rank %zu of %zu (%s) has not been heard of for %d seconds", r, comm->size, host, silent);
+    else
+        rn_ranks_comm_fail(comm, "rank %zu of %zu (%s) has ended", r, comm->size, host);
 }
 
-/* Ten times a second. Who was stopped himself has heard nothing, and nobody is to blame. */
+/* mpirun asks all ranks to end some seconds after it has seen one of them go, and kills those that have not some seconds later. So
+ * after SIGTERM, whose handler is gone once it has come (SA_RESETHAND), silence means more, and there is less time. */
+static int patience(const struct rn_ranks_comm *comm)
+{
+    struct sigaction now;
+    bool asked = comm->handles_end && sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == SIG_DFL;
+    return asked ? RN_RANKS_LESS_PATIENCE : RN_RANKS_PATIENCE;
+}
+
+/* Ten times a second. Who was stopped himself, or held up in MPI, has heard nothing meanwhile: of such a time little counts. */
 void rn_ranks_look_round(struct rn_ranks_comm *comm)
 {
-    double now = rn_ranks_seconds();
-    bool slept = comm->looked > 0 && now - comm->looked > 2, due = now - comm->beaten >= 1;
+    double now = rn_ranks_seconds(), gap = comm->looked > 0 ? now - comm->looked : 0, missed = gap > 2 ? gap - 2 : 0;
+    bool due = now - comm->beaten >= 1;
+    int most = patience(comm);
     struct rn_err confession;
     if (now - comm->looked < 0.1)
         return;
@@ -95,14 +112,13 @@ void rn_ranks_look_round(struct rn_ranks_comm *comm)
         struct rn_ranks_peer *peer = &comm->peer[r];
         if (r == comm->rank)
             continue;
-        if (slept)
-            peer->heard = now;
+        peer->heard += missed;
         hear(comm, r);
         if (due || (confession.exit && r == 0 && !peer->out.exit))
             beat(comm, r, &confession);
-        if (now - peer->heard > RN_RANKS_PATIENCE)
-            lose(comm, r, "has not been heard of for 10 seconds");
+        if (now - peer->heard > most)
+            lose(comm, r, most);
         else if (peer->process && kill(peer->process, 0) && errno == ESRCH)
-            lose(comm, r, "has ended");
+            lose(comm, r, 0);
     }
 }

@@ -1,8 +1,8 @@
 /* comm.h -- the ranks of a run, and what goes between them.
  *
  * One thread makes all calls to MPI; the others ask it, and wait where they need an answer. It also says each second that its rank is
- * there: a rank that is not heard of for RN_RANKS_PATIENCE seconds, computing or not, or whose process is seen to have ended, is gone,
- * and with it the run: then all that is asked for fails. A rank that is slow is not gone.
+ * there: a rank that is not heard of for RN_RANKS_PATIENCE seconds (RN_RANKS_LESS_PATIENCE once SIGTERM has come), computing or not,
+ * or whose process is seen to have ended, is gone, and with it the run: then all that is asked for fails. A rank that is slow is not.
  *
  * What share_bytes and sum are asked for in the same order by all ranks; tell is rank 0's, listen the others'. */
 #ifndef RN_DEVICE_RANKS_COMM_H
@@ -13,7 +13,7 @@
 
 #include "core/err.h"
 
-enum { RN_RANKS_PATIENCE = 10, RN_RANKS_MOST = 64 };
+enum { RN_RANKS_PATIENCE = 10, RN_RANKS_LESS_PATIENCE = 4, RN_RANKS_MOST = 64 };
 
 struct rn_ranks_comm;
 

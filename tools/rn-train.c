@@ -461,6 +461,8 @@ static int validate(struct work *w, struct rn_validation *validation, struct rn_
     rn_progress_end(&w->progress);
     if (validation->errors && !w->args->quiet)
         rn_note("%s: %lld photos could not be read: the validation is without them", w->opts.val, (long long)validation->errors);
+    for (size_t i = 0; i < validation->missing.count && w->trainer.head.epoch == 0 && !w->args->quiet; i++)
+        rn_note("%s: %s", w->opts.val, validation->missing.item[i].data);
     return 0;
 }
 

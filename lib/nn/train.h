@@ -116,6 +116,7 @@ struct rn_validation {
     double *recall;              /* one a class; NaN: it has no photos */
     int64_t seen, errors;
     size_t empty, first_empty; /* classes without photos, the index of the first */
+    struct rn_texts missing;   /* parts of the set that the file does not have, a line each (rn_reader_missing) */
 };
 void rn_validation_free(struct rn_validation *validation);
 /* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent, after

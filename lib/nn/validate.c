@@ -200,11 +200,12 @@ int rn_validate(struct rn_trainer *t, const char *path, struct rn_validation *v,
         free(counts.is);
         return -1;
     }
+    rn_reader_join(reader);
     counts.said = counts.is + counts.classes;
     counts.right = counts.said + counts.classes;
     if (average)
         rn_net_swap(t->net);
-    int rc = validate_stream(t, reader, &counts, v, err);
+    int rc = validate_stream(t, reader, &counts, v, err) || rn_reader_missing(reader, false, &v->missing, NULL, err) ? -1 : 0;
     if (average)
         rn_net_swap(t->net);
     if (rc == 0)
@@ -219,5 +220,6 @@ int rn_validate(struct rn_trainer *t, const char *path, struct rn_validation *v,
 void rn_validation_free(struct rn_validation *v)
 {
     free(v->recall);
+    rn_texts_free(&v->missing);
     *v = (struct rn_validation){ 0 };
 }

@@ -55,6 +55,19 @@ refused() {
     fails 3 "leaves nothing: 7 photos are less than one batch of 16" rn-batch --train --drop-last all.rn
 }
 
+@test "--val says which parts of a set that was cut it lacks, once; whole, it says nothing" {
+    classes glass=4 metal=4
+    rn-list photos | rn-pick --cut 4 -o part.%d.rn
+    for i in 1 2 3 4; do rn-batch --size 33 part.$i.rn -o val.$i.rn; done
+    rn-list photos | rn-batch --train --size 33 -b 4 --epochs 2 -o batches.rn
+    cat val.1.rn val.4.rn > val.rn
+    rn-train -j 1 -a resnet20 -o run --val val.rn batches.rn 2> err > /dev/null
+    [ "$(grep val.rn err)" = "rn-train: val.rn: parts 2 to 3 of 4 are missing: records 3 to 6 of 8" ] || { cat err; false; }
+    cat val.?.rn > whole.rn
+    rn-train -j 1 -a resnet20 -o whole --val whole.rn batches.rn 2> err > /dev/null
+    ! grep -i missing err || false
+}
+
 @test "--val is a file: a pipe is refused at once" {
     classes glass=2 metal=2
     rn-list photos | rn-batch --size 33 -o val.rn

@@ -3,7 +3,7 @@
 # ranks.sh ALL.rn VAL.rn RUN -- sbatch ranks.sh all.rn val.rn run: one training over 8 ranks (doc/ranks.md), on a shared file system.
 # Sent again, or requeued, it goes on from its last checkpoint. RN_CPU: what all nodes have.
 set -euo pipefail
-export RN_CPU=${RN_CPU:-avx2} OMPI_MCA_odls_base_sigkill_timeout=8
+export RN_CPU=${RN_CPU:-avx2} OMPI_MCA_odls_base_sigkill_timeout=4
 ranks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
 read -ra batches <<< "${BATCHES:--b 128 --epochs 100}"
 from=()

@@ -1,10 +1,8 @@
 # Training over ranks: the same bytes for any number of them, and what happens when one of them dies. Where no MPI is installed there is
 # no plug-in, and most of this is skipped.
 load common
-
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_odls_base_sigkill_timeout=3
-export OMPI_MCA_btl_base_warn_component_unused=0
+load ranks
+load hosts
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return
@@ -14,14 +12,10 @@ setup_file() {
     rn-pick split=train all.rn | rn-batch --train --drop-last --size 32 -b 6 --epochs 2 -o batches.rn
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
+teardown() { no_hosts; }
 
-need_ranks() {
-    [ -z "${RN_MPI-}" ] || return 0 # it has to be there
-    [ -e "$BUILD/rn-ranks.so" ] || skip "this build has no plug-in for ranks (no MPI was found)"
-    command -v mpirun >/dev/null || skip "mpirun is not installed"
-}
 # ranks N COMMAND...
-ranks() { timeout 400 mpirun -n "$@"; }
+ranks() { timeout 400 $mpirun -n "$@"; }
 # train DIR [OPTION]...: what follows ranks N, or stands alone
 train() { echo rn-train -a resnet20 -q -j 1 -d ranks:cpu -o "$@"; }
 same() { cmp "$1/last.rn" "$2/last.rn"; }
@@ -37,7 +31,7 @@ same() { cmp "$1/last.rn" "$2/last.rn"; }
     local all="-t cbam --lr 0.01 --val $BATS_FILE_TMPDIR/val.rn"
     $(train alone $all) < "$BATS_FILE_TMPDIR/batches.rn"
     for n in 1 2 4; do
-        ranks $n $(train $n $all) < "$BATS_FILE_TMPDIR/batches.rn" > $n.tsv
+        ranks $n $(train $n $all) "$BATS_FILE_TMPDIR/batches.rn" > $n.tsv # each rank opens the file, and rank 0 reads it
         same alone $n
         cmp alone/best.rn $n/best.rn
     done
@@ -49,7 +43,7 @@ same() { cmp "$1/last.rn" "$2/last.rn"; }
     need_ranks
     local all="-t ours --optimizer adamw --clip 0.5 --ema 0.9 --accumulate 2 --class-weights inv --label-smoothing 0.1 --freeze conv1,bn1 --freeze-norms"
     for n in 1 4; do
-        ranks $n $(train $n $all) "$BATS_FILE_TMPDIR/batches.rn" > /dev/null # each rank opens the file, and rank 0 reads it
+        ranks $n $(train $n $all) "$BATS_FILE_TMPDIR/batches.rn" > /dev/null
     done
     same 1 4
 }
@@ -81,8 +75,9 @@ same() { cmp "$1/last.rn" "$2/last.rn"; }
 
 # long DIR: a run of 2 ranks that is at work: its first epoch is saved, and more than can be done in time is to come
 long() {
-    rn-pick split=train "$BATS_FILE_TMPDIR/all.rn" | rn-batch --train --drop-last --size 32 -b 6 --epochs 2000 |
-        ranks 2 sh -c 'echo $$ > '"$1"'.${OMPI_COMM_WORLD_RANK-$PMI_RANK}; exec "$@"' sh $(train "$1") > "$1.out" 2> "$1.err" &
+    mkfifo "$1.fifo"
+    rn-pick split=train "$BATS_FILE_TMPDIR/all.rn" | rn-batch --train --drop-last --size 32 -b 6 --epochs 2000 > "$1.fifo" &
+    ranks 2 sh -c 'echo $$ > '"$1"'.${OMPI_COMM_WORLD_RANK-$PMI_RANK}; exec "$@"' sh $(train "$1") "$1.fifo" > "$1.out" 2> "$1.err" < /dev/null &
     job=$!
     until [ -e "$1/last.rn" ]; do
         kill -0 $job # ranks ends it after a while
@@ -122,7 +117,7 @@ gone() { timeout 20 tail --pid "$1" -f /dev/null; }
     need_ranks
     local rc=0
     grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
-    timeout 100 mpirun -n 1 env RN_CPU=portable $(train run) : -n 1 env RN_CPU=avx2 $(train run) < /dev/null 2> err || rc=$?
+    timeout 100 $mpirun -n 1 env RN_CPU=portable $(train run) : -n 1 env RN_CPU=avx2 $(train run) < /dev/null 2> err || rc=$?
     cat err
     [ $rc = 4 ]
     [ "$(grep -c '^rn-train:' err)" = 1 ]
@@ -164,4 +159,13 @@ gone() { timeout 20 tail --pid "$1" -f /dev/null; }
     cmp 1.safetensors 2.safetensors
     "$TOP/pipelines/train" "$BATS_FILE_TMPDIR/photos" -o 2 --ranks 2 -e 2 $line > /dev/null
     rn-show --where 2/last.rn | grep -q '^2:0'
+}
+
+@test "two hosts, with an sshd each: a rank on each of them, and the same bytes" { # tests/full/ranks.bats has more
+    need_ranks
+    namespaces || skip "needs root, ip and sshd"
+    two_hosts
+    $(train alone) "$BATS_FILE_TMPDIR/batches.rn" > /dev/null
+    on_a "$mpirun -n 2 $hosts a:1,b:1 $(train two) $BATS_FILE_TMPDIR/batches.rn > /dev/null"
+    same alone two
 }

@@ -46,31 +46,43 @@ bool rn_ranks_meet(struct rn_ranks_comm *comm)
     return true;
 }
 
+/* Whether a call to MPI that concerns rank r went well; MPICH's fails where a connection was closed. */
+static bool reaches(struct rn_ranks_comm *comm, size_t r, int status)
+{
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int class = status, length = 0;
+    if (status == MPI_SUCCESS)
+        return true;
+    MPI_Error_class(status, &class);
+    MPI_Error_string(class, text, &length);
+    comm->alone = comm->alone || r == 0;
+    rn_ranks_comm_fail(comm, "rank %zu of %zu (%s) is not reached any more: %s", r, comm->size, comm->peer[r].host, text);
+    return false;
+}
+
 static void hear(struct rn_ranks_comm *comm, size_t r)
 {
     struct rn_ranks_peer *peer = &comm->peer[r];
     int arrived = 0;
-    if (!rn_ranks_good(comm, MPI_Test(&peer->receive, &arrived, MPI_STATUS_IGNORE), "listening") || !arrived)
+    if (!reaches(comm, r, MPI_Test(&peer->receive, &arrived, MPI_STATUS_IGNORE)) || !arrived)
         return;
     peer->heard = rn_ranks_seconds();
     if (peer->in.exit) {
         peer->in.text[sizeof peer->in.text - 1] = '\0';
         rn_ranks_comm_fail(comm, "rank %zu of %zu (%s): %s", r, comm->size, peer->host, peer->in.text);
     }
-    (void)!rn_ranks_good(comm, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS],
-                                         &peer->receive), "listening");
+    reaches(comm, r, MPI_Irecv(&peer->in, sizeof peer->in, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS], &peer->receive));
 }
 
 static void beat(struct rn_ranks_comm *comm, size_t r, const struct rn_err *confession)
 {
     struct rn_ranks_peer *peer = &comm->peer[r];
     int gone = 1;
-    if (!rn_ranks_good(comm, MPI_Test(&peer->send, &gone, MPI_STATUS_IGNORE), "a sign of life") || !gone)
+    if (!reaches(comm, r, MPI_Test(&peer->send, &gone, MPI_STATUS_IGNORE)) || !gone)
         return;
     peer->out = (struct rn_ranks_beat){ .exit = confession->exit };
     snprintf(peer->out.text, sizeof peer->out.text, "%s", confession->text);
-    (void)!rn_ranks_good(comm, MPI_Isend(&peer->out, sizeof peer->out, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS],
-                                         &peer->send), "a sign of life");
+    reaches(comm, r, MPI_Isend(&peer->out, sizeof peer->out, MPI_BYTE, (int)r, 0, comm->on[RN_RANKS_BEATS], &peer->send));
 }
 
 /* silent: for so many seconds; 0: its process was seen to have ended */

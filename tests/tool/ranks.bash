@@ -19,4 +19,4 @@ need_ranks() {
     command -v "$MPIRUN" > /dev/null || skip "$MPIRUN is not installed"
 }
 # on_a COMMAND: on the first of two_hosts, in this folder, with what is set for ranks here
-on_a() { inside ssh a "cd $PWD && export $(env | grep -E '^(OMPI|UCX)_' | tr '\n' ' ') && $1"; }
+on_a() { inside ssh a "cd $PWD && export $(env | grep -E '^(OMPI|UCX)_' | tr '\n' ' ') MPIRUN=$MPIRUN && $1"; }

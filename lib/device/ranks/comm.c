@@ -14,7 +14,10 @@
 #include "core/mem.h"
 #include "core/threads.h"
 
-enum { LAST_WORDS = 2 }; /* seconds for letters that are on their way when all is over */
+enum {
+    LAST_WORDS = 2, /* seconds for letters that are on their way when all is over */
+    FAREWELL = 60,  /* for all ranks to end MPI together, when all is well: the slowest may be slow */
+};
 
 /* ---- beginning ---- */
 
@@ -184,7 +187,7 @@ void rn_ranks_comm_close(struct rn_ranks_comm *comm, int code)
     for (size_t r = 1; comm->started && comm->rank == 0 && r < comm->size; r++)
         (void)!rn_ranks_post(comm, (int)r, RN_RANKS_TAG_END, &code, sizeof code, NULL, 0, &ignored);
     clock_gettime(CLOCK_MONOTONIC, &when);
-    when.tv_sec += RN_RANKS_PATIENCE;
+    when.tv_sec += code || comm->failed ? RN_RANKS_PATIENCE : FAREWELL;
     pthread_mutex_lock(&comm->lock);
     comm->code = comm->rank ? comm->code : code;
     comm->stop = true;

@@ -13,7 +13,7 @@
 
 #include "core/err.h"
 
-enum { RN_RANKS_PATIENCE = 10, RN_RANKS_LESS_PATIENCE = 4, RN_RANKS_MOST = 64 };
+enum { RN_RANKS_PATIENCE = 8, RN_RANKS_LESS_PATIENCE = 4, RN_RANKS_MOST = 64 };
 
 struct rn_ranks_comm;
 

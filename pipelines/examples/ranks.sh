@@ -4,6 +4,7 @@
 # Sent again, or requeued, it goes on from its last checkpoint. RN_CPU: what all nodes have.
 set -euo pipefail
 export RN_CPU=${RN_CPU:-avx2} OMPI_MCA_odls_base_sigkill_timeout=4
+export OMPI_MCA_oob_tcp_keepalive_time=4 OMPI_MCA_oob_tcp_keepalive_intvl=1 OMPI_MCA_oob_tcp_keepalive_probes=3
 ranks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
 read -ra batches <<< "${BATCHES:--b 128 --epochs 100}"
 from=()

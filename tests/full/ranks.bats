@@ -72,7 +72,7 @@ ends() {
     local rc=0 begun=$SECONDS
     wait $job || rc=$?
     until [ -z "$(left)" ]; do
-        [ $((SECONDS - begun)) -le 20 ]
+        [ $((SECONDS - begun)) -le 20 ] || { left | xargs ps -fp; cat err; return 1; }
         sleep 0.1
     done
     echo "ended after $((SECONDS - begun)) seconds with $rc"

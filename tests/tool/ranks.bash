@@ -4,7 +4,7 @@ MPIRUN=${MPIRUN:-mpirun}
 # what pipelines/train sets, and that ranks may share cores, as root
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_odls_base_sigkill_timeout=4
-export OMPI_MCA_oob_tcp_keepalive_time=5 OMPI_MCA_oob_tcp_keepalive_intvl=2 OMPI_MCA_oob_tcp_keepalive_probes=3
+export OMPI_MCA_oob_tcp_keepalive_time=4 OMPI_MCA_oob_tcp_keepalive_intvl=1 OMPI_MCA_oob_tcp_keepalive_probes=3
 export OMPI_MCA_btl_base_warn_component_unused=0
 mpirun="$MPIRUN" hosts=-H
 if "$MPIRUN" --version 2> /dev/null | grep -q HYDRA; then

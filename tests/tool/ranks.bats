@@ -150,7 +150,7 @@ gone() { timeout 20 tail --pid "$1" -f /dev/null; }
 
 @test "pipelines/train --ranks: the same network for 1 and 2 ranks; a run goes on" {
     need_ranks
-    local line="--size 32 -b 8 -t none -q"
+    local line="--size 32 -b 8 -a resnet20 -t none -q"
     fails 2 "--hostfile: it needs --ranks" "$TOP/pipelines/train" "$BATS_FILE_TMPDIR/photos" -o two --hostfile hosts
     for n in 1 2; do
         "$TOP/pipelines/train" "$BATS_FILE_TMPDIR/photos" -o $n --ranks $n -e 1 $line > /dev/null

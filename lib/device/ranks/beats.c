@@ -51,8 +51,8 @@ static bool reaches(struct rn_ranks_comm *comm, size_t r, int status)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int class = status, length = 0;
-    if (status == MPI_SUCCESS)
-        return true;
+    if (status == MPI_SUCCESS || comm->leaving)
+        return status == MPI_SUCCESS;
     MPI_Error_class(status, &class);
     MPI_Error_string(class, text, &length);
     comm->alone = comm->alone || r == 0;
@@ -128,6 +128,8 @@ void rn_ranks_look_round(struct rn_ranks_comm *comm)
         hear(comm, r);
         if (due || (confession.exit && r == 0 && !peer->out.exit))
             beat(comm, r, &confession);
+        if (comm->leaving)
+            continue;
         if (now - peer->heard > most)
             lose(comm, r, most);
         else if (peer->process && kill(peer->process, 0) && errno == ESRCH)

@@ -80,6 +80,23 @@ static void rest(struct rn_ranks_comm *comm)
     pthread_mutex_unlock(&comm->lock);
 }
 
+/* Whether all ranks know that all is over. Until then some still judge the others, who may neither be silent nor end MPI, which closes
+ * their connections. */
+static bool all_leave(struct rn_ranks_comm *comm)
+{
+    double from = rn_ranks_seconds();
+    MPI_Request request;
+    int done = 0;
+    comm->leaving = true;
+    if (MPI_Ibarrier(comm->on[RN_RANKS_SHARES], &request) != MPI_SUCCESS)
+        return false;
+    while (MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done && rn_ranks_seconds() - from < FAREWELL) {
+        rn_ranks_look_round(comm);
+        nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+    }
+    return done;
+}
+
 /* Letters on their way arrive; then all ranks end MPI together. After a failure it is left as it is, for it might wait for ever. */
 static void end(struct rn_ranks_comm *comm)
 {
@@ -88,7 +105,7 @@ static void end(struct rn_ranks_comm *comm)
     while (rn_ranks_letters_left(comm) && rn_ranks_seconds() - from < (bad ? LAST_WORDS : RN_RANKS_PATIENCE) &&
            !(comm->failed && !bad))
         rn_ranks_send_letters(comm);
-    if (bad || comm->failed)
+    if (bad || comm->failed || !all_leave(comm))
         return;
     for (size_t r = 0; r < comm->size; r++)
         if (r != comm->rank) {

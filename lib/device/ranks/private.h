@@ -46,6 +46,7 @@ struct rn_ranks_comm {
     struct rn_ranks_peer peer[RN_RANKS_MOST];
     struct rn_ranks_letter *arriving;
     double looked, beaten;
+    bool leaving;     /* all is well, and all is over: nobody is judged any more */
     bool handles_end; /* the program had a handler for SIGTERM at the beginning */
     unsigned idle;
 };

@@ -141,7 +141,8 @@ static int lock_folder(struct work *w, struct rn_err *err)
     char shown[256];
     w->lock = open(w->args->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (w->lock >= 0 && flock(w->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        return rn_fail(err, RN_EXIT_SYSTEM, "%s: another rn-train is at work in this folder", rn_text_show(rn_text(w->args->output), shown));
+        return rn_fail(err, RN_EXIT_SYSTEM, "%s: another rn-train is at work in this folder",
+                       rn_text_show(rn_text(w->args->output), shown));
     return 0;
 }
 
@@ -149,8 +150,8 @@ static int prepare_folder(struct work *w, struct rn_err *err)
 {
     char shown[256];
     const char *folder = w->args->output;
-    if (rn_file_mkdir(folder, err) || lock_folder(w, err) || !(w->last = path_in(folder, "last.rn", err)) || !(w->best = path_in(folder, "best.rn", err)) ||
-        !(w->log = path_in(folder, "log.tsv", err)))
+    if (rn_file_mkdir(folder, err) || lock_folder(w, err) || !(w->last = path_in(folder, "last.rn", err)) ||
+        !(w->best = path_in(folder, "best.rn", err)) || !(w->log = path_in(folder, "log.tsv", err)))
         return -1;
     if (!w->opts.resume && !w->opts.overwrite && access(w->last, F_OK) == 0)
         return rn_fail(err, RN_EXIT_USAGE, "%s is there: --resume goes on with it, --overwrite begins anew",
@@ -201,7 +202,8 @@ static bool is_before_bn(const struct rn_head *head)
     return head->cpu.data && parts_of(head->cpu) > 1;
 }
 
-/* A resumed run has the options of the first; one that is given again must be the same (but for the places of --val and --teacher). */
+/* A resumed run has the options of the first; one that is given again must be the same (but for the places of --val and
+ * --teacher). */
 static int take_options(struct work *w, struct rn_err *err)
 {
     char shown[256];
@@ -592,8 +594,8 @@ static int segments(struct work *w, struct rn_err *err)
     if (stop_signal)
         return 1;
     if (rc == 0 && epochs != RN_NIL && t->head.epoch < epochs)
-        return rn_fail(err, RN_EXIT_DATA, "the stream ended after epoch %lld of %lld: --resume %s goes on", (long long)t->head.epoch,
-                       (long long)epochs, w->last);
+        return rn_fail(err, RN_EXIT_DATA, "the stream ended after epoch %lld of %lld: --resume %s goes on",
+                       (long long)t->head.epoch, (long long)epochs, w->last);
     return rc;
 }
 
@@ -654,7 +656,8 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         w.table = NULL;
     }
 out:
-    if (rc == 1) { /* at once: who reads ahead may be waiting for a file to be opened; but other processes of the device get to know */
+    /* at once: who reads ahead may be waiting for a file to be opened; but other processes of the device get to know */
+    if (rc == 1) {
         if (w.dev->class->undo)
             rn_device_close(w.dev);
         die(stop_signal);
@@ -687,43 +690,46 @@ const struct rn_tool rn_tool = {
     .about = "Reads train batches (rn-batch --train), one segment an epoch, and trains with stochastic gradient descent as "
              "PyTorch's: cross entropy, momentum, weight decay on every parameter.\n\n"
              "What follows is for other recipes than the published one. --schedule: step; cosine, from lr to 0 after the last "
-             "batch; constant; plateau, which divides lr by 10 after --step epochs without a better one by --best. --warmup "
-             "goes with each of them: in its epochs the rate of each batch is a step higher, and the cosine begins after it. "
+             "batch; constant; plateau, which divides lr by 10 after --step epochs without a better one by --best. --warmup goes "
+             "with each of them: in its epochs the rate of each batch is a step higher, and the cosine begins after it. "
              "--optimizer=adamw: as PyTorch's, --momentum is its first beta, 0.999 the second. --lr-head: of the last layer "
-             "(final_fc), which is new where --init had other classes. --layer-decay=X: what comes after the blocks has lr, "
-             "the last block X of it, the one before X of that, and what comes before the blocks the least. --freeze: names of "
-             "layers or parameters with commas between them (rn-show -l lists them), * for any letters; they stay as they are, "
-             "and backward goes no further down than it must. --clip: where the gradients' Euclidean norm is larger, they are "
-             "scaled to it. --accumulate=N: the gradients of N batches are summed for one update (divide lr by N for their "
-             "mean); an epoch's end is an update too. --ema: after each update a moving average of parameters and running "
-             "statistics takes 1 - DECAY of the new ones (the first update's as they are); validation, best.rn and whoever "
-             "reads last.rn but --resume see the average. best.rn is then no checkpoint. DECAY 0.999 looks back on about 1000 updates: a run "
-             "needs several times as many, or a smaller DECAY.\n\n"
-             "--head: of --init all but the last layer is frozen, and what that reads comes as batches of features, which rn-predict "
-             "--features head makes of train batches once (--val: of eval batches): an epoch then takes a moment. Each epoch of "
-             "the stream has its own draws. The run is, but for the rounding of float32, the one with --freeze of all other layers and "
-             "--freeze-norms on the same batches, and last.rn and best.rn are whole networks. Features of another network or layer are refused.\n\n"
-             "--teacher: what another network, larger or trained longer, says of the same photos (rn-predict), matched by id and class, "
-             "is followed besides the labels (Hinton et al., 2015): the loss is 1 - A of the one without, and A T^2 "
-             "KL(teacher || network), both at temperature T, the teacher's from its probabilities. Of an ensemble, whose predictions "
-             "'cat' joins, it is the mean, as rn-score --mean has it. Each photo to train on has to be there; what was drawn "
-             "of a photo anew (crops, flips) goes by the same. But predictions of the train batches themselves, which say epoch and "
-             "seed, are of these draws: they teach in their epoch only. Photos that are mixed are refused. --resume takes "
-             "the file from where it was, or from --teacher; its numbers must be those of before.\n\n"
+             "(final_fc), which is new where --init had other classes. --layer-decay=X: what comes after the blocks has lr, the "
+             "last block X of it, the one before X of that, and what comes before the blocks the least. --freeze: names of layers "
+             "or parameters with commas between them (rn-show -l lists them), * for any letters; they stay as they are, and "
+             "backward goes no further down than it must. --clip: where the gradients' Euclidean norm is larger, they are scaled "
+             "to it. --accumulate=N: the gradients of N batches are summed for one update (divide lr by N for their mean); an "
+             "epoch's end is an update too. --ema: after each update a moving average of parameters and running statistics takes 1 "
+             "- DECAY of the new ones (the first update's as they are); validation, best.rn and whoever reads last.rn but --resume "
+             "see the average. best.rn is then no checkpoint. DECAY 0.999 looks back on about 1000 updates: a run needs several "
+             "times as many, or a smaller DECAY.\n\n"
+             "--head: of --init all but the last layer is frozen, and what that reads comes as batches of features, which "
+             "rn-predict --features head makes of train batches once (--val: of eval batches): an epoch then takes a moment. Each "
+             "epoch of the stream has its own draws. The run is, but for the rounding of float32, the one with --freeze of all "
+             "other layers and --freeze-norms on the same batches, and last.rn and best.rn are whole networks. Features of another "
+             "network or layer are refused.\n\n"
+             "--teacher: what another network, larger or trained longer, says of the same photos (rn-predict), matched by id and "
+             "class, is followed besides the labels (Hinton et al., 2015): the loss is 1 - A of the one without, and A T^2 "
+             "KL(teacher || network), both at temperature T, the teacher's from its probabilities. Of an ensemble, whose "
+             "predictions 'cat' joins, it is the mean, as rn-score --mean has it. Each photo to train on has to be there; what was "
+             "drawn of a photo anew (crops, flips) goes by the same. But predictions of the train batches themselves, which say "
+             "epoch and seed, are of these draws: they teach in their epoch only. Photos that are mixed are refused. --resume "
+             "takes the file from where it was, or from --teacher; its numbers must be those of before.\n\n"
              "--best: what --val says of an epoch to be better: Acc@1, loss, balanced accuracy or macro F1. --patience ends "
              "the run, exit 0, and with it whoever writes the batches. --epochs-only-last: no epoch is chosen, so that no "
              "choice flatters: last.rn is what counts. --recall: the log has a column for each class, in percent. --keep=N: "
              "each epoch is DIR/epoch-0007.rn, too, until N more have come (rn-average makes one network of them).\n\n"
-             "--class-weights: inv gives class c the weight n / (classes n_c), where n_c of the n photos are its own; sqrt the root of that.\n\n"
+             "--class-weights: inv gives class c the weight n / (classes n_c), where n_c of the n photos are its own; sqrt the "
+             "root of that.\n\n"
              "After each epoch: validation on --val (plain cross entropy, whatever --class-weights and --label-smoothing say), "
              "DIR/best.rn when the validation Acc@1 (or what --best says) is strictly better than ever before, a row in "
-             "DIR/log.tsv, DIR/last.rn, the row on standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and SIGXCPU finish the step, write last.rn "
-             "and end the program (a second one ends it at once); SIGUSR1 writes last.rn and goes on. A folder has one rn-train at "
-             "a time: a second one ends with exit 4.\n\n"
+             "DIR/log.tsv, DIR/last.rn, the row on standard output. Each file is replaced as a whole. SIGINT, SIGTERM, SIGHUP and "
+             "SIGXCPU finish the step, write last.rn and end the program (a second one ends it at once); SIGUSR1 writes last.rn "
+             "and goes on. A folder has one rn-train at a time: a second one ends with exit 4.\n\n"
              RN_ABOUT_GPUS "Batch norms have the whole batch's statistics there, too, so that two GPUs train as one does, "
-             "but for rounding; --bn=part: those of each GPU's part (no waiting for each other at each norm; another recipe, since a "
-             "part is smaller), and running statistics are the first GPU's. --precision=bf16 keeps "
-             "maps and takes products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
+             "but for rounding; --bn=part: those of each GPU's part (no waiting for each other at each norm; another recipe, since "
+             "a part is smaller), and running statistics are the first GPU's. --precision=bf16 keeps maps and takes products in "
+             "bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products "
+             "are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused, and so are "
              "other photos in the middle of an epoch; where an epoch begins with others, a line says so.",

@@ -502,7 +502,8 @@ static int area(struct rn_canvas *x, struct rn_frame part, size_t height, size_t
 {
     size_t n = width * 3, columns = part.width + 2 * width, rows = part.height + 2 * height;
     void *y = rn_canvas_next(x, x->type, height, width, err);
-    char *scratch = y ? rn_canvas_scratch(x, (columns + rows) * sizeof(struct share) + (2 * n + 3 * part.width + 2 * BEHIND) * sizeof(float), err) : NULL;
+    size_t shares = (columns + rows) * sizeof(struct share), sums = (2 * n + 3 * part.width + 2 * BEHIND) * sizeof(float);
+    char *scratch = y ? rn_canvas_scratch(x, shares + sums, err) : NULL;
     if (!scratch)
         return -1;
     struct share *across = (struct share *)(void *)scratch, *down = across + columns;

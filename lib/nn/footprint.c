@@ -23,8 +23,8 @@ static int step(struct rn_net *net, const struct rn_batch *batch, size_t classes
     return rc;
 }
 
-int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention, size_t classes,
-                 size_t n, size_t h, size_t w, enum rn_work work, unsigned roles, int threads, struct rn_err *err)
+int rn_footprint(struct rn_footprint *f, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention,
+                 size_t classes, size_t n, size_t h, size_t w, enum rn_work work, unsigned roles, int threads, struct rn_err *err)
 {
     static const double mean[3] = { 0 }, std[3] = { 1, 1, 1 };
     static const uint8_t none;

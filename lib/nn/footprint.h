@@ -19,8 +19,10 @@ enum rn_work { RN_WORK_PREDICT, RN_WORK_TRAIN, RN_WORK_HEAD };
 /* Of batches of n images of h x w. roles: bits (1 << role) of
  * what training keeps besides (rn_net_room): RN_SECOND_MOMENT, RN_EMA. threads: as rn_device_open. Errors as of rn_net_open,
  * rn_net_train and rn_net_eval. */
-RN_MUST int rn_footprint(struct rn_footprint *footprint, const struct rn_graph *graph, struct rn_text arch, struct rn_text attention,
-                         size_t classes, size_t n, size_t h, size_t w, enum rn_work work, unsigned roles, int threads, struct rn_err *err);
+RN_MUST int rn_footprint(struct rn_footprint *footprint, const struct rn_graph *graph, struct rn_text arch,
+                         struct rn_text attention,
+                         size_t classes, size_t n, size_t h, size_t w, enum rn_work work, unsigned roles, int threads,
+                         struct rn_err *err);
 void rn_footprint_free(struct rn_footprint *footprint);
 
 /* Multiply-adds of a node for one image: of convolutions and linear layers; 0: of all others, which are few. */

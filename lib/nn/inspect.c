@@ -82,13 +82,15 @@ int rn_features_open(struct rn_net *net, const char *layer, int *v, const char *
     const struct rn_node *node = head ? NULL : last_of(g, layer, false);
     if (!head && (!node || node->y == g->output))
         return rn_fail(err, RN_EXIT_USAGE, node ? "layer '%s' is the last one: rn-predict's own output is what it makes"
-                                                : "the network has no layer '%s' (rn-show -l lists them; head: what the last one reads)", layer);
+                                                : "the network has no layer '%s' (rn-show -l lists them; head: what the last one "
+                                                  "reads)", layer);
     *v = keep(net, head ? rn_graph_features(g) : rn_program_of(&net->program[false], node)->y);
     *name = *v == rn_graph_features(g) ? "head" : node->name;
     return 0;
 }
 
-int rn_features_read(struct rn_net *net, const struct rn_batch *batch, int v, float **features, size_t *room, struct rn_array *shape,
+int rn_features_read(struct rn_net *net, const struct rn_batch *batch, int v, float **features, size_t *room,
+                     struct rn_array *shape,
                   struct rn_err *err)
 {
     struct rn_walk w;
@@ -102,7 +104,8 @@ int rn_features_read(struct rn_net *net, const struct rn_batch *batch, int v, fl
 
 /* ---- where the map's cells lie ---- */
 
-/* Through windows back to the input: a cell's window is centred at its first pixel's place - padding + dilation (kernel - 1) / 2. */
+/* Through windows back to the input: a cell's window is centred at its first pixel's place - padding + dilation (kernel - 1) /
+ * 2. */
 static void locate(struct rn_maps *maps, const struct rn_graph *g, int v)
 {
     double first = 0, pitch = 1;

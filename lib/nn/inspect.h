@@ -25,8 +25,8 @@ struct rn_view {
  * network without attention there. */
 RN_MUST int rn_view_open(struct rn_view *view, struct rn_net *net, enum rn_view_kind kind, const char *layer, struct rn_err *err);
 
-/* The value that a layer makes, which evaluation leaves in memory from now on; *name: how the stream of it calls it. layer: as above,
- * or "head": what the last layer reads. Errors: exit 2, no such layer, or the last one. */
+/* The value that a layer makes, which evaluation leaves in memory from now on; *name: how the stream of it calls it. layer: as
+ * above, or "head": what the last layer reads. Errors: exit 2, no such layer, or the last one. */
 RN_MUST int rn_features_open(struct rn_net *net, const char *layer, int *value, const char **name, struct rn_err *err);
 /* Evaluates, and takes that value of the batch: *features (n,c,h,w), in *shape; grown as needed. */
 RN_MUST int rn_features_read(struct rn_net *net, const struct rn_batch *batch, int value, float **features, size_t *room,

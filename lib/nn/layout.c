@@ -61,7 +61,8 @@ static int allocate(struct blocks *b, struct rn_layout *layout, const struct rn_
     b->calls = of->program->calls;
     b->count = 2 * b->values + 3 * b->calls;
     free(layout->value);
-    if (!(layout->value = rn_calloc(b->count, sizeof *layout->value, err)) || !(b->value = rn_calloc(b->count, sizeof *b->value, err)))
+    if (!(layout->value = rn_calloc(b->count, sizeof *layout->value, err)) ||
+        !(b->value = rn_calloc(b->count, sizeof *b->value, err)))
         return -1;
     layout->grad = layout->value + b->values;
     layout->weight = layout->grad + b->values;
@@ -111,7 +112,8 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
         int step = (int)i - (int)b->calls;
         if (on->prepacked)
             b->prepacked[i].bytes = on->prepacked(of->dev, rn_conv_sees(node, layout->value[call->y]),
-                                                  rn_conv_sees(node, layout->value[call->x]), weight, node->window, call->activation);
+                                                  rn_conv_sees(node, layout->value[call->x]), weight, node->window,
+                                                  call->activation);
         if (b->prepacked[i].bytes) {
             layout->prepacked[i].n = 1;
             live(&b->prepacked[i], step);

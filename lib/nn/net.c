@@ -103,9 +103,10 @@ int rn_net_open(struct rn_net **result, struct rn_device *dev, struct rn_text ar
     net->train = train;
     net->stale = true;
     net->tail = RN_NONE;
-    if (rn_graph_new(&net->graph, arch, attention, classes, err) || rn_program_make(&net->program[0], net->on, net->graph, false, err) ||
-        (train && rn_program_make(&net->program[1], net->on, net->graph, true, err)) || place_params(net, err) || place_norms(net, err) ||
-        !(net->kept = rn_calloc(net->graph->values, sizeof *net->kept, err)) ||
+    if (rn_graph_new(&net->graph, arch, attention, classes, err) ||
+        rn_program_make(&net->program[0], net->on, net->graph, false, err) ||
+        (train && rn_program_make(&net->program[1], net->on, net->graph, true, err)) || place_params(net, err) ||
+        place_norms(net, err) || !(net->kept = rn_calloc(net->graph->values, sizeof *net->kept, err)) ||
         !(net->written = rn_calloc(net->graph->values + net->graph->params, sizeof *net->written, err))) {
         rn_net_close(net);
         return -1;
@@ -258,7 +259,8 @@ static int fit(struct rn_net *net, const struct rn_batch *batch, bool train, str
     layout->h = batch->h;
     layout->w = batch->w;
     net->stale = true;
-    const struct rn_layout_of of = { net->dev, net->graph, &net->program[train], train, net->train, net->kept, net->tail, net->start };
+    const struct rn_layout_of of = { net->dev, net->graph, &net->program[train], train, net->train, net->kept, net->tail,
+                                     net->start };
     int rc = rn_layout_make(layout, &of, err);
     if (rc == 0 && (rc = grow_arena(net, layout->bytes, err)))
         say_what_fits(net, &of, batch, err);
@@ -353,7 +355,8 @@ int rn_net_eval_begin(struct rn_net *net, const struct rn_batch *batch, float *l
     if (!rn_net_async(net))
         return forward(&w, err) || net->on->download(net->dev, logits, output, err) ? -1 : 0;
     const struct rn_device_step step = {
-        .key = { (uintptr_t)net->arena, w.n, w.layout->n, (uint64_t)w.layout->h << 32 | w.layout->w, UINT64_MAX }, /* no smoothing's */
+        /* no smoothing's */
+        .key = { (uintptr_t)net->arena, w.n, w.layout->n, (uint64_t)w.layout->h << 32 | w.layout->w, UINT64_MAX },
         .n = output.n, .c = output.c, .logits = logits, .output = output };
     if (net->on->begin(net->dev, &step, &done, err) || (!done && forward(&w, err)))
         return -1;
@@ -468,7 +471,8 @@ static int begin(struct rn_net *net, bool async, float *logits, const int64_t *l
     uint64_t smoothing;
     memcpy(&smoothing, &options->smoothing, sizeof smoothing);
     const struct rn_device_step step = {
-        .key = { (uintptr_t)net->arena, w.n, layout->n << 3 | (unsigned)!options->targets << 2 | (unsigned)!options->teacher << 1 | net->accumulate,
+        .key = { (uintptr_t)net->arena, w.n,
+                 layout->n << 3 | (unsigned)!options->targets << 2 | (unsigned)!options->teacher << 1 | net->accumulate,
                  (uint64_t)layout->h << 32 | layout->w,
                  smoothing << 1 | !options->class_weights },
         .loss = loss, .n = w.n, .c = layout->value[net->graph->output].c, .labels = labels, .options = options };

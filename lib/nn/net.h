@@ -55,8 +55,8 @@ RN_MUST int rn_net_eval_begin(struct rn_net *net, const struct rn_batch *batch, 
  * What leads to it is not computed: its parameters should have the rate 0. */
 void rn_net_enter(struct rn_net *net, int value);
 /* Which network this is, whatever its last layer: a hash h, 0 at first, which with each of the
- * other parameters and buffers in the order of the graph becomes the XXH3-64 (seed 0) of 16 bytes, little-endian: h, and the XXH3-64 of
- * the tensor as float32. Before norms are folded. */
+ * other parameters and buffers in the order of the graph becomes the XXH3-64 (seed 0) of 16 bytes, little-endian: h, and the
+ * XXH3-64 of the tensor as float32. Before norms are folded. */
 RN_MUST int rn_net_print(struct rn_net *net, uint64_t *print, struct rn_err *err);
 
 /* Saves memory, in a network that is not trained: weights are given up once evaluation has prepacked them. What follows the first

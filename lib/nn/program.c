@@ -22,7 +22,8 @@ static const struct rn_node *only_user(const struct rn_graph *g, const struct rn
 }
 
 /* Evaluation: y = activation(w' x + b' + residual), where w' and b' have the norm in them. */
-static bool folds(const struct rn_device_class *on, const struct rn_graph *g, const struct rn_node *conv, const struct rn_node *norm)
+static bool folds(const struct rn_device_class *on, const struct rn_graph *g, const struct rn_node *conv,
+                  const struct rn_node *norm)
 {
     (void)on;
     (void)g;
@@ -30,7 +31,8 @@ static bool folds(const struct rn_device_class *on, const struct rn_graph *g, co
 }
 
 /* Training: the map between the two, a ResNet's largest, is nowhere. */
-static bool pools(const struct rn_device_class *on, const struct rn_graph *g, const struct rn_node *norm, const struct rn_node *pool)
+static bool pools(const struct rn_device_class *on, const struct rn_graph *g, const struct rn_node *norm,
+                  const struct rn_node *pool)
 {
     return on->norm_pool && norm->op == RN_OP_NORM && pool->op == RN_OP_MAX_POOL && pool->window.r &&
            norm->activation == RN_ACT_RELU && norm->residual == RN_NONE && g->value[norm->y].c % 16 == 0;
@@ -38,11 +40,13 @@ static bool pools(const struct rn_device_class *on, const struct rn_graph *g, co
 
 static const struct {
     bool train;
-    bool (*fits)(const struct rn_device_class *on, const struct rn_graph *g, const struct rn_node *node, const struct rn_node *user);
+    bool (*fits)(const struct rn_device_class *on, const struct rn_graph *g, const struct rn_node *node,
+                 const struct rn_node *user);
 } rules[] = { { false, folds }, { true, pools } };
 
 /* The node that is computed together with this one and after it, or NULL. */
-static const struct rn_node *partner(const struct rn_device_class *on, const struct rn_graph *g, bool train, const struct rn_node *node)
+static const struct rn_node *partner(const struct rn_device_class *on, const struct rn_graph *g, bool train,
+                                     const struct rn_node *node)
 {
     const struct rn_node *user = only_user(g, node);
     for (size_t i = 0; user && i < sizeof rules / sizeof *rules; i++)
@@ -62,7 +66,8 @@ static struct rn_call call_of(const struct rn_node *node, const struct rn_node *
 }
 
 /* A pair is called where its second node stands, when what that reads is there. */
-int rn_program_make(struct rn_program *program, const struct rn_device_class *on, const struct rn_graph *g, bool train, struct rn_err *err)
+int rn_program_make(struct rn_program *program, const struct rn_device_class *on, const struct rn_graph *g, bool train,
+                    struct rn_err *err)
 {
     const struct rn_node **first = rn_calloc(g->nodes, sizeof *first, err); /* of the pair that the node is the second of */
     *program = (struct rn_program){ 0 };
@@ -72,8 +77,8 @@ int rn_program_make(struct rn_program *program, const struct rn_device_class *on
         if (with)
             first[with - g->node] = node;
         else if (!train && node->op == RN_OP_NORM && !first[i])
-            rc = rn_fail(err, RN_EXIT_USAGE, "layer %s: a batch norm is folded into the convolution before it, which must have no bias "
-                                             "and no other reader", node->name);
+            rc = rn_fail(err, RN_EXIT_USAGE, "layer %s: a batch norm is folded into the convolution before it, which must have no "
+                                             "bias and no other reader", node->name);
         else
             program->call[program->calls++] = first[i] ? call_of(first[i], node) : call_of(node, NULL);
     }

@@ -129,7 +129,8 @@ int rn_rates_make(struct rn_rate **result, const struct rn_graph *g, const struc
         return -1;
     for (size_t i = 0; i < g->params; i++) {
         bool head = rn_graph_is_last(g, i);
-        rate[i] = (struct rn_rate){ pow(o->layer_decay, (double)(g->block - g->param[i].block)) * (head ? o->lr_head : 1), 1, false };
+        rate[i] = (struct rn_rate){ pow(o->layer_decay, (double)(g->block - g->param[i].block)) * (head ? o->lr_head : 1), 1,
+                                    false };
         if (o->head && !head)
             rate[i] = (struct rn_rate){ .fixed = true };
     }

@@ -208,7 +208,8 @@ int rn_teacher_say(struct rn_teacher *teacher, int64_t epoch, const struct rn_te
             most = fmax(most, rn_mean_probability(mean, k));
         if (!(most > 0))
             return rn_fail(err, RN_EXIT_DATA, "--teacher %s: it has %s of %s", rn_text_show(rn_text(teacher->path), path),
-                           !mean ? "no prediction" : mean->failed ? "an error record instead" : "no class", show(teacher, key, shown));
+                           !mean ? "no prediction" : mean->failed ? "an error record instead" : "no class",
+                           show(teacher, key, shown));
         for (size_t k = 0; k < classes; k++)
             sum += pow(rn_mean_probability(mean, k) / most, 1 / temperature);
         for (size_t k = 0; k < classes; k++)

@@ -164,7 +164,8 @@ static int parse_weights(const char *text, float *weight, size_t room, size_t *c
         char *end;
         double value = strtod(at, &end);
         if (end == at || (*end && *end != ',') || !(value >= 0 && value <= 1e6))
-            return rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s' is not none, inv, sqrt or numbers from 0 to 1e6 with commas", text);
+            return rn_fail(err, RN_EXIT_USAGE, "--class-weights: '%s' is not none, inv, sqrt or numbers from 0 to 1e6 with commas",
+                           text);
         if (*count < room)
             weight[*count] = (float)value;
         any = any || value > 0;
@@ -301,7 +302,8 @@ static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct
     if (rn_teacher_open(&t->teacher, t->options->teacher, &t->head.classes, err) || rn_teacher_print(t->teacher, &print, err))
         return -1;
     if (rn_teacher_seed(t->teacher, &seed) && head->has_seed && head->seed != seed)
-        return rn_fail(err, RN_EXIT_DATA, "--teacher %s: its predictions are of what rn-batch drew by seed %llu, these batches are of "
+        return rn_fail(err, RN_EXIT_DATA, "--teacher %s: its predictions are of what rn-batch drew by seed %llu, these batches are "
+                                          "of "
                                           "seed %llu", rn_text_show(rn_text(t->options->teacher), shown), (unsigned long long)seed,
                        (unsigned long long)head->seed);
     if (state->has_teacher && state->teacher != print)
@@ -316,7 +318,8 @@ static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct
 static int check_values(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err)
 {
     if (!t->options->head)
-        return !head->layer.data ? 0 : rn_fail(err, RN_EXIT_DATA, "batches of features: rn-train --head trains the last layer on them");
+        return !head->layer.data ? 0 : rn_fail(err, RN_EXIT_DATA,
+                                               "batches of features: rn-train --head trains the last layer on them");
     if (!t->printed && rn_net_print(t->net, &t->print, err))
         return -1;
     t->printed = true;
@@ -333,8 +336,8 @@ int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct 
         return -1;
     free(t->map);
     t->map = NULL;
-    if (check_values(t, head, err) || rn_model_check_input(&t->head.input, head, false, err) || same_stream(t, head, err) || meet_teacher(t, head, err) ||
-        rn_labels_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
+    if (check_values(t, head, err) || rn_model_check_input(&t->head.input, head, false, err) || same_stream(t, head, err) ||
+        meet_teacher(t, head, err) || rn_labels_map(&t->head.classes, &head->classes, &t->map, err) || weigh(t, head, err) ||
         rn_schedule_check(t->options, head, err) || check_last_batch(t, head, err))
         return -1;
     if (head->epoch != RN_NIL && head->epoch != t->head.epoch)

@@ -83,8 +83,9 @@ void rn_trainer_free(struct rn_trainer *t);
 RN_MUST int rn_trainer_describe(struct rn_trainer *t, const char *variant, struct rn_err *err);
 
 /* A segment's head. The first one of a fresh run decides classes and input and starts the network. Errors: exit 3: not a
- * train stream, not the epoch that is next, another seed, batch size, input, a class that is unknown, or an epoch whose last batch is
- * too small for these images; within an epoch: other photos; a teacher that is not the one of before, or does not fit. Where an epoch begins with others, t->other_photos is set. */
+ * train stream, not the epoch that is next, another seed, batch size, input, a class that is unknown, or an epoch whose last batch
+ * is too small for these images; within an epoch: other photos; a teacher that is not the one of before, or does not fit. Where an
+ * epoch begins with others, t->other_photos is set. */
 RN_MUST int rn_trainer_segment(struct rn_trainer *t, const struct rn_head *head, struct rn_err *err);
 
 /* One record, which is not needed any more afterwards: forward, backward, update. 1: it was a batch; 0: it was an error record.
@@ -119,8 +120,8 @@ struct rn_validation {
     struct rn_texts missing;   /* parts of the set that the file does not have, a line each (rn_reader_missing) */
 };
 void rn_validation_free(struct rn_validation *validation);
-/* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent, after
- * the first segment's head. */
+/* Whether the file is one that rn_validate can take for this model, by its heads up to the first photo: before an epoch is spent,
+ * after the first segment's head. */
 RN_MUST int rn_validation_check(const struct rn_trainer *t, const char *path, struct rn_err *err);
 /* Of the network that is trained, or of its moving average. Free the validation also after a failure. */
 RN_MUST int rn_validate(struct rn_trainer *t, const char *path, struct rn_validation *validation, struct rn_err *err);

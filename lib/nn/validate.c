@@ -27,8 +27,8 @@ static void clear_job(void *job_)
 }
 
 /* Adds one batch to the sums in v. */
-static int add_batch(const struct rn_record *record, const float *logits, const int64_t *map, struct counts *counts, struct rn_validation *v,
-                     struct rn_err *err)
+static int add_batch(const struct rn_record *record, const float *logits, const int64_t *map, struct counts *counts,
+                     struct rn_validation *v, struct rn_err *err)
 {
     char shown[256];
     size_t classes = counts->classes;
@@ -119,7 +119,8 @@ static int end_compute(void *context, struct rn_item *item, struct rn_err *err)
     return ((const struct job *)item->job)->begun ? rn_net_end(w->t->net, err) : 0;
 }
 
-static int validate_items(struct rn_trainer *t, struct rn_flow *flow, struct counts *counts, struct rn_validation *v, struct rn_err *err)
+static int validate_items(struct rn_trainer *t, struct rn_flow *flow, struct counts *counts, struct rn_validation *v,
+                          struct rn_err *err)
 {
     struct rn_item *item;
     int64_t *map = NULL;
@@ -148,8 +149,8 @@ static int validate_stream(struct rn_trainer *t, struct rn_reader *reader, struc
 {
     struct validating w = { .t = t };
     struct rn_flow_plan plan = {
-        .reader = reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = t->dev->class->begin ? 4 : 2, .size = sizeof(struct job), .context = &w,
-        .stage = { { 1, compute, end_compute } }, .clear = clear_job,
+        .reader = reader, .kinds = RN_KIND_BIT(RN_BATCHES), .ahead = t->dev->class->begin ? 4 : 2, .size = sizeof(struct job),
+        .context = &w, .stage = { { 1, compute, end_compute } }, .clear = clear_job,
     };
     struct rn_flow *flow;
     rn_flow_lend(&plan, t->dev);

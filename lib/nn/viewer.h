@@ -35,8 +35,8 @@ struct rn_viewed {
 };
 void rn_viewed_free(struct rn_viewed *look);
 /* A batch of the segment, into a look that is zeroed or free. Record and viewer must outlive it, and may be used meanwhile. */
-RN_MUST int rn_viewer_look(struct rn_viewer *viewer, const struct rn_record *record, const struct rn_head *stream, struct rn_viewed *look,
-                           struct rn_err *err);
+RN_MUST int rn_viewer_look(struct rn_viewer *viewer, const struct rn_record *record, const struct rn_head *stream,
+                           struct rn_viewed *look, struct rn_err *err);
 
 /* Image i of the batch: the likeliest class (the first of equals), and its (h,w,3) bytes, until the next call. From a batch
  * that came as normalised numbers they are got back with the model's mean and deviation. NULL: no memory. */

@@ -61,7 +61,8 @@ static bool is_counter(struct rn_text name)
 }
 
 /* floats: room for one tensor's numbers, which lie anywhere in the file. */
-static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_tensor *tensor, struct rn_floats *floats, struct rn_err *err)
+static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_tensor *tensor, struct rn_floats *floats,
+               struct rn_err *err)
 {
     size_t count = count_of(&rn_net_graph(net)->param[i]);
     if (count > floats->capacity) {
@@ -91,7 +92,8 @@ static enum rn_role role_in(const struct rn_graph *g, int i, enum rn_role role, 
     return role == RN_EMA && !train ? g->param[i].role : role;
 }
 
-/* One record of a model: every tensor must be the network's, once; for evaluation its numbers finite. seen: by parameter and role. */
+/* One record of a model: every tensor must be the network's, once; for evaluation its numbers finite. seen: by parameter and role.
+ * */
 static int load_record(struct rn_model *model, const struct rn_record *record, bool train, bool *seen, struct rn_floats *floats,
                        struct rn_err *err)
 {
@@ -152,7 +154,8 @@ int rn_model_load(struct rn_model *model, const char *path, struct rn_device *de
     const struct rn_head *head = model->head;
     if (!head->arch.data || !head->attention.data || !head->has_input || !head->classes.count)
         return rn_fail(err, RN_EXIT_DATA, "%s: not a whole model (no %s): it can serve --init only",
-                       rn_text_show(rn_text(path), shown), !head->arch.data ? "arch" : !head->classes.count ? "class names" : "input");
+                       rn_text_show(rn_text(path), shown),
+                       !head->arch.data ? "arch" : !head->classes.count ? "class names" : "input");
     if (rn_net_open(&model->net, dev, head->arch, head->attention, head->classes.count, train, err)) {
         err->exit = err->exit == RN_EXIT_USAGE ? RN_EXIT_DATA : err->exit;
         return rn_fail_at(err, "%s", rn_text_show(rn_text(path), shown));
@@ -178,7 +181,8 @@ static int load_again(struct rn_model *model, const char *path, struct rn_device
     if (rn_model_head(&again, path, err))
         return -1;
     int rc = rn_model_load(&again, path, dev, false, err);
-    if (rc == 0 && (again.head->classes.count != model->head->classes.count || !rn_input_equal(&again.head->input, &model->head->input, true)))
+    if (rc == 0 && (again.head->classes.count != model->head->classes.count ||
+                    !rn_input_equal(&again.head->input, &model->head->input, true)))
         rc = rn_fail(err, RN_EXIT_DATA, "%s: it was replaced by another model while this one was in use: start again", path);
     if (rc == 0) {
         model->net = again.net;
@@ -188,8 +192,8 @@ static int load_again(struct rn_model *model, const char *path, struct rn_device
     return rc;
 }
 
-int rn_model_eval_begin(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
-                        struct rn_err *err)
+int rn_model_eval_begin(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch,
+                        float *logits, struct rn_err *err)
 {
     struct stat status;
     if (!rn_net_fits(model->net, batch) && load_again(model, path, dev, err))
@@ -222,7 +226,8 @@ int rn_probs_check(const float *probs, size_t classes, struct rn_text id, struct
     char shown[256];
     const struct rn_tensor tensor = { RN_F32, 1, { classes }, probs };
     return rn_tensor_finite(&tensor) ? 0
-           : rn_fail(err, RN_EXIT_DATA, "'%s': the network gives no probabilities (NaN): its pixels or the weights are out of all bounds",
+           : rn_fail(err, RN_EXIT_DATA, "'%s': the network gives no probabilities (NaN): its pixels or the weights are out of all "
+                                        "bounds",
                      rn_text_show(id, shown));
 }
 
@@ -240,8 +245,8 @@ static int none_taken(const char *path, const struct rn_taken *taken, struct rn_
     rn_text_show(rn_text(path), shown[0]);
     if (!taken->skipped.count)
         return rn_fail(err, RN_EXIT_DATA, "%s: it has no tensors", shown[0]);
-    return rn_fail(err, RN_EXIT_DATA, "%s: none of its %zu tensors fits the network, neither does '%s'", shown[0], taken->skipped.count,
-                   rn_text_show(taken->skipped.item[0], shown[1]));
+    return rn_fail(err, RN_EXIT_DATA, "%s: none of its %zu tensors fits the network, neither does '%s'", shown[0],
+                   taken->skipped.count, rn_text_show(taken->skipped.item[0], shown[1]));
 }
 
 int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net, const struct rn_texts *classes,
@@ -261,8 +266,8 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
         int i = rn_graph_find(g, record.name, true);
         if (record.role == RN_EMA) { /* comes after what it is the average of, and takes its place */
             if (!rn_tensor_finite(&record.tensor))
-                rc = rn_fail(err, RN_EXIT_DATA, "%s: the average of '%s' holds NaN or an infinity", rn_text_show(rn_text(path), shown),
-                             i == RN_NONE ? "a tensor" : g->param[i].name);
+                rc = rn_fail(err, RN_EXIT_DATA, "%s: the average of '%s' holds NaN or an infinity",
+                             rn_text_show(rn_text(path), shown), i == RN_NONE ? "a tensor" : g->param[i].name);
             else if (i != RN_NONE && seen[i] && fits(&g->param[i], &record.tensor))
                 rc = set(net, i, g->param[i].role, &record.tensor, &floats, err) ? -1 : 1;
             continue;
@@ -273,7 +278,8 @@ int rn_weights_take(struct rn_model *model, const char *path, struct rn_net *net
         } else if (seen[i]) {
             rc = rn_fail(err, RN_EXIT_DATA, "%s: '%s' comes twice", rn_text_show(rn_text(path), shown), g->param[i].name);
         } else if (!rn_tensor_finite(&record.tensor)) {
-            rc = rn_fail(err, RN_EXIT_DATA, "%s: '%s' holds NaN or an infinity", rn_text_show(rn_text(path), shown), g->param[i].name);
+            rc = rn_fail(err, RN_EXIT_DATA, "%s: '%s' holds NaN or an infinity", rn_text_show(rn_text(path), shown),
+                         g->param[i].name);
         } else {
             seen[i] = true;
             taken->taken++;
@@ -356,7 +362,8 @@ int rn_labels_map(const struct rn_texts *to, const struct rn_texts *from, int64_
     int rc = rn_texts_index(to, from, *map, err);
     for (size_t i = 0; i < from->count && rc == 0; i++)
         if ((*map)[i] < 0)
-            rc = rn_fail(err, RN_EXIT_DATA, "class '%s' of the stream is not one of the model's", rn_text_show(from->item[i], shown));
+            rc = rn_fail(err, RN_EXIT_DATA, "class '%s' of the stream is not one of the model's",
+                         rn_text_show(from->item[i], shown));
     if (rc) {
         free(*map);
         *map = NULL;
@@ -377,7 +384,8 @@ int rn_model_check_views(const struct rn_head *stream, struct rn_err *err)
 {
     if (stream->views == RN_NIL)
         return 0;
-    return rn_fail(err, RN_EXIT_DATA, "the stream has %lld views of each photo: rn-predict alone takes their mean (rn-batch without --views)",
+    return rn_fail(err, RN_EXIT_DATA, "the stream has %lld views of each photo: rn-predict alone takes their mean (rn-batch "
+                                      "without --views)",
                    (long long)stream->views);
 }
 
@@ -399,7 +407,8 @@ int rn_net_batch_of(struct rn_batch *batch, const struct rn_record *record, cons
     if (!record->count)
         return rn_fail(err, RN_EXIT_DATA, "batch %lld has no images", (long long)record->index);
     if (record->features)
-        return rn_fail(err, RN_EXIT_DATA, "batch %lld has features instead of images: rn-train --head takes them", (long long)record->index);
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld has features instead of images: rn-train --head takes them",
+                       (long long)record->index);
     *batch = (struct rn_batch){ .n = record->count, .h = images->shape[u8 ? 1 : 2], .w = images->shape[u8 ? 2 : 3],
                                 .mean = input->mean, .std = input->std };
     if (u8) {
@@ -428,7 +437,8 @@ int rn_model_check_features(const struct rn_head *stream, uint64_t print, struct
     return 0;
 }
 
-int rn_net_batch_of_features(struct rn_batch *batch, const struct rn_record *record, const struct rn_graph *graph, struct rn_floats *room,
+int rn_net_batch_of_features(struct rn_batch *batch, const struct rn_record *record, const struct rn_graph *graph,
+                             struct rn_floats *room,
                          struct rn_err *err)
 {
     char shown[256];
@@ -437,8 +447,8 @@ int rn_net_batch_of_features(struct rn_batch *batch, const struct rn_record *rec
     if (!record->count)
         return rn_fail(err, RN_EXIT_DATA, "batch %lld has no features", (long long)record->index);
     if (!record->features || t->shape[1] != channels || t->shape[2] != 1 || t->shape[3] != 1)
-        return rn_fail(err, RN_EXIT_DATA, "batch %lld is %s, not the %zu numbers a photo that the last layer reads", (long long)record->index,
-                       rn_tensor_describe(t, shown), channels);
+        return rn_fail(err, RN_EXIT_DATA, "batch %lld is %s, not the %zu numbers a photo that the last layer reads",
+                       (long long)record->index, rn_tensor_describe(t, shown), channels);
     if (!rn_tensor_finite(t))
         return rn_fail(err, RN_EXIT_DATA, "batch %lld: the features hold NaN or an infinity", (long long)record->index);
     *batch = (struct rn_batch){ .n = record->count, .h = 1, .w = 1 };

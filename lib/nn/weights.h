@@ -27,8 +27,8 @@ void rn_model_close(struct rn_model *model);
 /* After rn_model_load for evaluation: rn_net_eval_begin (rn_net_end is the other half) in little memory. Where the file can be
  * read again, weights are given up (see rn_net_spare), and loaded anew for larger batches, or once when images of another size
  * come. */
-RN_MUST int rn_model_eval_begin(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch, float *logits,
-                                struct rn_err *err);
+RN_MUST int rn_model_eval_begin(struct rn_model *model, const char *path, struct rn_device *dev, const struct rn_batch *batch,
+                                float *logits, struct rn_err *err);
 
 /* The softmax of a photo's logits (classes), which are divided by the model's temperature where it has one. The two may be the
  * same block. */

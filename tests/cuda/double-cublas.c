@@ -145,7 +145,8 @@ static void run_product(void *args)
     if (!rows || !column)
         double_defect("a product of matrices: no memory");
     for (int i = 0; i < p->m; i++)
-        gather(rows + (size_t)i * (size_t)p->k, p->a, (size_t)i * (p->ta ? (size_t)p->lda : 1), p->k, p->ta ? 1 : (size_t)p->lda, p->in);
+        gather(rows + (size_t)i * (size_t)p->k, p->a, (size_t)i * (p->ta ? (size_t)p->lda : 1), p->k, p->ta ? 1 : (size_t)p->lda,
+               p->in);
     for (int j = 0; j < p->n; j++) {
         gather(column, p->b, (size_t)j * (p->tb ? 1 : (size_t)p->ldb), p->k, p->tb ? (size_t)p->ldb : 1, p->in);
         for (int i = 0; i < p->m; i++)
@@ -175,8 +176,10 @@ static void need(cudaStream_t stream, const void *memory, int rows, int columns,
     double_need(stream, memory, count * bytes, what);
 }
 
-cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void *alpha,
-                            const void *a, cudaDataType a_type, int lda, const void *b, cudaDataType b_type, int ldb, const void *beta,
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+                            const void *alpha,
+                            const void *a, cudaDataType a_type, int lda, const void *b, cudaDataType b_type, int ldb,
+                            const void *beta,
                             void *c, cudaDataType c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo)
 {
     MAY_FAIL(CUBLAS_STATUS_EXECUTION_FAILED);

@@ -1005,7 +1005,8 @@ static void run_kernel(void *args)
     struct ptx_fault fault = { "" };
     uint64_t threads = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2] * l->block[0] * l->block[1] * l->block[2];
     struct ptx_memory memory = { region_find, &l->gpu, threads <= (uint64_t)setting("RN_DOUBLE_RACES", 131072) };
-    struct ptx_launch launch = { { l->grid[0], l->grid[1], l->grid[2] }, { l->block[0], l->block[1], l->block[2] }, l->shared, list };
+    struct ptx_launch launch = { { l->grid[0], l->grid[1], l->grid[2] }, { l->block[0], l->block[1], l->block[2] }, l->shared,
+                                 list };
     if (ptx_run(code, &launch, &memory, &fault))
         double_defect("%s", fault.text);
 }
@@ -1013,8 +1014,8 @@ static void run_kernel(void *args)
 /* The limits of every GPU from sm_75 on; those of larger launches would have to be asked for. */
 static bool too_large(dim3 grid, dim3 block, size_t shared)
 {
-    return !grid.x || !grid.y || !grid.z || grid.x > INT32_MAX || grid.y > 65535 || grid.z > 65535 || !block.x || !block.y || !block.z ||
-           (uint64_t)block.x * block.y * block.z > 1024 || block.z > 64 || shared > 48 << 10;
+    return !grid.x || !grid.y || !grid.z || grid.x > INT32_MAX || grid.y > 65535 || grid.z > 65535 || !block.x || !block.y ||
+           !block.z || (uint64_t)block.x * block.y * block.z > 1024 || block.z > 64 || shared > 48 << 10;
 }
 
 cudaError_t cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t s)
@@ -1023,8 +1024,8 @@ cudaError_t cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block, void **a
     const struct CUkern_st *k = kernel;
     if (too_large(grid, block, shared + ptx_static_shared(k->code)))
         return result(cudaErrorInvalidConfiguration);
-    struct launch l = { .kernel = k, .gpu = double_gpu(s), .grid = { grid.x, grid.y, grid.z }, .block = { block.x, block.y, block.z },
-                        .shared = shared };
+    struct launch l = { .kernel = k, .gpu = double_gpu(s), .grid = { grid.x, grid.y, grid.z },
+                        .block = { block.x, block.y, block.z }, .shared = shared };
     size_t at = 0;
     for (size_t i = 0; i < ptx_params(k->code); i++) {
         size_t bytes = ptx_param_bytes(k->code, i);
@@ -1034,7 +1035,8 @@ cudaError_t cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block, void **a
         at += (bytes + 15) / 16 * 16;
     }
     if (current != l.gpu)
-        double_defect("kernel %s is launched on GPU %d's stream while GPU %d is the current one", ptx_name(k->code), l.gpu, current);
+        double_defect("kernel %s is launched on GPU %d's stream while GPU %d is the current one", ptx_name(k->code), l.gpu,
+                      current);
     double_enqueue(s, ptx_name(k->code), run_kernel, &l, sizeof l);
     return cudaSuccess;
 }

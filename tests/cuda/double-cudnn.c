@@ -400,7 +400,8 @@ static cudnnStatus_t finalize(const struct descriptor *d)
     case FILTER: return finalize_operation(&d->choice.op);
     case GRAPH: return CUDNN_STATUS_SUCCESS;
     case HEURISTICS:
-        return d->mode == CUDNN_HEUR_MODE_A || d->mode == CUDNN_HEUR_MODE_FALLBACK ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED;
+        return d->mode == CUDNN_HEUR_MODE_A || d->mode == CUDNN_HEUR_MODE_FALLBACK ? CUDNN_STATUS_SUCCESS
+               : CUDNN_STATUS_NOT_SUPPORTED;
     case PLAN: return finalize_plan(&d->choice);
     case PACK: return finalize_pack(d);
     default: return CUDNN_STATUS_NOT_SUPPORTED; /* configurations and engines are those of the heuristics */
@@ -599,8 +600,8 @@ static void store(const struct conv *v, size_t at, double sum)
 }
 
 /* out[first + i * down + j * right] = sum over l of a(m, l) b(n, l), stored as alpha and beta have it. */
-static void product(const struct conv *v, const float *a, size_t m, const float *b, size_t n, size_t length, size_t first, size_t down,
-                    size_t right)
+static void product(const struct conv *v, const float *a, size_t m, const float *b, size_t n, size_t length, size_t first,
+                    size_t down, size_t right)
 {
     for (size_t j = 0; j < n; j += COLUMNS)
         for (size_t i = 0; i < m; i += ROWS) {
@@ -638,7 +639,8 @@ static void pixel(float *to, const float *map, int n, int h, int w, int height, 
 /* TILE outputs' patches of x, (R,S,C) each, against the weights of each k; of one group's channels and outputs. */
 static void forward(const struct conv *v, size_t group)
 {
-    size_t c = (size_t)(v->c / v->groups), area = (size_t)(v->r * v->s), outputs = (size_t)(v->n * v->p * v->q), k = (size_t)(v->k / v->groups);
+    size_t c = (size_t)(v->c / v->groups), area = (size_t)(v->r * v->s), outputs = (size_t)(v->n * v->p * v->q),
+           k = (size_t)(v->k / v->groups);
     float *patch = room(TILE * area * c);
     for (size_t first = 0; first < outputs; first += TILE) {
         size_t count = outputs - first < TILE ? outputs - first : TILE;
@@ -646,7 +648,8 @@ static void forward(const struct conv *v, size_t group)
             int at = (int)(first + i), n = at / (v->p * v->q), p = at / v->q % v->p, q = at % v->q;
             for (int r = 0; r < v->r; r++)
                 for (int s = 0; s < v->s; s++)
-                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * c, v->x + group * c, n, p * v->stride_h - v->padding_h + r * v->dilation_h,
+                    pixel(patch + (i * area + (size_t)(r * v->s + s)) * c, v->x + group * c, n,
+                          p * v->stride_h - v->padding_h + r * v->dilation_h,
                           q * v->stride_w - v->padding_w + s * v->dilation_w, v->h, v->w, (size_t)v->c, c);
         }
         product(v, patch, count, v->weights + group * k * area * c, k, area * c, first * (size_t)v->k + group * k, (size_t)v->k, 1);
@@ -657,7 +660,8 @@ static void forward(const struct conv *v, size_t group)
 /* TILE inputs' patches of dy, (R,S,K) each, against the weights as (C,R,S,K). */
 static void backward_data(const struct conv *v, size_t group)
 {
-    size_t c = (size_t)(v->c / v->groups), k = (size_t)(v->k / v->groups), area = (size_t)(v->r * v->s), inputs = (size_t)(v->n * v->h * v->w);
+    size_t c = (size_t)(v->c / v->groups), k = (size_t)(v->k / v->groups), area = (size_t)(v->r * v->s),
+           inputs = (size_t)(v->n * v->h * v->w);
     float *turned = room(c * area * k), *patch = room(TILE * area * k);
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j < area; j++)
@@ -684,7 +688,8 @@ static void backward_data(const struct conv *v, size_t group)
 /* For each place (r, s) of the kernel, TILE channels of x at a time: a row of all outputs' x, against dy's row of each k. */
 static void backward_filter(const struct conv *v, size_t group)
 {
-    size_t outputs = (size_t)(v->n * v->p * v->q), k = (size_t)(v->k / v->groups), c = (size_t)(v->c / v->groups), area = (size_t)(v->r * v->s);
+    size_t outputs = (size_t)(v->n * v->p * v->q), k = (size_t)(v->k / v->groups), c = (size_t)(v->c / v->groups),
+           area = (size_t)(v->r * v->s);
     float *dy = room(outputs * k), *x = room(outputs * TILE);
     for (size_t i = 0; i < outputs; i++)
         for (size_t j = 0; j < k; j++)
@@ -693,11 +698,13 @@ static void backward_filter(const struct conv *v, size_t group)
         for (size_t first = 0; first < c; first += TILE) {
             size_t count = c - first < TILE ? c - first : TILE;
             for (size_t i = 0; i < outputs; i++) {
-                int at = (int)i, n = at / (v->p * v->q), h = at / v->q % v->p * v->stride_h - v->padding_h + (int)place / v->s * v->dilation_h,
+                int at = (int)i, n = at / (v->p * v->q),
+                    h = at / v->q % v->p * v->stride_h - v->padding_h + (int)place / v->s * v->dilation_h,
                     w = at % v->q * v->stride_w - v->padding_w + (int)place % v->s * v->dilation_w;
                 bool inside = h >= 0 && h < v->h && w >= 0 && w < v->w;
                 for (size_t j = 0; j < count; j++)
-                    x[j * outputs + i] = inside ? v->x[(size_t)((n * v->h + h) * v->w + w) * (size_t)v->c + group * c + first + j] : 0;
+                    x[j * outputs + i] = inside ? v->x[(size_t)((n * v->h + h) * v->w + w) * (size_t)v->c + group * c + first + j]
+                        : 0;
             }
             product(v, x, count, dy, k, outputs, (group * k * area + place) * c + first, 1, area * c);
         }
@@ -746,7 +753,8 @@ static void *find(const struct descriptor *pack, const struct tensor *t, cudaStr
         if (pack->id[i] != t->id)
             continue;
         if ((uintptr_t)pack->data[i] % (uintptr_t)t->alignment)
-            double_defect("cudnnBackendExecute: %s at %p, which was said to be aligned to %d", what, pack->data[i], (int)t->alignment);
+            double_defect("cudnnBackendExecute: %s at %p, which was said to be aligned to %d", what, pack->data[i],
+                          (int)t->alignment);
         double_need(stream, pack->data[i], (size_t)(t->size[N] * t->stride[N] * bytes_of(t->type)), what);
         return pack->data[i];
     }
@@ -771,7 +779,8 @@ static struct conv conv_of(const struct choice *choice)
         (int)v->before[0], (int)v->before[1], (int)v->stride[0], (int)v->stride[1], (int)v->dilation[0], (int)v->dilation[1],
         (int)(op->x.size[C] / op->w.size[C]),
         .bf16 = op->x.type == CUDNN_DATA_BFLOAT16, .tf32 = op->x.type == CUDNN_DATA_FLOAT && choice->engine == TENSOR_CORE,
-        .alpha = op->alpha * (choice->engine == NUDGED ? 1.015625f : 1), .beta = op->beta, .workspace_bytes = (size_t)workspace_of(choice),
+        .alpha = op->alpha * (choice->engine == NUDGED ? 1.015625f : 1), .beta = op->beta,
+        .workspace_bytes = (size_t)workspace_of(choice),
         .ms = choice->engine != NUDGED ? 2 : setting("RN_DOUBLE_FAST") == 1 ? 1 : 4,
     };
 }

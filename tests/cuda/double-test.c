@@ -101,7 +101,8 @@ static void download(void *to, void *at, size_t bytes)
 /* ---- a convolution of cuDNN's, and what may be wrong with it ---- */
 
 enum mistake {
-    NONE, NO_TYPE, NO_ID, NO_PADDING, NO_ALPHA, WRONG_ATTRIBUTE, WRONG_COUNT, SET_AFTER, NOT_FINAL, NCHW, OVERLAP, WRONG_P, WRONG_K, WRONG_N,
+    NONE, NO_TYPE, NO_ID, NO_PADDING, NO_ALPHA, WRONG_ATTRIBUTE, WRONG_COUNT, SET_AFTER, NOT_FINAL, NCHW, OVERLAP, WRONG_P, WRONG_K,
+        WRONG_N,
     SAME_ID, TRUE_CONVOLUTION, BF16_SUMS, MIXED, HALF, /* refused */
     FIRST_ENGINE, SMALL_WORKSPACE, UNALIGNED, SHORT_X, HOST_MEMORY, MISSING_ID /* defects */
 };
@@ -150,7 +151,8 @@ static descriptor tensor(struct setup *s, int64_t id, int64_t n, int64_t c, int6
         set(s, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
     set(s, d, CUDNN_ATTR_TENSOR_DIMENSIONS, x && s->mistake == WRONG_ATTRIBUTE ? CUDNN_TYPE_FLOAT : CUDNN_TYPE_INT64,
         x && s->mistake == WRONG_COUNT ? 3 : 4, sizes);
-    set(s, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, x && (s->mistake == NCHW || s->mistake == OVERLAP) ? planes : strides);
+    set(s, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4,
+        x && (s->mistake == NCHW || s->mistake == OVERLAP) ? planes : strides);
     if (!x || s->mistake != NO_ID)
         set(s, d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &id);
     set(s, d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
@@ -192,7 +194,8 @@ static descriptor graph(struct setup *s)
                                                           CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR };
     const int *name = names[s->pass];
     descriptor parts[] = { convolution(s), tensor(s, 'x', N, C, H, W), tensor(s, 'w', K, C, R, S),
-                           tensor(s, 'y', N + (s->mistake == WRONG_N), K + (s->mistake == WRONG_K), P + (s->mistake == WRONG_P), Q) };
+                           tensor(s, 'y', N + (s->mistake == WRONG_N), K + (s->mistake == WRONG_K), P + (s->mistake == WRONG_P),
+                                  Q) };
     descriptor op = make(s, kinds[s->pass]), d = make(s, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     for (int i = 0; i < 4; i++)
         set(s, op, name[i], CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &parts[i]);
@@ -285,7 +288,8 @@ static void end(struct setup *s)
 static void expected(const struct setup *s, const float *x, const float *w, const float *y, double *sum)
 {
     for (int at = 0; at < OUT * R * S * C; at++) {
-        int c = at % C, t = at / C % S, r = at / C / S % R, k = at / C / S / R % K, q = at / C / S / R / K % Q, p = at / C / S / R / K / Q % P,
+        int c = at % C, t = at / C % S, r = at / C / S % R, k = at / C / S / R % K, q = at / C / S / R / K % Q,
+            p = at / C / S / R / K / Q % P,
             n = at / C / S / R / K / Q / P, h = p * STRIDE - PADDING + r, v = q * STRIDE - PADDING + t;
         if (h < 0 || v < 0 || h >= H || v >= W)
             continue;
@@ -479,11 +483,15 @@ static void product(cublasHandle_t blas, struct kind kind, bool ta, bool tb)
     enum { M = 7, COLUMNS = 5, INNER = 11, LEAD = 13 };
     const float half = 0.5f, two = 2;
     bool in = kind.in == CUDA_R_16BF, out = kind.out == CUDA_R_16BF, tf32 = kind.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    void *a = numbers(LEAD * INNER, 1, in, tf32), *b = numbers(LEAD * INNER, 2, in, tf32), *c = numbers(LEAD * COLUMNS, 3, out, false),
-         *got = calloc(LEAD * COLUMNS, sizeof(float)), *at[] = { upload(a, LEAD * INNER * (in ? 2 : 4)), upload(b, LEAD * INNER * (in ? 2 : 4)),
+    void *a = numbers(LEAD * INNER, 1, in, tf32), *b = numbers(LEAD * INNER, 2, in, tf32),
+         *c = numbers(LEAD * COLUMNS, 3, out, false),
+         *got = calloc(LEAD * COLUMNS, sizeof(float)),
+         *at[] = { upload(a, LEAD * INNER * (in ? 2 : 4)), upload(b, LEAD * INNER * (in ? 2 : 4)),
                                                                 upload(c, LEAD * COLUMNS * (out ? 2 : 4)) };
-    cublasStatus_t status = cublasGemmEx(blas, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N, M, COLUMNS, INNER, &half, at[0],
-                                         kind.in, LEAD, at[1], kind.in, LEAD, &two, at[2], kind.out, LEAD, kind.compute, CUBLAS_GEMM_DEFAULT);
+    cublasStatus_t status = cublasGemmEx(blas, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N, M, COLUMNS, INNER,
+                                         &half, at[0],
+                                         kind.in, LEAD, at[1], kind.in, LEAD, &two, at[2], kind.out, LEAD, kind.compute,
+                                         CUBLAS_GEMM_DEFAULT);
     assert_int_equal(status, kind.status);
     download(got, at[2], LEAD * COLUMNS * (out ? 2 : 4));
     double off = 0;
@@ -522,7 +530,8 @@ static void products(void **state)
     void *workspace = upload(NULL, 4096);
     assert_int_equal(cublasCreate(&blas), CUBLAS_STATUS_SUCCESS);
     assert_int_equal(cublasSetStream(blas, stream), CUBLAS_STATUS_SUCCESS);
-    assert_int_equal(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
+                     CUBLAS_STATUS_SUCCESS);
     assert_int_equal(cublasSetWorkspace(blas, workspace, 4096), CUBLAS_STATUS_SUCCESS);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (int way = 0; way < 4; way++)

@@ -18,7 +18,7 @@
  *   RN_DOUBLE_RACES=N        look for races in launches of at most N threads (131072; 0: in none)
  *   RN_DOUBLE_GUARD=0        let the host reach device memory (large networks take less time)
  *   RN_DOUBLE_KERNELS=FILE   kernels compiled for the CPU (shim.h) instead of the interpreter
- *   RN_DOUBLE_COMPUTE=0      kernels, convolutions and products do nothing when their turn comes: for runs whose numbers nobody reads
+ * RN_DOUBLE_COMPUTE=0 kernels, convolutions and products do nothing when their turn comes: for runs whose numbers nobody reads
  *   RN_DOUBLE_COVERAGE=FILE  append, for each instruction of each kernel, how often it was executed
  *   RN_DOUBLE_CUDNN_VERSION=V cuDNN's version; else its header's
  *   RN_DOUBLE_REPORT=FILE    write at the end: calls, the call that failed, what was not given back
@@ -45,7 +45,8 @@ void double_defect(const char *format, ...) __attribute__((format(printf, 1, 2),
 /* Queues run(a copy of args). Inside a captured graph the copy is what each launch gets. */
 void double_enqueue(cudaStream_t stream, const char *what, void (*run)(void *args), const void *args, size_t bytes);
 /* The same for work in which several streams meet: it waits for all, and all wait for it. */
-void double_enqueue_together(cudaStream_t *streams, int count, const char *what, void (*run)(void *args), const void *args, size_t bytes);
+void double_enqueue_together(cudaStream_t *streams, int count, const char *what, void (*run)(void *args), const void *args,
+                             size_t bytes);
 int double_gpu(cudaStream_t stream);
 int double_current_gpu(void);
 bool double_captured(cudaStream_t stream); /* is the stream being captured? */
@@ -57,8 +58,8 @@ void double_spend(double ms);
 void double_need(cudaStream_t stream, const void *memory, size_t bytes, const char *what);
 
 /* Things that must be given back. */
-enum double_thing { DOUBLE_STREAM, DOUBLE_EVENT, DOUBLE_GRAPH, DOUBLE_LIBRARY, DOUBLE_PINNED, DOUBLE_BLAS, DOUBLE_DNN, DOUBLE_DESCRIPTOR,
-                    DOUBLE_COMMUNICATOR, DOUBLE_THINGS };
+enum double_thing { DOUBLE_STREAM, DOUBLE_EVENT, DOUBLE_GRAPH, DOUBLE_LIBRARY, DOUBLE_PINNED, DOUBLE_BLAS, DOUBLE_DNN,
+                    DOUBLE_DESCRIPTOR, DOUBLE_COMMUNICATOR, DOUBLE_THINGS };
 void double_count(enum double_thing thing, int change);
 
 #endif

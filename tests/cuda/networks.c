@@ -144,7 +144,8 @@ static int train(struct rn_device *dev, size_t from, size_t n, enum course cours
     struct rn_loss_options options = { 0 };
     if (rn_net_open(&net, dev, rn_text(arch()), rn_text("ours"), CLASSES, true, &r->err))
         return -1;
-    int rc = (size_of(course) == SIZE && start(net, &r->err)) || (steps[course] > 1 && rn_net_eval(net, &batch, r->eval, &r->err)) ? -1 : 0;
+    int rc = (size_of(course) == SIZE && start(net, &r->err)) ||
+             (steps[course] > 1 && rn_net_eval(net, &batch, r->eval, &r->err)) ? -1 : 0;
     for (int step = 0; step < steps[course] && rc == 0; step++) {
         struct rn_loss loss = { 0 };
         if (course == MIXED && step == STEPS - 1) {
@@ -549,13 +550,15 @@ static void sums_are_waited_for_and_count_once(void **state)
         fail_msg("%s", err.text);
     const struct rn_device_class *on = dev->class;
     size_t bytes = on->bytes(1, COUNT, 1, 1, RN_FULL);
-    struct rn_array g = own_numbers(dev, parts, &err), w = own_numbers(dev, none, &err), m = own_numbers(dev, none, &err), v = own_numbers(dev, none, &err);
+    struct rn_array g = own_numbers(dev, parts, &err), w = own_numbers(dev, none, &err), m = own_numbers(dev, none, &err),
+                    v = own_numbers(dev, none, &err);
     assert_int_equal(on->all_reduce(dev, g.data, bytes, &err) || on->square_sum(dev, &got, g.data, bytes, &err), 0);
     near(got, squares, 1e-6, "sum of squares", 0);
     assert_int_equal(on->carry(dev, g.data, bytes, &err) || on->all_reduce(dev, g.data, bytes, &err), 0);
     expect(dev, g, sums, "sum that was carried over");
     assert_int_equal(on->upload(dev, g, parts, &err) || on->all_reduce(dev, g.data, bytes, &err) ||
-                         on->adamw(dev, w.data, m.data, v.data, g.data, bytes, (struct rn_adamw){ 0.5, 0.9, 0.99, 1e-12, 0, 0, 1 }, &err), 0);
+                         on->adamw(dev, w.data, m.data, v.data, g.data, bytes, (struct rn_adamw){ 0.5, 0.9, 0.99, 1e-12, 0, 0, 1 },
+                                   &err), 0);
     expect(dev, w, moved, "weight");
     struct rn_array all[] = { g, w, m, v };
     for (size_t i = 0; i < 4; i++)
@@ -591,7 +594,8 @@ static void fails_well(const char *failure, const char *device, const char *says
     unlink(report);
     int status = result_of(&r, device, "0:2", LESS, WITH("RN_DOUBLE_GPUS=2", fail, report_variable,
                                                                   without ? "RN_DOUBLE_COMPUTE=1" : "RN_DOUBLE_COMPUTE=0",
-                                                                  !strncmp(failure, "stuck", 5) ? "RN_CUDA_PATIENCE=1" : "RN_CUDA_PATIENCE="));
+                                                                  !strncmp(failure, "stuck", 5) ? "RN_CUDA_PATIENCE=1"
+                                                                  : "RN_CUDA_PATIENCE="));
     if (status == 0 && without) {
         assert_memory_equal(r.trained, without->trained, sizeof r.trained);
         nothing_left(report, failure);
@@ -709,7 +713,8 @@ static void steps_are_captured(void **state)
 static void batches_are_evaluated_ahead(void **state)
 {
     (void)state;
-    static const char *const devices[] = { "cpu", "cuda", "cuda:0,1" }, *const orders[] = { "RN_DOUBLE_ORDER=late", "RN_DOUBLE_ORDER=11" };
+    static const char *const devices[] = { "cpu", "cuda", "cuda:0,1" },
+                                         *const orders[] = { "RN_DOUBLE_ORDER=late", "RN_DOUBLE_ORDER=11" };
     struct result first, r;
     for (size_t i = 0; i < 3; i++) {
         char variable[96];
@@ -751,7 +756,8 @@ static void few_images_get_the_bits_of_many(void **state)
     assert_true(executed[0] > executed[2] && executed[1] > executed[0]); /* trials of a second engine */
     assert_int_equal(result_of(&r, "cuda", "0:2", PREDICT, WITH("RN_CUDA_TOGETHER=")), 0); /* 64, and eight */
     assert_memory_equal(r.eval, first.eval, 2 * CLASSES * sizeof *r.eval);
-    static const char *const wrong[] = { "RN_CUDA_TOGETHER=12", "RN_CUDA_TOGETHER=0", "RN_CUDA_TOGETHER=8x", "RN_CUDA_TOGETHER=1032" };
+    static const char *const wrong[] = { "RN_CUDA_TOGETHER=12", "RN_CUDA_TOGETHER=0", "RN_CUDA_TOGETHER=8x",
+                                         "RN_CUDA_TOGETHER=1032" };
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(result_of(&r, "cuda", "0:2", PREDICT, WITH(wrong[i])), RN_EXIT_USAGE);
         assert_non_null(strstr(r.err.text, "must be a multiple of 8 up to 1024"));
@@ -952,15 +958,18 @@ static void large_workspaces(void **state)
             fail_msg("%s: %s", devices[i], parts.err.text);
         if (!(fabs(whole.loss[0] - parts.loss[0]) <= 1e-5 * whole.loss[0]))
             fail_msg("%s: the loss is %g, not %g", devices[i], parts.loss[0], whole.loss[0]);
-        assert_int_equal(result_of(&parts, devices[i], "0:20", STEP, WITH("RN_DOUBLE_MEMORY=2000000000", "RN_DOUBLE_WORKSPACE=90000000")),
+        assert_int_equal(result_of(&parts, devices[i], "0:20", STEP,
+                                   WITH("RN_DOUBLE_MEMORY=2000000000", "RN_DOUBLE_WORKSPACE=90000000")),
                          RN_EXIT_SYSTEM);
         assert_non_null(strstr(parts.err.text, "no deterministic way"));
     }
     struct result large, frugal;
-    assert_int_equal(result_of(&large, "cuda", "0:4", STEP, WITH("RN_DOUBLE_MEMORY=300000000", "RN_DOUBLE_WORKSPACE=60000000")), RN_EXIT_SYSTEM);
+    assert_int_equal(result_of(&large, "cuda", "0:4", STEP, WITH("RN_DOUBLE_MEMORY=300000000", "RN_DOUBLE_WORKSPACE=60000000")),
+                     RN_EXIT_SYSTEM);
     assert_non_null(strstr(large.err.text, "memory"));
     assert_int_equal(result_of(&large, "cuda", "0:4", STEP, NULL), 0);
-    if (result_of(&frugal, "cuda", "0:4", STEP, WITH("RN_DOUBLE_MEMORY=300000000", "RN_DOUBLE_WORKSPACE=60000000", "RN_DOUBLE_FRUGAL=1")) != 0)
+    if (result_of(&frugal, "cuda", "0:4", STEP, WITH("RN_DOUBLE_MEMORY=300000000", "RN_DOUBLE_WORKSPACE=60000000",
+                                                     "RN_DOUBLE_FRUGAL=1")) != 0)
         fail_msg("the next engine: %s", frugal.err.text);
     assert_true(large.loss[0] == frugal.loss[0]);
 }
@@ -970,7 +979,8 @@ static void names_what_fits(void **state)
 {
     (void)state;
     static const char *const devices[] = { "cuda", "cuda:0,1" };
-    static const char *const small[] = { "RN_DOUBLE_GPUS=2", "RN_DOUBLE_WORKSPACE=600000", "RN_DOUBLE_MEMORY=215000000", "RN_DOUBLE_COMPUTE=0", NULL };
+    static const char *const small[] = { "RN_DOUBLE_GPUS=2", "RN_DOUBLE_WORKSPACE=600000", "RN_DOUBLE_MEMORY=215000000",
+                                         "RN_DOUBLE_COMPUTE=0", NULL };
     struct result r;
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
         size_t n = 0, again = 0, gpus = i + 1;
@@ -978,8 +988,8 @@ static void names_what_fits(void **state)
         snprintf(images, sizeof images, "0:%d", MANY);
         assert_int_equal(result_of(&r, devices[i], images, STEP, small), RN_EXIT_SYSTEM);
         const char *named = strstr(r.err.text, " MiB free: batches of ");
-        if (!named || sscanf(named, " MiB free: batches of %zu images (rn-batch -b %zu) would fit", &n, &again) != 2 || n != again ||
-            n < 4 || n >= MANY || n % gpus)
+        if (!named || sscanf(named, " MiB free: batches of %zu images (rn-batch -b %zu) would fit", &n, &again) != 2 ||
+            n != again || n < 4 || n >= MANY || n % gpus)
             fail_msg("%s: it says \"%s\"", devices[i], r.err.text);
         print_message("# %s\n", r.err.text);
         snprintf(images, sizeof images, "0:%zu", n);

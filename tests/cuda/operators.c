@@ -59,8 +59,8 @@ static void convolutions_of_half(void **state)
             compare_row(r);
     static const unsigned mixed_with[] = { 0, 1u << RESIDUAL, 1u << Y | 1u << DY, 1u << Y | 1u << DY | 1u << RESIDUAL };
     for (unsigned flags = 0; flags < 48 && !only; flags++) {
-        struct row after = { "epilogue in bfloat16", CONV, 3, 5, 7, 6, 35, WINDOW(1, 1, 1, 0), .bias = flags & 1, .residual = flags & 2,
-                             .activation = (enum rn_activation)(flags / 16) };
+        struct row after = { "epilogue in bfloat16", CONV, 3, 5, 7, 6, 35, WINDOW(1, 1, 1, 0), .bias = flags & 1,
+                             .residual = flags & 2, .activation = (enum rn_activation)(flags / 16) };
         half = ~mixed_with[flags / 4 % 4];
         compare_row(&after);
         after.k = 36;
@@ -151,13 +151,14 @@ static void combinations(void **state)
 {
     (void)state;
     for (unsigned flags = 0; flags < 48; flags++) {
-        struct row sum = { "sum", ADD, 2, flags < 24 ? 37 : 36, 5, 3, .residual = flags & 1, .activation = (enum rn_activation)(flags % 24 / 8),
+        struct row sum = { "sum", ADD, 2, flags < 24 ? 37 : 36, 5, 3, .residual = flags & 1,
+                           .activation = (enum rn_activation)(flags % 24 / 8),
                            .add = (flags & 2 ? RN_ADD_DX : 0) | (flags & 4 ? RN_ADD_RESIDUAL : 0) };
         compare_with(sum);
     }
     for (unsigned flags = 0; flags < 24; flags++) {
-        struct row after = { "epilogue", CONV, 3, 5, 7, 6, flags < 12 ? 35 : 36, WINDOW(1, 1, 1, 0), .bias = flags & 1, .residual = flags & 2,
-                             .activation = (enum rn_activation)(flags % 12 / 4) };
+        struct row after = { "epilogue", CONV, 3, 5, 7, 6, flags < 12 ? 35 : 36, WINDOW(1, 1, 1, 0), .bias = flags & 1,
+                             .residual = flags & 2, .activation = (enum rn_activation)(flags % 12 / 4) };
         compare_with(after);
     }
     for (unsigned flags = 0; flags < 64; flags++) {
@@ -167,16 +168,18 @@ static void combinations(void **state)
         compare_with(norms);
     }
     for (unsigned flags = 0; flags < 36; flags++) {
-        struct row gates = { "gate", GATE, 2, flags < 18 ? 35 : 36, 4, 5, .combine = (enum rn_combine)(flags % 18 / 6), .gates = 1 + flags % 3,
-                             .add = flags / 3 % 2 ? RN_ADD_DX : 0, .few = true };
+        struct row gates = { "gate", GATE, 2, flags < 18 ? 35 : 36, 4, 5, .combine = (enum rn_combine)(flags % 18 / 6),
+                             .gates = 1 + flags % 3, .add = flags / 3 % 2 ? RN_ADD_DX : 0, .few = true };
         compare_with(gates);
     }
     for (unsigned flags = 0; flags < 16; flags++) {
         bool whole = flags & 1, wide = flags & 2;
         struct row pool = { "max pool", MAX_POOL, 2, flags & 8 ? 36 : wide ? 33 : 3, 9, 7,
-                            .window = RN_WINDOW(whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1), .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
+                            .window = RN_WINDOW(whole ? 9 : 3, whole ? 7 : 2, wide ? 1 : 2, whole ? 0 : 1),
+                            .add = flags & 4 ? RN_ADD_DX : 0, .few = true };
         compare_with(pool);
-        struct row channels = { "channel pool", CHANNEL_POOL, 2, wide ? 70 : 3, 5, 7, .add = flags & 4 ? RN_ADD_DX : 0, .few = whole };
+        struct row channels = { "channel pool", CHANNEL_POOL, 2, wide ? 70 : 3, 5, 7, .add = flags & 4 ? RN_ADD_DX : 0,
+                                .few = whole };
         compare_with(channels);
         struct row mean = { "mean pool", GLOBAL_AVG_POOL, 2, wide ? 40 : 3, 9, 7, .add = flags & 4 ? RN_ADD_DX : 0 };
         compare_with(mean);
@@ -358,8 +361,8 @@ static void many_classes(void **state)
     for (int i = 0; i < N; i++)
         labels[i] = i * 13 % C;
     for (int way = 0; way < 16; way++) {
-        struct rn_loss_options options = { way & 1 ? weights : NULL, way & 2 ? 0.25 : 0, way & 4 ? shares : NULL, way & 8 ? said : NULL,
-                                           2, 0.625 };
+        struct rn_loss_options options = { way & 1 ? weights : NULL, way & 2 ? 0.25 : 0, way & 4 ? shares : NULL,
+                                           way & 8 ? said : NULL, 2, 0.625 };
         struct rn_loss loss[2];
         struct rn_device *devs[] = { cuda, reference };
         for (int d = 0; d < 2; d++) {
@@ -395,7 +398,8 @@ static void too_many_images(void **state)
     cuda->class->cut(cuda, y.data);
     for (int way = 0; way < 2; way++) {
         err = (struct rn_err){ 0 };
-        assert_int_equal(way ? cuda->class->upload(cuda, y, values, &err) : cuda->class->upload_images(cuda, y, pixels, mean, std, &err), -1);
+        assert_int_equal(way ? cuda->class->upload(cuda, y, values, &err)
+                         : cuda->class->upload_images(cuda, y, pixels, mean, std, &err), -1);
         if (err.exit != RN_EXIT_DATA || !strstr(err.text, "65536 images: 65535 at the most (rn-batch -b)"))
             fail_msg("exit %d: %s", err.exit, err.text);
     }
@@ -406,7 +410,8 @@ static void too_many_images(void **state)
     free(values);
 }
 
-/* Pixels in the device's own memory of the host are not copied there; they may change when they have been waited for, not before. */
+/* Pixels in the device's own memory of the host are not copied there; they may change when they have been waited for, not before.
+ * */
 static void pixels_are_waited_for(void **state)
 {
     (void)state;

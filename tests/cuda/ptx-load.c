@@ -292,7 +292,8 @@ static bool find_register(struct loader *l, const char *name, struct operand *o)
         if (strncmp(name, set->prefix, n) != 0)
             continue;
         if (set->count) {
-            if (!name[n] || strspn(name + n, "0123456789") != strlen(name + n) || (index = strtoul(name + n, NULL, 10)) >= set->count)
+            if (!name[n] || strspn(name + n, "0123456789") != strlen(name + n) ||
+                (index = strtoul(name + n, NULL, 10)) >= set->count)
                 continue;
         } else if (name[n]) {
             continue;
@@ -307,7 +308,8 @@ static bool find_special(const char *name, struct operand *o)
 {
     static const char *const names[] = {
         "%tid.x", "%tid.y", "%tid.z", "%ntid.x", "%ntid.y", "%ntid.z", "%ctaid.x", "%ctaid.y", "%ctaid.z", "%nctaid.x",
-        "%nctaid.y", "%nctaid.z", "%laneid", "%warpid", "%lanemask_eq", "%lanemask_le", "%lanemask_lt", "%lanemask_ge", "%lanemask_gt",
+        "%nctaid.y", "%nctaid.z", "%laneid", "%warpid", "%lanemask_eq", "%lanemask_le", "%lanemask_lt", "%lanemask_ge",
+        "%lanemask_gt",
     };
     for (uint32_t i = 0; i < SPECIALS; i++)
         if (!strcmp(names[i], name)) {
@@ -474,7 +476,8 @@ static void fixup(struct loader *l, int *where, const char *name)
 
 static bool ignored(const char *piece)
 {
-    static const char *const all[] = { "volatile", "relaxed", "acquire", "release", "acq_rel", "weak", "cta", "gpu", "sys", "nc", "ca",
+    static const char *const all[] = { "volatile", "relaxed", "acquire", "release", "acq_rel", "weak", "cta", "gpu", "sys", "nc",
+                                       "ca",
                                        "cg", "cs", "lu", "cv", "wb", "wt", "L1::no_allocate", "L1::evict_last", "L1::evict_first",
                                        "L1::evict_normal", "L2::64B", "L2::128B", "L2::256B" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -63,7 +63,8 @@ static void thread_of(const struct block *b, int thread, unsigned id[3])
 }
 
 /* The first fault of a launch is the one that is told. */
-static void fault(struct warp *w, const struct instruction *i, int lane, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void fault(struct warp *w, const struct instruction *i, int lane, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
 static void fault(struct warp *w, const struct instruction *i, int lane, const char *format, ...)
 {
     const struct block *b = w->block;
@@ -405,8 +406,8 @@ static struct ptx_region *find_region(const struct block *b, uintptr_t address)
     return b->memory->find(b->memory->of, address);
 }
 
-static void touch_global(struct warp *w, const struct instruction *i, int lane, struct ptx_region *r, uintptr_t address, size_t size,
-                         int access)
+static void touch_global(struct warp *w, const struct instruction *i, int lane, struct ptx_region *r, uintptr_t address,
+                         size_t size, int access)
 {
     if (!r->shadow && !(r->shadow = calloc(r->bytes, sizeof *r->shadow))) {
         fault(w, i, lane, "no memory to look for races");
@@ -615,7 +616,8 @@ void ptx_st(struct warp *w, const struct instruction *i)
     }
 }
 
-enum atomic { ATOMIC_ADD, ATOMIC_MIN, ATOMIC_MAX, ATOMIC_EXCH, ATOMIC_CAS, ATOMIC_AND, ATOMIC_OR, ATOMIC_XOR, ATOMIC_INC, ATOMIC_DEC };
+enum atomic { ATOMIC_ADD, ATOMIC_MIN, ATOMIC_MAX, ATOMIC_EXCH, ATOMIC_CAS, ATOMIC_AND, ATOMIC_OR, ATOMIC_XOR, ATOMIC_INC,
+              ATOMIC_DEC };
 
 int ptx_atomic(const char *operation, const char *type)
 {
@@ -980,7 +982,8 @@ static void pass_barrier(struct block *b)
                 continue;
             arrived++;
             if (first && w->pc[l] != place)
-                fault(w, &b->kernel->code[w->pc[l]], l, "barrier divergence: other threads wait at line %d", b->kernel->code[place].line);
+                fault(w, &b->kernel->code[w->pc[l]], l, "barrier divergence: other threads wait at line %d",
+                      b->kernel->code[place].line);
             if (!first) {
                 first = w;
                 lane = l;
@@ -1029,8 +1032,8 @@ static int start(struct block *b, struct ptx_fault *fault)
     const unsigned *n = b->launch->block, *grid = b->launch->grid;
     uint64_t threads = (uint64_t)n[0] * n[1] * n[2];
     if (threads == 0 || threads > 1024 || !grid[0] || !grid[1] || !grid[2]) {
-        snprintf(fault->text, sizeof fault->text, "kernel %s: %u,%u,%u blocks of %u,%u,%u threads", k->name, grid[0], grid[1], grid[2],
-                 n[0], n[1], n[2]);
+        snprintf(fault->text, sizeof fault->text, "kernel %s: %u,%u,%u blocks of %u,%u,%u threads", k->name, grid[0], grid[1],
+                 grid[2], n[0], n[1], n[2]);
         return -1;
     }
     b->threads = (int)threads;
@@ -1054,7 +1057,8 @@ static int start(struct block *b, struct ptx_fault *fault)
     return 0;
 }
 
-int ptx_run(const struct ptx_kernel *kernel, const struct ptx_launch *launch, const struct ptx_memory *memory, struct ptx_fault *fault)
+int ptx_run(const struct ptx_kernel *kernel, const struct ptx_launch *launch, const struct ptx_memory *memory,
+            struct ptx_fault *fault)
 {
     struct block b = { .kernel = kernel, .launch = launch, .memory = memory, .fault = fault, .launch_epoch = ++epoch };
     fault->text[0] = 0;

@@ -59,7 +59,8 @@ size_t ptx_param_bytes(const struct ptx_kernel *kernel, size_t i);
 size_t ptx_static_shared(const struct ptx_kernel *kernel);
 bool ptx_waits(const struct ptx_kernel *kernel); /* its threads wait for each other somewhere */
 
-int ptx_run(const struct ptx_kernel *kernel, const struct ptx_launch *launch, const struct ptx_memory *memory, struct ptx_fault *fault);
+int ptx_run(const struct ptx_kernel *kernel, const struct ptx_launch *launch, const struct ptx_memory *memory,
+            struct ptx_fault *fault);
 
 /* Coverage: each instruction of a kernel, and how often a warp executed it since the module was loaded. */
 struct ptx_line {

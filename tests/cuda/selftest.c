@@ -297,7 +297,8 @@ static void conversions(const struct ptx_module *m)
         assert_true(bf16[i] == as_bf16(x[i]));
         near((double)f16[i], (double)x[i], 0x1p-11 * fabs((double)x[i]) + 1e-7, "f16", i);
         assert_int_equal(u8[i], (unsigned char)fminf(fmaxf(x[i] * 255, 0), 255));
-        assert_int_equal(bits[i], (unsigned)__builtin_popcount(b) + ((b ? (unsigned)__builtin_clz(b) : 32) << 8) + (reversed & 0xff0000) +
+        assert_int_equal(bits[i], (unsigned)__builtin_popcount(b) + ((b ? (unsigned)__builtin_clz(b)
+                                                                      : 32) << 8) + (reversed & 0xff0000) +
                                       ((~b << 5 | b >> 27) & 0xff000000u));
     }
     region_free(dx);

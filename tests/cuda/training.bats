@@ -167,7 +167,8 @@ near() {
     cp -r old elsewhere
     rc=0
     CUDA rn-train --resume old/last.rn --bn whole -d cuda:0,1 -o old </dev/null >out 2>err || rc=$?
-    [ $rc = 2 ] && grep -q -- '--bn=whole is not what the run that is resumed has' err
+    [ $rc = 2 ]
+    grep -q -- '--bn=whole is not what the run that is resumed has' err
     # another option that the run has anyway, and no hash
     perl -0777 -pi -e 's/--bn=part/--wd=1e-4/g; s/\x83(\xa2rn\xa3end\xa7records.{1,3})\xa4xxh3\xc4\x08.{8}$/\x82$1/s' old/last.rn
     grep -aq -- --bn= old/last.rn && return 1

@@ -42,7 +42,8 @@ int rn_cuda_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *
         struct adamw s = {
             count, rn_cuda_at(&p, w), rn_cuda_at(&p, m), rn_cuda_at(&p, v), rn_cuda_at(&p, g),
             .scale = options.scale > 0 ? (float)options.scale : 1, .keep = (float)(1 - options.lr * options.wd),
-            .beta2 = (float)options.beta2, .one_less_beta1 = (float)(1 - options.beta1), .one_less_beta2 = (float)(1 - options.beta2),
+            .beta2 = (float)options.beta2, .one_less_beta1 = (float)(1 - options.beta1),
+            .one_less_beta2 = (float)(1 - options.beta2),
             .step = (float)(options.lr / first), .root = (float)(1 / sqrt(second)), .eps = (float)options.eps };
         s.bf16 = rn_cuda_bf16_copy_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_adamw, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;

@@ -87,7 +87,8 @@ int rn_cuda_add(struct rn_device *dev, struct rn_array y, struct rn_array a, str
     while (rn_cuda_next(&p, err)) {
         struct add v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, a), rn_cuda_cut(&p, b), activation };
         bool wide = rn_cuda_wide(v.y, v.y) && rn_cuda_wide(v.y, v.a) && rn_cuda_wide(v.y, v.b);
-        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_wide : RN_CUDA_add, rn_cuda_blocks(rn_cuda_count(v.y) / (wide ? 4 : 1)), &v, y, err);
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_wide : RN_CUDA_add, rn_cuda_blocks(rn_cuda_count(v.y) / (wide ? 4 : 1)), &v, y,
+                              err);
     }
     return p.rc;
 }

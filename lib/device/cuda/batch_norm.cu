@@ -37,7 +37,8 @@ struct batch_norm_backward {
     const float *gamma, *beta, *mean, *inv_std;
     float *sums, *means; /* (parts, 2, C); (2, C): of d and of d times the normal */
     unsigned parts, lanes;
-    int relu, keep, add_dx, add_dw, fixed; /* keep: the sums' kernel writes d to dresidual; fixed: statistics do not follow from x */
+    /* keep: the sums' kernel writes d to dresidual; fixed: statistics do not follow from x */
+    int relu, keep, add_dx, add_dw, fixed;
     struct whole whole;
 };
 
@@ -417,8 +418,8 @@ struct grids {
 static struct grids grids_of(struct map x, bool wide)
 {
     size_t c = wide ? x.c / 4 : x.c, rows = (size_t)x.n * x.h * x.w;
-    return (struct grids){ rn_cuda_tiles(c, rows, 8, 1024), { rn_cuda_ceil(x.c, STAT_LANES), 1, 1 }, rn_cuda_tiles(c, rows, 8, 1 << 14),
-                           rn_cuda_lanes(c) };
+    return (struct grids){ rn_cuda_tiles(c, rows, 8, 1024), { rn_cuda_ceil(x.c, STAT_LANES), 1, 1 },
+                           rn_cuda_tiles(c, rows, 8, 1 << 14), rn_cuda_lanes(c) };
 }
 
 /* Before what is launched for each GPU in turn: whose statistics are these? */
@@ -483,8 +484,8 @@ int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array
         if (!p.n && !whole)
             continue;
         if (!norm->fixed && !whole && p.n * x.h * x.w < 2)
-            p.rc = rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of the batch is one image, of a 1x1 map: batch norm needs more "
-                                              "than one value a channel; use larger batches or fewer GPUs", p.gpu->ordinal);
+            p.rc = rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of the batch is one image, of a 1x1 map: batch norm needs "
+                                              "more than one value a channel; use larger batches or fewer GPUs", p.gpu->ordinal);
         else
             p.rc = launch_statistics(&p, k, whole, norm, x, err);
     }

@@ -1,5 +1,5 @@
-/* conv2d.cu -- y(n,k,p,q) = sum over c, r, s of x(n, first + c, p stride + r dilation - top, q stride + s dilation - left) w(k,c,r,s), where
- * first is that of k's group of channels.
+/* conv2d.cu -- y(n,k,p,q) = sum over c, r, s of x(n, first + c, p stride + r dilation - top, q stride + s dilation - left)
+ * w(k,c,r,s), where first is that of k's group of channels.
  *
  * A 1x1 kernel with stride 1 is a product of matrices, for cuBLAS; a linear layer is one of these. The others are cuDNN's,
  * through its graph interface, which only this file knows. What is done to the output afterwards is ours.
@@ -8,8 +8,9 @@
  * gradient of logits) narrowed in the workspace. cuDNN gives the weights' gradient as bfloat16 then, which is widened.
  *
  * In evaluation an image's output must not depend on the others, but the libraries choose by N too: there they always see
- * cuda->together images, of which the last may be nobody's: rn_device_class.share gave memory for them. So that a single one need not
- * wait for all that work, cuda->few images are done by themselves in layers where a trial has shown that they get the same bits. */
+ * cuda->together images, of which the last may be nobody's: rn_device_class.share gave memory for them. So that a single one need
+ * not wait for all that work, cuda->few images are done by themselves in layers where a trial has shown that they get the same
+ * bits. */
 #include "device/cuda/kernel.h"
 
 struct epilogue {
@@ -139,7 +140,8 @@ static int failed(const struct rn_cuda_part *p, const struct shape *v, const cha
 {
     rn_cuda_failed(p->cuda);
     return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s, of (%zu,%zu,%zu,%zu) by %zu kernels of %zux%zu, stride %zu: %s",
-                   p->gpu->ordinal, library, passes[v->pass], v->n, v->c, v->h, v->w, v->k, v->window.r, v->window.s, v->window.stride, text);
+                   p->gpu->ordinal, library, passes[v->pass], v->n, v->c, v->h, v->w, v->k, v->window.r, v->window.s,
+                   v->window.stride, text);
 }
 
 static int dnn(const struct rn_cuda_part *p, const struct shape *v, cudnnStatus_t status, struct rn_err *err)
@@ -167,7 +169,8 @@ static cudnnStatus_t make(const struct rn_cuda_api *api, cudnnBackendDescriptor_
 {
     cudnnStatus_t status = api->cudnnBackendCreateDescriptor(kind, d);
     for (size_t i = 0; i < count && status == CUDNN_STATUS_SUCCESS; i++)
-        status = api->cudnnBackendSetAttribute(*d, attributes[i].name, attributes[i].type, attributes[i].count, attributes[i].values);
+        status = api->cudnnBackendSetAttribute(*d, attributes[i].name, attributes[i].type, attributes[i].count,
+                                               attributes[i].values);
     return status == CUDNN_STATUS_SUCCESS ? api->cudnnBackendFinalize(*d) : status;
 }
 #define MAKE(api, d, kind, ...) \
@@ -177,13 +180,14 @@ static cudnnStatus_t make(const struct rn_cuda_api *api, cudnnBackendDescriptor_
 #define TWO(name, type, values) { CUDNN_ATTR_##name, CUDNN_TYPE_##type, 2, values }
 
 /* (N,H,W,C), or weights as (K,R,S,C); cuDNN names dimensions in the order n, c, h, w all the same. */
-static cudnnStatus_t tensor(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, int64_t id, const struct shape *v, size_t n, size_t c,
-                            size_t h, size_t w)
+static cudnnStatus_t tensor(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, int64_t id, const struct shape *v, size_t n,
+                            size_t c, size_t h, size_t w)
 {
     const int64_t size[] = { (int64_t)n, (int64_t)c, (int64_t)h, (int64_t)w };
     const int64_t stride[] = { (int64_t)(h * w * c), 1, (int64_t)(w * c), (int64_t)c }, alignment = ALIGNMENT;
     const cudnnDataType_t type = v->bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    return MAKE(api, d, TENSOR, ONE(TENSOR_DATA_TYPE, DATA_TYPE, &type), { CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, size },
+    return MAKE(api, d, TENSOR, ONE(TENSOR_DATA_TYPE, DATA_TYPE, &type),
+                { CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, size },
                 { CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, stride }, ONE(TENSOR_UNIQUE_ID, INT64, &id),
                 ONE(TENSOR_BYTE_ALIGNMENT, INT64, &alignment));
 }
@@ -192,10 +196,12 @@ static cudnnStatus_t convolution(const struct rn_cuda_api *api, cudnnBackendDesc
 {
     const struct rn_window *w = &v->window;
     const int64_t two = 2, before[] = { (int64_t)w->top, (int64_t)w->left }, after[] = { (int64_t)w->bottom, (int64_t)w->right };
-    const int64_t stride[] = { (int64_t)w->stride, (int64_t)w->stride }, dilation[] = { (int64_t)w->dilation, (int64_t)w->dilation };
+    const int64_t stride[] = { (int64_t)w->stride, (int64_t)w->stride },
+                  dilation[] = { (int64_t)w->dilation, (int64_t)w->dilation };
     const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-    return MAKE(api, d, CONVOLUTION, ONE(CONVOLUTION_COMP_TYPE, DATA_TYPE, &sums), ONE(CONVOLUTION_CONV_MODE, CONVOLUTION_MODE, &mode),
+    return MAKE(api, d, CONVOLUTION, ONE(CONVOLUTION_COMP_TYPE, DATA_TYPE, &sums),
+                ONE(CONVOLUTION_CONV_MODE, CONVOLUTION_MODE, &mode),
                 ONE(CONVOLUTION_SPATIAL_DIMS, INT64, &two), TWO(CONVOLUTION_PRE_PADDINGS, INT64, before),
                 TWO(CONVOLUTION_POST_PADDINGS, INT64, after), TWO(CONVOLUTION_FILTER_STRIDES, INT64, stride),
                 TWO(CONVOLUTION_DILATIONS, INT64, dilation));
@@ -207,7 +213,8 @@ static cudnnStatus_t convolution(const struct rn_cuda_api *api, cudnnBackendDesc
          ONE(OPERATION_CONVOLUTION_##kind##_##X, BACKEND_DESCRIPTOR, &x), ONE(OPERATION_CONVOLUTION_##kind##_##W, BACKEND_DESCRIPTOR, &w), \
          ONE(OPERATION_CONVOLUTION_##kind##_##Y, BACKEND_DESCRIPTOR, &y))
 
-static cudnnStatus_t node(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, const struct shape *v, cudnnBackendDescriptor_t conv,
+static cudnnStatus_t node(const struct rn_cuda_api *api, cudnnBackendDescriptor_t *d, const struct shape *v,
+                          cudnnBackendDescriptor_t conv,
                           cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t w, cudnnBackendDescriptor_t y)
 {
     const float one = 1, beta = v->add ? 1 : 0;
@@ -251,7 +258,8 @@ static cudnnStatus_t suits(const struct rn_cuda *cuda, const struct shape *v, cu
     int64_t found = 0, count = 0;
     cudnnStatus_t status = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
     if (status == CUDNN_STATUS_SUCCESS)
-        status = api->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &found, &engine);
+        status = api->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &found,
+                                               &engine);
     if (status == CUDNN_STATUS_SUCCESS)
         status = api->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                                                CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes);
@@ -279,15 +287,16 @@ static cudnnStatus_t suits(const struct rn_cuda *cuda, const struct shape *v, cu
 /* Trouble of this run, not an engine that cannot do it: with the next one the numbers would be others than at other times. */
 static bool passing(cudnnStatus_t status)
 {
-    return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED ||
-           status >= CUDNN_STATUS_EXECUTION_FAILED;
+    return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+           status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED || status >= CUDNN_STATUS_EXECUTION_FAILED;
 }
 
 enum { LISTED = 64 };
 
 /* The first of cuDNN's list, which is by expected time and the same each time, that suits and is within the room for workspaces;
  * *skip of those are passed over. */
-static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendHeurMode_t mode, size_t *skip, struct rn_err *err)
+static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnnBackendHeurMode_t mode, size_t *skip,
+                  struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
     const struct shape *v = &plan->shape;
@@ -299,7 +308,8 @@ static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnn
     for (int i = 0; i < LISTED && status == CUDNN_STATUS_SUCCESS; i++)
         status = api->cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &config[i]);
     if (status == CUDNN_STATUS_SUCCESS)
-        status = api->cudnnBackendGetAttribute(list, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, LISTED, &count, config);
+        status = api->cudnnBackendGetAttribute(list, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, LISTED, &count,
+                                               config);
     for (int64_t i = 0; i < count && i < LISTED && status == CUDNN_STATUS_SUCCESS && !plan->plan; i++) {
         cudnnBackendDescriptor_t made = NULL;
         bool good;
@@ -308,7 +318,8 @@ static int choose(const struct rn_cuda_part *p, struct rn_cuda_plan *plan, cudnn
             tried = MAKE(api, &made, EXECUTION_PLAN, ONE(EXECUTION_PLAN_HANDLE, HANDLE, &handle),
                          ONE(EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR, &config[i]));
         if (good && tried == CUDNN_STATUS_SUCCESS)
-            tried = api->cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &found, &bytes);
+            tried = api->cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &found,
+                                                  &bytes);
         if (passing(tried))
             status = tried;
         if (good && tried == CUDNN_STATUS_SUCCESS && bytes >= 0 && bytes <= RN_CUDA_WORKSPACE && (*skip)-- == 0) {
@@ -368,7 +379,8 @@ static int find(const struct rn_cuda_part *p, const struct shape *v, struct rn_c
     return 0;
 }
 
-static int execute(const struct rn_cuda_part *p, const struct rn_cuda_plan *plan, const struct operands *a, void *workspace, struct rn_err *err)
+static int execute(const struct rn_cuda_part *p, const struct rn_cuda_plan *plan, const struct operands *a, void *workspace,
+                   struct rn_err *err)
 {
     const struct rn_cuda_api *api = &p->cuda->api;
     const int64_t ids[] = { 'x', 'w', 'y' };
@@ -398,13 +410,13 @@ static int product(const struct rn_cuda_part *p, const struct shape *v, const st
     int rows = (int)(v->n * v->h * v->w), c = (int)v->c, k = (int)v->k;
 #define TYPE(m) ((m).bf16 ? CUDA_R_16BF : CUDA_R_32F)
     if (v->pass == FORWARD)
-        return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, k, rows, c, &one, a->w.at, TYPE(a->w), c, a->x.at, TYPE(a->x), c,
-                                            &beta, a->y.at, TYPE(a->y), k, sums, algorithm), err);
+        return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, k, rows, c, &one, a->w.at, TYPE(a->w), c, a->x.at,
+                                            TYPE(a->x), c, &beta, a->y.at, TYPE(a->y), k, sums, algorithm), err);
     if (v->pass == DX)
-        return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, c, rows, k, &one, a->w.at, TYPE(a->w), c, a->y.at, TYPE(a->y), k,
-                                            &beta, a->x.at, TYPE(a->x), c, sums, algorithm), err);
-    return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_T, c, k, rows, &one, a->x.at, TYPE(a->x), c, a->y.at, TYPE(a->y), k,
-                                        &beta, a->w.at, TYPE(a->w), c, sums, algorithm), err);
+        return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, c, rows, k, &one, a->w.at, TYPE(a->w), c, a->y.at,
+                                            TYPE(a->y), k, &beta, a->x.at, TYPE(a->x), c, sums, algorithm), err);
+    return blas(p, v, api->cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_T, c, k, rows, &one, a->x.at, TYPE(a->x), c, a->y.at,
+                                        TYPE(a->y), k, &beta, a->w.at, TYPE(a->w), c, sums, algorithm), err);
 #undef TYPE
 }
 
@@ -449,7 +461,8 @@ static int in_two(struct rn_cuda_part *p, const struct shape *v, struct operands
 
 /* Room for the plan's workspace and so many bytes more. Where there is not so much memory, the next engine's plan is taken, from
  * now on: the numbers are others then, but the run goes on. */
-static int find_room(struct rn_cuda_part *p, struct shape *wanted, size_t bytes, struct rn_cuda_plan **plan, char **room, struct rn_err *err)
+static int find_room(struct rn_cuda_part *p, struct shape *wanted, size_t bytes, struct rn_cuda_plan **plan, char **room,
+                     struct rn_err *err)
 {
     for (;;) {
         if (plan && find(p, wanted, plan, err))
@@ -724,7 +737,8 @@ int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, 
     while (rn_cuda_next(&p, err)) {
         struct operands a = { rn_cuda_cut(&p, x), rn_cuda_whole(&p, w), rn_cuda_cut(&p, y) };
         struct shape v = shape_of(&p, a, window, FORWARD, false);
-        struct epilogue after = { a.y, rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data), epilogue.activation };
+        struct epilogue after = { a.y, rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data),
+                                  epilogue.activation };
         if (!p.n)
             continue;
         p.rc = eval ? evaluate(&p, v, a, err) : compute_in_training(&p, &v, a, err);

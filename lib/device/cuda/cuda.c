@@ -135,8 +135,8 @@ static int find(struct rn_cuda *cuda, struct rn_err *err)
         return rn_fail(err, RN_EXIT_SYSTEM, "device cuda: no usable GPU: the driver finds none in this machine");
     for (int g = 0; g < cuda->gpus; g++)
         if (cuda->gpu[g].ordinal >= count)
-            return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: there is no such GPU; there are %d, from cuda:0", cuda->gpu[g].ordinal,
-                           count);
+            return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: there is no such GPU; there are %d, from cuda:0",
+                           cuda->gpu[g].ordinal, count);
     return 0;
 }
 
@@ -156,7 +156,8 @@ static int dnn_check(const struct rn_cuda_part *p, cudnnStatus_t status, const c
                    p->cuda->api.cudnnGetErrorString(status));
 }
 
-/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. Sums of products stay float32. */
+/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. Sums of products stay float32.
+ * */
 enum { BLAS_WORKSPACE = 32 << 20 };
 
 static int begin(const struct rn_cuda_part *p, struct rn_err *err)
@@ -168,7 +169,8 @@ static int begin(const struct rn_cuda_part *p, struct rn_err *err)
         rn_cuda_check(p, api->cudaStreamCreateWithFlags(&gpu->sums, cudaStreamNonBlocking), "a stream", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->joined, cudaEventDisableTiming), "an event", err) ||
         rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->summed, cudaEventDisableTiming), "an event", err) ||
-        rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->left, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&gpu->left, cudaEventDisableTiming | cudaEventBlockingSync), "an event",
+                      err) ||
         blas_check(p, api->cublasCreate_v2(&gpu->blas), "start", err) ||
         blas_check(p, api->cublasSetStream_v2(gpu->blas, gpu->stream), "stream", err) ||
         blas_check(p, api->cublasSetMathMode(gpu->blas, CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
@@ -189,7 +191,8 @@ static int load_kernels(const struct rn_cuda_part *p, struct rn_err *err)
     } kernels[] = { RN_CUDA_KERNELS(NAME) };
     struct rn_cuda *cuda = p->cuda;
     for (int i = 0; i < RN_CUDA_IMAGE_COUNT; i++)
-        if (rn_cuda_check(p, cuda->api.cudaLibraryLoadData(&cuda->library[i], rn_cuda_images_table[i], NULL, NULL, 0, NULL, NULL, 0),
+        if (rn_cuda_check(p, cuda->api.cudaLibraryLoadData(&cuda->library[i], rn_cuda_images_table[i], NULL, NULL, 0, NULL, NULL,
+                                                           0),
                           "loading our kernels", err))
             return -1;
     for (int i = 0; i < RN_CUDA_KERNEL_COUNT; i++)
@@ -216,8 +219,8 @@ static int describe_versions(const struct rn_cuda_part *p, struct rn_err *err)
         snprintf(cuda->sums, sizeof cuda->sums, ", NCCL %d.%d.%d", nccl / 10000, nccl / 100 % 100, nccl % 100);
     snprintf(cuda->versions, sizeof cuda->versions,
              ", %.255s of %d SMs, driver %d.%d, runtime %d.%d, cuBLAS %d.%d.%d, cuDNN %d.%d.%d",
-             gpu.name, gpu.multiProcessorCount, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10, blas / 10000,
-             blas / 100 % 100, blas % 100, dnn / 10000, dnn / 100 % 100, dnn % 100);
+             gpu.name, gpu.multiProcessorCount, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,
+             blas / 10000, blas / 100 % 100, blas % 100, dnn / 10000, dnn / 100 % 100, dnn % 100);
     return 0;
 }
 
@@ -236,8 +239,10 @@ static int describe(const struct rn_cuda_part *p, struct rn_err *err)
 {
     struct rn_cuda *cuda = p->cuda;
     int major = 0, minor = 0;
-    if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute", err) ||
-        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute", err))
+    if (rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, p->gpu->ordinal), "attribute",
+                      err) ||
+        rn_cuda_check(p, cuda->api.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, p->gpu->ordinal), "attribute",
+                      err))
         return -1;
     if (p->g == 0 || 10 * major + minor < cuda->capability) {
         cuda->capability = 10 * major + minor;

@@ -21,10 +21,12 @@
 #include "device/cuda/kernel.h"
 #include "device/device.h"
 
-_Static_assert((int)RELU == (int)RN_ACT_RELU && (int)SIGMOID == (int)RN_ACT_SIGMOID, "kernels have their own names for activations");
+_Static_assert((int)RELU == (int)RN_ACT_RELU && (int)SIGMOID == (int)RN_ACT_SIGMOID,
+               "kernels have their own names for activations");
 
 enum { RN_CUDA_GPUS = 16 }; /* at most */
-enum { RN_CUDA_WORKSPACE = 512 << 20 }; /* bytes that a convolution may want: the same on every card, for the engine follows from it */
+/* bytes that a convolution may want: the same on every card, for the engine follows from it */
+enum { RN_CUDA_WORKSPACE = 512 << 20 };
 
 #define RN_CUDA_ENUM(file, name) RN_CUDA_##name,
 enum rn_cuda_kernel { RN_CUDA_KERNELS(RN_CUDA_ENUM) RN_CUDA_KERNEL_COUNT };
@@ -290,7 +292,8 @@ static inline struct rn_cuda_grid rn_cuda_images(struct map a)
 
 static inline struct rn_cuda_grid rn_cuda_image_rows(struct map a)
 {
-    return (struct rn_cuda_grid){ rn_cuda_ceil(a.c, RN_LANES), a.n, rn_cuda_least(rn_cuda_ceil((size_t)a.h * a.w, RN_ROWS), 1 << 10) };
+    return (struct rn_cuda_grid){ rn_cuda_ceil(a.c, RN_LANES), a.n,
+                                  rn_cuda_least(rn_cuda_ceil((size_t)a.h * a.w, RN_ROWS), 1 << 10) };
 }
 
 /* A warp for each pixel. */
@@ -332,8 +335,8 @@ RN_MUST int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_e
 /* What comes later on the stream waits for the sums over GPUs. */
 RN_MUST int rn_cuda_await_sums(const struct rn_cuda_part *p, struct rn_err *err);
 
-/* Something has failed: from now on nothing is given back, and exit ends the process at once. ncclCommAbort, cudaFree and the libraries'
- * own ends of a process may wait for work that never ends. */
+/* Something has failed: from now on nothing is given back, and exit ends the process at once. ncclCommAbort, cudaFree and the
+ * libraries' own ends of a process may wait for work that never ends. */
 void rn_cuda_failed(struct rn_cuda *cuda);
 /* 0, or -1 and "device cuda:0: WHAT: the library's text". */
 RN_MUST int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *what, struct rn_err *err);

@@ -50,8 +50,8 @@ KERNEL(global_avg_pool_backward)(const struct global_avg_pool v)
 #include "device/cuda/cuda.h"
 
 /* wide: a kernel for four channels at once, where there is one. */
-static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, enum rn_cuda_kernel wide, struct rn_array y, struct rn_array x, unsigned add,
-                struct rn_err *err)
+static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, enum rn_cuda_kernel wide, struct rn_array y, struct rn_array x,
+                unsigned add, struct rn_err *err)
 {
     if (rn_check_global_avg_pool(y, x, err))
         return -1;

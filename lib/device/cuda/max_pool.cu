@@ -237,7 +237,8 @@ static int pool(struct rn_device *dev, struct rn_array dx, struct rn_array dy, s
         size_t c = wide ? x.c / 4 : x.c;
         v.lanes = rn_cuda_lanes(c);
         if (whole(x, window))
-            p.rc = rn_cuda_launch(&p, dx.data ? RN_CUDA_max_pool_map_backward : RN_CUDA_max_pool_map, rn_cuda_images(v.x), &v, x, err);
+            p.rc = rn_cuda_launch(&p, dx.data ? RN_CUDA_max_pool_map_backward : RN_CUDA_max_pool_map, rn_cuda_images(v.x), &v, x,
+                                  err);
         else if (dx.data)
             p.rc = pool_back(&p, &v, wide, x, err);
         else

@@ -86,7 +86,8 @@ void *rn_cuda_alloc(struct rn_device *dev, size_t bytes, struct rn_err *err)
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         block.at[p.g] = rn_cuda_take(&p, bytes, err);
-        p.rc = block.at[p.g] ? rn_cuda_check(&p, cuda->api.cudaMemsetAsync(block.at[p.g], 0, bytes, p.gpu->stream), "zeroing", err) : -1;
+        p.rc = block.at[p.g] ? rn_cuda_check(&p, cuda->api.cudaMemsetAsync(block.at[p.g], 0, bytes, p.gpu->stream), "zeroing", err)
+               : -1;
     }
     if (p.rc) {
         give_back(cuda, &block);
@@ -119,8 +120,8 @@ static int check_images(const struct rn_cuda_part *p, struct rn_err *err)
 {
     if (p->n <= IMAGES_MOST)
         return 0;
-    return rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of a batch is %zu images: %d at the most (rn-batch -b)", p->gpu->ordinal, p->n,
-                   IMAGES_MOST);
+    return rn_fail(err, RN_EXIT_DATA, "device cuda:%d: its part of a batch is %zu images: %d at the most (rn-batch -b)",
+                   p->gpu->ordinal, p->n, IMAGES_MOST);
 }
 
 /* The parts of an array: of its images, or all of it alike. */
@@ -218,7 +219,8 @@ int rn_cuda_download(struct rn_device *dev, float *y, struct rn_array x, struct 
         if ((p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_slot(&p, slot, bytes, true, err) ? -1 : 0))
             continue;
         p.rc = rn_cuda_to_plain(&p, (float *)(void *)slot->far, x, err) ||
-                       rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) || rn_cuda_wait(&p, NULL, err) ? -1 : 0;
+                       rn_cuda_copy(&p, slot->near, slot->far, bytes, cudaMemcpyDeviceToHost, err) ||
+                       rn_cuda_wait(&p, NULL, err) ? -1 : 0;
         if (p.rc == 0)
             memcpy(y + p.first * x.c * x.h * x.w, slot->near, bytes);
     }

@@ -66,8 +66,8 @@ int rn_cuda_check(const struct rn_cuda_part *p, cudaError_t status, const char *
         length += (size_t)snprintf(last + length, sizeof last - length, "%s%s on (%zu,%zu,%zu,%zu)",
                                    i ? ", before that " : "; started last: ", gpu->started[i].what, on->n, on->c, on->h, on->w);
     }
-    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s (%d)%s", gpu->ordinal, what, p->cuda->api.cudaGetErrorString(status),
-                   (int)status, last);
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: %s: %s (%d)%s", gpu->ordinal, what,
+                   p->cuda->api.cudaGetErrorString(status), (int)status, last);
 }
 
 void rn_cuda_starts(const struct rn_cuda_part *p, const char *what, struct rn_array shape)

@@ -54,7 +54,8 @@ int rn_cuda_carry(struct rn_device *dev, void *gradients, size_t bytes, struct r
     while (rn_cuda_next(&p, err)) {
         void *at = rn_cuda_at(&p, gradients);
         p.rc = rn_cuda_await_sums(&p, err) ||
-                       (p.g > 0 && rn_cuda_check(&p, p.cuda->api.cudaMemsetAsync(at, 0, bytes, p.gpu->stream), "zeroing", err)) ? -1 : 0;
+                       (p.g > 0 && rn_cuda_check(&p, p.cuda->api.cudaMemsetAsync(at, 0, bytes, p.gpu->stream), "zeroing", err)) ? -1
+                       : 0;
     }
     return p.rc;
 }

@@ -35,7 +35,8 @@ int rn_cuda_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t b
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         struct sgd s = {
-            count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), .lr = (float)options.lr, .momentum = (float)options.momentum,
+            count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), .lr = (float)options.lr,
+                .momentum = (float)options.momentum,
             .wd = (float)options.wd, .scale = options.scale > 0 ? (float)options.scale : 1, .nesterov = options.nesterov };
         s.bf16 = rn_cuda_bf16_copy_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;

@@ -3,8 +3,8 @@
  *     loss = ((1 - e) sum_n u[label_n] l(n, label_n) + e / C sum_n sum_i u[i] l(n, i)) / sum_n u[label_n]
  *
  * or, with shares t of the classes, sum_n sum_i u[i] ((1 - e) t[n, i] + e / C) l(n, i) / N,
- * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. With a teacher's p at temperature
- * T that is 1 - a of the loss, and a T^2 sum_n KL(p_n || softmax(x_n / T)) / N the rest. */
+ * where u are the class weights, and l(n, i) = -log softmax(x_n)[i] = log(sum_j exp(x_nj)) - x_ni. With a teacher's p at
+ * temperature T that is 1 - a of the loss, and a T^2 sum_n KL(p_n || softmax(x_n / T)) / N the rest. */
 #include "device/cuda/kernel.h"
 
 /* The page that goes to the GPU, and whose first part comes back: this, then the labels, the class weights, the images' shares,
@@ -214,7 +214,8 @@ static int make_page(const struct rn_cuda_part *p, size_t bytes, struct rn_err *
     rn_cuda_page_free(p->cuda, page);
     for (int i = 0; i < RN_STEPS_AHEAD; i++) {
         void *near = NULL;
-        if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&page->told[i], cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
+        if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&page->told[i], cudaEventDisableTiming | cudaEventBlockingSync),
+                          "an event", err) ||
             rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err))
             return -1;
         page->near[i] = near;

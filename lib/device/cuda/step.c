@@ -80,8 +80,8 @@ static int listen(struct rn_cuda *cuda, struct rn_err *err)
 {
     struct rn_cuda_part p = rn_cuda_parts(&cuda->device, 0);
     while (rn_cuda_next(&p, err))
-        p.rc = rn_cuda_check(&p, cuda->api.cudaStreamBeginCapture(p.gpu->stream, cudaStreamCaptureModeThreadLocal), "capturing a step",
-                             err);
+        p.rc = rn_cuda_check(&p, cuda->api.cudaStreamBeginCapture(p.gpu->stream, cudaStreamCaptureModeThreadLocal),
+                             "capturing a step", err);
     return p.rc;
 }
 

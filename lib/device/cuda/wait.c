@@ -54,7 +54,8 @@ int rn_cuda_wait(const struct rn_cuda_part *p, cudaEvent_t event, struct rn_err 
     const struct timespec pause = { .tv_nsec = 20000 };
     struct rn_cuda_api *api = &p->cuda->api;
     if (!p->gpu->comm)
-        return rn_cuda_check(p, event ? api->cudaEventSynchronize(event) : api->cudaStreamSynchronize(p->gpu->stream), failure, err);
+        return rn_cuda_check(p, event ? api->cudaEventSynchronize(event) : api->cudaStreamSynchronize(p->gpu->stream), failure,
+                             err);
     cudaError_t status;
     double begun = seconds(), most = patience();
     while ((status = event ? api->cudaEventQuery(event) : api->cudaStreamQuery(p->gpu->stream)) == cudaErrorNotReady) {

@@ -14,17 +14,20 @@ int rn_cuda_launch(const struct rn_cuda_part *p, enum rn_cuda_kernel kernel, str
     void *list[] = { (void *)(uintptr_t)args };
     dim3 blocks = { (unsigned)grid.x, (unsigned)grid.y, (unsigned)grid.z }, threads = { RN_BLOCK, 1, 1 };
     rn_cuda_starts(p, names[kernel], shape);
-    cudaError_t status = p->cuda->api.cudaLaunchKernel((const void *)p->cuda->kernel[kernel], blocks, threads, list, 0, p->gpu->stream);
+    cudaError_t status = p->cuda->api.cudaLaunchKernel((const void *)p->cuda->kernel[kernel], blocks, threads, list, 0,
+                                                       p->gpu->stream);
     if (status == cudaSuccess)
         return 0;
     rn_cuda_failed(p->cuda);
     p->cuda->api.cudaGetLastError();
-    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: kernel %s on (%zu,%zu,%zu,%zu), %zux%zux%zu blocks: %s (%d)", p->gpu->ordinal,
-                   names[kernel], shape.n, shape.c, shape.h, shape.w, grid.x, grid.y, grid.z, p->cuda->api.cudaGetErrorString(status),
-                   (int)status);
+    return rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: kernel %s on (%zu,%zu,%zu,%zu), %zux%zux%zu blocks: %s (%d)",
+                   p->gpu->ordinal,
+                   names[kernel], shape.n, shape.c, shape.h, shape.w, grid.x, grid.y, grid.z,
+                   p->cuda->api.cudaGetErrorString(status), (int)status);
 }
 
-int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, struct rn_err *err)
+int rn_cuda_copy(const struct rn_cuda_part *p, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                 struct rn_err *err)
 {
     return bytes ? rn_cuda_check(p, p->cuda->api.cudaMemcpyAsync(to, from, bytes, kind, p->gpu->stream), "a copy", err) : 0;
 }
@@ -58,7 +61,8 @@ int rn_cuda_spread(struct rn_device *dev, struct rn_array a, struct rn_err *err)
         if (p.g == 0)
             continue;
         p.rc = follow(&p, first, p.gpu, err) ||
-                       rn_cuda_check(&p, cuda->api.cudaMemcpyPeerAsync(rn_cuda_at(&p, a.data), p.gpu->ordinal, a.data, first->ordinal,
+                       rn_cuda_check(&p, cuda->api.cudaMemcpyPeerAsync(rn_cuda_at(&p, a.data), p.gpu->ordinal, a.data,
+                                                                       first->ordinal,
                                                                        bytes, p.gpu->stream), "a copy between GPUs", err) ||
                        follow(&p, p.gpu, first, err) ? -1 : 0;
     }
@@ -80,8 +84,8 @@ static void *take(const struct rn_cuda_part *p, size_t bytes, const char *hint, 
     cudaError_t status = api->cudaMalloc(&memory, bytes);
     if (status == cudaErrorMemoryAllocation && api->cudaMemGetInfo(&available, &total) == cudaSuccess) {
         api->cudaGetLastError();
-        rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: out of memory: %.1f MiB wanted, %.1f of %.1f MiB free%s", p->gpu->ordinal, mib(bytes),
-                mib(available), mib(total), hint);
+        rn_fail(err, RN_EXIT_SYSTEM, "device cuda:%d: out of memory: %.1f MiB wanted, %.1f of %.1f MiB free%s", p->gpu->ordinal,
+                mib(bytes), mib(available), mib(total), hint);
         return NULL;
     }
     return rn_cuda_check(p, status, "memory", err) ? NULL : memory;
@@ -98,7 +102,8 @@ size_t rn_cuda_room(const struct rn_device *dev)
     size_t least = SIZE_MAX;
     for (int g = 0; g < cuda->gpus; g++) {
         size_t available = 0, total = 0;
-        if (cuda->api.cudaSetDevice(cuda->gpu[g].ordinal) != cudaSuccess || cuda->api.cudaMemGetInfo(&available, &total) != cudaSuccess) {
+        if (cuda->api.cudaSetDevice(cuda->gpu[g].ordinal) != cudaSuccess ||
+            cuda->api.cudaMemGetInfo(&available, &total) != cudaSuccess) {
             cuda->api.cudaGetLastError();
             return 0;
         }
@@ -156,7 +161,8 @@ int rn_cuda_slot(const struct rn_cuda_part *p, struct rn_cuda_slot *slot, size_t
         return 0;
     rn_cuda_slot_free(p->cuda, slot);
     if (rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming), "an event", err) ||
-        rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming | cudaEventBlockingSync), "an event", err) ||
+        rn_cuda_check(p, api->cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming | cudaEventBlockingSync), "an event",
+                      err) ||
         (near_too && rn_cuda_check(p, api->cudaMallocHost(&near, bytes), "pinned memory", err)))
         return -1;
     slot->near = near;

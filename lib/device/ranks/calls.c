@@ -379,7 +379,8 @@ DO(fold)
 
 /* ---- loss ---- */
 
-/* body: labels, then what there is of class weights, targets and a teacher. All ranks compute the whole batch's loss, as the CPU does. */
+/* body: labels, then what there is of class weights, targets and a teacher. All ranks compute the whole batch's loss, as the CPU
+ * does. */
 DO(softmax_loss)
 {
     size_t n = c->x.n, classes = c->x.c, count, bytes;

@@ -80,8 +80,8 @@ static void rest(struct rn_ranks_comm *comm)
     pthread_mutex_unlock(&comm->lock);
 }
 
-/* Whether all ranks know that all is over. Until then some still judge the others, who may neither be silent nor end MPI, which closes
- * their connections. */
+/* Whether all ranks know that all is over. Until then some still judge the others, who may neither be silent nor end MPI, which
+ * closes their connections. */
 static bool all_leave(struct rn_ranks_comm *comm)
 {
     double from = rn_ranks_seconds();

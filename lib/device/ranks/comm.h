@@ -1,8 +1,9 @@
 /* comm.h -- the ranks of a run, and what goes between them.
  *
- * One thread makes all calls to MPI; the others ask it, and wait where they need an answer. It also says each second that its rank is
- * there: a rank that is not heard of for RN_RANKS_PATIENCE seconds (RN_RANKS_LESS_PATIENCE once SIGTERM has come), computing or not,
- * or whose process is seen to have ended, is gone, and with it the run: then all that is asked for fails. A rank that is slow is not.
+ * One thread makes all calls to MPI; the others ask it, and wait where they need an answer. It also says each second that its rank
+ * is there: a rank that is not heard of for RN_RANKS_PATIENCE seconds (RN_RANKS_LESS_PATIENCE once SIGTERM has come), computing or
+ * not, or whose process is seen to have ended, is gone, and with it the run: then all that is asked for fails. A rank that is slow
+ * is not.
  *
  * What share_bytes and sum are asked for in the same order by all ranks; tell is rank 0's, listen the others'. */
 #ifndef RN_DEVICE_RANKS_COMM_H
@@ -39,8 +40,8 @@ RN_MUST int rn_ranks_sum(struct rn_ranks_comm *comm, float *total, float *part, 
 RN_MUST int rn_ranks_settle(struct rn_ranks_comm *comm, struct rn_err *err);
 /* Something failed on this rank, which cannot go on: rank 0 gets to know. */
 void rn_ranks_confess(struct rn_ranks_comm *comm, const struct rn_err *err);
-/* After a failure: rank 0 knows of it by now or will soon, and may have a checkpoint to write; before it says that it has ended, mpirun
- * is to see none of the others go. -1: rank 0 is gone itself. */
+/* After a failure: rank 0 knows of it by now or will soon, and may have a checkpoint to write; before it says that it has ended,
+ * mpirun is to see none of the others go. -1: rank 0 is gone itself. */
 RN_MUST int rn_ranks_await_end(struct rn_ranks_comm *comm, int *code);
 
 #endif

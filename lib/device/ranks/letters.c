@@ -70,7 +70,8 @@ static bool expect_letter(struct rn_ranks_comm *comm)
     MPI_Status status;
     struct rn_err err;
     /* any tag: with one after the other, the end might be seen before a letter that was sent earlier */
-    if (!rn_ranks_good(comm, MPI_Improbe(0, MPI_ANY_TAG, comm->on[RN_RANKS_LETTERS], &there, &message, &status), "a letter") || !there)
+    if (!rn_ranks_good(comm, MPI_Improbe(0, MPI_ANY_TAG, comm->on[RN_RANKS_LETTERS], &there, &message, &status), "a letter") ||
+        !there)
         return false;
     MPI_Get_count(&status, MPI_BYTE, &length);
     struct rn_ranks_letter *letter = rn_alloc_aligned(sizeof *letter + (size_t)length + 1, 1, &err);

@@ -111,8 +111,8 @@ int rn_ranks_upload(struct rn_device *dev, struct rn_array y, const float *x, st
     return scatter(dev, call, (const char *)x, image, err);
 }
 
-int rn_ranks_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3], const double std[3],
-                           struct rn_err *err)
+int rn_ranks_upload_images(struct rn_device *dev, struct rn_array y, const uint8_t *pixels, const double mean[3],
+                           const double std[3], struct rn_err *err)
 {
     struct rn_ranks_call call = { .what = RN_RANKS_DO_upload_images, .y = y };
     memcpy(call.shift, mean, sizeof call.shift);
@@ -148,7 +148,8 @@ bool rn_ranks_undo(struct rn_device *dev)
 int rn_ranks_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
                     struct rn_epilogue epilogue, bool eval, struct rn_err *err)
 {
-    return ISSUE(conv2d, .y = y, .x = x, .w = w, .dbias = epilogue.bias, .residual = epilogue.residual, .activation = epilogue.activation,
+    return ISSUE(conv2d, .y = y, .x = x, .w = w, .dbias = epilogue.bias, .residual = epilogue.residual,
+                 .activation = epilogue.activation,
                  .memory = { (void *)(uintptr_t)epilogue.prepacked }, .window = window, .eval = eval);
 }
 
@@ -237,8 +238,8 @@ int rn_ranks_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_ar
     return ISSUE(channel_pool, .y = y, .x = x);
 }
 
-int rn_ranks_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x, struct rn_array y,
-                                   unsigned add, struct rn_err *err)
+int rn_ranks_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
+                                   struct rn_array y, unsigned add, struct rn_err *err)
 {
     return ISSUE(channel_pool_backward, .dx = dx, .dy = dy, .x = x, .y = y, .add = add);
 }
@@ -323,7 +324,8 @@ static int choose(struct rn_ranks *r, const char *which, struct rn_err *err)
 {
     unsigned leaves = LEAVES;
     int end = 0;
-    if (!which || strncmp(which, "cpu", 3) || (which[3] && (sscanf(which + 3, ",leaves=%2u%n", &leaves, &end) != 1 || which[3 + end])) ||
+    if (!which || strncmp(which, "cpu", 3) || (which[3] &&
+                                               (sscanf(which + 3, ",leaves=%2u%n", &leaves, &end) != 1 || which[3 + end])) ||
         !rn_ranks_is_power(leaves) || leaves > RN_RANKS_MOST)
         return rn_fail(err, RN_EXIT_USAGE, "device ranks%s%s: must be ranks:cpu or ranks:cpu,leaves=N, N a power of two to %d",
                        which ? ":" : "", which ? which : "", RN_RANKS_MOST);
@@ -354,11 +356,12 @@ static int compare(const struct rn_ranks *r, const struct face *faces, struct rn
     for (size_t k = 1; k < r->size; k++) {
         const struct face *a = &faces[0], *b = &faces[k];
         if (strcmp(a->variant, b->variant) != 0)
-            return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: rank 0 (%s) computes with RN_CPU=%s, rank %zu (%s) with %s: RN_CPU=avx2 or "
+            return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: rank 0 (%s) computes with RN_CPU=%s, rank %zu (%s) with %s: "
+                                                "RN_CPU=avx2 or "
                            "portable on all makes them alike", a->host, a->variant, k, b->host, b->variant);
         if (a->leaves != b->leaves || a->call != b->call)
-            return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: rank %zu (%s) is of another version, or has %zu leaves, not %zu", k, b->host,
-                           b->leaves, a->leaves);
+            return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: rank %zu (%s) is of another version, or has %zu leaves, not %zu", k,
+                           b->host, b->leaves, a->leaves);
     }
     return 0;
 }
@@ -366,8 +369,8 @@ static int compare(const struct rn_ranks *r, const struct face *faces, struct rn
 static int meet(struct rn_ranks *r, int threads, struct rn_err *err)
 {
     if (!rn_ranks_is_power(r->size) || r->size > r->leaves)
-        return rn_fail(err, RN_EXIT_USAGE, "device ranks: a batch of %zu leaves cannot be cut among %zu ranks: 1, 2, 4 .. %zu go", r->leaves,
-                       r->size, r->leaves);
+        return rn_fail(err, RN_EXIT_USAGE, "device ranks: a batch of %zu leaves cannot be cut among %zu ranks: 1, 2, 4 .. %zu go",
+                       r->leaves, r->size, r->leaves);
     struct face *faces = rn_calloc(r->size, sizeof *faces, err);
     if (!faces)
         return -1;

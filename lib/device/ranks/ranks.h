@@ -1,13 +1,13 @@
 /* ranks.h -- private to the device whose parts are processes, the ranks of an MPI run, on one host or on several.
  *
- * Rank 0 is the program; the others, of the same program, follow it: they never come back from open. Each operator that rank 0 is asked
- * for is a call, which it sends to all and does itself as the others do, each on its images: the blocks of memory are the same on all
- * ranks, but that in a block which is cut each has only its own images, one behind the other.
+ * Rank 0 is the program; the others, of the same program, follow it: they never come back from open. Each operator that rank 0 is
+ * asked for is a call, which it sends to all and does itself as the others do, each on its images: the blocks of memory are the
+ * same on all ranks, but that in a block which is cut each has only its own images, one behind the other.
  *
  * A batch is cut into a fixed number of leaves, a power of two, whose images follow from the batch's size alone; a rank has
- * neighbouring ones, as many as each other. What a leaf's images give (a convolution's gradients, a norm's sums) is computed for each
- * leaf by itself, and added over the leaves by one tree (tree.h). So results have the same bits for any number of ranks that divides
- * the leaves. On each rank computes the CPU device, whose files are in this plug-in once more. */
+ * neighbouring ones, as many as each other. What a leaf's images give (a convolution's gradients, a norm's sums) is computed for
+ * each leaf by itself, and added over the leaves by one tree (tree.h). So results have the same bits for any number of ranks that
+ * divides the leaves. On each rank computes the CPU device, whose files are in this plug-in once more. */
 #ifndef RN_DEVICE_RANKS_RANKS_H
 #define RN_DEVICE_RANKS_RANKS_H
 

@@ -1,7 +1,8 @@
 /* tree.h -- a batch's leaves, and sums over them by one binary tree.
  *
- * With a power of two leaves, 0 and 1 are added, 2 and 3, ...; then these pairs, and so on. A rank that has neighbouring leaves, a power
- * of two of them, has a subtree whole: so the sum is made of the same additions, and has the same bits, wherever the leaves lie. */
+ * With a power of two leaves, 0 and 1 are added, 2 and 3, ...; then these pairs, and so on. A rank that has neighbouring leaves, a
+ * power of two of them, has a subtree whole: so the sum is made of the same additions, and has the same bits, wherever the leaves
+ * lie. */
 #ifndef RN_DEVICE_RANKS_TREE_H
 #define RN_DEVICE_RANKS_TREE_H
 

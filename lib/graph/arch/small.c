@@ -1,5 +1,5 @@
-/* small.c -- the ResNets for small pictures (He et al., "Deep residual learning for image recognition", CVPR 2016, 4.2: 6n + 2 layers
- * for the 32 x 32 of CIFAR-10), with a projection where a stage begins (their option B). */
+/* small.c -- the ResNets for small pictures (He et al., "Deep residual learning for image recognition", CVPR 2016, 4.2: 6n + 2
+ * layers for the 32 x 32 of CIFAR-10), with a projection where a stage begins (their option B). */
 #include "graph/graph.h"
 
 static const char *const members[] = { "resnet20", "resnet32", "resnet44", "resnet56", "resnet110", NULL };

@@ -195,7 +195,7 @@ near() {
     RN_CUDA_ENGINES=first RN_DOUBLE_FAST=1 train cuda old --save-every 1 <cut.rn >old.log 2>old.err && return 1
     rn-pick split=train all.rn | rn-batch --train --resume old/last.rn -o rest.rn # it may have come further, or less far
     XDG_CACHE_HOME=$PWD/here RN_DOUBLE_FAST=1 CUDA rn-train -q --resume old/last.rn -d cuda -o old --save-every 1 rest.rn >again.log 2>again.err
-    cmp plain/last.rn old/last.rn
+    cmp plain/last.rn old/last.rn || { for run in plain old; do rn-show --header --json $run/last.rn | cut -c1-3000; done; false; }
     cmp tried/last.rn old/last.rn >differ && return 1
     [ -s differ ]
 }

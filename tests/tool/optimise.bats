@@ -96,7 +96,7 @@ END
         --label-smoothing 0 --best acc1 --patience 0 --keep 0 -o full whole.rn >table
     same plain full
     rn-show --header --json plain/last.rn | jq -r '.options[]' | diff - <(printf -- '--%s\n' accumulate=1 alpha=0.5 arch=resnet18 \
-        attention=ours best=acc1 class-weights=none clip=0 ema=0 label-smoothing=0 layer-decay=1 lr-head=1 lr=0.0002 momentum=0.9 \
+        attention=ours best=acc1 bn=whole class-weights=none clip=0 ema=0 label-smoothing=0 layer-decay=1 lr-head=1 lr=0.0002 momentum=0.9 \
         no-decay=none optimizer=sgd patience=0 precision=fp32 schedule=step seed=1234 step=40 temperature=4 val=val.rn warmup=0 \
         wd=0.0001)
     # the state of averages, schedules and second moments is in no such checkpoint

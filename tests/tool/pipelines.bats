@@ -70,7 +70,7 @@ stand_in() {
         while read -r word; do
             case $word in
                 i | count | rows | recipe_sets | recipes | shards | for) ;; # shards: hosts.sh's; count: of records; rows: an option or that
-                opt\[*) word=${word#opt[} && grep -qE "^bounded ${word%]} [0-9]+ [0-9]+$" "$name" || { echo "$name: opt[$word"; false; } ;;
+                opt\[*) word=${word#opt[} && grep -qE "^ *bounded ${word%]} [0-9]+ [0-9]+$" "$name" || { echo "$name: opt[$word"; false; } ;;
                 *) echo "$name: $word"; false ;;
             esac
         done < "$BATS_TEST_TMPDIR/words"

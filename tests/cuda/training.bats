@@ -192,11 +192,11 @@ near() {
     cmp tried/last.rn moved/last.rn
     # one of before there were choices
     RN_CUDA_ENGINES=first RN_DOUBLE_FAST=1 train cuda plain <train.rn >plain.log
-    RN_CUDA_ENGINES=first RN_DOUBLE_FAST=1 train cuda old --save-every 1 <cut.rn >old.log 2>old.err && return 1
-    rn-pick split=train all.rn | rn-batch --train --resume old/last.rn -o rest.rn # it may have come further, or less far
-    XDG_CACHE_HOME=$PWD/here RN_DOUBLE_FAST=1 CUDA rn-train -q --resume old/last.rn -d cuda -o old --save-every 1 rest.rn >again.log 2>again.err
-    cmp plain/last.rn old/last.rn || { for run in plain old; do rn-show --header --json $run/last.rn | cut -c1-3000; done; false; }
-    cmp tried/last.rn old/last.rn >differ && return 1
+    RN_CUDA_ENGINES=first RN_DOUBLE_FAST=1 train cuda untried --save-every 1 <cut.rn >untried.log 2>untried.err && return 1
+    rn-pick split=train all.rn | rn-batch --train --resume untried/last.rn -o rest.rn # it may have come further, or less far
+    XDG_CACHE_HOME=$PWD/here RN_DOUBLE_FAST=1 CUDA rn-train -q --resume untried/last.rn -d cuda -o untried --save-every 1 rest.rn >again.log 2>again.err
+    cmp plain/last.rn untried/last.rn
+    cmp tried/last.rn untried/last.rn >differ && return 1
     [ -s differ ]
 }
 

@@ -196,10 +196,7 @@ static long parts_of(struct rn_text variant)
 /* Before rn-train had --bn, each of several GPUs had its own statistics. */
 static bool is_before_bn(const struct rn_head *head)
 {
-    for (size_t i = 0; i < head->options.count; i++)
-        if (head->options.item[i].length > 5 && !memcmp(head->options.item[i].data, "--bn=", 5))
-            return false;
-    return head->cpu.data && parts_of(head->cpu) > 1;
+    return !rn_head_option(head, "--bn=") && head->cpu.data && parts_of(head->cpu) > 1;
 }
 
 /* A resumed run has the options of the first; one that is given again must be the same (but for the places of --val and

@@ -1,5 +1,5 @@
-/* replay.h -- what rn-augment --explain wrote, done again: the same transforms with the same numbers, on the same photo or another.
- * */
+/* replay.h -- what rn-augment --explain wrote, done again: the same transforms with the same numbers, on
+ * the same photo or another. */
 #ifndef RN_AUGMENT_REPLAY_H
 #define RN_AUGMENT_REPLAY_H
 

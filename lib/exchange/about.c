@@ -1,6 +1,6 @@
 /* about.c -- what a model's file says of it beside its tensors, key by key as text: arch and attention as they are, classes, mean
- * and std as JSON arrays, size, resize and, where there is one, temperature as numbers. ONNX models and safetensors have the same.
- * */
+ * and std as JSON arrays, size, resize and, where there is one, temperature as numbers. ONNX models and
+ * safetensors have the same. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

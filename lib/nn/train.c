@@ -302,9 +302,9 @@ static int meet_teacher(struct rn_trainer *t, const struct rn_head *head, struct
     if (rn_teacher_open(&t->teacher, t->options->teacher, &t->head.classes, err) || rn_teacher_print(t->teacher, &print, err))
         return -1;
     if (rn_teacher_seed(t->teacher, &seed) && head->has_seed && head->seed != seed)
-        return rn_fail(err, RN_EXIT_DATA, "--teacher %s: its predictions are of what rn-batch drew by seed %llu, these batches are "
-                                          "of "
-                                          "seed %llu", rn_text_show(rn_text(t->options->teacher), shown), (unsigned long long)seed,
+        return rn_fail(err, RN_EXIT_DATA,
+                       "--teacher %s: its predictions are of what rn-batch drew by seed %llu, these batches are of seed %llu",
+                       rn_text_show(rn_text(t->options->teacher), shown), (unsigned long long)seed,
                        (unsigned long long)head->seed);
     if (state->has_teacher && state->teacher != print)
         return rn_fail(err, RN_EXIT_DATA, "--teacher %s: not the predictions that this run has learnt from",

@@ -92,8 +92,8 @@ static enum rn_role role_in(const struct rn_graph *g, int i, enum rn_role role, 
     return role == RN_EMA && !train ? g->param[i].role : role;
 }
 
-/* One record of a model: every tensor must be the network's, once; for evaluation its numbers finite. seen: by parameter and role.
- * */
+/* One record of a model: every tensor must be the network's, once; for evaluation its numbers finite.
+ * seen: by parameter and role. */
 static int load_record(struct rn_model *model, const struct rn_record *record, bool train, bool *seen, struct rn_floats *floats,
                        struct rn_err *err)
 {

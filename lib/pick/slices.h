@@ -28,8 +28,8 @@ void rn_slices_free(struct rn_slices *slices);
 RN_MUST int rn_slices_segment(const struct rn_slices *slices, size_t segment, uint64_t before, uint64_t i, uint64_t of,
                               uint64_t *first, uint64_t *end, struct rn_head *head, struct rn_err *err);
 
-/* The pattern with the number for its one "%d" or "%06d" ("%%" is %), NUL-terminated in *path. Exit 2: there is none, or another.
- * */
+/* The pattern with the number for its one "%d" or "%06d" ("%%" is %), NUL-terminated in *path. Exit 2:
+ * there is none, or another. */
 RN_MUST int rn_slices_name(struct rn_buffer *path, const char *pattern, uint64_t number, struct rn_err *err);
 
 #endif

@@ -163,11 +163,8 @@ static size_t prediction_streams(const struct rn_footprint *f, const struct rn_g
 /* What the checkpoint's run had for an option of rn-train: "" where that is not known. */
 static const char *had(const struct rn_head *head, const char *option)
 {
-    size_t length = strlen(option);
-    for (size_t i = 0; head->epoch != RN_NIL && i < head->options.count; i++)
-        if (!strncmp(head->options.item[i].data, option, length))
-            return head->options.item[i].data + length;
-    return "";
+    const char *value = rn_head_option(head, option);
+    return value ? value : "";
 }
 
 static bool is_set(const struct rn_head *head, const char *option)

@@ -126,6 +126,15 @@ static int copy_counts(struct rn_head *to, const struct rn_head *from, struct rn
     return 0;
 }
 
+const char *rn_head_option(const struct rn_head *head, const char *option)
+{
+    size_t length = strlen(option);
+    for (size_t i = 0; head->epoch != RN_NIL && i < head->options.count; i++)
+        if (!strncmp(head->options.item[i].data, option, length))
+            return head->options.item[i].data + length;
+    return NULL;
+}
+
 int rn_head_copy(struct rn_head *to, const struct rn_head *from, struct rn_err *err)
 {
     *to = *from;

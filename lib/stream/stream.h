@@ -119,6 +119,8 @@ struct rn_head {
 };
 void rn_head_init(struct rn_head *head, enum rn_kind kind);
 void rn_head_free(struct rn_head *head);
+/* What the run of a checkpoint had for an option, "--freeze=", which lasts as long as the head; NULL: that is not known. */
+const char *rn_head_option(const struct rn_head *head, const char *option);
 /* Appends tool, version and the options that say what, to the history; `operands`: operands that are not files (KEY=VALUE
  * of rn-pick), or NULL. */
 RN_MUST int rn_head_sign(struct rn_head *head, const struct rn_tool *tool, const void *options,
@@ -178,8 +180,8 @@ void rn_reader_unique(struct rn_reader *reader);
 /* The segments are joined: a part of a set that is there twice is damage from now on. */
 void rn_reader_join(struct rn_reader *reader);
 /* At the end of the stream: what is missing of the sets that its segments are parts of, a line each (rn_parts_tell), and, unless
- * NULL, what a segment that joins them all is part of (zeroed before; rn_parts_join). `alone`: to be one part is nothing to tell.
- * */
+ * NULL, what a segment that joins them all is part of (zeroed before; rn_parts_join). `alone`: to be one
+ * part is nothing to tell. */
 RN_MUST int rn_reader_missing(const struct rn_reader *reader, bool alone, struct rn_texts *lines, struct rn_part_of *of,
                               struct rn_err *err);
 /* While *stop is not 0 (a signal handler or another thread may set it), a read that waits gives up: rn_reader_head and

@@ -24,8 +24,8 @@ static const char *ending_of(struct rn_text data)
 
 /* ---- keys ---- */
 
-/* Bytes that are not to be in a key's part of a path as they are: a key ends at the first point; points and slashes lead elsewhere.
- * */
+/* Bytes that are not to be in a key's part of a path as they are: a key ends at the first point; points and
+ * slashes lead elsewhere. */
 static int encode(struct rn_buffer *out, struct rn_text text, bool all, struct rn_err *err)
 {
     char code[4];

@@ -26,14 +26,21 @@ static int close_devices(void **state)
     return 0;
 }
 
-static void compare_row(const struct row *r)
+typedef void run_row(struct rn_device *dev, const struct row *r, struct rn_array *a);
+
+static void compare_on(struct rn_device *dev, run_row *run_it, const struct row *r)
 {
     struct rn_array a[ARRAYS], b[ARRAYS];
     run(reference, r, b);
-    run(cuda, r, a);
-    compare(r, cuda, a, reference, b);
-    release(cuda, a, r->name);
+    run_it(dev, r, a);
+    compare(r, dev, a, reference, b);
+    release(dev, a, r->name);
     release(reference, b, r->name);
+}
+
+static void compare_row(const struct row *r)
+{
+    compare_on(cuda, run, r);
 }
 
 static void rows_of_all_devices(void **state)
@@ -410,8 +417,8 @@ static void too_many_images(void **state)
     free(values);
 }
 
-/* Pixels in the device's own memory of the host are not copied there; they may change when they have been waited for, not before.
- * */
+/* Pixels in the device's own memory of the host are not copied there; they may change when they have been
+ * waited for, not before. */
 static void pixels_are_waited_for(void **state)
 {
     (void)state;
@@ -473,14 +480,8 @@ static void norms_of_several_gpus(void **state)
         print_message("# %s\n", err.text);
         skip();
     }
-    for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
-        struct rn_array a[ARRAYS], b[ARRAYS];
-        run(reference, r, b);
-        run_on_several(three, r, a);
-        compare(r, three, a, reference, b);
-        release(three, a, r->name);
-        release(reference, b, r->name);
-    }
+    for (const struct row *r = cases; r < cases + LENGTH(cases); r++)
+        compare_on(three, run_on_several, r);
     rn_device_close(three);
 }
 

@@ -18,5 +18,16 @@ need_ranks() {
     [ -e "$BUILD/rn-ranks.so" ] || skip "this build has no plug-in for ranks (no MPI was found)"
     command -v "$MPIRUN" > /dev/null || skip "$MPIRUN is not installed"
 }
+# refused PATTERN COMMAND...: exit 4 and one line of rn-train's, an extended regular expression; no run begins
+refused() {
+    local pattern=$1 rc=0
+    shift
+    "$@" 2> err || rc=$?
+    cat err
+    [ $rc = 4 ]
+    [ "$(grep -c '^rn-train:' err)" = 1 ]
+    grep -qE "^rn-train: $pattern" err
+    [ ! -e run ]
+}
 # on_a COMMAND: on the first of two_hosts, in this folder, with what is set for ranks here
 on_a() { inside ssh a "cd $PWD && export $(env | grep -E '^(OMPI|UCX)_' | tr '\n' ' ') MPIRUN=$MPIRUN && $1"; }

@@ -196,8 +196,8 @@ static void plan_never_overlaps(void **state)
     }
 }
 
-/* A network that is not trained turns its weights into evaluation's, with the same result to the last bit, on images of any size.
- * */
+/* A network that is not trained turns its weights into evaluation's, with the same result to the last
+ * bit, on images of any size. */
 static void weights_become_evaluations(void **state)
 {
     (void)state;

@@ -75,8 +75,8 @@ static void constant_pixel(uint8_t pixel[12], enum rn_type type, const double va
         memcpy(pixel, real, sizeof real);
 }
 
-/* A row of the result from one of the picture; at: byte offsets of columns, -1: constant. The picture's own columns are one piece.
- * */
+/* A row of the result from one of the picture; at: byte offsets of columns, -1: constant. The picture's
+ * own columns are one piece. */
 static void put_row(char *y, const char *row, const ptrdiff_t *at, const uint8_t *constant, const struct rn_canvas *x, size_t left,
                     size_t width)
 {

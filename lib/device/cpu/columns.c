@@ -80,8 +80,8 @@ static size_t cut_pixels(const struct conv *v)
 
 /* ---- columns ---- */
 
-/* Of the span of taps from s on, for the output at column q, the part that lies on the map: [low, high), from the returned column.
- * */
+/* Of the span of taps from s on, for the output at column q, the part that lies on the map: [low, high),
+ * from the returned column. */
 static inline size_t overlap(const struct conv *v, size_t q, size_t s, size_t *low, size_t *high)
 {
     size_t left = q * v->window.stride + s * v->window.dilation, pad = v->window.left;

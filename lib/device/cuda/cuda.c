@@ -156,8 +156,8 @@ static int dnn_check(const struct rn_cuda_part *p, cudnnStatus_t status, const c
                    p->cuda->api.cudnnGetErrorString(status));
 }
 
-/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. Sums of products stay float32.
- * */
+/* cuBLAS gets its workspace from us: with its own, the sum's order could depend on what else runs. Sums
+ * of products stay float32. */
 enum { BLAS_WORKSPACE = 32 << 20 };
 
 static int begin(const struct rn_cuda_part *p, struct rn_err *err)

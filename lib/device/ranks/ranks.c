@@ -356,9 +356,9 @@ static int compare(const struct rn_ranks *r, const struct face *faces, struct rn
     for (size_t k = 1; k < r->size; k++) {
         const struct face *a = &faces[0], *b = &faces[k];
         if (strcmp(a->variant, b->variant) != 0)
-            return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: rank 0 (%s) computes with RN_CPU=%s, rank %zu (%s) with %s: "
-                                                "RN_CPU=avx2 or "
-                           "portable on all makes them alike", a->host, a->variant, k, b->host, b->variant);
+            return rn_fail(err, RN_EXIT_SYSTEM,
+                           "device ranks: rank 0 (%s) computes with RN_CPU=%s, rank %zu (%s) with %s: RN_CPU=avx2 or portable on all "
+                           "makes them alike", a->host, a->variant, k, b->host, b->variant);
         if (a->leaves != b->leaves || a->call != b->call)
             return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: rank %zu (%s) is of another version, or has %zu leaves, not %zu", k,
                            b->host, b->leaves, a->leaves);

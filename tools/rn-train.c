@@ -58,7 +58,7 @@ static const struct rn_opt options[] = {
     { 0, "teacher", RN_OPT_TEXT, RN_AT(opts, train.teacher), 0, 0, "learn from these, too: predictions of the photos", "FILE" },
     { 0, "temperature", RN_OPT_REAL, RN_AT(opts, train.temperature), 0.01, 1000, "at which the teacher is followed", "T" },
     { 0, "alpha", RN_OPT_REAL, RN_AT(opts, train.alpha), 0, 1, "the teacher's share of the loss", "A" },
-    { 0, "bn", RN_OPT_CHOICE, RN_AT(opts, norms), 0, 0, "norms' statistics: the batch's, or each GPU's", RN_NORMS_WORDS },
+    { 0, "bn", RN_OPT_CHOICE, RN_AT(opts, norms), 0, 0, "norms' statistics: the batch's, or each GPU's or leaf's", RN_NORMS_WORDS },
     { 's', "seed", RN_OPT_SEED, RN_AT(opts, train.seed), 0, 0, "seed of the initial weights" },
     { 0, "best", RN_OPT_CHOICE, RN_AT(opts, train.best), 0, 0, "what best.rn is the best of", RN_BEST_WORDS },
     { 0, "patience", RN_OPT_INT, RN_AT(opts, train.patience), 0, 1e9, "stop after N epochs without a better; 0: never" },
@@ -724,8 +724,9 @@ const struct rn_tool rn_tool = {
              "and goes on. A folder has one rn-train at a time: a second one ends with exit 4.\n\n"
              RN_ABOUT_GPUS "Batch norms have the whole batch's statistics there, too, so that two GPUs train as one does, "
              "but for rounding; --bn=part: those of each GPU's part (no waiting for each other at each norm; another recipe, since "
-             "a part is smaller), and running statistics are the first GPU's. --precision=bf16 keeps maps and takes products in "
-             "bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products "
+             "a part is smaller), and running statistics are the first GPU's. -d ranks:cpu has --bn=leaf for that: each of its leaves, "
+             "into which every batch is cut, has its own, whatever the number of ranks. --precision=bf16 keeps maps and takes "
+             "products in bfloat16; sums, statistics, parameters and checkpoints stay float32. tf32: only products "
              "are coarser. " RN_ABOUT_CPU_PRECISION "\n\n"
              "--resume goes on, bit for bit, from the stream that 'rn-batch --train --resume FILE' makes; options are those of the "
              "first run and need not be given again. A batch that is not the next one is refused, and so are "

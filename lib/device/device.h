@@ -124,9 +124,10 @@ struct rn_adamw {
 enum rn_precision { RN_PRECISION_FP32, RN_PRECISION_TF32, RN_PRECISION_BF16 };
 
 /* Of what a batch norm takes its statistics in training, and its gradients' means: of the whole batch, or, on a device of several
- * parts, each part of its own images; the running statistics are then the first part's. */
-enum rn_norms { RN_NORMS_WHOLE, RN_NORMS_PART };
-#define RN_NORMS_WORDS "whole|part"
+ * parts, each part of its own images, or, on one that cuts batches into leaves, each leaf of its own; the running statistics are
+ * then those of the first part, or leaf, that has images. */
+enum rn_norms { RN_NORMS_WHOLE, RN_NORMS_PART, RN_NORMS_LEAF };
+#define RN_NORMS_WORDS "whole|part|leaf"
 
 /* One step of training, or a batch that is evaluated, as begin and end of a device see it. */
 struct rn_device_step {

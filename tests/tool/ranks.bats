@@ -55,6 +55,34 @@ same() { cmp "$1/last.rn" "$2/last.rn"; }
     paste cpu.txt ranks.txt | awk '{ d = $1 - $2; if (!(d * d <= 0.0001 * 0.0001)) { print; exit 1 } n++ } END { exit n != 2 }'
 }
 
+@test "--bn leaf: a leaf's own statistics, those of small batches whose gradients are added; the same bytes for any ranks" {
+    need_ranks
+    local all="-t ours --bn leaf --lr 0.01" photos="$BATS_FILE_TMPDIR/photos"
+    for b in 8 16; do
+        rn-list "$photos" | rn-batch --train --drop-last --size 64 -b $b --epochs 2 -o b$b.rn
+    done
+    for n in 1 2 4; do
+        ranks $n $(train $n $all) b16.rn > $n.tsv
+        same 1 $n
+    done
+    rn-train -q -a resnet20 -j 1 -t ours --lr 0.005 --accumulate 2 -o cpu b8.rn > cpu.tsv
+    ranks 2 $(train two $all -d ranks:cpu,leaves=2) b16.rn > two.tsv
+    ranks 2 $(train whole -t ours --lr 0.01 -d ranks:cpu,leaves=2) b16.rn > whole.tsv
+    for run in cpu two whole; do cut -f 3 $run.tsv | sed 1d > $run.txt; done # losses, the second after an update
+    paste cpu.txt two.txt whole.txt | tee /dev/stderr | awk '
+        { near = $1 - $2; far = $1 - $3; if (near * near > 0.0001 * 0.0001 || far * far < 0.001 * 0.001) exit 1; n++ }
+        END { exit n != 2 }'
+}
+
+@test "--bn leaf is refused where a leaf has one value a channel, and on devices without leaves" {
+    need_ranks
+    rn-pick split=train "$BATS_FILE_TMPDIR/all.rn" | rn-batch --train --drop-last --size 4 -b 6 --epochs 1 -o tiny.rn
+    fails 3 "device ranks: --bn leaf: a norm has a 1x1 map" sh -c '"$@" > head.tsv' sh $(train run --bn leaf) tiny.rn
+    fails 2 "device cpu: batch norms have the whole batch's statistics" \
+        rn-train -q -a resnet20 --bn leaf -o run "$BATS_FILE_TMPDIR/batches.rn"
+    fails 2 "device ranks: --bn: must be whole or leaf" $(train run --bn part) "$BATS_FILE_TMPDIR/batches.rn"
+}
+
 @test "--resume with another number of ranks ends in the same bytes" {
     need_ranks
     ranks 2 $(train whole --keep 9) "$BATS_FILE_TMPDIR/batches.rn" > /dev/null

@@ -139,8 +139,10 @@ void rn_cpu_norm_settle(const struct rn_norm *norm, size_t c, size_t rows, const
         double inv_std = 1 / sqrt(var[i] + norm->eps);
         ((float *)norm->mean.data)[i] = (float)mean[i];
         ((float *)norm->inv_std.data)[i] = (float)inv_std;
-        running_mean[i] = (float)((1 - m) * (double)running_mean[i] + m * mean[i]);
-        running_var[i] = (float)((1 - m) * (double)running_var[i] + m * var[i] * count / (count - 1));
+        if (running_mean) {
+            running_mean[i] = (float)((1 - m) * (double)running_mean[i] + m * mean[i]);
+            running_var[i] = (float)((1 - m) * (double)running_var[i] + m * var[i] * count / (count - 1));
+        }
     }
 }
 

@@ -84,7 +84,8 @@ void rn_cpu_sigmoid(float *y, size_t count);
 RN_MUST int rn_cpu_norm_statistics(struct rn_cpu *cpu, struct rn_array x, const struct rn_norm *norm, struct rn_err *err);
 void rn_cpu_norm_take_running(const struct rn_norm *norm, size_t c); /* of a norm that is fixed */
 /* In parts, for whoever has a batch in several pieces. Forward: each channel's mean and variance (biased) over x, C each; what they
- * are over all `rows` of the batch goes to the norm, which then is applied to each piece. */
+ * are over all `rows` of the batch goes to the norm (its running statistics, too, where it has some), which then is applied to each
+ * piece. */
 RN_MUST int rn_cpu_norm_moments(struct rn_cpu *cpu, struct rn_array x, double *mean, double *var, struct rn_err *err);
 void rn_cpu_norm_settle(const struct rn_norm *norm, size_t c, size_t rows, const double *mean, const double *var);
 RN_MUST int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual,

@@ -180,12 +180,21 @@ DO(prepack)
     return ON->prepack(r->inner, c->memory[0], c->y, c->x, c->w, c->window, c->activation, err);
 }
 
-/* The leaf's place for this gradient. */
-static struct rn_array in_leaf(const struct rn_ranks_block *block, struct rn_array gradient, size_t leaf)
+/* The block of what each leaf has for itself: gradients, or statistics of norms. */
+static int need_leaves(struct rn_ranks *r, struct rn_array of, struct rn_ranks_block **block, struct rn_err *err)
 {
-    if (gradient.data)
-        gradient.data = (char *)block->leaf[leaf] + ((char *)gradient.data - block->at);
-    return gradient;
+    *block = rn_ranks_block_of(r, of.data, false);
+    if (!*block)
+        return rn_fail(err, RN_EXIT_SYSTEM, "device ranks: an array of leaves that is in none of its blocks");
+    return rn_ranks_block_leaves(r, *block, err);
+}
+
+/* The leaf's place for this array. */
+static struct rn_array in_leaf(const struct rn_ranks_block *block, struct rn_array array, size_t leaf)
+{
+    if (array.data)
+        array.data = (char *)block->leaf[leaf] + ((char *)array.data - block->at);
+    return array;
 }
 
 static void clear(struct rn_array gradient)
@@ -199,9 +208,9 @@ DO(conv2d_backward)
 {
     UNUSED;
     struct rn_array of = c->dw.data ? c->dw : c->dbias;
-    struct rn_ranks_block *block = of.data ? rn_ranks_block_of(r, of.data, false) : NULL;
-    if (of.data && (!block || rn_ranks_block_leaves(r, block, err)))
-        return block ? -1 : rn_fail(err, RN_EXIT_SYSTEM, "device ranks: a gradient that is in none of its blocks");
+    struct rn_ranks_block *block = NULL;
+    if (of.data && need_leaves(r, of, &block, err))
+        return -1;
     if (!(c->add & RN_ADD_DW)) {
         clear(c->dw);
         clear(c->dbias);
@@ -332,11 +341,57 @@ void rn_ranks_bring_back(struct rn_ranks *r)
     rn_ranks_forget_before(r);
 }
 
+/* The smallest leaf that has images has more than one value a channel. All ranks see the same. */
+static int leaves_vary(const struct rn_ranks *r, struct rn_array x, struct rn_err *err)
+{
+    size_t least = x.n > r->leaves ? x.n / r->leaves : 1;
+    if (least * x.h * x.w > 1)
+        return 0;
+    return rn_fail(err, RN_EXIT_DATA, "device ranks: --bn leaf: a norm has a 1x1 map and a leaf one image of the batch's %zu: it "
+                                      "needs more than one value a channel; use larger batches or images, fewer leaves, or --bn whole",
+                   x.n);
+}
+
+/* Each leaf by its own statistics. The running ones follow the first leaf that has images, whose row goes to all ranks: how many
+ * values a channel, mean, variance. */
+static int norm_leaves(struct rn_ranks *r, const struct rn_ranks_call *c, struct rn_err *err)
+{
+    struct rn_norm norm = norm_of(c), own = norm;
+    struct rn_ranks_block *block;
+    size_t channels = c->x.c, row = 1 + 2 * channels;
+    double *first = leaves_vary(r, c->x, err) || need_leaves(r, norm.mean, &block, err) ? NULL : rows(r, row, err), *at;
+    own.running_mean.data = own.running_var.data = NULL;
+    if (!first)
+        return -1;
+    FOR_LEAVES(r, c->x.n, p) {
+        struct rn_array x = leaf_of(c->x, &p);
+        at = first + p.leaf * row;
+        at[0] = (double)(x.n * x.h * x.w);
+        own.mean = in_leaf(block, norm.mean, p.leaf);
+        own.inv_std = in_leaf(block, norm.inv_std, p.leaf);
+        if (rn_cpu_norm_moments(rn_cpu(r->inner), x, at + 1, at + 1 + channels, err))
+            return -1;
+        rn_cpu_norm_settle(&own, channels, x.n * x.h * x.w, at + 1, at + 1 + channels);
+        if (rn_cpu_norm_apply(rn_cpu(r->inner), leaf_of(c->y, &p), x, leaf_of(c->residual, &p), &own, c->activation, err))
+            return -1;
+        if (!first[0])
+            memcpy(first, at, row * sizeof *at);
+    }
+    if (whole(r, row, err))
+        return -1;
+    for (at = first; !at[0]; at += row)
+        ;
+    rn_cpu_norm_settle(&norm, channels, (size_t)at[0], at + 1, at + 1 + channels);
+    return 0;
+}
+
 DO(batch_norm)
 {
     UNUSED;
     struct rn_norm norm = norm_of(c);
     size_t channels = c->x.c;
+    if (c->by_leaf)
+        return (r->rank == 0 && keep_before(r, &norm, err)) || norm_leaves(r, c, err) ? -1 : 0;
     if (norm.fixed)
         rn_cpu_norm_take_running(&norm, channels);
     else if (statistics(r, c->x, err) || (r->rank == 0 && keep_before(r, &norm, err)))
@@ -346,9 +401,33 @@ DO(batch_norm)
     return rn_cpu_norm_apply(rn_cpu(r->inner), part(r, c->y), part(r, c->x), part(r, c->residual), &norm, c->activation, err);
 }
 
+static int norm_leaves_backward(struct rn_ranks *r, const struct rn_ranks_call *c, struct rn_err *err)
+{
+    struct rn_norm norm = norm_of(c), own = norm;
+    struct rn_ranks_block *block, *gradients;
+    if (need_leaves(r, norm.mean, &block, err) || need_leaves(r, c->dgamma, &gradients, err))
+        return -1;
+    if (!(c->add & RN_ADD_DW)) {
+        clear(c->dgamma);
+        clear(c->dbeta);
+    }
+    FOR_LEAVES(r, c->x.n, p) {
+        const struct rn_norm_back b = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p), in_leaf(gradients, c->dgamma, p.leaf),
+                                        in_leaf(gradients, c->dbeta, p.leaf), leaf_of(c->dy, &p), leaf_of(c->x, &p),
+                                        leaf_of(c->y, &p), &own, c->activation, c->add | RN_ADD_DW };
+        own.mean = in_leaf(block, norm.mean, p.leaf);
+        own.inv_std = in_leaf(block, norm.inv_std, p.leaf);
+        if (ON->batch_norm_backward(r->inner, &b, err))
+            return -1;
+    }
+    return 0;
+}
+
 DO(batch_norm_backward)
 {
     UNUSED;
+    if (c->by_leaf)
+        return norm_leaves_backward(r, c, err);
     struct rn_norm norm = norm_of(c);
     size_t row = 2 * c->x.c;
     double *sums = rows(r, row, err), *own;

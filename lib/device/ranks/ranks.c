@@ -191,7 +191,7 @@ int rn_ranks_add_backward(struct rn_device *dev, struct rn_array da, struct rn_a
 
 #define NORM(n) \
     .norm.of = { (n)->gamma, (n)->beta, (n)->running_mean, (n)->running_var, (n)->mean, (n)->inv_std }, .momentum = (n)->momentum, \
-    .eps = (n)->eps, .fixed = (n)->fixed
+    .eps = (n)->eps, .fixed = (n)->fixed, .by_leaf = rn_ranks(dev)->norms == RN_NORMS_LEAF && !(n)->fixed
 
 int rn_ranks_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
                         const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
@@ -417,6 +417,14 @@ static int open_device(struct rn_device **dev, const char *which, int threads, s
     return 0;
 }
 
+static int take_norms(struct rn_device *dev, enum rn_norms norms, struct rn_err *err)
+{
+    if (norms == RN_NORMS_PART)
+        return rn_fail(err, RN_EXIT_USAGE, "device ranks: --bn: must be whole or leaf (part is for several GPUs)");
+    rn_ranks(dev)->norms = norms;
+    return 0;
+}
+
 static const char *variant_of(const struct rn_device *dev)
 {
     return ((const struct rn_ranks *)dev)->variant;
@@ -429,6 +437,7 @@ __attribute__((visibility("default"))) const struct rn_device_class rn_device_ra
     .open = open_device,
     .close = close_device,
     .variant = variant_of,
+    .norms = take_norms,
     RN_RANKS_OPERATORS(ROW)
 };
 /* Another version's is refused. */

@@ -41,6 +41,7 @@ struct rn_ranks {
     double *sums; /* grown as needed */
     size_t sums_room;
     struct rn_loss loss; /* of the last softmax_loss */
+    enum rn_norms norms; /* rank 0's */
     uint64_t calls;
     bool failed; /* a call of ours */
     char variant[64];
@@ -78,7 +79,7 @@ struct rn_ranks_call {
         struct rn_array array[6];
     } norm;
     double momentum, eps;
-    bool fixed, eval, weighs, targets, teaches;
+    bool fixed, by_leaf, eval, weighs, targets, teaches;
     unsigned add;
     struct rn_window window;
     enum rn_activation activation;

@@ -27,6 +27,8 @@ const char *rn_type_name(enum rn_type type); /* numpy's: "<f4" */
 bool rn_tensor_count(const struct rn_tensor *tensor, size_t *count);
 /* Element i as a double (half precision is widened). */
 double rn_tensor_get(const struct rn_tensor *tensor, size_t i);
+/* The first `count` elements as floats: whole numbers to the nearest. */
+void rn_tensor_floats(const struct rn_tensor *tensor, float *to, size_t count);
 /* The nearest IEEE 754 binary16 (of two as near the even one), as its bits: an infinity from 65520 on. */
 uint16_t rn_half(float value);
 /* Whether every number is: neither NaN nor an infinity. */

@@ -72,11 +72,7 @@ static int set(struct rn_net *net, int i, enum rn_role role, const struct rn_ten
             return -1;
         floats->capacity = count;
     }
-    if (tensor->type == RN_F32)
-        memcpy(floats->data, tensor->data, count * sizeof *floats->data);
-    else
-        for (size_t k = 0; k < count; k++)
-            floats->data[k] = (float)rn_tensor_get(tensor, k);
+    rn_tensor_floats(tensor, floats->data, count);
     return rn_net_set(net, (size_t)i, role, floats->data, err);
 }
 

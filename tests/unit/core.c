@@ -508,10 +508,45 @@ static void tensors(void **state)
     size_t count;
     char room[256];
     assert_true(rn_tensor_count(&x, &count) && count == 8);
+    assert_false(rn_tensor_finite(&x));
+    x.shape[0] = 6;
+    assert_true(rn_tensor_finite(&x));
     x = (struct rn_tensor){ .type = RN_F32, .dims = 2, .shape = { (size_t)1 << 32, (size_t)1 << 31 } };
     assert_false(rn_tensor_count(&x, &count)); /* the elements fit, the bytes do not */
     x.shape[1] = 3;
     assert_string_equal(rn_tensor_describe(&x, room), "<f4 [4294967296,3]");
+}
+
+/* IEEE 754 binary16, by its definition. */
+static float by_definition(uint32_t bits)
+{
+    int exponent = (int)(bits >> 10 & 31), fraction = (int)(bits & 1023);
+    double size = exponent == 31 ? (fraction ? NAN : INFINITY)
+                  : exponent     ? ldexp(1024 + fraction, exponent - 25)
+                                 : ldexp(fraction, -24);
+    return (float)(bits & 0x8000 ? -size : size);
+}
+
+static void widened(void **state)
+{
+    (void)state;
+    enum { ALL = 0x10000 };
+    static uint16_t bits[ALL];
+    static float values[ALL];
+    for (uint32_t i = 0; i < ALL; i++)
+        bits[i] = (uint16_t)i;
+    const struct rn_tensor x = { .type = RN_F16, .dims = 1, .shape = { ALL }, .data = bits };
+    rn_tensor_floats(&x, values, ALL);
+    for (uint32_t i = 0; i < ALL; i++) {
+        float value = by_definition(i);
+        if (isnan(value))
+            assert_true(isnan(values[i]) && isnan(rn_tensor_get(&x, i)));
+        else
+            assert_true(values[i] == value && !signbit(values[i]) == !signbit(value) && rn_tensor_get(&x, i) == (double)value);
+    }
+    const int64_t whole[] = { -3, ((int64_t)1 << 24) + 1 };
+    rn_tensor_floats(&(struct rn_tensor){ .type = RN_I64, .dims = 1, .shape = { 2 }, .data = whole }, values, 2);
+    assert_true(values[0] == -3 && values[1] == 0x1p24f);
 }
 
 /* Every half precision number comes back, and what lies between two goes to the nearer, or to the even one. */
@@ -787,7 +822,8 @@ int main(void)
         cmocka_unit_test(text_escapes), cmocka_unit_test(text_on_a_terminal_is_not_obeyed),
         cmocka_unit_test(text_for_xml_is_well_formed),
         cmocka_unit_test(text_show_is_short_and_whole), cmocka_unit_test(text_numbers), cmocka_unit_test(text_utf8),
-        cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(halves), cmocka_unit_test(memory_is_checked),
+        cmocka_unit_test(text_lists), cmocka_unit_test(tensors), cmocka_unit_test(widened),
+        cmocka_unit_test(halves), cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(errors_read_where_what), cmocka_unit_test(out_appears_whole),
         cmocka_unit_test(out_commit_fails_clean), cmocka_unit_test(out_keeps_links_and_long_names),
         cmocka_unit_test(out_full_device), cmocka_unit_test(file_read_and_scratch), cmocka_unit_test(folders),

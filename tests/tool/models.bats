@@ -242,6 +242,16 @@ installed() {
     join -t $'\t' got kept | awk -F'\t' '{ n++; for (i = 2; i <= 7; i++) { d = $i - $(i + 6); if (d < -1e-5 || d > 1e-5) { print; bad = 1 } } } END { exit bad || n != 48 }'
 }
 
-@test "make study-quick: without TrashNet's photos it says so" {
+@test "the study's scripts say so where TrashNet's photos are not there" {
     fails 4 "^study-quick: .*/none: TrashNet's photos are not there" "$TOP/data/study-quick" none
+    fails 4 "^without: none: TrashNet's photos are not there" "$TOP/data/without" leak none x.rn
+    fails 2 "^without: usage: " "$TOP/data/without" leaks none x.rn
+}
+
+@test "data/without leaves out the test photos that are nearly in train or val, or contradict one" {
+    local photos=$SHARED/trashnet/dataset-resized kept
+    [ -d "$photos/glass" ] || skip "no ../shared/trashnet"
+    kept=$(echo "$TOP"/data/models/*.predictions)
+    [ "$("$TOP/data/without" leak "$photos" "$kept" | head -n 1 | tr -s ' ')" = 'predictions 421' ]
+    [ "$("$TOP/data/without" contradict "$photos" "$kept" | head -n 1 | tr -s ' ')" = 'predictions 430' ]
 }

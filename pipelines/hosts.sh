@@ -4,8 +4,8 @@
 #
 #   open_hosts            asks every host of --sshlogin what it has, before any work
 #   open_work WORD...     the folder $kept: DIR of --resume DIR, which goes on if its photos.rn (a
-#                         listing), send (a folder with files for the hosts) and these words are
-#                         those in $scratch; else they are put there
+#                         listing), what these photos hold, send (a folder with files for the hosts)
+#                         and these words are those in $scratch; else they are put there
 #   hand_out COMMAND      which makes each shard (samples with the photos' bytes, on its standard
 #                         input) a part, $kept/part.1 to part.$shards, on a host, in a folder with
 #                         the files of send. $missing: how many parts are not there in the end
@@ -177,11 +177,12 @@ open_work() {
     exec {lock}> "$kept/lock" || fail 4 "$kept: cannot be written"
     flock -n "$lock" || fail 4 "$kept: another run works in this folder"
     printf '%s\n' "$@" > "$scratch/words"
-    for file in photos.rn words send; do
+    [ -z "${opt[resume]}" ] || run sums "$scratch/photos.rn" > "$scratch/sums"
+    for file in photos.rn sums words send; do
         [ ! -e "$kept/$file" ] || diff -rq "$scratch/$file" "$kept/$file" > /dev/null 2>&1 ||
             fail 2 "$kept: it holds a run of other photos, files, options or arithmetic"
     done
-    for file in photos.rn words send; do
+    for file in photos.rn ${opt[resume]:+sums} words send; do
         [ -e "$kept/$file" ] || mv -- "$scratch/$file" "$kept/" || fail 4 "$kept: cannot be written"
     done
 }

@@ -58,8 +58,8 @@ operands=() given=() how=() quiet=() passed=() status=0 scratch='' job='' signal
 
 # ---- words ----
 
-# One line, whatever is quoted in it.
-tell() { printf '%s: %s\n' "$program" "${*//[[:cntrl:]]/?}" >&2; }
+# One line, whatever is quoted in it. Where nobody can be told, the work goes on.
+tell() { printf '%s: %s\n' "$program" "${*//[[:cntrl:]]/?}" >&2 2> /dev/null || :; }
 note() { [ "${opt[quiet]-}" ] || tell "$@"; }
 fail() { local code=$1; shift; tell "$@"; exit "$code"; }
 wrong() { fail 2 "$* (see $program --help)"; }
@@ -172,6 +172,13 @@ lock() {
     { exec {lock}>> "$1/.lock"; } 2> /dev/null || fail 4 "$1: cannot be written to"
     flock -n "$lock" || fail 4 "$1: another $program is at work in this folder"
 }
+# sums LISTING: of each photo's file, what it holds. Without those in archives, or in the stream.
+sums() {
+    local line
+    rn-show --tsv "$1" | sed 1d | cut -f 4 | while IFS= read -r line; do
+        [ -z "$line" ] || printf '%b\0' "$line"
+    done | xargs -0r sha256sum -b 2> /dev/null | cut -c 1-65 || : # who cannot be read has no line
+}
 need_photos() { [ -e "$1" ] || fail 4 "$1: there are no such photos"; }
 # The network of -m: model is what the tools take for it, model_file a file to read. Without -m it
 # is the one that comes with the program, and that is said.
@@ -182,6 +189,7 @@ take_model() {
         { read -r model < "$models/default"; } 2> /dev/null ||
             wrong "-m MODEL is needed: no network came with the program"
         note "the network is $model, which comes with the program (-m takes another)"
+        [ ! -e "$model" ] || model=$models/$model.rn # here is something else of that name
     fi
     model_file=$model
     [[ -e $model || $model == *[/.]* ]] || model_file=$models/$model.rn

@@ -34,6 +34,13 @@ void rn_note(const char *format, ...)
     rn_buffer_free(&escaped);
 }
 
+void rn_note_failures(const struct rn_failures *failures)
+{
+    if (failures->count)
+        rn_note("error records made: %llu (%s%s)", (unsigned long long)failures->count, failures->count > 1 ? "the first: " : "",
+                failures->first);
+}
+
 int rn_model_default(const char **model, struct rn_buffer *room, const struct rn_args *args, struct rn_err *err)
 {
     if (*model)

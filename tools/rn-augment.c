@@ -92,8 +92,7 @@ static void tell(const struct opts *opts, const struct rn_augment_done *done)
                 (unsigned long long)done->other_splits);
     if (done->there)
         rn_note("files that were there already: %llu", (unsigned long long)done->there);
-    if (done->failed)
-        rn_note("error records made: %llu", (unsigned long long)done->failed);
+    rn_note_failures(&done->failed);
 }
 
 static void show(void *context, uint64_t photos)
@@ -143,7 +142,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
         return -1;
     if (!args->quiet)
         tell(opts, &done);
-    return done.failed ? RN_EXIT_NO : RN_EXIT_OK;
+    return done.failed.count ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
 const struct rn_tool rn_tool = {

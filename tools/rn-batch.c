@@ -391,7 +391,7 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
     struct held held = { 0 };
     struct rn_writer *writer = NULL;
     struct rn_reader *reader = NULL;
-    uint64_t failed = 0;
+    struct rn_failures failed = { 0 };
     struct missing missing = { .quiet = args->quiet };
     plan.in_place = opts.spool != 0;
     plan.files = args->operand;
@@ -411,9 +411,9 @@ static int run(const void *given_options, const struct rn_args *args, struct rn_
         return rn_writer_discard(writer), -1;
     if (rn_writer_close(writer, err))
         return -1;
-    if (failed && !args->quiet)
-        rn_note("error records made: %llu", (unsigned long long)failed);
-    return failed || missing.any ? RN_EXIT_NO : RN_EXIT_OK;
+    if (!args->quiet)
+        rn_note_failures(&failed);
+    return failed.count || missing.any ? RN_EXIT_NO : RN_EXIT_OK;
 }
 
 const struct rn_tool rn_tool = {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/shipped.h"
 #include "exchange/exchange.h"
 #include "stream/stream.h"
 #include "tools/tool.h"
@@ -153,8 +154,10 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     struct rn_reader *reader = NULL;
     struct rn_head head = { 0 };
     struct rn_tensors tensors = { 0 };
+    struct rn_buffer file = { 0 };
     int rc = choose(opts, args, &format, err) || check_usage(format, opts, args, err) ||
-             rn_reader_open(&reader, args->operand, args->operands, err) || read_head(reader, &head, err) ||
+             (args->operands && rn_shipped_model(&file, args->operand[0], err)) ||
+             rn_reader_open(&reader, &file.data, args->operands, err) || read_head(reader, &head, err) ||
              rn_tensors_load(&tensors, reader, err) || read_end(reader, err) ? -1 : 0;
     if (rc == 0 && (rc = prepare(format, opts, &head, &tensors, err)))
         rn_fail_at(err, "%s", from);
@@ -163,6 +166,7 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
     rn_tensors_free(&tensors);
     rn_head_free(&head);
     rn_reader_close(reader);
+    rn_buffer_free(&file);
     return rc;
 }
 

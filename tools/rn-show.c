@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/shipped.h"
 #include "device/device.h"
 #include "graph/graph.h"
 #include "nn/rates.h"
@@ -273,14 +274,17 @@ static int run(const void *options_, const struct rn_args *args, struct rn_err *
 {
     struct work w = { .opts = options_, .columns.limit = (size_t)((const struct opts *)options_)->table };
     w.sheet = (struct rn_sheet){ .columns = (size_t)w.opts->sheet, .words = w.opts->labels };
+    struct rn_buffer file = { 0 }; /* the only operand may be a network's name */
     struct rn_err unused;
     int rc = -1, no = 0;
+    bool one = args->operands == 1;
     plan_layers(&w, args);
     if (w.opts->cpu)
         return show_cpu(w.opts, args, err);
     if (check_usage(w.opts, args, err) || (w.opts->layers && weigh_program(&w.layers.program, err)) ||
         rn_out_open(&w.out, args->output, err) || ((w.opts->npy || w.opts->png || w.opts->sheet) && rn_out_binary(w.out, err)) ||
-        rn_reader_open(&w.reader, args->operand, args->operands, err))
+        (one && rn_shipped_model(&file, args->operand[0], err)) ||
+        rn_reader_open(&w.reader, one ? &file.data : args->operand, args->operands, err))
         goto out;
     rc = show(&w, is_live(args), err);
     if (rc == 0 && w.pictures < w.opts->png)
@@ -304,6 +308,7 @@ out:
     rn_parts_free(&w.parts);
     rn_sheet_free(&w.sheet);
     rn_buffer_free(&w.line);
+    rn_buffer_free(&file);
     return rc;
 }
 

@@ -29,6 +29,9 @@ extern const struct rn_tool rn_tool; /* each tools/rn-X.c defines it */
 /* "tool: text" and a newline on standard error: warnings and notes. Errors are returned instead. */
 void rn_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* How many error records were made, and what of; nothing where there are none. */
+void rn_note_failures(const struct rn_failures *failures);
+
 /* A line on standard error that is written over and over: when that is a terminal, or as --progress says; -q: never. */
 struct rn_progress {
     bool on;

@@ -57,7 +57,8 @@ struct work {
     /* the taker's: */
     struct rn_writer *writer;
     bool open;
-    uint64_t photos, failed, there;
+    uint64_t photos, there;
+    struct rn_failures failed;
 };
 
 static void clear_job(void *argument)
@@ -414,7 +415,8 @@ static int take(void *context, struct rn_item *item, struct rn_err *err)
     if (item->event != RN_FLOW_RECORD)
         return item->event == RN_FLOW_HEAD ? begin_segment(w, job->head, err) : 0;
     for (size_t i = 0; i < job->outputs; i++) {
-        w->failed += job->output[i].failed;
+        if (job->output[i].failed)
+            rn_failures_add(&w->failed, job->output[i].error);
         w->there += job->output[i].there;
         if (rn_writer_record(w->writer, &job->output[i].record, err))
             return -1;

@@ -35,9 +35,10 @@ struct rn_augment_plan {
     void *progress_context;
 };
 
-/* How many: error records that were made, photos of other splits, files that were there already. */
+/* Error records that were made; how many photos of other splits, and files that were there already. */
 struct rn_augment_done {
-    uint64_t failed, other_splits, there;
+    struct rn_failures failed;
+    uint64_t other_splits, there;
 };
 /* Reads to the end of the stream. Sets the reader to refuse repeated ids. */
 RN_MUST int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan,

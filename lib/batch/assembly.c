@@ -130,7 +130,7 @@ static int add_error(struct rn_assembly *assembly, const struct rn_photo *photo,
         record.extras = from->extras;
     } else {
         record.error = rn_text(photo->err.text);
-        assembly->failed++;
+        rn_failures_add(&assembly->failed, photo->err.text);
     }
     return write_record(assembly, &record, err);
 }

@@ -97,7 +97,7 @@ static int run(struct eval *eval, struct rn_reader *reader, struct rn_err *err)
     return rc || rn_assembly_close(&eval->assembly, err) || rn_joined_missing(reader, eval->work.plan, err) ? -1 : 0;
 }
 
-int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
+int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, struct rn_failures *failed,
                   struct rn_err *err)
 {
     struct eval eval = { .work = { plan, RN_EVAL, NULL } };

@@ -78,7 +78,7 @@ struct rn_assembly {
     bool open;              /* the head is written */
     int64_t index;          /* of the batch that is being filled */
     int64_t members;        /* of it so far, error records too */
-    uint64_t failed;
+    struct rn_failures failed;
     uint64_t done, all;     /* of all segments, for the progress */
     struct rn_texts ids;    /* of its photos */
     int64_t *labels;

@@ -177,7 +177,7 @@ static int run_epochs(struct training *t, const struct rn_batch_plan *plan, stru
     return rn_flow_run(&flow, take, err);
 }
 
-int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, uint64_t *failed,
+int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, struct rn_failures *failed,
                    struct rn_err *err)
 {
     struct training t = { .spool.fd = -1 };

@@ -41,3 +41,9 @@ int rn_fail_at(struct rn_err *err, const char *format, ...)
     snprintf(err->text + length, sizeof err->text - length, ": %s", text);
     return -1;
 }
+
+void rn_failures_add(struct rn_failures *failures, const char *text)
+{
+    if (failures->count++ == 0)
+        snprintf(failures->first, sizeof failures->first, "%s", text);
+}

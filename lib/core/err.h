@@ -6,6 +6,8 @@
 #ifndef RN_CORE_ERR_H
 #define RN_CORE_ERR_H
 
+#include <stdint.h>
+
 #define RN_MUST __attribute__((warn_unused_result))
 
 enum rn_exit {
@@ -31,5 +33,12 @@ int rn_fail_errno(struct rn_err *err, const char *format, ...) __attribute__((fo
 
 /* Puts "where: " before the text that is there. Returns -1. */
 int rn_fail_at(struct rn_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What failed and was passed over, as an error record says: how many, and the text of the first. */
+struct rn_failures {
+    uint64_t count;
+    char first[1024];
+};
+void rn_failures_add(struct rn_failures *failures, const char *text);
 
 #endif

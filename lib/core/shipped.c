@@ -110,6 +110,11 @@ int rn_shipped_default(struct rn_buffer *name, struct rn_err *err)
         rc = rn_fail(err, RN_EXIT_USAGE, "-m MODEL is needed: no network came with the program");
     if (rc == 0)
         rc = rn_buffer_add(name, "", 1, err);
+    if (rc == 0 && access(name->data, F_OK) == 0) {
+        rc = rn_shipped_find(&path, &models, name->data, err);
+        name->length = 0;
+        rc = rc || rn_buffer_add(name, path.data, path.length, err) ? -1 : 0;
+    }
     rn_buffer_free(&path);
     return rc;
 }

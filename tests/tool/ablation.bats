@@ -55,6 +55,10 @@ setup() {
     fails 2 "no row is called 'resnet52'" "$root/pipelines/ablation" resnet52
 }
 
+@test "a folder of weights that is not there is said, too" {
+    fails 4 "^ablation: resnet18: 'nowhere' has no resnet18-" "$TOP/pipelines/ablation" resnet18 --trashnet "$BATS_FILE_TMPDIR/photos" --weights nowhere
+}
+
 @test "make -n works without data, and every row has a target" {
     make -n -C "$root" row-resnet50-cbam table1 table2 table3 table4 > plan.txt
     grep 'pipelines/ablation resnet50-cbam.* --device=cpu --precision=fp32' plan.txt

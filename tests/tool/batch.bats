@@ -136,7 +136,7 @@ fails() {
         fails 3 "rn-batch: broken one.jpg: damaged JPEG" rn-batch $mode --size 16 in
         rc=0; rn-batch $mode -k --size 16 in >out 2>err || rc=$?
         [ $rc = 1 ]
-        [ "$(cat err)" = "rn-batch: error records made: 1" ]
+        [[ "$(cat err)" == "rn-batch: error records made: 1 ("*")" ]]
         grep -qaF "broken one.jpg: damaged JPEG" out
         for j in 1 7; do
             rn-batch $mode -k -q --size 16 -j $j in 2>&1 | cmp - out
@@ -178,7 +178,7 @@ fails() {
     export VIPSHOME=$PWD/none # where libvips looks for its loader of HEIC
     rc=0; rn-batch -k --size 16 in >out 2>err || rc=$?
     if [ $rc = 1 ]; then
-        [ "$(cat err)" = "rn-batch: error records made: 2" ]
+        [[ "$(cat err)" == "rn-batch: error records made: 2 (the first: "*")" ]]
         grep -qa "photo.heic: HEIC, which the libvips here cannot decode: .* convert the photo" out
         grep -qa "an-avif.jpg: AVIF, which the libvips here cannot decode: .* convert the photo" out
     else

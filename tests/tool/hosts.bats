@@ -49,6 +49,20 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     rn-show --json hosts/a/kept/model.rn | jq -e -s '[.[] | .role // empty] | index("momentum") == null and length > 60'
 }
 
+@test "--resume: other photos under the same names are refused; --copy-to sorts what came back" {
+    mkdir -p few/glass
+    cp photos/glass/glass1.jpg few/glass/a.jpg
+    "$TOP/pipelines/classify" -q few -m model.rn --resume kept --copy-to sorted -o got.tsv
+    [ "$(find sorted -name a.jpg | wc -l)" = 1 ]
+    "$TOP/pipelines/classify" -q few -m model.rn --resume kept -o again.tsv
+    cmp got.tsv again.tsv
+    cp photos/paper/paper1.jpg few/glass/a.jpg
+    fails 2 'kept: it holds a run of other photos' "$TOP/pipelines/classify" -q few -m model.rn --resume kept
+    "$TOP/pipelines/augment" -q few out -r affine -n 1 -S : --resume augmented
+    : > few/glass/a.jpg
+    fails 2 'augmented: it holds a run of other photos' "$TOP/pipelines/augment" -q few out -r affine -n 1 -S : --resume augmented
+}
+
 @test "the options reach the hosts, one of which may be this one" {
     stand_in a b
     mkdir tmp
@@ -226,7 +240,7 @@ errors() { awk -F '\t' '$3 ~ /^error: /' got.tsv; }
     augment 1 -S a,b
     diff -r want got
     rm -r got
-    [ "$(cat err)" = 'augment: error records made: 1' ]
+    [[ "$(cat err)" == 'augment: error records made: 1 (the first: '*')' ]]
     nothing_left
     # what is sent back is cut; a host is lost
     echo '"${run[@]}" | head -c 9000; exit 0' > hosts/b/job.1

@@ -186,6 +186,25 @@ installed() {
     fails 2 '^rn-pipe-evaluate: -m MODEL is needed' rn-pipe-evaluate photos
 }
 
+@test "a file here of the network's name is not taken for the one that comes with the program" {
+    name=$(< "$TOP/data/models/default")
+    rn-list photos | rn-batch | rn-predict -q --tsv > tools
+    "$TOP/pipelines/classify" -q photos > pipelines
+    : > "$name"
+    rn-list photos | rn-batch | rn-predict -q --tsv | cmp - tools
+    "$TOP/pipelines/classify" -q photos | cmp - pipelines
+}
+
+@test "rn-export and rn-show find a network by its name" {
+    name=$(< "$TOP/data/models/default")
+    rn-export "$name" -o net.safetensors
+    rn-export "$TOP/data/models/$name.rn" -o same.safetensors
+    cmp net.safetensors same.safetensors
+    rn-show --header "$name" > got
+    rn-show --header "$TOP/data/models/$name.rn" | cmp - got
+    fails 4 'there is no network nobody; there are ' rn-show nobody
+}
+
 @test "without -m the pipelines do, too" {
     rn-pick split=train all.rn | rn-batch --train --size 32 -b 4 | rn-train -q -a resnet20 --lr 1e-4 -j 1 -o soft
     installed soft/last.rn

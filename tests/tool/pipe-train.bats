@@ -105,6 +105,28 @@ END
     [ "$(rn-show --where run/last.rn)" = 3:0 ]
 }
 
+@test "a photo that is another under the same name: exit 2, nothing is touched" {
+    before=$(files)
+    cp photos/glass/glass2.jpg photos/glass/glass1.jpg
+    fails 2 '^train: photos: some files are no longer what the run in run was begun with' train photos -o run -e 3 "${SMALL[@]}"
+    [ "$(files)" = "$before" ]
+}
+
+@test "--lists says all of a split: other words on it are refused" {
+    for option in '--folds 3' '--folds 3 --fold 2' '--group object' --group-near; do
+        fails 2 '^train: --lists: the lists say all of the split' train photos -o lists --lists "$TOP/data/split" $option
+    done
+    [ ! -e lists ]
+}
+
+@test "a training and a cross-validation do not share a folder" {
+    before=$(files)
+    fails 2 '^folds: run holds a run of pipelines/train' "$PIPELINES/folds" -q photos -k 3 -o run "${SMALL[@]}" -e 1
+    [ "$(files)" = "$before" ]
+    mkdir -p folds/fold0
+    fails 2 '^train: folds holds a cross-validation of pipelines/folds' train photos -o folds "${SMALL[@]}" -e 1
+}
+
 @test "broken off by INT or KILL it goes on, with its recipe, to the bytes of a run that nothing disturbed" {
     echo 'rn-batch --flip=hv --crop-scale=0.35,1' > ours.conf
     echo 'rn-train --schedule=cosine --warmup=1 --ema=0.9 --lr-head=10' >> ours.conf

@@ -254,6 +254,22 @@ prepare_table() { mkdir -p a/resnet18/1 && cp run/log.tsv run/test.rn a/resnet18
     [ "$(cat rc)" = 141 ]
 }
 
+@test "where standard error is closed or full, the work is done all the same" {
+    "$PIPELINES/classify" photos/glass > want 2> words
+    [ -s words ]
+    "$PIPELINES/classify" photos/glass > got 2> /dev/full
+    cmp want got
+    "$PIPELINES/classify" photos/glass > got 2>&-
+    cmp want got
+}
+
+@test "contact-sheet: a photo that cannot be read is said, exit 1, and the others are drawn" {
+    : > photos/glass/0.jpg
+    code 1 "$PIPELINES/contact-sheet" photos/glass sheet.png -r affine -n 1 --rows 2 --size 32
+    grep -qx 'rn-augment: error records made: 1 (photos/glass/0.jpg: an empty file)' err
+    [ "$(head -c 4 sheet.png | tail -c 3)" = PNG ]
+}
+
 @test "without a folder for temporary files: exit 4, one line, nothing elsewhere" {
     prepare_table
     root=$(ls -A /)

@@ -32,7 +32,7 @@ with() {
     for does in abort segv trap exit kill; do
         for jobs in 1 3; do
             rc=0; with $does rn-batch --size 32 -b 1 -k -j $jobs in > got 2> err || rc=$?
-            [ $rc = 1 ] && [ "$(cat err)" = "rn-batch: error records made: 1" ] || { echo "$does: $rc"; cat err; false; }
+            [ $rc = 1 ] && [[ "$(cat err)" == "rn-batch: error records made: 1 ("*")" ]] || { echo "$does: $rc"; cat err; false; }
             rn-pick --errors got | rn-show | grep -q "$bad.*photos/$bad: the decoder \(was ended by signal\|ended\)"
             rn-show --tsv got | grep -v "$bad" | cut -f 1-9 | cmp - others
         done
@@ -49,7 +49,7 @@ with() {
     rc=0; with segv rn-augment -r affine --split all -k in > got 2> err || rc=$?
     [ $rc = 1 ]
     [ "$(rn-show --tsv got | tail -n +2 | wc -l)" = 24 ]
-    grep -qx 'rn-augment: error records made: 1' err
+    grep -qx 'rn-augment: error records made: 1 (.*)' err
     rc=0; with abort rn-near -k in > got 2> err || rc=$?
     [ $rc = 1 ]
     grep -qx 'rn-near: photos that could not be read: 1' err

@@ -108,7 +108,7 @@ record() { # COLOUR ID
     rn-list --unlabeled p > list.rn
     rc=0; rn-batch -k --for soft/last.rn --views dihedral --whole -b 2 list.rn -o b.rn 2> err || rc=$?
     [ $rc = 1 ]
-    grep -x 'rn-batch: error records made: 1' err
+    grep -x 'rn-batch: error records made: 1 (.*)' err
     rc=0; predict --tsv b.rn > table || rc=$?
     [ $rc = 1 ]
     [ "$(wc -l < table)" = "$(($(ls p | wc -l) + 1))" ]

@@ -89,7 +89,7 @@ static int augment(const char *from, const char *to, struct rn_augment_plan plan
     must(rn_reader_open(&reader, (char *const[]){ (char *)path(from) }, 1, err), err);
     struct rn_augment_done done = { 0 };
     int rc = rn_augment_all(reader, writer, &plan, &done, err);
-    *failed = done.failed;
+    *failed = done.failed.count;
     rn_reader_close(reader);
     if (rc)
         rn_writer_discard(writer);

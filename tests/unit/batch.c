@@ -131,7 +131,10 @@ static int run(const struct rn_batch_plan *plan, bool train, const char *from, c
     *err = (struct rn_err){ 0 };
     must(rn_reader_open(&reader, (char *const[]){ (char *)from }, 1, err), err);
     must(rn_writer_open(&writer, to, err), err);
-    int rc = train ? rn_batch_train(reader, writer, plan, failed, err) : rn_batch_eval(reader, writer, plan, failed, err);
+    struct rn_failures failures = { 0 };
+    int rc = train ? rn_batch_train(reader, writer, plan, &failures, err) : rn_batch_eval(reader, writer, plan, &failures, err);
+    *failed = failures.count;
+    assert_int_equal(!failures.count, !failures.first[0]);
     rn_reader_close(reader);
     if (rc)
         rn_writer_discard(writer);

@@ -353,6 +353,5 @@ const struct rn_tool rn_tool = {
                 "rn-show --expect part.*.rn\n"
                 "rn-show --json all.rn | jq -r 'select(.split == \"test\") | .id'\n"
                 "rn-show -l run/best.rn -b 64\n"
-                "rn-pick split=train < all.rn | rn-batch --train --from $(rn-show --where run/last.rn) |\n"
-                "    rn-train --resume run/last.rn -o run/",
+                "rn-show --where run/last.rn   # EPOCH:INDEX of the batch that it waits for",
 };

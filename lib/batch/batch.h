@@ -63,20 +63,20 @@ struct rn_batch_plan {
 };
 
 /* Both read to the end of the reader's stream and write whole segments (the caller closes the writer). *failed: the photos
- * of which they made error records, and why of the first. Errors: those of reader and writer, and without keep_going a photo's own, with its path
- * (or id). They set the reader to refuse repeated ids. */
+ * of which they made error records, and why of the first. Errors: those of reader and writer, and without keep_going a photo's
+ * own, with its path (or id). They set the reader to refuse repeated ids. */
 
 /* Evaluation: each photo by rn_image_eval, in the order of arrival, each batch written as soon as its photos are there. A
  * segment with a new class, when the head is written already, begins a new segment of batches with index 0, and so does each part
  * of a set: the batches are that part, too. */
-RN_MUST int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, struct rn_failures *failed,
-                          struct rn_err *err);
+RN_MUST int rn_batch_eval(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan,
+                          struct rn_failures *failed, struct rn_err *err);
 
 /* Training: reads everything first, into an unlinked temporary file or (in_place; exit 2 for what is no regular file) to know where
  * it lies, then a segment an epoch from plan->epoch on (its first batch: plan->index), each in its own order, by rn_image_train. An
  * epoch behind the last: one segment without records. class_counts count photos, not the input's error records (these have their
  * places in the order, though). */
-RN_MUST int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan, struct rn_failures *failed,
-                           struct rn_err *err);
+RN_MUST int rn_batch_train(struct rn_reader *reader, struct rn_writer *writer, const struct rn_batch_plan *plan,
+                           struct rn_failures *failed, struct rn_err *err);
 
 #endif

@@ -15,6 +15,7 @@ struct rn_out {
     char *path;      /* as given; for messages and the rename */
     char *temporary; /* NULL: written in place */
     bool nameless;   /* the temporary has no name yet */
+    bool placed;     /* it never had that name, but has its own */
     bool terminal;
     struct rn_buffer *memory; /* NULL: a file */
     size_t used;
@@ -32,15 +33,19 @@ static int open_nameless(const char *folder)
     return access("/proc/self/fd", X_OK) ? -1 : open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
 }
 
+/* Its own name at once, so that no moment leaves another; where something has that one, the temporary: only a rename replaces. */
 static int give_name(struct rn_out *out, struct rn_err *err)
 {
     char room[256], link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", out->fd);
-    unlink(out->temporary);
-    if (linkat(AT_FDCWD, link, AT_FDCWD, out->temporary, AT_SYMLINK_FOLLOW))
-        return rn_fail_errno(err, "%s", shown(out->path, room));
-    out->nameless = false;
-    return 0;
+    int rc = linkat(AT_FDCWD, link, AT_FDCWD, out->path, AT_SYMLINK_FOLLOW);
+    out->placed = rc == 0;
+    if (rc && errno == EEXIST) {
+        unlink(out->temporary);
+        rc = linkat(AT_FDCWD, link, AT_FDCWD, out->temporary, AT_SYMLINK_FOLLOW);
+    }
+    out->nameless = rc != 0;
+    return rc ? rn_fail_errno(err, "%s", shown(out->path, room)) : 0;
 }
 
 /* Opens the temporary beside out->path: the same folder, so that the rename cannot cross file systems. A link is
@@ -206,35 +211,40 @@ static int open_folder(const char *path, int *rc, struct rn_err *err)
 
 /* The new entry must reach the disk too, or a crash could bring the old file back. File systems that have no such thing (some over
  * a network) say so. */
-static int rename_for_good(struct rn_out *out, struct rn_err *err)
+static int name_for_good(struct rn_out *out, int folder, struct rn_err *err)
 {
     char room[256];
-    int rc = 0, folder = open_folder(out->path, &rc, err);
-    if (rc == 0 && rename(out->temporary, out->path))
-        rc = rn_fail_errno(err, "%s", shown(out->path, room));
-    else if (rc == 0 && folder >= 0 && fsync(folder) && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS && errno != EROFS)
-        rc = rn_fail_errno(err, "%s: written, but perhaps not for good: its folder cannot be flushed", shown(out->path, room));
-    if (folder >= 0)
-        close(folder);
-    return rc;
+    if (!out->placed && rename(out->temporary, out->path))
+        return rn_fail_errno(err, "%s", shown(out->path, room));
+    if (folder >= 0 && fsync(folder) && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS && errno != EROFS)
+        return rn_fail_errno(err, "%s: written, but perhaps not for good: its folder cannot be flushed", shown(out->path, room));
+    return 0;
 }
 
 int rn_out_commit(struct rn_out *out, struct rn_err *err)
 {
     char room[256];
+    int folder = -1;
     if (!out)
         return 0;
     int rc = rn_out_flush(out, err);
     if (rc == 0 && out->temporary && fsync(out->fd))
         rc = rn_fail_errno(err, "%s", shown(out->path, room));
+    if (rc == 0 && out->temporary)
+        folder = open_folder(out->path, &rc, err);
     if (rc == 0 && out->nameless)
         rc = give_name(out, err);
-    if (close(out->fd) && rc == 0)
+    if (close(out->fd) && rc == 0) {
         rc = rn_fail_errno(err, "%s", shown(out->path, room));
+        if (out->placed)
+            unlink(out->path);
+    }
     out->fd = -1;
     if (rc == 0 && out->temporary)
-        rc = rename_for_good(out, err);
-    if (rc && out->temporary && !out->nameless) /* or it was renamed */
+        rc = name_for_good(out, folder, err);
+    if (folder >= 0)
+        close(folder);
+    if (rc && out->temporary && !out->nameless && !out->placed) /* or it was renamed */
         unlink(out->temporary);
     free(out->temporary);
     free(out->path);

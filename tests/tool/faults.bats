@@ -116,6 +116,12 @@ logged() {
     grep -v '^folder' log | perl "$BATS_TEST_DIRNAME/power.pl" | grep -q 'is not for good when the program has ended'
 }
 
+@test "a new file has its own name from the first: no moment in which a killed program leaves another" {
+    logged rn-split all.rn -o made.rn
+    grep -q '^link .* made.rn' log || { cat log; false; }
+    ! grep -F .tmp log || false
+}
+
 # survives TOOL COMMAND...: the pipeline, where that tool of it is refused something: exit 4, or the same output
 survives() {
     local tool=$1 kind count at rc

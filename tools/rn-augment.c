@@ -92,6 +92,8 @@ static void tell(const struct opts *opts, const struct rn_augment_done *done)
                 (unsigned long long)done->other_splits);
     if (done->there)
         rn_note("files that were there already: %llu", (unsigned long long)done->there);
+    if (done->replaced)
+        rn_note("files that were replaced: %llu", (unsigned long long)done->replaced);
     rn_note_failures(&done->failed);
 }
 
@@ -159,8 +161,9 @@ const struct rn_tool rn_tool = {
              "--until-normalize leaves it to them.\n\n"
              "Of a dataset that is split, only train is augmented, so that no copy of a photo is in two splits; --split says which "
              "others.\n\n"
-             "--write leaves a file that is there with the same bytes as it is, so that a run that was killed goes on. Of two "
-             "photos that differ in their endings only the second one's is kept in the name: x.png-affine-1.jpg.\n\n"
+             "--write leaves a file that is there with the same bytes as it is, so that a run that was killed goes on, and counts "
+             "those that it replaced. Of two photos that differ in their endings only the second one's is kept in the name: "
+             "x.png-affine-1.jpg.\n\n"
              "What is drawn is a function of seed, id, copy and the transform's place in its recipe: the same for any -j, any "
              "order of the input and any sharding. The program that this replaces wrote the three results of a photo to one file, "
              "of which the last was left, and the first of them as normalised floats; here each has its own, and basic leaves the "

@@ -22,7 +22,7 @@ struct output {
     void *pixels;            /* owned */
     struct rn_buffer extra;
     bool failed;             /* an error record that was made here */
-    bool there;              /* the file was there already */
+    bool there, replaced;    /* the file was there already; one with other bytes was */
     bool nameless;           /* no file can have its name: an error record in any case */
 };
 
@@ -57,7 +57,7 @@ struct work {
     /* the taker's: */
     struct rn_writer *writer;
     bool open;
-    uint64_t photos, there;
+    uint64_t photos, there, replaced;
     struct rn_failures failed;
 };
 
@@ -166,15 +166,18 @@ static int set_pixels(struct output *o, const struct rn_canvas *x, struct rn_err
     return 0;
 }
 
-/* A run that was killed goes on, and what depends on a file's time is not made again. */
-static bool is_there(const char *path, struct easel *easel)
+/* A run that was killed goes on, and what depends on a file's time is not made again. *other: a file is there, with other bytes. */
+static bool is_there(const char *path, struct easel *easel, bool *other)
 {
     struct rn_err ignored;
     struct stat stat;
     easel->there.length = 0;
-    return lstat(path, &stat) == 0 && S_ISREG(stat.st_mode) && (uint64_t)stat.st_size == easel->file.length &&
+    *other = lstat(path, &stat) == 0 && S_ISREG(stat.st_mode);
+    bool same = *other && (uint64_t)stat.st_size == easel->file.length &&
            rn_file_read(&easel->there, path, easel->file.length, &ignored) == 0 &&
            easel->there.length == easel->file.length && !memcmp(easel->there.data, easel->file.data, easel->file.length);
+    *other = *other && !same;
+    return same;
 }
 
 static int write_picture(struct output *o, const struct job *job, const struct rn_augment_plan *plan, struct rn_text recipe,
@@ -193,7 +196,7 @@ static int write_picture(struct output *o, const struct job *job, const struct r
     if (plan->quality ? rn_image_encode_jpeg(&easel->file, &image, plan->quality, err)
                       : rn_image_encode_png(&easel->file, &image, err))
         return -1;
-    o->there = is_there(o->path, easel);
+    o->there = is_there(o->path, easel, &o->replaced);
     int rc = o->there ? 0 : rn_file_put(plan->folder, o->path + strlen(plan->folder) + 1, easel->file.data, easel->file.length,
                                         false, err);
     o->nameless = rc && err->exit == RN_EXIT_DATA;
@@ -418,6 +421,7 @@ static int take(void *context, struct rn_item *item, struct rn_err *err)
         if (job->output[i].failed)
             rn_failures_add(&w->failed, job->output[i].error);
         w->there += job->output[i].there;
+        w->replaced += job->output[i].replaced && !job->output[i].failed;
         if (rn_writer_record(w->writer, &job->output[i].record, err))
             return -1;
     }
@@ -444,7 +448,7 @@ int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const str
     struct work w = { .plan = plan, .writer = writer };
     rn_reader_unique(reader);
     int rc = run(&w, reader, err);
-    *done = (struct rn_augment_done){ w.failed, w.other_splits, w.there };
+    *done = (struct rn_augment_done){ w.failed, w.other_splits, w.there, w.replaced };
     rn_seen_free(&w.stems);
     return rc;
 }

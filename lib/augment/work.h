@@ -35,10 +35,11 @@ struct rn_augment_plan {
     void *progress_context;
 };
 
-/* Error records that were made; how many photos of other splits, and files that were there already. */
+/* Error records that were made; how many photos of other splits, files that were there already, and files of other bytes that
+ * were replaced. */
 struct rn_augment_done {
     struct rn_failures failed;
-    uint64_t other_splits, there;
+    uint64_t other_splits, there, replaced;
 };
 /* Reads to the end of the stream. Sets the reader to refuse repeated ids. */
 RN_MUST int rn_augment_all(struct rn_reader *reader, struct rn_writer *writer, const struct rn_augment_plan *plan,

@@ -327,7 +327,7 @@ setup() {
     echo other >"${files[1]}"
     rn-augment -r affine --write out three.rn -o d.rn 2>err
     cmp a.rn d.rn
-    [ "$(cat err)" = "rn-augment: files that were there already: 1" ]
+    [ "$(cat err)" = $'rn-augment: files that were there already: 1\nrn-augment: files that were replaced: 1' ]
     [ "$(stat -c %Y "${files[2]}")" = 1000000000 ] && [ "$(stat -c %Y "${files[1]}")" -gt 1000000000 ]
 }
 

@@ -46,116 +46,160 @@ static bool convolves(struct rn_array y, struct rn_array x, struct rn_array w, s
            y.w <= INT_MAX / 2;
 }
 
-int rn_check_conv2d(struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                    const struct rn_epilogue *epilogue, struct rn_err *err)
+/* More padding than half a window: an output that sees padding only. */
+static bool pools(struct rn_array y, struct rn_array x, struct rn_window window)
 {
-    return result(convolves(y, x, w, window) && vector(epilogue->bias, y.c, true) &&
-                      (!epilogue->residual.data || same(epilogue->residual, y)),
-                  "conv2d", x, err);
+    bool padded = window.top <= window.r / 2 && window.bottom <= window.r / 2 && window.left <= window.s / 2 &&
+                  window.right <= window.s / 2;
+    return y.data && x.data && y.c == x.c && slides(y, x, window) && padded && window.dilation == 1 && window.groups == 1;
 }
 
-int rn_check_conv2d_backward(const struct rn_conv_back *b, struct rn_err *err)
+/* Parameters and running statistics; and those of the batch. */
+static bool evaluates(const struct rn_norm *norm, size_t c)
 {
-    return result(convolves(b->dy, b->x, b->w, b->window) && vector(b->dbias, b->dy.c, true) &&
-                      (!b->dx.data || same(b->dx, b->x)) && (!b->dw.data || same(b->dw, b->w)),
-                  "conv2d_backward", b->x, err);
+    return vector(norm->gamma, c, false) && vector(norm->beta, c, false) && vector(norm->running_mean, c, false) &&
+           vector(norm->running_var, c, false);
 }
 
-int rn_check_activation(struct rn_array dx, struct rn_array dy, struct rn_array y, struct rn_err *err)
+static bool normalizes(const struct rn_norm *norm, size_t c)
 {
-    return result(y.data && same(dx, y) && same(dy, y), "activation_backward", y, err);
+    return vector(norm->gamma, c, false) && vector(norm->mean, c, false) && vector(norm->inv_std, c, false);
 }
 
-int rn_check_add(struct rn_array y, struct rn_array a, struct rn_array b, struct rn_err *err)
+static bool gates(struct rn_array x, struct rn_array channel, struct rn_array spatial)
 {
-    return result(a.data && same(y, a) && (!b.data || same(b, a)), "add", a, err);
+    return x.data && (channel.data || spatial.data) && (!channel.data || is(channel, x.n, x.c, 1, 1)) &&
+           (!spatial.data || is(spatial, x.n, 1, x.h, x.w));
 }
 
-int rn_check_add_backward(struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
-                          enum rn_activation activation, struct rn_err *err)
+/* ---- the operators ---- */
+
+int rn_check_conv2d(const struct rn_conv2d *op, struct rn_err *err)
 {
-    return result(dy.data && same(da, dy) && (!db.data || same(db, dy)) &&
-                      (activation == RN_ACT_NONE || same(y, dy)),
-                  "add_backward", dy, err);
+    return result(convolves(op->y, op->x, op->w, op->window) && vector(op->bias, op->y.c, true) &&
+                      (!op->residual.data || same(op->residual, op->y)),
+                  "conv2d", op->x, err);
 }
 
-static bool norm_fits(const struct rn_norm *norm, size_t c, bool running)
+int rn_check_conv2d_backward(const struct rn_conv2d_backward *op, struct rn_err *err)
 {
-    return vector(norm->gamma, c, false) &&
-           (running ? vector(norm->beta, c, false) && vector(norm->running_mean, c, false) &&
-                          vector(norm->running_var, c, false)
-                    : vector(norm->mean, c, false) && vector(norm->inv_std, c, false));
+    return result(convolves(op->dy, op->x, op->w, op->window) && vector(op->dbias, op->dy.c, true) &&
+                      (!op->dx.data || same(op->dx, op->x)) && (!op->dw.data || same(op->dw, op->w)),
+                  "conv2d_backward", op->x, err);
 }
 
-int rn_check_batch_norm(struct rn_array y, struct rn_array x, struct rn_array residual, const struct rn_norm *norm,
-                        enum rn_activation activation, struct rn_err *err)
+int rn_check_activation_backward(const struct rn_activation_backward *op, struct rn_err *err)
 {
-    return result(x.data && same(y, x) && (!residual.data || same(residual, x)) && norm_fits(norm, x.c, true) &&
-                      norm_fits(norm, x.c, false) && activation != RN_ACT_SIGMOID,
+    return result(op->y.data && same(op->dx, op->y) && same(op->dy, op->y), "activation_backward", op->y, err);
+}
+
+int rn_check_add(const struct rn_add *op, struct rn_err *err)
+{
+    return result(op->a.data && same(op->y, op->a) && (!op->b.data || same(op->b, op->a)), "add", op->a, err);
+}
+
+int rn_check_add_backward(const struct rn_add_backward *op, struct rn_err *err)
+{
+    return result(op->dy.data && same(op->da, op->dy) && (!op->db.data || same(op->db, op->dy)) &&
+                      (op->activation == RN_ACT_NONE || same(op->y, op->dy)),
+                  "add_backward", op->dy, err);
+}
+
+int rn_check_batch_norm(const struct rn_batch_norm *op, struct rn_err *err)
+{
+    struct rn_array x = op->x;
+    return result(x.data && same(op->y, x) && (!op->residual.data || same(op->residual, x)) && evaluates(&op->norm, x.c) &&
+                      normalizes(&op->norm, x.c) && op->activation != RN_ACT_SIGMOID,
                   "batch_norm", x, err);
 }
 
-int rn_check_batch_norm_backward(const struct rn_norm_back *b, struct rn_err *err)
+int rn_check_batch_norm_backward(const struct rn_batch_norm_backward *op, struct rn_err *err)
 {
-    struct rn_array x = b->x;
-    return result(x.data && same(b->dx, x) && same(b->dy, x) && (b->activation == RN_ACT_NONE || same(b->y, x)) &&
-                      (!b->dresidual.data || same(b->dresidual, x)) && vector(b->dgamma, x.c, false) &&
-                      vector(b->dbeta, x.c, false) && norm_fits(b->norm, x.c, false) && b->activation != RN_ACT_SIGMOID,
+    struct rn_array x = op->x;
+    return result(x.data && same(op->dx, x) && same(op->dy, x) && (op->activation == RN_ACT_NONE || same(op->y, x)) &&
+                      (!op->dresidual.data || same(op->dresidual, x)) && vector(op->dgamma, x.c, false) &&
+                      vector(op->dbeta, x.c, false) && normalizes(&op->norm, x.c) && op->activation != RN_ACT_SIGMOID,
                   "batch_norm_backward", x, err);
 }
 
-int rn_check_fold(struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm,
-                  struct rn_err *err)
+int rn_check_fold(const struct rn_fold *op, struct rn_err *err)
 {
-    return result(w.data && same(w2, w) && vector(bias2, w.n, false) && norm_fits(norm, w.n, true), "fold", w, err);
+    return result(op->w.data && same(op->w2, op->w) && vector(op->bias2, op->w.n, false) && evaluates(&op->norm, op->w.n), "fold",
+                  op->w, err);
 }
 
-int rn_check_max_pool(struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+int rn_check_max_pool(const struct rn_max_pool *op, struct rn_err *err)
 {
-    /* More padding than half a window: an output that sees padding only. */
-    bool padded = window.top <= window.r / 2 && window.bottom <= window.r / 2 && window.left <= window.s / 2 &&
-                  window.right <= window.s / 2;
-    return result(y.data && x.data && y.c == x.c && slides(y, x, window) && padded && window.dilation == 1 && window.groups == 1,
-                  "max_pool", x, err);
+    return result(pools(op->y, op->x, op->window), "max_pool", op->x, err);
 }
 
-int rn_check_global_avg_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_check_max_pool_backward(const struct rn_max_pool_backward *op, struct rn_err *err)
 {
-    return result(x.data && is(y, x.n, x.c, 1, 1), "global_avg_pool", x, err);
+    return result(pools(op->y, op->x, op->window) && pools(op->dy, op->dx, op->window), "max_pool_backward", op->x, err);
 }
 
-int rn_check_channel_pool(struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_check_norm_pool(const struct rn_norm_pool *op, struct rn_err *err)
 {
-    return result(x.data && x.c && is(y, x.n, 2, x.h, x.w), "channel_pool", x, err);
+    size_t c = op->x.c;
+    return result(pools(op->y, op->x, op->window) && c % 16 == 0 && evaluates(&op->norm, c) && normalizes(&op->norm, c),
+                  "norm_pool", op->x, err);
 }
 
-int rn_check_gate(struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                  struct rn_err *err)
+int rn_check_norm_pool_backward(const struct rn_norm_pool_backward *op, struct rn_err *err)
 {
-    return result(x.data && same(y, x) && (channel.data || spatial.data) &&
-                      (!channel.data || is(channel, x.n, x.c, 1, 1)) &&
-                      (!spatial.data || is(spatial, x.n, 1, x.h, x.w)),
-                  "gate", x, err);
+    size_t c = op->x.c;
+    return result(pools(op->y, op->x, op->window) && pools(op->dy, op->dx, op->window) && c % 16 == 0 &&
+                      vector(op->dgamma, c, false) && vector(op->dbeta, c, false) && evaluates(&op->norm, c) &&
+                      normalizes(&op->norm, c),
+                  "norm_pool_backward", op->x, err);
 }
 
-int rn_check_gate_backward(const struct rn_gate_back *b, struct rn_err *err)
+int rn_check_global_avg_pool(const struct rn_global_avg_pool *op, struct rn_err *err)
 {
-    return result(rn_check_gate(b->dx, b->x, b->channel, b->spatial, err) == 0 && same(b->dy, b->x) &&
-                      (b->channel.data ? same(b->dchannel, b->channel) : !b->dchannel.data) &&
-                      (b->spatial.data ? same(b->dspatial, b->spatial) : !b->dspatial.data),
-                  "gate_backward", b->x, err);
+    return result(op->x.data && is(op->y, op->x.n, op->x.c, 1, 1), "global_avg_pool", op->x, err);
 }
 
-int rn_check_loss(struct rn_array dlogits, struct rn_array logits, const int64_t *labels, struct rn_err *err)
+int rn_check_global_avg_pool_backward(const struct rn_global_avg_pool_backward *op, struct rn_err *err)
 {
+    return result(op->dx.data && is(op->dy, op->dx.n, op->dx.c, 1, 1), "global_avg_pool_backward", op->dx, err);
+}
+
+int rn_check_channel_pool(const struct rn_channel_pool *op, struct rn_err *err)
+{
+    return result(op->x.data && op->x.c && is(op->y, op->x.n, 2, op->x.h, op->x.w), "channel_pool", op->x, err);
+}
+
+int rn_check_channel_pool_backward(const struct rn_channel_pool_backward *op, struct rn_err *err)
+{
+    struct rn_array x = op->x;
+    return result(x.data && x.c && same(op->dx, x) && is(op->y, x.n, 2, x.h, x.w) && same(op->dy, op->y), "channel_pool_backward",
+                  x, err);
+}
+
+int rn_check_gate(const struct rn_gate *op, struct rn_err *err)
+{
+    return result(gates(op->x, op->channel, op->spatial) && same(op->y, op->x), "gate", op->x, err);
+}
+
+int rn_check_gate_backward(const struct rn_gate_backward *op, struct rn_err *err)
+{
+    return result(gates(op->x, op->channel, op->spatial) && same(op->dx, op->x) && same(op->dy, op->x) &&
+                      (op->channel.data ? same(op->dchannel, op->channel) : !op->dchannel.data) &&
+                      (op->spatial.data ? same(op->dspatial, op->spatial) : !op->dspatial.data),
+                  "gate_backward", op->x, err);
+}
+
+int rn_check_softmax_loss(const struct rn_softmax_loss *op, struct rn_err *err)
+{
+    struct rn_array logits = op->logits;
     if (result(logits.n && logits.c && is(logits, logits.n, logits.c, 1, 1) &&
-                   (!dlogits.data || same(dlogits, logits)),
+                   (!op->dlogits.data || same(op->dlogits, logits)),
                "softmax_loss", logits, err))
         return -1;
     for (size_t i = 0; i < logits.n; i++)
-        if (labels[i] < 0 || (uint64_t)labels[i] >= logits.c)
+        if (op->labels[i] < 0 || (uint64_t)op->labels[i] >= logits.c)
             return rn_fail(err, RN_EXIT_SYSTEM, "softmax_loss: label %lld of image %zu, with %zu classes",
-                           (long long)labels[i], i, logits.c);
+                           (long long)op->labels[i], i, logits.c);
     return 0;
 }
 

@@ -14,7 +14,11 @@
  * Every operator overwrites its outputs; where `add` has the bit, it adds to them instead. Inputs and outputs do not
  * overlap unless a comment allows it. Results do not depend on the number of threads; in conv2d with eval set, an
  * image's output does not depend on the other images of the batch either. Errors are shapes that do not fit (a defect
- * of the caller), memory, or the device's own. */
+ * of the caller), memory, or the device's own. An operator has one argument, a struct of its name; what is left out of it
+ * is zero, and an array that is left out is not there:
+ *
+ *     dev->class->add(dev, &(struct rn_add){ .y = y, .a = a, .b = b, .activation = RN_ACT_RELU }, err)
+ */
 #ifndef RN_DEVICE_DEVICE_H
 #define RN_DEVICE_DEVICE_H
 
@@ -61,14 +65,6 @@ static inline bool rn_window_slide(struct rn_window window, size_t *h, size_t *w
 
 enum rn_activation { RN_ACT_NONE, RN_ACT_RELU, RN_ACT_SIGMOID };
 
-/* What is done to a convolution's output before it is stored: y = activation(y + bias + residual). */
-struct rn_epilogue {
-    struct rn_array bias;     /* (1,K,1,1); optional */
-    struct rn_array residual; /* as y; optional */
-    enum rn_activation activation;
-    const void *prepacked; /* evaluation: what `prepack` made of w, whose numbers are then not read; or NULL */
-};
-
 /* Batch norm over N, H, W of each channel: all (1,C,1,1). */
 struct rn_norm {
     struct rn_array gamma, beta, running_mean, running_var;
@@ -102,22 +98,6 @@ struct rn_loss {
     int64_t correct; /* images whose largest logit (the first of equals) is the label */
 };
 
-/* PyTorch's SGD: g += wd w; v = momentum v + g; w -= lr v (nesterov: w -= lr (g + momentum v)). v starts at 0, so that the
- * first v is g. */
-struct rn_sgd {
-    double lr, momentum, wd;
-    bool nesterov;
-    double scale; /* of the gradients, before all else; 0: as they are */
-};
-
-/* PyTorch's AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019): w -= lr wd w;
- * m += (1 - beta1) (g - m); v = beta2 v + (1 - beta2) g^2; w -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps). */
-struct rn_adamw {
-    double lr, beta1, beta2, eps, wd;
-    double scale; /* as in rn_sgd */
-    int64_t step; /* this update's number, from 1 */
-};
-
 /* How products of matrices and convolutions compute: in float32; with inputs rounded to TF32 (10 bits of mantissa), sums in
  * float32, and all else as before; or mixed: inputs in bfloat16 (7 bits), as maps and their gradients are then stored, while
  * sums, statistics, parameters and their gradients stay float32. */
@@ -142,28 +122,174 @@ struct rn_device_step {
     struct rn_array output;
 };
 
-enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 };
+/* ---- operators: of each what it writes, what it reads, and its numbers ---- */
 
-/* Where backward's arrays are, by operator: what it writes, then what it reads. `add`: RN_ADD_..., of those that it adds to. */
-struct rn_conv_back {
+enum { RN_ADD_DX = 1, RN_ADD_DW = 2, RN_ADD_RESIDUAL = 4 }; /* bits of `add`: the outputs that are added to */
+
+/* y(N,K,P,Q) = activation(x(N,C,H,W) * w(K,C/groups,R,S) + bias + residual). eval: the algorithm depends on the layer's shape
+ * alone, not on N. */
+struct rn_conv2d {
+    struct rn_array y, x, w;
+    struct rn_array bias;     /* (1,K,1,1); optional */
+    struct rn_array residual; /* as y; optional */
+    struct rn_window window;
+    enum rn_activation activation;
+    const void *prepacked; /* evaluation: what `prepack` made of w, whose numbers are then not read; or NULL */
+    bool eval;
+};
+struct rn_conv2d_backward {
     struct rn_array dx, dw, dbias; /* each optional */
-    struct rn_array dy, x, w;      /* dy: before the epilogue's activation (see activation_backward) */
+    struct rn_array dy, x, w;      /* dy: before the activation (see activation_backward) */
     struct rn_window window;
     unsigned add;
 };
-struct rn_norm_back {
-    struct rn_array dx, dresidual, dgamma, dbeta; /* dresidual: optional; dx may be dy */
-    struct rn_array dy, x, y;                     /* y: what forward gave, for the activation's derivative */
-    const struct rn_norm *norm;
+
+/* dx = dy times the activation's derivative, from its output y. dx may be dy. */
+struct rn_activation_backward {
+    struct rn_array dx, dy, y;
+    enum rn_activation activation;
+};
+
+/* y = activation(a + b), all of one shape; b optional. y may be a. */
+struct rn_add {
+    struct rn_array y, a, b;
+    enum rn_activation activation;
+};
+/* da = db = dy times the activation's derivative, from y. db: optional; its bit is RN_ADD_RESIDUAL. */
+struct rn_add_backward {
+    struct rn_array da, db, dy, y;
     enum rn_activation activation;
     unsigned add;
 };
-struct rn_gate_back {
+
+/* Train mode: y = gamma (x - mean) / sqrt(var + eps) + beta, then + residual (optional), then the activation: none or
+ * ReLU. The caller has checked that N H W > 1. */
+struct rn_batch_norm {
+    struct rn_array y, x, residual;
+    struct rn_norm norm;
+    enum rn_activation activation;
+};
+struct rn_batch_norm_backward {
+    struct rn_array dx, dresidual, dgamma, dbeta; /* dresidual: optional; dx may be dy */
+    struct rn_array dy, x, y;                     /* y: what forward gave, for the activation's derivative */
+    struct rn_norm norm;
+    enum rn_activation activation;
+    unsigned add;
+};
+/* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...). w2
+ * may be w, and bias2 beta; w2 may be kept as maps are. */
+struct rn_fold {
+    struct rn_array w2, bias2, w;
+    struct rn_norm norm;
+};
+
+/* Padding counts as minus infinity. Of equal values the first in row order gets the gradient. */
+struct rn_max_pool {
+    struct rn_array y, x;
+    struct rn_window window;
+};
+struct rn_max_pool_backward {
+    struct rn_array dx, dy, x, y;
+    struct rn_window window;
+    unsigned add;
+};
+
+/* Train mode, C a multiple of 16: batch norm, ReLU and max pooling as one, so that the map between is nowhere; y is the pooled
+ * map. Backward adds to dgamma and dbeta alone. */
+struct rn_norm_pool {
+    struct rn_array y, x;
+    struct rn_norm norm;
+    struct rn_window window;
+};
+struct rn_norm_pool_backward {
+    struct rn_array dx, dgamma, dbeta, dy, x, y;
+    struct rn_norm norm;
+    struct rn_window window;
+    unsigned add;
+};
+
+/* y(N,C,1,1) = mean of x(N,C,H,W) over H and W. */
+struct rn_global_avg_pool {
+    struct rn_array y, x;
+};
+struct rn_global_avg_pool_backward {
+    struct rn_array dx, dy;
+    unsigned add;
+};
+
+/* y(N,2,H,W): the largest and the mean of x's channels at each pixel. Of equal channels the first gets the gradient. */
+struct rn_channel_pool {
+    struct rn_array y, x;
+};
+struct rn_channel_pool_backward {
+    struct rn_array dx, dy, x, y;
+    unsigned add;
+};
+
+/* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. */
+struct rn_gate {
+    struct rn_array y, x, channel, spatial;
+    enum rn_combine combine;
+};
+struct rn_gate_backward {
     struct rn_array dx, dchannel, dspatial; /* of each gate that is there */
     struct rn_array dy, x, channel, spatial;
     enum rn_combine combine;
     unsigned add; /* of dx alone */
 };
+
+/* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
+struct rn_softmax_loss {
+    struct rn_array dlogits, logits;
+    struct rn_loss *loss;
+    const int64_t *labels;
+    const struct rn_loss_options *options;
+};
+
+/* On whole blocks of parameters, momentum and gradients, `bytes` each. PyTorch's SGD: g += wd w; v = momentum v + g; w -= lr v
+ * (nesterov: w -= lr (g + momentum v)). v starts at 0, so that the first v is g. */
+struct rn_sgd {
+    void *w, *v;
+    const void *g;
+    size_t bytes;
+    double lr, momentum, wd;
+    bool nesterov;
+    double scale; /* of the gradients, before all else; 0: as they are */
+};
+/* The same blocks, m and v the moments. PyTorch's AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR
+ * 2019): w -= lr wd w; m += (1 - beta1) (g - m); v = beta2 v + (1 - beta2) g^2;
+ * w -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps). */
+struct rn_adamw {
+    void *w, *m, *v;
+    const void *g;
+    size_t bytes;
+    double lr, beta1, beta2, eps, wd;
+    double scale; /* as in rn_sgd */
+    int64_t step; /* this update's number, from 1 */
+};
+/* y += share (x - y), on whole blocks; share 1: y = x. */
+struct rn_lerp {
+    void *y;
+    const void *x;
+    size_t bytes;
+    double share;
+};
+/* *sum: of the squares of a whole block's numbers, added in an order that follows from bytes. */
+struct rn_square_sum {
+    double *sum;
+    const void *x;
+    size_t bytes;
+};
+
+/* From these lists come the class, every device's prototypes and rows, and the checks: an operator is a line here, and
+ * rn_DEVICE_NAME in each device. */
+#define RN_MAP_OPERATORS(X) \
+    X(conv2d) X(conv2d_backward) X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) \
+    X(max_pool) X(max_pool_backward) X(global_avg_pool) X(global_avg_pool_backward) X(channel_pool) X(channel_pool_backward) \
+    X(gate) X(gate_backward) X(softmax_loss)
+#define RN_FUSED_OPERATORS(X) X(norm_pool) X(norm_pool_backward)
+#define RN_BLOCK_OPERATORS(X) X(sgd) X(adamw) X(lerp) X(square_sum)
+#define RN_OPERATOR(name) RN_MUST int (*name)(struct rn_device *dev, const struct rn_##name *op, struct rn_err *err);
 
 enum { RN_STEPS_AHEAD = 2 }; /* steps that may have begun and not ended */
 
@@ -224,84 +350,16 @@ struct rn_device_class {
     void (*host_free)(struct rn_device *dev, void *memory);
     RN_MUST int (*host_wait)(struct rn_device *dev, struct rn_err *err);
 
-    /* ---- operators, each forward and backward ---- */
+    /* ---- operators ---- */
 
-    /* y(N,K,P,Q) = epilogue(x(N,C,H,W) * w(K,C/groups,R,S)). eval: the algorithm depends on the layer's shape alone, not on N. */
-    RN_MUST int (*conv2d)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
-                          struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err);
+    RN_MAP_OPERATORS(RN_OPERATOR)
+    RN_BLOCK_OPERATORS(RN_OPERATOR)
+    RN_FUSED_OPERATORS(RN_OPERATOR) /* NULL: as several, one after the other */
     /* Evaluation, both NULL where weights are best used as they are: what conv2d makes of w, for inputs and outputs of such
      * shapes (data and n are not looked at) and this activation, once for all batches. Bytes of the block, 0: nothing; and how
      * it is filled, in device memory that the caller owns. */
-    size_t (*prepacked)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                       enum rn_activation activation);
-    RN_MUST int (*prepack)(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
-                           struct rn_window window, enum rn_activation activation, struct rn_err *err);
-    RN_MUST int (*conv2d_backward)(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err);
-
-    /* dx = dy times the activation's derivative, from its output y. dx may be dy. */
-    RN_MUST int (*activation_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
-                                       enum rn_activation activation, struct rn_err *err);
-
-    /* y = activation(a + b), all of one shape; b optional. y may be a. */
-    RN_MUST int (*add)(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
-                       enum rn_activation activation, struct rn_err *err);
-    /* da = db = dy times the activation's derivative, from y. db: optional; its bit is RN_ADD_RESIDUAL. */
-    RN_MUST int (*add_backward)(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy,
-                                struct rn_array y, enum rn_activation activation, unsigned add, struct rn_err *err);
-
-    /* Train mode: y = gamma (x - mean) / sqrt(var + eps) + beta, then + residual (optional), then the activation: none or
-     * ReLU. The caller has checked that N H W > 1. */
-    RN_MUST int (*batch_norm)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                              const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err);
-    RN_MUST int (*batch_norm_backward)(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err);
-    /* Evaluation: w2(K,C,R,S) = w gamma / sqrt(running_var + eps), bias2(1,K,1,1) = beta - running_mean gamma / sqrt(...). w2
-     * may be w, and bias2 beta; w2 may be kept as maps are. */
-    RN_MUST int (*fold)(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
-                        const struct rn_norm *norm, struct rn_err *err);
-
-    /* Padding counts as minus infinity. Of equal values the first in row order gets the gradient. */
-    RN_MUST int (*max_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
-                            struct rn_err *err);
-    RN_MUST int (*max_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                     struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err);
-
-    /* Train mode, C a multiple of 16: batch norm, ReLU and max pooling as one, so that the map between is nowhere; y is the pooled
-     * map. Backward has no residual, and adds to dgamma and dbeta alone. Both NULL: as two operators. */
-    RN_MUST int (*norm_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
-                             struct rn_window window, struct rn_err *err);
-    RN_MUST int (*norm_pool_backward)(struct rn_device *dev, const struct rn_norm_back *b, struct rn_window window,
-                                      struct rn_err *err);
-
-    /* y(N,C,1,1) = mean of x(N,C,H,W) over H and W. */
-    RN_MUST int (*global_avg_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
-    RN_MUST int (*global_avg_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
-                                      struct rn_err *err);
-
-    /* y(N,2,H,W): the largest and the mean of x's channels at each pixel. Of equal channels the first gets the gradient. */
-    RN_MUST int (*channel_pool)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err);
-    RN_MUST int (*channel_pool_backward)(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                         struct rn_array y, unsigned add, struct rn_err *err);
-
-    /* y = combine(x channel(N,C,1,1), x spatial(N,1,H,W)); at least one of the gates is there. */
-    RN_MUST int (*gate)(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
-                        struct rn_array spatial, enum rn_combine combine, struct rn_err *err);
-    RN_MUST int (*gate_backward)(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err);
-
-    /* logits (N,C,1,1), labels: N in host memory, each in 0..C-1. dlogits: optional. */
-    RN_MUST int (*softmax_loss)(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
-                                const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err);
-
-    /* On whole blocks of parameters, momentum and gradients, `bytes` each. */
-    RN_MUST int (*sgd)(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
-                       struct rn_err *err);
-
-    /* The same blocks, m and v the moments. */
-    RN_MUST int (*adamw)(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
-                         struct rn_err *err);
-    /* y += share (x - y), on whole blocks; share 1: y = x. */
-    RN_MUST int (*lerp)(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err);
-    /* *sum: of the squares of a whole block's numbers, added in an order that follows from bytes. */
-    RN_MUST int (*square_sum)(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err);
+    size_t (*prepacked)(struct rn_device *dev, const struct rn_conv2d *op);
+    RN_MUST int (*prepack)(struct rn_device *dev, void *prepacked, const struct rn_conv2d *op, struct rn_err *err);
 
     /* ---- a step, for devices that work while the caller goes on: all three NULL on the others ---- */
 
@@ -329,13 +387,11 @@ struct rn_device_class {
     bool (*undo)(struct rn_device *dev);
 };
 
-/* The functions that every device has, from which its prototypes and its rows of the class are made: an operator is a line here,
- * and rn_DEVICE_NAME in each device. What only some have they add to the list. */
+#undef RN_OPERATOR
+
+/* What every device has. What only some have they add to the list. */
 #define RN_OPERATORS(X) \
-    X(bytes) X(alloc) X(free) X(upload) X(download) X(upload_images) X(fill) \
-    X(conv2d) X(conv2d_backward) X(activation_backward) X(add) X(add_backward) X(batch_norm) X(batch_norm_backward) X(fold) \
-    X(max_pool) X(max_pool_backward) X(global_avg_pool) X(global_avg_pool_backward) X(channel_pool) X(channel_pool_backward) \
-    X(gate) X(gate_backward) X(softmax_loss) X(sgd) X(adamw) X(lerp) X(square_sum)
+    X(bytes) X(alloc) X(free) X(upload) X(download) X(upload_images) X(fill) RN_MAP_OPERATORS(X) RN_BLOCK_OPERATORS(X)
 /* RN_OPERATOR_PROTOTYPE(cpu, add): rn_cpu_add, as the class has it. */
 #define RN_OPERATOR_PROTOTYPE(device, name) __typeof__(*((const struct rn_device_class *)0)->name) rn_##device##_##name;
 #define RN_OPERATOR_ROW(device, name) .name = rn_##device##_##name,

@@ -111,9 +111,9 @@ static void weights(struct blocks *b, struct rn_layout *layout, const struct rn_
         struct rn_array weight = { NULL, p->n, p->c, p->h, p->w };
         int step = (int)i - (int)b->calls;
         if (on->prepacked)
-            b->prepacked[i].bytes = on->prepacked(of->dev, rn_conv_sees(node, layout->value[call->y]),
-                                                  rn_conv_sees(node, layout->value[call->x]), weight, node->window,
-                                                  call->activation);
+            b->prepacked[i].bytes = on->prepacked(of->dev, &(struct rn_conv2d){
+                .y = rn_conv_sees(node, layout->value[call->y]), .x = rn_conv_sees(node, layout->value[call->x]), .w = weight,
+                .window = node->window, .activation = call->activation });
         if (b->prepacked[i].bytes) {
             layout->prepacked[i].n = 1;
             live(&b->prepacked[i], step);

@@ -426,8 +426,10 @@ static int train(const struct rn_walk *w, const struct rn_device_step *step, flo
 {
     struct rn_net *net = w->net;
     int output = net->graph->output;
-    if (forward(w, err) || (logits && net->on->download(net->dev, logits, value(w, output), err)) ||
-        net->on->softmax_loss(net->dev, step->loss, grad(w, output), value(w, output), step->labels, step->options, err) ||
+    const struct rn_softmax_loss loss = { .dlogits = grad(w, output), .logits = value(w, output), .loss = step->loss,
+                                          .labels = step->labels, .options = step->options };
+    if (forward(w, err) || (logits && net->on->download(net->dev, logits, loss.logits, err)) ||
+        net->on->softmax_loss(net->dev, &loss, err) ||
         (net->accumulate && net->on->carry && net->on->carry(net->dev, net->gradients, net->weight_bytes, err)))
         return -1;
     return rn_walk_backward(w, net->start, err);

@@ -79,6 +79,7 @@ RN_MUST int rn_net_loaded(struct rn_net *net, struct rn_err *err);
 RN_MUST int rn_net_begin(struct rn_net *net, const int64_t *labels, const struct rn_loss_options *options, struct rn_loss *loss,
                          struct rn_err *err);
 RN_MUST int rn_net_end(struct rn_net *net, struct rn_err *err);
+/* Of sgd and adamw the numbers: the blocks are the network's. */
 RN_MUST int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err);
 /* With RN_SECOND_MOMENT's room. */
 RN_MUST int rn_net_update_adamw(struct rn_net *net, struct rn_adamw adamw, struct rn_err *err);

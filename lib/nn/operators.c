@@ -34,22 +34,27 @@ static int forward_norm(const struct operands *o, struct rn_err *err)
     if (!norm.fixed && rn_norm_check(o->call->node, o->x, err))
         return -1;
     if (o->call->with)
-        return o->on->norm_pool(o->dev, o->y, o->x, &norm, o->call->with->window, err);
-    return o->on->batch_norm(o->dev, o->y, o->x, o->residual, &norm, o->call->activation, err);
+        return o->on->norm_pool(o->dev, &(struct rn_norm_pool){
+            .y = o->y, .x = o->x, .norm = norm, .window = o->call->with->window }, err);
+    return o->on->batch_norm(o->dev, &(struct rn_batch_norm){
+        .y = o->y, .x = o->x, .residual = o->residual, .norm = norm, .activation = o->call->activation }, err);
 }
 
 /* A norm is used once: its gradients are there only when they are accumulated. */
 static int backward_norm(const struct operands *o, struct rn_err *err)
 {
-    struct rn_norm norm = norm_of(o->net, o->call->node);
+    const struct rn_node *node = o->call->node;
+    struct rn_norm norm = norm_of(o->net, node);
     void *gradients = o->walk->train ? o->net->gradients : NULL;
-    const struct rn_norm_back b = {
-        o->dx, o->dresidual, param_in(o->net, gradients, o->call->node->gamma), param_in(o->net, gradients, o->call->node->beta),
-        o->dy, o->x, o->y, &norm, o->call->activation, o->add | (o->walk->train && o->net->accumulate ? RN_ADD_DW : 0),
-    };
+    struct rn_array dgamma = param_in(o->net, gradients, node->gamma), dbeta = param_in(o->net, gradients, node->beta);
+    unsigned add = o->add | (o->walk->train && o->net->accumulate ? RN_ADD_DW : 0);
     if (o->call->with)
-        return o->on->norm_pool_backward(o->dev, &b, o->call->with->window, err);
-    return o->on->batch_norm_backward(o->dev, &b, err);
+        return o->on->norm_pool_backward(o->dev, &(struct rn_norm_pool_backward){
+            .dx = o->dx, .dgamma = dgamma, .dbeta = dbeta, .dy = o->dy, .x = o->x, .y = o->y, .norm = norm,
+            .window = o->call->with->window, .add = add }, err);
+    return o->on->batch_norm_backward(o->dev, &(struct rn_batch_norm_backward){
+        .dx = o->dx, .dresidual = o->dresidual, .dgamma = dgamma, .dbeta = dbeta, .dy = o->dy, .x = o->x, .y = o->y, .norm = norm,
+        .activation = o->call->activation, .add = add }, err);
 }
 
 /* ---- convolutions ---- */
@@ -80,14 +85,14 @@ int rn_net_prepack(struct rn_net *net, const struct rn_layout *layout, struct rn
         if (call->op != RN_OP_CONV || call->y <= net->start)
             continue;
         struct rn_array weight = eval_weight(net, layout, i);
-        if (call->with && !net->folded) {
-            struct rn_norm norm = norm_of(net, call->with);
-            if (net->on->fold(net->dev, weight, eval_bias(net, layout, i), param_of(net, node->weight), &norm, err))
-                return -1;
-        }
-        if (layout->prepacked[i].n &&
-            net->on->prepack(net->dev, bind_fixed(net, layout->prepacked[i]).data, rn_conv_sees(node, layout->value[call->y]),
-                             rn_conv_sees(node, layout->value[call->x]), weight, node->window, call->activation, err))
+        const struct rn_conv2d conv = { .y = rn_conv_sees(node, layout->value[call->y]),
+                                        .x = rn_conv_sees(node, layout->value[call->x]), .w = weight, .window = node->window,
+                                        .activation = call->activation };
+        if (call->with && !net->folded &&
+            net->on->fold(net->dev, &(struct rn_fold){ .w2 = weight, .bias2 = eval_bias(net, layout, i),
+                                                       .w = param_of(net, node->weight), .norm = norm_of(net, call->with) }, err))
+            return -1;
+        if (layout->prepacked[i].n && net->on->prepack(net->dev, bind_fixed(net, layout->prepacked[i]).data, &conv, err))
             return -1;
         if (layout->prepacked[i].n && net->spare && net->on->discard)
             net->on->discard(net->dev, weight.data, net->on->bytes(weight.n, weight.c, weight.h, weight.w, RN_FULL));
@@ -103,13 +108,15 @@ static int forward_conv(const struct operands *o, struct rn_err *err)
     const struct rn_layout *layout = o->walk->layout;
     bool train = o->walk->train;
     size_t i = (size_t)(o->call - o->walk->program->call);
-    struct rn_array weight = train ? param_of(o->net, node->weight) : eval_weight(o->net, layout, i);
-    struct rn_array bias = train ? param_of(o->net, node->bias) : eval_bias(o->net, layout, i);
-    const void *prepacked = NULL;
+    struct rn_conv2d conv = {
+        .y = rn_conv_sees(node, o->y), .x = rn_conv_sees(node, o->x),
+        .w = train ? param_of(o->net, node->weight) : eval_weight(o->net, layout, i),
+        .bias = train ? param_of(o->net, node->bias) : eval_bias(o->net, layout, i), .residual = o->residual,
+        .window = node->window, .activation = o->call->activation, .eval = !train,
+    };
     if (!train && layout->prepacked[i].n)
-        prepacked = weight.data = bind_fixed(o->net, layout->prepacked[i]).data;
-    return o->on->conv2d(o->dev, rn_conv_sees(node, o->y), rn_conv_sees(node, o->x), weight, node->window,
-                         (struct rn_epilogue){ bias, o->residual, o->call->activation, prepacked }, !train, err);
+        conv.prepacked = conv.w.data = bind_fixed(o->net, layout->prepacked[i]).data;
+    return o->on->conv2d(o->dev, &conv, err);
 }
 
 static bool is_frozen(const struct rn_net *net, int i)
@@ -135,69 +142,75 @@ static int backward_conv(const struct operands *o, struct rn_err *err)
     const struct rn_array none = { 0 };
     struct rn_array dx = o->walk->train && net->needs && !net->needs[o->call->x] ? none : o->dx;
     void *gradients = o->walk->train ? net->gradients : NULL;
-    const struct rn_conv_back b = {
+    const struct rn_conv2d_backward conv = {
         .dx = rn_conv_sees(node, dx), .dw = is_frozen(net, node->weight) ? none : param_in(net, gradients, node->weight),
         .dbias = is_frozen(net, node->bias) ? none : param_in(net, gradients, node->bias),
         .dy = rn_conv_sees(node, o->dy), .x = rn_conv_sees(node, o->x), .w = param_of(net, node->weight), .window = node->window,
         .add = o->add | adds(net, (int)net->graph->values + node->weight, RN_ADD_DW),
     };
-    if (o->call->activation != RN_ACT_NONE && o->on->activation_backward(o->dev, o->dy, o->dy, o->y, o->call->activation, err))
+    const struct rn_activation_backward activation = { .dx = o->dy, .dy = o->dy, .y = o->y, .activation = o->call->activation };
+    if (activation.activation != RN_ACT_NONE && o->on->activation_backward(o->dev, &activation, err))
         return -1;
-    return o->on->conv2d_backward(o->dev, &b, err);
+    return o->on->conv2d_backward(o->dev, &conv, err);
 }
 
 /* ---- the others ---- */
 
 static int forward_max_pool(const struct operands *o, struct rn_err *err)
 {
-    return o->on->max_pool(o->dev, o->y, o->x, pool_window(o->call->node, o->x), err);
+    return o->on->max_pool(o->dev, &(struct rn_max_pool){ .y = o->y, .x = o->x, .window = pool_window(o->call->node, o->x) }, err);
 }
 
 static int backward_max_pool(const struct operands *o, struct rn_err *err)
 {
-    return o->on->max_pool_backward(o->dev, o->dx, o->dy, o->x, o->y, pool_window(o->call->node, o->x), o->add, err);
+    return o->on->max_pool_backward(o->dev, &(struct rn_max_pool_backward){
+        .dx = o->dx, .dy = o->dy, .x = o->x, .y = o->y, .window = pool_window(o->call->node, o->x), .add = o->add }, err);
 }
 
 static int forward_global_avg_pool(const struct operands *o, struct rn_err *err)
 {
-    return o->on->global_avg_pool(o->dev, o->y, o->x, err);
+    return o->on->global_avg_pool(o->dev, &(struct rn_global_avg_pool){ .y = o->y, .x = o->x }, err);
 }
 
 static int backward_global_avg_pool(const struct operands *o, struct rn_err *err)
 {
-    return o->on->global_avg_pool_backward(o->dev, o->dx, o->dy, o->add, err);
+    return o->on->global_avg_pool_backward(o->dev, &(struct rn_global_avg_pool_backward){
+        .dx = o->dx, .dy = o->dy, .add = o->add }, err);
 }
 
 static int forward_channel_pool(const struct operands *o, struct rn_err *err)
 {
-    return o->on->channel_pool(o->dev, o->y, o->x, err);
+    return o->on->channel_pool(o->dev, &(struct rn_channel_pool){ .y = o->y, .x = o->x }, err);
 }
 
 static int backward_channel_pool(const struct operands *o, struct rn_err *err)
 {
-    return o->on->channel_pool_backward(o->dev, o->dx, o->dy, o->x, o->y, o->add, err);
+    return o->on->channel_pool_backward(o->dev, &(struct rn_channel_pool_backward){
+        .dx = o->dx, .dy = o->dy, .x = o->x, .y = o->y, .add = o->add }, err);
 }
 
 static int forward_gate(const struct operands *o, struct rn_err *err)
 {
-    return o->on->gate(o->dev, o->y, o->x, o->channel, o->spatial, o->call->node->combine, err);
+    return o->on->gate(o->dev, &(struct rn_gate){
+        .y = o->y, .x = o->x, .channel = o->channel, .spatial = o->spatial, .combine = o->call->node->combine }, err);
 }
 
 static int backward_gate(const struct operands *o, struct rn_err *err)
 {
-    const struct rn_gate_back b = { o->dx, o->dchannel, o->dspatial, o->dy, o->x, o->channel, o->spatial, o->call->node->combine,
-                                    o->add };
-    return o->on->gate_backward(o->dev, &b, err);
+    return o->on->gate_backward(o->dev, &(struct rn_gate_backward){
+        .dx = o->dx, .dchannel = o->dchannel, .dspatial = o->dspatial, .dy = o->dy, .x = o->x, .channel = o->channel,
+        .spatial = o->spatial, .combine = o->call->node->combine, .add = o->add }, err);
 }
 
 static int forward_add(const struct operands *o, struct rn_err *err)
 {
-    return o->on->add(o->dev, o->y, o->x, o->residual, o->call->activation, err);
+    return o->on->add(o->dev, &(struct rn_add){ .y = o->y, .a = o->x, .b = o->residual, .activation = o->call->activation }, err);
 }
 
 static int backward_add(const struct operands *o, struct rn_err *err)
 {
-    return o->on->add_backward(o->dev, o->dx, o->dresidual, o->dy, o->y, o->call->activation, o->add, err);
+    return o->on->add_backward(o->dev, &(struct rn_add_backward){
+        .da = o->dx, .db = o->dresidual, .dy = o->dy, .y = o->y, .activation = o->call->activation, .add = o->add }, err);
 }
 
 /* ---- all of them ---- */

@@ -391,8 +391,10 @@ static int move(struct rn_trainer *t, struct rn_err *err)
     state->accumulated = 0;
     rn_net_accumulate(t->net, false);
     int rc = o->optimizer == RN_OPTIMIZER_ADAMW
-        ? rn_net_update_adamw(t->net, (struct rn_adamw){ lr, o->momentum, 0.999, 1e-8, o->wd, scale, state->updates }, err)
-        : rn_net_update(t->net, (struct rn_sgd){ lr, o->momentum, o->wd, o->nesterov, scale }, err);
+        ? rn_net_update_adamw(t->net, (struct rn_adamw){ .lr = lr, .beta1 = o->momentum, .beta2 = 0.999, .eps = 1e-8, .wd = o->wd,
+                                                         .scale = scale, .step = state->updates }, err)
+        : rn_net_update(t->net, (struct rn_sgd){ .lr = lr, .momentum = o->momentum, .wd = o->wd, .nesterov = o->nesterov,
+                                                 .scale = scale }, err);
     if (rc || !(o->ema > 0))
         return rc;
     return rn_net_average(t->net, state->updates == 1 ? 1 : 1 - o->ema, err);

@@ -92,7 +92,11 @@ int rn_net_update(struct rn_net *net, struct rn_sgd sgd, struct rn_err *err)
         struct rn_sgd own = sgd;
         own.lr *= run.lr;
         own.wd *= run.wd;
-        if (net->on->sgd(net->dev, at(net->weights, &run), at(net->momentum, &run), at(net->gradients, &run), run.bytes, own, err))
+        own.w = at(net->weights, &run);
+        own.v = at(net->momentum, &run);
+        own.g = at(net->gradients, &run);
+        own.bytes = run.bytes;
+        if (net->on->sgd(net->dev, &own, err))
             return -1;
     }
     return 0;
@@ -106,8 +110,12 @@ int rn_net_update_adamw(struct rn_net *net, struct rn_adamw adamw, struct rn_err
         struct rn_adamw own = adamw;
         own.lr *= run.lr;
         own.wd *= run.wd;
-        if (net->on->adamw(net->dev, at(net->weights, &run), at(net->momentum, &run), at(net->second, &run),
-                           at(net->gradients, &run), run.bytes, own, err))
+        own.w = at(net->weights, &run);
+        own.m = at(net->momentum, &run);
+        own.v = at(net->second, &run);
+        own.g = at(net->gradients, &run);
+        own.bytes = run.bytes;
+        if (net->on->adamw(net->dev, &own, err))
             return -1;
     }
     return 0;
@@ -125,7 +133,7 @@ int rn_net_gradient_norm(struct rn_net *net, double *norm, struct rn_err *err)
     for (size_t k = 0; run_at(net, k, &run); k++) {
         for (; run_at(net, k + 1, &next) && next.at == run.at + run.bytes; k++) /* a device may have to wait for each sum */
             run.bytes += next.bytes;
-        if (net->on->square_sum(net->dev, &part, at(net->gradients, &run), run.bytes, err))
+        if (net->on->square_sum(net->dev, &(struct rn_square_sum){ &part, at(net->gradients, &run), run.bytes }, err))
             return -1;
         sum += part;
     }
@@ -161,8 +169,9 @@ bool rn_net_has(const struct rn_net *net, enum rn_role role)
 
 int rn_net_average(struct rn_net *net, double share, struct rn_err *err)
 {
-    return net->on->lerp(net->dev, net->average, net->weights, share, net->weight_bytes, err) ||
-           net->on->lerp(net->dev, net->average_buffers, net->buffers, share, net->buffer_bytes, err) ? -1 : 0;
+    const struct rn_lerp weights = { net->average, net->weights, net->weight_bytes, share };
+    const struct rn_lerp buffers = { net->average_buffers, net->buffers, net->buffer_bytes, share };
+    return net->on->lerp(net->dev, &weights, err) || net->on->lerp(net->dev, &buffers, err) ? -1 : 0;
 }
 
 static void swap(void **a, void **b)

@@ -52,12 +52,12 @@ static int run_way(void *context, struct rn_err *err)
 {
     const struct conv *v = context;
     const struct rn_array none = { 0 };
-    const struct rn_epilogue epilogue = { .prepacked = v->way == EVAL ? v->prepacked : NULL };
+    const struct rn_conv2d forward = { .y = v->y, .x = v->x, .w = v->w, .window = v->window, .eval = v->way == EVAL,
+                                       .prepacked = v->way == EVAL ? v->prepacked : NULL };
     if (v->way == FORWARD || v->way == EVAL)
-        return v->dev->class->conv2d(v->dev, v->y, v->x, v->w, v->window, epilogue, v->way == EVAL, err);
-    const struct rn_conv_back b = { v->way == DX ? v->dx : none, v->way == DW ? v->dw : none, none, v->dy, v->x, v->w, v->window,
-                                    0 };
-    return v->dev->class->conv2d_backward(v->dev, &b, err);
+        return v->dev->class->conv2d(v->dev, &forward, err);
+    return v->dev->class->conv2d_backward(v->dev, &(struct rn_conv2d_backward){
+        v->way == DX ? v->dx : none, v->way == DW ? v->dw : none, none, v->dy, v->x, v->w, v->window }, err);
 }
 
 /* An array on the device; `n` times the one image of `values` (NULL: zeros). */
@@ -84,12 +84,13 @@ struct numbers {
 static int prepack(struct conv *v, struct rn_err *err)
 {
     const struct rn_device_class *on = v->dev->class;
-    size_t bytes = on->prepacked ? on->prepacked(v->dev, v->y, v->x, v->w, v->window, RN_ACT_NONE) : 0;
+    const struct rn_conv2d op = { .y = v->y, .x = v->x, .w = v->w, .window = v->window };
+    size_t bytes = on->prepacked ? on->prepacked(v->dev, &op) : 0;
     if (!bytes)
         return 0;
     if (!(v->prepacked = on->alloc(v->dev, bytes, err)))
         return -1;
-    return on->prepack(v->dev, v->prepacked, v->y, v->x, v->w, v->window, RN_ACT_NONE, err);
+    return on->prepack(v->dev, v->prepacked, &op, err);
 }
 
 static int open_conv(struct conv *v, struct rn_device *dev, const struct layer *l, size_t n, const struct numbers *from,

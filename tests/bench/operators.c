@@ -40,13 +40,12 @@ static const struct rn_array none = { 0 };
 
 static int norm_forward(struct operands *o, struct rn_err *err)
 {
-    return o->on->batch_norm(o->dev, o->a[Y], o->a[X], none, &o->norm, RN_ACT_RELU, err);
+    return o->on->batch_norm(o->dev, &(struct rn_batch_norm){ o->a[Y], o->a[X], none, o->norm, RN_ACT_RELU }, err);
 }
 static int norm_back(struct operands *o, struct rn_array dresidual, struct rn_err *err)
 {
-    const struct rn_norm_back b = { o->a[DX], dresidual, o->a[DGAMMA], o->a[DBETA], o->a[DY], o->a[X], o->a[Y], &o->norm,
-                                    RN_ACT_RELU, 0 };
-    return o->on->batch_norm_backward(o->dev, &b, err);
+    return o->on->batch_norm_backward(o->dev, &(struct rn_batch_norm_backward){
+        o->a[DX], dresidual, o->a[DGAMMA], o->a[DBETA], o->a[DY], o->a[X], o->a[Y], o->norm, RN_ACT_RELU }, err);
 }
 static int norm_backward(struct operands *o, struct rn_err *err)
 {
@@ -54,7 +53,7 @@ static int norm_backward(struct operands *o, struct rn_err *err)
 }
 static int residual_forward(struct operands *o, struct rn_err *err)
 {
-    return o->on->batch_norm(o->dev, o->a[Y], o->a[X], o->a[R], &o->norm, RN_ACT_RELU, err);
+    return o->on->batch_norm(o->dev, &(struct rn_batch_norm){ o->a[Y], o->a[X], o->a[R], o->norm, RN_ACT_RELU }, err);
 }
 static int residual_backward(struct operands *o, struct rn_err *err)
 {
@@ -62,51 +61,52 @@ static int residual_backward(struct operands *o, struct rn_err *err)
 }
 static int max_pool(struct operands *o, struct rn_err *err)
 {
-    return o->on->max_pool(o->dev, o->a[HALF], o->a[X], pool, err);
+    return o->on->max_pool(o->dev, &(struct rn_max_pool){ o->a[HALF], o->a[X], pool }, err);
 }
 static int max_pool_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->max_pool_backward(o->dev, o->a[DX], o->a[DHALF], o->a[X], o->a[HALF], pool, 0, err);
+    return o->on->max_pool_backward(o->dev, &(struct rn_max_pool_backward){ o->a[DX], o->a[DHALF], o->a[X], o->a[HALF], pool },
+                                    err);
 }
 static int global_avg_pool(struct operands *o, struct rn_err *err)
 {
-    return o->on->global_avg_pool(o->dev, o->a[POOLED], o->a[X], err);
+    return o->on->global_avg_pool(o->dev, &(struct rn_global_avg_pool){ o->a[POOLED], o->a[X] }, err);
 }
 static int global_avg_pool_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->global_avg_pool_backward(o->dev, o->a[DX], o->a[DPOOLED], 0, err);
+    return o->on->global_avg_pool_backward(o->dev, &(struct rn_global_avg_pool_backward){ o->a[DX], o->a[DPOOLED] }, err);
 }
 static int channel_pool(struct operands *o, struct rn_err *err)
 {
-    return o->on->channel_pool(o->dev, o->a[PAIR], o->a[X], err);
+    return o->on->channel_pool(o->dev, &(struct rn_channel_pool){ o->a[PAIR], o->a[X] }, err);
 }
 static int channel_pool_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->channel_pool_backward(o->dev, o->a[DX], o->a[DPAIR], o->a[X], o->a[PAIR], 0, err);
+    return o->on->channel_pool_backward(o->dev, &(struct rn_channel_pool_backward){ o->a[DX], o->a[DPAIR], o->a[X], o->a[PAIR] },
+                                        err);
 }
 static int gate(struct operands *o, struct rn_err *err)
 {
-    return o->on->gate(o->dev, o->a[Y], o->a[X], o->a[POOLED], o->a[PLANE], RN_COMBINE_SUM, err);
+    return o->on->gate(o->dev, &(struct rn_gate){ o->a[Y], o->a[X], o->a[POOLED], o->a[PLANE], RN_COMBINE_SUM }, err);
 }
 static int gate_backward(struct operands *o, struct rn_err *err)
 {
-    const struct rn_gate_back b = { o->a[DX], o->a[DPOOLED], o->a[DPLANE], o->a[DY], o->a[X], o->a[POOLED], o->a[PLANE],
-                                    RN_COMBINE_SUM, 0 };
-    return o->on->gate_backward(o->dev, &b, err);
+    return o->on->gate_backward(o->dev, &(struct rn_gate_backward){
+        o->a[DX], o->a[DPOOLED], o->a[DPLANE], o->a[DY], o->a[X], o->a[POOLED], o->a[PLANE], RN_COMBINE_SUM }, err);
 }
 static int add(struct operands *o, struct rn_err *err)
 {
-    return o->on->add(o->dev, o->a[Y], o->a[X], o->a[R], RN_ACT_RELU, err);
+    return o->on->add(o->dev, &(struct rn_add){ o->a[Y], o->a[X], o->a[R], RN_ACT_RELU }, err);
 }
 static int add_backward(struct operands *o, struct rn_err *err)
 {
-    return o->on->add_backward(o->dev, o->a[DX], o->a[R], o->a[DY], o->a[Y], RN_ACT_RELU, 0, err);
+    return o->on->add_backward(o->dev, &(struct rn_add_backward){ o->a[DX], o->a[R], o->a[DY], o->a[Y], RN_ACT_RELU }, err);
 }
 static int sgd(struct operands *o, struct rn_err *err)
 {
     const struct rn_array *w = &o->a[Y];
-    return o->on->sgd(o->dev, w->data, o->a[R].data, o->a[DY].data, o->on->bytes(w->n, w->c, w->h, w->w, RN_FULL),
-                      (struct rn_sgd){ 1e-4, 0.9, 1e-4 }, err);
+    return o->on->sgd(o->dev, &(struct rn_sgd){ w->data, o->a[R].data, o->a[DY].data, o->on->bytes(w->n, w->c, w->h, w->w, RN_FULL),
+                                                1e-4, 0.9, 1e-4 }, err);
 }
 static int upload(struct operands *o, struct rn_err *err)
 {

@@ -190,8 +190,10 @@ static int update_taught(struct rn_net *net, int step, struct result *r)
     if (step > 1 && rn_net_gradient_norm(net, &r->norm[step], &r->err))
         return -1;
     double scale = step > 1 ? 1 / r->norm[step] : 0;
-    int rc = step < 4 ? rn_net_update_adamw(net, (struct rn_adamw){ 1e-4, 0.9, 0.999, 1e-8, 0.01, scale, step / 2 + 1 }, &r->err)
-                      : rn_net_update(net, (struct rn_sgd){ 1e-3, 0.9, 1e-4, true, scale }, &r->err);
+    const struct rn_adamw adamw = { .lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .wd = 0.01, .scale = scale,
+                                    .step = step / 2 + 1 };
+    const struct rn_sgd sgd = { .lr = 1e-3, .momentum = 0.9, .wd = 1e-4, .nesterov = true, .scale = scale };
+    int rc = step < 4 ? rn_net_update_adamw(net, adamw, &r->err) : rn_net_update(net, sgd, &r->err);
     return rc || rn_net_average(net, step == 1 ? 1 : 0.25, &r->err) ? -1 : 0;
 }
 
@@ -552,13 +554,14 @@ static void sums_are_waited_for_and_count_once(void **state)
     size_t bytes = on->bytes(1, COUNT, 1, 1, RN_FULL);
     struct rn_array g = own_numbers(dev, parts, &err), w = own_numbers(dev, none, &err), m = own_numbers(dev, none, &err),
                     v = own_numbers(dev, none, &err);
-    assert_int_equal(on->all_reduce(dev, g.data, bytes, &err) || on->square_sum(dev, &got, g.data, bytes, &err), 0);
+    const struct rn_square_sum sum = { &got, g.data, bytes };
+    const struct rn_adamw adamw = { w.data, m.data, v.data, g.data, bytes, 0.5, 0.9, 0.99, 1e-12, 0, 0, 1 };
+    assert_int_equal(on->all_reduce(dev, g.data, bytes, &err) || on->square_sum(dev, &sum, &err), 0);
     near(got, squares, 1e-6, "sum of squares", 0);
     assert_int_equal(on->carry(dev, g.data, bytes, &err) || on->all_reduce(dev, g.data, bytes, &err), 0);
     expect(dev, g, sums, "sum that was carried over");
     assert_int_equal(on->upload(dev, g, parts, &err) || on->all_reduce(dev, g.data, bytes, &err) ||
-                         on->adamw(dev, w.data, m.data, v.data, g.data, bytes, (struct rn_adamw){ 0.5, 0.9, 0.99, 1e-12, 0, 0, 1 },
-                                   &err), 0);
+                         on->adamw(dev, &adamw, &err), 0);
     expect(dev, w, moved, "weight");
     struct rn_array all[] = { g, w, m, v };
     for (size_t i = 0; i < 4; i++)

@@ -242,15 +242,15 @@ static int change_weights(const struct row *r, struct rn_array *a, int change, s
     void *w = a[W].data, *g = a[DW].data;
     switch (change) {
     case 0:
-        return on->sgd(cuda, w, g, g, bytes, (struct rn_sgd){ 0.5, 0.5, 0.25 }, &err);
+        return on->sgd(cuda, &(struct rn_sgd){ w, g, g, bytes, 0.5, 0.5, 0.25 }, &err);
     case 1:
-        return on->sgd(cuda, w, g, g, bytes, (struct rn_sgd){ 0.5, 0.5, 0.25, true }, &err);
+        return on->sgd(cuda, &(struct rn_sgd){ w, g, g, bytes, 0.5, 0.5, 0.25, true }, &err);
     case 2:
-        return on->adamw(cuda, w, g, g, g, bytes, (struct rn_adamw){ 0.125, 0.5, 0.5, 1e-3, 0.25, 0, 1 }, &err);
+        return on->adamw(cuda, &(struct rn_adamw){ w, g, g, g, bytes, 0.125, 0.5, 0.5, 1e-3, 0.25, 0, 1 }, &err);
     case 3:
-        return on->lerp(cuda, w, g, 0.25, bytes, &err);
+        return on->lerp(cuda, &(struct rn_lerp){ w, g, bytes, 0.25 }, &err);
     case 4:
-        return on->lerp(cuda, w, g, 1, bytes, &err);
+        return on->lerp(cuda, &(struct rn_lerp){ w, g, bytes, 1 }, &err);
     case 5:
         return on->fill(cuda, a[W], 0.75, &err);
     default:
@@ -275,9 +275,9 @@ static void bf16_copies_follow(void **state)
         fresh.data = cuda->class->alloc(cuda, bytes, &err);
         assert_non_null(fresh.data);
         check(cuda->class->upload(cuda, fresh, w, &err));
-        check(cuda->class->conv2d(cuda, a[Y], a[X], a[W], r.window, (struct rn_epilogue){ 0 }, false, &err));
+        check(cuda->class->conv2d(cuda, &(struct rn_conv2d){ a[Y], a[X], a[W], .window = r.window }, &err));
         y = download(cuda, a[Y]);
-        check(cuda->class->conv2d(cuda, a[Y], a[X], fresh, r.window, (struct rn_epilogue){ 0 }, false, &err));
+        check(cuda->class->conv2d(cuda, &(struct rn_conv2d){ a[Y], a[X], fresh, .window = r.window }, &err));
         again = download(cuda, a[Y]);
         assert_memory_equal(y, again, count(a[Y]) * sizeof *y);
         cuda->class->free(cuda, fresh.data);
@@ -312,9 +312,9 @@ static void folded_weights_in_bfloat16(void **state)
     }
     const struct rn_norm norm = { .gamma = vectors[0], .beta = vectors[1], .running_mean = vectors[2], .running_var = vectors[3],
                                   .mean = vectors[4], .inv_std = vectors[5], .momentum = 0.1, .eps = 1e-5 };
-    check(on->fold(cuda, half_w, vectors[6], w, &norm, &err));
+    check(on->fold(cuda, &(struct rn_fold){ half_w, vectors[6], w, norm }, &err));
     check(on->download(cuda, got, half_w, &err));
-    check(on->fold(cuda, w, vectors[6], w, &norm, &err));
+    check(on->fold(cuda, &(struct rn_fold){ w, vectors[6], w, norm }, &err));
     check(on->download(cuda, full, w, &err));
     for (size_t i = 0; i < LENGTH(values); i++)
         if (got[i] != number_of_bf16(number_to_bf16(full[i])))
@@ -378,7 +378,7 @@ static void many_classes(void **state)
             logits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1, RN_FULL), &err);
             dlogits.data = on->alloc(devs[d], on->bytes(N, C, 1, 1, RN_FULL), &err);
             check(on->upload(devs[d], logits, x, &err));
-            check(on->softmax_loss(devs[d], &loss[d], dlogits, logits, labels, &options, &err));
+            check(on->softmax_loss(devs[d], &(struct rn_softmax_loss){ dlogits, logits, &loss[d], labels, &options }, &err));
             check(on->download(devs[d], d ? want : got, dlogits, &err));
             on->free(devs[d], logits.data);
             on->free(devs[d], dlogits.data);
@@ -435,7 +435,7 @@ static void pixels_are_waited_for(void **state)
         memset(pixels, 51 * t, PIXELS + 1);
         check(cuda->class->upload_images(cuda, y[t], pixels + 1, mean, std, &err));
         if (t % 2) /* what is read back meanwhile is another matter; it ends all that was begun, so not each time */
-            check(cuda->class->square_sum(cuda, &(double){ 0 }, y[0].data, 256, &err));
+            check(cuda->class->square_sum(cuda, &(struct rn_square_sum){ &(double){ 0 }, y[0].data, 256 }, &err));
         check(cuda->class->host_wait(cuda, &err));
     }
     for (int t = 0; t < TIMES; t++) {

@@ -145,19 +145,19 @@ static int decide_relu(struct rn_device *dev, struct rn_array y, struct rn_err *
 }
 
 /* A ReLU behind a norm, whose backward may compute y's sign anew from x: x is moved, and the norm done again, until they agree. */
-static int decide_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm, struct rn_err *err)
+static int decide_norm(struct rn_device *dev, const struct rn_batch_norm *op, struct rn_err *err)
 {
+    struct rn_array y = op->y, x = op->x;
     const uint32_t *side = decision_sides(dev, y, err);
     size_t count = decision_elements(y), map = x.h * x.w, differ = 0;
     double eps = 1e-7;
     for (int round = 0; round < 8 && !decisions.recording; round++, eps *= 2) {
         double *raise = calloc(count, sizeof *raise), *number = decision_numbers(dev, x, err);
-        double *gamma = decision_numbers(dev, norm->gamma, err), *inv_std = decision_numbers(dev, norm->inv_std, err);
+        double *gamma = decision_numbers(dev, op->norm.gamma, err), *inv_std = decision_numbers(dev, op->norm.inv_std, err);
         decide_sides(dev, y, side, raise, eps, &differ, err);
         for (size_t i = 0; i < count; i++)
             number[i] += raise[i] / (gamma[i / map % x.c] * inv_std[i / map % x.c]);
-        int rc = differ ? decision_store(dev, x, number, err) ||
-                          decisions.real->batch_norm(dev, y, x, (struct rn_array){ 0 }, norm, RN_ACT_RELU, err) : 0;
+        int rc = differ ? decision_store(dev, x, number, err) || decisions.real->batch_norm(dev, op, err) : 0;
         free(inv_std);
         free(gamma);
         free(number);
@@ -188,27 +188,29 @@ static void decision_lift(const char *what, double *x, size_t twin, size_t own, 
     x[twin] = (double)nextafterf((float)x[own], INFINITY);
 }
 
-static int decide_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+static int decide_max_pool(struct rn_device *dev, const struct rn_max_pool *op, struct rn_err *err)
 {
+    struct rn_array y = op->y, x = op->x;
     size_t before = decisions.moved, map = x.h * x.w, out = y.h * y.w;
     uint32_t *place = decision_map(decision_elements(y));
     double *number = decision_numbers(dev, x, err), largest = decision_largest(number, decision_elements(x));
     decisions.taken += decision_elements(y);
     for (size_t i = 0; i < decision_elements(y); i++) {
         double *from = number + i / out * map;
-        uint32_t own = decision_first(from, x, window, i % out / y.w, i % y.w);
+        uint32_t own = decision_first(from, x, op->window, i % out / y.w, i % y.w);
         if (decisions.recording)
             place[i] = own;
         else if (place[i] != own)
             decision_lift("maximum of a map", from, place[i], own, i / out * map + own, x, largest);
     }
-    int rc = decisions.moved > before ? decision_store(dev, x, number, err) || decisions.real->max_pool(dev, y, x, window, err) : 0;
+    int rc = decisions.moved > before ? decision_store(dev, x, number, err) || decisions.real->max_pool(dev, op, err) : 0;
     free(number);
     return rc ? -1 : 0;
 }
 
-static int decide_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+static int decide_channel_pool(struct rn_device *dev, const struct rn_channel_pool *op, struct rn_err *err)
 {
+    struct rn_array x = op->x;
     size_t before = decisions.moved, map = x.h * x.w;
     uint32_t *channel = decision_map(x.n * map);
     double *number = decision_numbers(dev, x, err), largest = decision_largest(number, decision_elements(x));
@@ -224,50 +226,46 @@ static int decide_channel_pool(struct rn_device *dev, struct rn_array y, struct 
             decision_lift("maximum of channels", from, channel[i] * map, own * map, (size_t)(from - number) + own * map, x,
                           largest);
     }
-    int rc = decisions.moved > before ? decision_store(dev, x, number, err) || decisions.real->channel_pool(dev, y, x, err) : 0;
+    int rc = decisions.moved > before ? decision_store(dev, x, number, err) || decisions.real->channel_pool(dev, op, err) : 0;
     free(number);
     return rc ? -1 : 0;
 }
 
-static int decided_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                          struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+static int decided_conv2d(struct rn_device *dev, const struct rn_conv2d *op, struct rn_err *err)
 {
-    int rc = decisions.real->conv2d(dev, y, x, w, window, epilogue, eval, err);
-    return rc || epilogue.activation != RN_ACT_RELU ? rc : decide_relu(dev, y, err);
+    int rc = decisions.real->conv2d(dev, op, err);
+    return rc || op->activation != RN_ACT_RELU ? rc : decide_relu(dev, op->y, err);
 }
 
-static int decided_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b,
-                       enum rn_activation activation, struct rn_err *err)
+static int decided_add(struct rn_device *dev, const struct rn_add *op, struct rn_err *err)
 {
-    int rc = decisions.real->add(dev, y, a, b, activation, err);
-    return rc || activation != RN_ACT_RELU ? rc : decide_relu(dev, y, err);
+    int rc = decisions.real->add(dev, op, err);
+    return rc || op->activation != RN_ACT_RELU ? rc : decide_relu(dev, op->y, err);
 }
 
-static int decided_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                              const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
+static int decided_batch_norm(struct rn_device *dev, const struct rn_batch_norm *op, struct rn_err *err)
 {
-    int rc = decisions.real->batch_norm(dev, y, x, residual, norm, activation, err);
-    if (rc || activation != RN_ACT_RELU)
+    int rc = decisions.real->batch_norm(dev, op, err);
+    if (rc || op->activation != RN_ACT_RELU)
         return rc;
-    return residual.data ? decide_relu(dev, y, err) : decide_norm(dev, y, x, norm, err);
+    return op->residual.data ? decide_relu(dev, op->y, err) : decide_norm(dev, op, err);
 }
 
-static int decided_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
-                            struct rn_err *err)
+static int decided_max_pool(struct rn_device *dev, const struct rn_max_pool *op, struct rn_err *err)
 {
-    int rc = decisions.real->max_pool(dev, y, x, window, err);
-    return rc ? rc : decide_max_pool(dev, y, x, window, err);
+    int rc = decisions.real->max_pool(dev, op, err);
+    return rc ? rc : decide_max_pool(dev, op, err);
 }
 
-static int decided_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+static int decided_channel_pool(struct rn_device *dev, const struct rn_channel_pool *op, struct rn_err *err)
 {
-    int rc = decisions.real->channel_pool(dev, y, x, err);
-    return rc ? rc : decide_channel_pool(dev, y, x, err);
+    int rc = decisions.real->channel_pool(dev, op, err);
+    return rc ? rc : decide_channel_pool(dev, op, err);
 }
 
-static int no_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
+static int no_backward(struct rn_device *dev, const struct rn_conv2d_backward *op, struct rn_err *err)
 {
-    (void)dev, (void)b, (void)err;
+    (void)dev, (void)op, (void)err;
     return 0;
 }
 

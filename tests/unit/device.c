@@ -60,9 +60,9 @@ struct row {
 /* What moves a block of parameters, W, with Y and RUNNING_VAR its moments, X the gradient. */
 struct update {
     enum { SGD, ADAMW, LERP, SQUARE_SUM } what;
-    struct rn_sgd sgd;
-    struct rn_adamw adamw;
-    double share;
+    double lr, momentum, wd, scale, beta2, eps, share; /* momentum: AdamW's beta1 */
+    bool nesterov;
+    int64_t step;
 };
 
 static struct rn_norm norm_of(struct rn_array *a)
@@ -105,10 +105,10 @@ static int norm_pool(struct rn_device *dev, const struct row *r, struct rn_array
 {
     struct rn_norm n = norm_of(a);
     if (dev->class->norm_pool)
-        return dev->class->norm_pool(dev, a[Y], a[X], &n, r->window, &err);
+        return dev->class->norm_pool(dev, &(struct rn_norm_pool){ a[Y], a[X], n, r->window }, &err);
     struct rn_array map = between(dev, a[X]);
-    int rc = dev->class->batch_norm(dev, map, a[X], shape(0, 0, 0, 0), &n, RN_ACT_RELU, &err) ||
-             dev->class->max_pool(dev, a[Y], map, r->window, &err) ? -1 : 0;
+    int rc = dev->class->batch_norm(dev, &(struct rn_batch_norm){ map, a[X], { 0 }, n, RN_ACT_RELU }, &err) ||
+             dev->class->max_pool(dev, &(struct rn_max_pool){ a[Y], map, r->window }, &err) ? -1 : 0;
     dev->class->free(dev, map.data);
     return rc;
 }
@@ -116,19 +116,17 @@ static int norm_pool(struct rn_device *dev, const struct row *r, struct rn_array
 static int norm_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
-    struct rn_norm_back b = { a[DX], { 0 }, a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, RN_ACT_RELU, r->add };
+    const struct rn_norm_pool_backward op = { a[DX], a[DW], a[DBIAS], a[DY], a[X], a[Y], n, r->window, r->add };
     if (dev->class->norm_pool_backward)
-        return dev->class->norm_pool_backward(dev, &b, r->window, &err);
-    struct rn_array map = between(dev, a[X]), dmap = between(dev, a[X]), none = shape(0, 0, 0, 0),
-                    moved[2] = { a[RUNNING_MEAN], a[RUNNING_VAR] };
+        return dev->class->norm_pool_backward(dev, &op, &err);
+    struct rn_array map = between(dev, a[X]), dmap = between(dev, a[X]), moved[2] = { a[RUNNING_MEAN], a[RUNNING_VAR] };
     struct rn_norm again = n; /* forward once more, for the map; its running statistics go elsewhere */
     again.running_mean = moved[0] = between(dev, moved[0]);
     again.running_var = moved[1] = between(dev, moved[1]);
-    b.dy = dmap;
-    b.y = map;
-    int rc = dev->class->batch_norm(dev, map, a[X], none, &again, RN_ACT_RELU, &err) ||
-             dev->class->max_pool_backward(dev, dmap, a[DY], map, a[Y], r->window, 0, &err) ||
-             dev->class->batch_norm_backward(dev, &b, &err) ? -1 : 0;
+    const struct rn_max_pool_backward pool = { dmap, a[DY], map, a[Y], r->window };
+    const struct rn_batch_norm_backward b = { a[DX], { 0 }, a[DW], a[DBIAS], dmap, a[X], map, n, RN_ACT_RELU, r->add };
+    int rc = dev->class->batch_norm(dev, &(struct rn_batch_norm){ map, a[X], { 0 }, again, RN_ACT_RELU }, &err) ||
+             dev->class->max_pool_backward(dev, &pool, &err) || dev->class->batch_norm_backward(dev, &b, &err) ? -1 : 0;
     struct rn_array all[] = { map, dmap, moved[0], moved[1] };
     for (size_t i = 0; i < LENGTH(all); i++)
         dev->class->free(dev, all[i].data);
@@ -222,94 +220,93 @@ static void update_shapes(const struct row *r, struct rn_array *a)
 
 static int conv(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->conv2d(dev, a[Y], a[X], a[W], r->window, (struct rn_epilogue){ a[BIAS], a[RESIDUAL], r->activation },
-                              r->eval, &err);
+    return dev->class->conv2d(dev, &(struct rn_conv2d){ a[Y], a[X], a[W], a[BIAS], a[RESIDUAL], r->window, r->activation,
+                                                        .eval = r->eval }, &err);
 }
 
 static int conv_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    const struct rn_conv_back b = { a[DX], a[DW], a[DBIAS], a[DY], a[X], a[W], r->window, r->add };
-    return dev->class->conv2d_backward(dev, &b, &err);
+    return dev->class->conv2d_backward(dev, &(struct rn_conv2d_backward){ a[DX], a[DW], a[DBIAS], a[DY], a[X], a[W], r->window,
+                                                                          r->add }, &err);
 }
 
 static int norm(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
     n.fixed = r->fixed;
-    return dev->class->batch_norm(dev, a[Y], a[X], a[RESIDUAL], &n, r->activation, &err);
+    return dev->class->batch_norm(dev, &(struct rn_batch_norm){ a[Y], a[X], a[RESIDUAL], n, r->activation }, &err);
 }
 
 static int norm_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     struct rn_norm n = norm_of(a);
     n.fixed = r->fixed;
-    const struct rn_norm_back b = { a[DX], a[DRESIDUAL], a[DW], a[DBIAS], a[DY], a[X], a[Y], &n, r->activation, r->add };
+    const struct rn_batch_norm_backward b = { a[DX], a[DRESIDUAL], a[DW], a[DBIAS], a[DY], a[X], a[Y], n, r->activation, r->add };
     return dev->class->batch_norm_backward(dev, &b, &err);
 }
 
 static int fold(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     (void)r;
-    struct rn_norm n = norm_of(a);
-    return dev->class->fold(dev, a[Y], a[DBIAS], a[W], &n, &err);
+    return dev->class->fold(dev, &(struct rn_fold){ a[Y], a[DBIAS], a[W], norm_of(a) }, &err);
 }
 
 static int max_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->max_pool(dev, a[Y], a[X], r->window, &err);
+    return dev->class->max_pool(dev, &(struct rn_max_pool){ a[Y], a[X], r->window }, &err);
 }
 
 static int max_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->max_pool_backward(dev, a[DX], a[DY], a[X], a[Y], r->window, r->add, &err);
+    return dev->class->max_pool_backward(dev, &(struct rn_max_pool_backward){ a[DX], a[DY], a[X], a[Y], r->window, r->add }, &err);
 }
 
 static int global_avg_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     (void)r;
-    return dev->class->global_avg_pool(dev, a[Y], a[X], &err);
+    return dev->class->global_avg_pool(dev, &(struct rn_global_avg_pool){ a[Y], a[X] }, &err);
 }
 
 static int global_avg_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->global_avg_pool_backward(dev, a[DX], a[DY], r->add, &err);
+    return dev->class->global_avg_pool_backward(dev, &(struct rn_global_avg_pool_backward){ a[DX], a[DY], r->add }, &err);
 }
 
 static int gate(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->gate(dev, a[Y], a[X], a[CHANNEL], a[SPATIAL], r->combine, &err);
+    return dev->class->gate(dev, &(struct rn_gate){ a[Y], a[X], a[CHANNEL], a[SPATIAL], r->combine }, &err);
 }
 
 static int gate_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    const struct rn_gate_back b = { a[DX], a[DCHANNEL], a[DSPATIAL], a[DY], a[X], a[CHANNEL], a[SPATIAL], r->combine, r->add };
-    return dev->class->gate_backward(dev, &b, &err);
+    return dev->class->gate_backward(dev, &(struct rn_gate_backward){ a[DX], a[DCHANNEL], a[DSPATIAL], a[DY], a[X], a[CHANNEL],
+                                                                      a[SPATIAL], r->combine, r->add }, &err);
 }
 
 static int activation_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->activation_backward(dev, a[DX], a[DY], a[Y], r->activation, &err);
+    return dev->class->activation_backward(dev, &(struct rn_activation_backward){ a[DX], a[DY], a[Y], r->activation }, &err);
 }
 
 static int adding(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->add(dev, a[Y], a[X], a[RESIDUAL], r->activation, &err);
+    return dev->class->add(dev, &(struct rn_add){ a[Y], a[X], a[RESIDUAL], r->activation }, &err);
 }
 
 static int adding_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->add_backward(dev, a[DX], a[DRESIDUAL], a[DY], a[Y], r->activation, r->add, &err);
+    return dev->class->add_backward(dev, &(struct rn_add_backward){ a[DX], a[DRESIDUAL], a[DY], a[Y], r->activation, r->add }, &err);
 }
 
 static int channel_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
     (void)r;
-    return dev->class->channel_pool(dev, a[Y], a[X], &err);
+    return dev->class->channel_pool(dev, &(struct rn_channel_pool){ a[Y], a[X] }, &err);
 }
 
 static int channel_pool_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->channel_pool_backward(dev, a[DX], a[DY], a[X], a[Y], r->add, &err);
+    return dev->class->channel_pool_backward(dev, &(struct rn_channel_pool_backward){ a[DX], a[DY], a[X], a[Y], r->add }, &err);
 }
 
 static double *doubles(struct rn_array a)
@@ -341,7 +338,7 @@ static int loss_call(struct rn_device *dev, const struct row *r, struct rn_array
                                        r->teacher ? said : NULL, 3, 0.75 };
     for (size_t i = 0; i < r->n && r->targets; i++)
         labels[i] = (int64_t)(i % r->c);
-    if (dev->class->softmax_loss(dev, &loss, dlogits, a[X], labels, &options, &err))
+    if (dev->class->softmax_loss(dev, &(struct rn_softmax_loss){ dlogits, a[X], &loss, labels, &options }, &err))
         return -1;
     if (strcmp(dev->class->name, "reference") != 0)
         return dev->class->upload(dev, a[Y], (float[]){ (float)loss.loss, (float)loss.correct }, &err);
@@ -367,12 +364,14 @@ static int updating(struct rn_device *dev, const struct row *r, struct rn_array 
     size_t bytes = on->bytes(1, r->n, 1, 1, RN_FULL);
     double sum;
     if (u->what == SGD)
-        return on->sgd(dev, a[W].data, a[Y].data, a[X].data, bytes, u->sgd, &err);
+        return on->sgd(dev, &(struct rn_sgd){ a[W].data, a[Y].data, a[X].data, bytes, u->lr, u->momentum, u->wd, u->nesterov,
+                                              u->scale }, &err);
     if (u->what == ADAMW)
-        return on->adamw(dev, a[W].data, a[Y].data, a[RUNNING_VAR].data, a[X].data, bytes, u->adamw, &err);
+        return on->adamw(dev, &(struct rn_adamw){ a[W].data, a[Y].data, a[RUNNING_VAR].data, a[X].data, bytes, u->lr, u->momentum,
+                                                  u->beta2, u->eps, u->wd, u->scale, u->step }, &err);
     if (u->what == LERP)
-        return on->lerp(dev, a[Y].data, a[X].data, u->share, bytes, &err);
-    if (on->square_sum(dev, &sum, a[X].data, bytes, &err))
+        return on->lerp(dev, &(struct rn_lerp){ a[Y].data, a[X].data, bytes, u->share }, &err);
+    if (on->square_sum(dev, &(struct rn_square_sum){ &sum, a[X].data, bytes }, &err))
         return -1;
     return on->upload(dev, a[Y], (float[]){ (float)sum }, &err);
 }
@@ -518,10 +517,10 @@ static const struct row rows[] = {
     { "norm fixed, residual, relu, add", NORM, 2, 17, 3, 3, .fixed = true, .residual = true, .activation = RN_ACT_RELU, .add = RN_ADD_DW },
 
     /* whole blocks: multiples of 64 bytes */
-    { "sgd", UPDATE(SGD, .sgd = { 0.125, 0.875, 0.25 }), .n = 5008 },
-    { "sgd nesterov, scaled", UPDATE(SGD, .sgd = { 0.125, 0.875, 0.25, true, 0.375 }), .n = 5008 },
-    { "adamw", UPDATE(ADAMW, .adamw = { 0.125, 0.875, 0.96875, 1e-8, 0.25, 0, 3 }), .n = 5008 },
-    { "adamw scaled, first", UPDATE(ADAMW, .adamw = { 0.125, 0.875, 0.96875, 1e-8, 0.25, 0.375, 1 }), .n = 16 },
+    { "sgd", UPDATE(SGD, .lr = 0.125, .momentum = 0.875, .wd = 0.25), .n = 5008 },
+    { "sgd nesterov, scaled", UPDATE(SGD, .lr = 0.125, .momentum = 0.875, .wd = 0.25, .nesterov = true, .scale = 0.375), .n = 5008 },
+    { "adamw", UPDATE(ADAMW, .lr = 0.125, .momentum = 0.875, .beta2 = 0.96875, .eps = 1e-8, .wd = 0.25, .step = 3), .n = 5008 },
+    { "adamw scaled, first", UPDATE(ADAMW, .lr = 0.125, .momentum = 0.875, .beta2 = 0.96875, .eps = 1e-8, .wd = 0.25, .scale = 0.375, .step = 1), .n = 16 },
     { "lerp", UPDATE(LERP, .share = 0.125), .n = 5008 },
     { "lerp all", UPDATE(LERP, .share = 1), .n = 16 },
     { "sum of squares", UPDATE(SQUARE_SUM), .n = 5008 },
@@ -799,7 +798,8 @@ static void gradients_are_slopes(void **state)
             inside.data = reference->class->alloc(reference,
                                                   reference->class->bytes(inside.n, inside.c, inside.h, inside.w, RN_FULL), &err);
             assert_non_null(inside.data);
-            check(reference->class->activation_backward(reference, inside, before, a[Y], r->activation, &err));
+            const struct rn_activation_backward op = { inside, before, a[Y], r->activation };
+            check(reference->class->activation_backward(reference, &op, &err));
             for (int i = DX; i <= DBIAS; i++)
                 if (a[i].n)
                     memcpy(a[i].data, b[i].data, count(a[i]) * sizeof(double));
@@ -920,19 +920,20 @@ static void prepared_weights_are_the_same(void **state)
     for (const struct row *r = cases; r < cases + LENGTH(cases); r++) {
         struct rn_array a[ARRAYS];
         run(cpu, r, a);
-        struct rn_array y = a[Y], w = a[W];
-        size_t bytes = cpu->class->prepacked(cpu, a[Y], a[X], a[W], r->window, r->activation);
+        struct rn_array y = a[Y];
+        struct rn_conv2d op = { a[Y], a[X], a[W], .bias = a[BIAS], .window = r->window, .activation = r->activation, .eval = true };
+        size_t bytes = cpu->class->prepacked(cpu, &op);
         assert_true(!r->winograd || bytes);
         y.data = cpu->class->alloc(cpu, cpu->class->bytes(y.n, y.c, y.h, y.w, RN_FULL), &err);
         char *prepacked = malloc(bytes + GUARD);
         assert_true(y.data && prepacked);
         memset(prepacked, pattern, bytes + GUARD);
-        struct rn_epilogue epilogue = { .bias = a[BIAS], .activation = r->activation };
         if (bytes) {
-            check(cpu->class->prepack(cpu, prepacked, a[Y], a[X], a[W], r->window, r->activation, &err));
-            epilogue.prepacked = w.data = prepacked;
+            check(cpu->class->prepack(cpu, prepacked, &op, &err));
+            op.prepacked = op.w.data = prepacked;
         }
-        check(cpu->class->conv2d(cpu, y, a[X], w, r->window, epilogue, true, &err));
+        op.y = y;
+        check(cpu->class->conv2d(cpu, &op, &err));
         assert_memory_equal(y.data, a[Y].data, count(y) * sizeof(float));
         for (size_t i = 0; i < GUARD; i++)
             assert_int_equal((unsigned char)prepacked[bytes + i], pattern);
@@ -985,9 +986,9 @@ static void sgd_is_pytorchs(void **state)
         assert_true(w.data && v.data && g.data);
         check(on->fill(dev, w, 2, &err));
         check(on->fill(dev, g, 0.5, &err));
-        struct rn_sgd options = { .lr = 0.25, .momentum = 0.5, .wd = 0.125 };
-        check(on->sgd(dev, w.data, v.data, g.data, bytes, options, &err));
-        check(on->sgd(dev, w.data, v.data, g.data, bytes, options, &err));
+        const struct rn_sgd op = { w.data, v.data, g.data, bytes, .lr = 0.25, .momentum = 0.5, .wd = 0.125 };
+        check(on->sgd(dev, &op, &err));
+        check(on->sgd(dev, &op, &err));
         float *x = download(dev, w);
         /* v = 0.5 + 0.25 = 0.75, w = 1.8125; v = 0.375 + 0.5 + 0.2265625 = 1.1015625, w = 1.537109375. */
         for (size_t j = 0; j < N; j++)
@@ -1007,22 +1008,22 @@ static void known_values(void **state)
     (void)state;
     struct rn_device *dev = device("reference", 1);
     double x[4] = { 1, 2, 3, 4 }, w[4] = { 1, 10, 100, 1000 }, y[9], bias[1] = { 0.5 };
-    struct rn_window window = RN_WINDOW(2, 2, 1, 1);
-    check(dev->class->conv2d(dev, (struct rn_array){ y, 1, 1, 3, 3 }, (struct rn_array){ x, 1, 1, 2, 2 },
-                             (struct rn_array){ w, 1, 1, 2, 2 }, window, (struct rn_epilogue){ .bias = { bias, 1, 1, 1, 1 } },
-                             false, &err));
+    const struct rn_conv2d op = { .y = { y, 1, 1, 3, 3 }, .x = { x, 1, 1, 2, 2 }, .w = { w, 1, 1, 2, 2 },
+                                  .bias = { bias, 1, 1, 1, 1 }, .window = RN_WINDOW(2, 2, 1, 1) };
+    check(dev->class->conv2d(dev, &op, &err));
     static const double want[9] = { 1000.5, 2100.5, 200.5, 3010.5, 4321.5, 402.5, 30.5, 43.5, 4.5 };
     for (int i = 0; i < 9; i++)
         assert_true(y[i] == want[i]);
     int64_t labels[2] = { 1, 0 }; /* softmax of (0, log 3) is (1/4, 3/4) */
     double logits[4] = { 0, log(3), 0, log(3) };
     struct rn_loss result;
-    check(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ logits, 2, 2, 1, 1 }, labels,
-                                   &(struct rn_loss_options){ 0 }, &err));
+    struct rn_softmax_loss softmax = { .logits = { logits, 2, 2, 1, 1 }, .loss = &result, .labels = labels,
+                                       .options = &(struct rn_loss_options){ 0 } };
+    check(dev->class->softmax_loss(dev, &softmax, &err));
     assert_int_equal(result.correct, 1);
     assert_true(fabs(result.loss - (log(4) - log(3) + log(4)) / 2) <= 1e-12);
-    check(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ logits, 2, 2, 1, 1 }, labels,
-                                   &(struct rn_loss_options){ (float[]){ 1, 3 }, 0.5 }, &err));
+    softmax.options = &(struct rn_loss_options){ (float[]){ 1, 3 }, 0.5 };
+    check(dev->class->softmax_loss(dev, &softmax, &err));
     /* Own: (3 log 4/3 + log 4) / 4; over all classes, for each image: (log 4 + 3 log 4/3) / 4, times 2 images / 2 classes. */
     assert_true(fabs(result.loss - (log(4) + 3 * log(4. / 3)) / 4) <= 1e-12);
     rn_device_close(dev);
@@ -1050,7 +1051,7 @@ static void soft_targets_are_pytorchs(void **state)
         for (size_t k = 0; k < LENGTH(cases); k++) {
             struct rn_loss result;
             const struct rn_loss_options options = { cases[k].weights ? weights : NULL, cases[k].smoothing, targets };
-            check(dev->class->softmax_loss(dev, &result, dlogits, logits, labels, &options, &err));
+            check(dev->class->softmax_loss(dev, &(struct rn_softmax_loss){ dlogits, logits, &result, labels, &options }, &err));
             assert_true(fabs(result.loss - cases[k].loss) <= 1e-6);
             assert_int_equal(result.correct, 0);
             float *gradient = download(dev, dlogits);
@@ -1159,12 +1160,12 @@ static void errors(void **state)
         assert_int_equal(dev->class->bytes(1, 3, 1, 1, RN_FULL) % 64, 0);
         float memory[256] = { 0 };
         struct rn_array x = { memory, 1, 2, 3, 3 }, w = { memory, 2, 3, 1, 1 };
-        assert_int_equal(dev->class->conv2d(dev, x, x, w, (struct rn_window)RN_WINDOW(1, 1, 1, 0), (struct rn_epilogue){ 0 }, false,
-                                            &err), -1);
-        assert_int_equal(dev->class->max_pool(dev, x, x, (struct rn_window)RN_WINDOW(4, 4, 1, 0), &err), -1);
+        assert_int_equal(dev->class->conv2d(dev, &(struct rn_conv2d){ x, x, w, .window = RN_WINDOW(1, 1, 1, 0) }, &err), -1);
+        assert_int_equal(dev->class->max_pool(dev, &(struct rn_max_pool){ x, x, RN_WINDOW(4, 4, 1, 0) }, &err), -1);
         struct rn_loss result;
-        assert_int_equal(dev->class->softmax_loss(dev, &result, (struct rn_array){ 0 }, (struct rn_array){ memory, 1, 3, 1, 1 },
-                                                  (int64_t[]){ 3 }, &(struct rn_loss_options){ 0 }, &err), -1);
+        const struct rn_softmax_loss op = { .logits = { memory, 1, 3, 1, 1 }, .loss = &result, .labels = (int64_t[]){ 3 },
+                                            .options = &(struct rn_loss_options){ 0 } };
+        assert_int_equal(dev->class->softmax_loss(dev, &op, &err), -1);
         rn_device_close(dev);
     }
 }

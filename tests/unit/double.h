@@ -88,10 +88,9 @@ static void double_dw_block(void *context, size_t block, int thread)
                     v->columns);
 }
 
-static bool double_plain(struct rn_array y, struct rn_window window, struct rn_epilogue epilogue)
+static bool double_plain(struct rn_array y, struct rn_array bias, struct rn_window window)
 {
-    return window.groups == 1 && y.c > 1 && y.h * y.w > 1 && !epilogue.bias.data && !epilogue.residual.data &&
-           epilogue.activation == RN_ACT_NONE;
+    return window.groups == 1 && y.c > 1 && y.h * y.w > 1 && !bias.data;
 }
 
 static double *double_room(struct rn_device *dev, const struct double_conv *v)
@@ -103,31 +102,30 @@ static double *double_room(struct rn_device *dev, const struct double_conv *v)
     return columns;
 }
 
-static int double_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                         struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+static int double_conv2d(struct rn_device *dev, const struct rn_conv2d *op, struct rn_err *err)
 {
-    if (!double_plain(y, window, epilogue))
-        return rn_device_reference.conv2d(dev, y, x, w, window, epilogue, eval, err);
-    struct double_conv v = { .x = x, .y = y, .w = w, .window = window };
+    if (!double_plain(op->y, op->bias, op->window) || op->residual.data || op->activation != RN_ACT_NONE)
+        return rn_device_reference.conv2d(dev, op, err);
+    struct double_conv v = { .x = op->x, .y = op->y, .w = op->w, .window = op->window };
     v.columns = double_room(dev, &v);
-    rn_pool_for(rn_reference_pool(dev), x.n, double_forward_image, &v);
+    rn_pool_for(rn_reference_pool(dev), op->x.n, double_forward_image, &v);
     free(v.columns);
     return 0;
 }
 
-static int double_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
+static int double_conv2d_backward(struct rn_device *dev, const struct rn_conv2d_backward *op, struct rn_err *err)
 {
-    if (!double_plain(b->dy, b->window, (struct rn_epilogue){ .bias = b->dbias }))
-        return rn_device_reference.conv2d_backward(dev, b, err);
-    struct double_conv v = { .x = b->x, .y = b->dy, .w = b->w, .dx = b->dx, .dw = b->dw, .window = b->window };
+    if (!double_plain(op->dy, op->dbias, op->window))
+        return rn_device_reference.conv2d_backward(dev, op, err);
+    struct double_conv v = { .x = op->x, .y = op->dy, .w = op->w, .dx = op->dx, .dw = op->dw, .window = op->window };
     v.columns = double_room(dev, &v);
-    rn_reference_begin(b->dx, b->add & RN_ADD_DX);
-    rn_reference_begin(b->dw, b->add & RN_ADD_DW);
-    if (b->dx.data)
-        rn_pool_for(rn_reference_pool(dev), b->x.n, double_dx_image, &v);
-    for (size_t i = 0; b->dw.data && i < b->x.n; i++) {
+    rn_reference_begin(op->dx, op->add & RN_ADD_DX);
+    rn_reference_begin(op->dw, op->add & RN_ADD_DW);
+    if (op->dx.data)
+        rn_pool_for(rn_reference_pool(dev), op->x.n, double_dx_image, &v);
+    for (size_t i = 0; op->dw.data && i < op->x.n; i++) {
         double_gather(&v, v.columns, i, DOUBLE_TRANSPOSED);
-        size_t blocks = (b->dy.c + DOUBLE_BLOCK - 1) / DOUBLE_BLOCK;
+        size_t blocks = (op->dy.c + DOUBLE_BLOCK - 1) / DOUBLE_BLOCK;
         rn_pool_for(rn_reference_pool(dev), blocks, double_dw_block, &(struct double_part){ &v, i });
     }
     free(v.columns);

@@ -97,10 +97,9 @@ static void a_layer_that_does_not_fit_names_itself(void **state)
 }
 
 /* A device that can everything, and one that cannot pool a norm. */
-static int none_of_these(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
-                         struct rn_window window, struct rn_err *error)
+static int none_of_these(struct rn_device *dev, const struct rn_norm_pool *op, struct rn_err *error)
 {
-    (void)dev, (void)y, (void)x, (void)norm, (void)window, (void)error;
+    (void)dev, (void)op, (void)error;
     return -1;
 }
 static const struct rn_device_class fuses = { .norm_pool = none_of_these }, plain = { 0 };

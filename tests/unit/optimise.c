@@ -124,18 +124,18 @@ static void update(struct blocks *b, const struct way *way, int step)
     const struct rn_device_class *on = b->dev->class;
     double sum, scale = 0;
     if (way->clip > 0) {
-        ok(on->square_sum(b->dev, &sum, b->g.data, b->bytes, &err));
+        ok(on->square_sum(b->dev, &(struct rn_square_sum){ &sum, b->g.data, b->bytes }, &err));
         scale = way->clip / (sqrt(sum) + 1e-6);
         scale = scale < 1 ? scale : 0;
     }
     if (way->adamw)
-        ok(on->adamw(b->dev, b->w.data, b->m.data, b->v.data, b->g.data, b->bytes,
-                     (struct rn_adamw){ 0.05, 0.9, 0.999, 1e-8, 0.01, scale, step }, &err));
+        ok(on->adamw(b->dev, &(struct rn_adamw){ b->w.data, b->m.data, b->v.data, b->g.data, b->bytes, 0.05, 0.9, 0.999, 1e-8, 0.01,
+                                                 scale, step }, &err));
     else
-        ok(on->sgd(b->dev, b->w.data, b->m.data, b->g.data, b->bytes,
-                   (struct rn_sgd){ 0.05, 0.9, 0.01, way->nesterov, scale }, &err));
+        ok(on->sgd(b->dev, &(struct rn_sgd){ b->w.data, b->m.data, b->g.data, b->bytes, 0.05, 0.9, 0.01, way->nesterov, scale },
+                   &err));
     if (way->ema > 0)
-        ok(on->lerp(b->dev, b->average.data, b->w.data, step == 1 ? 1 : 1 - way->ema, b->bytes, &err));
+        ok(on->lerp(b->dev, &(struct rn_lerp){ b->average.data, b->w.data, b->bytes, step == 1 ? 1 : 1 - way->ema }, &err));
 }
 
 static void operators_are_pytorchs(void **state)
@@ -218,7 +218,7 @@ static double loss_of(struct lesson *l, const struct rn_loss_options *options, f
 {
     static const int64_t labels[4] = { 0, 2, 1, 1 };
     struct rn_loss loss;
-    ok(l->dev->class->softmax_loss(l->dev, &loss, l->dx, l->x, labels, options, &err));
+    ok(l->dev->class->softmax_loss(l->dev, &(struct rn_softmax_loss){ l->dx, l->x, &loss, labels, options }, &err));
     ok(l->dev->class->download(l->dev, gradient, l->dx, &err));
     return loss.loss;
 }
@@ -483,11 +483,11 @@ static void threads_do_not_matter(void **state)
             ok(on->upload(dev, a[i], value, &err));
         }
         ok(on->fill(dev, a[2], 0.5, &err));
-        ok(on->square_sum(dev, &sums[threads - 1], a[0].data, bytes, &err));
-        ok(on->adamw(dev, a[0].data, a[1].data, a[2].data, a[3].data, bytes,
-                     (struct rn_adamw){ 0.1, 0.9, 0.99, 1e-8, 0.1, 0.5, 3 }, &err));
-        ok(on->sgd(dev, a[0].data, a[1].data, a[3].data, bytes, (struct rn_sgd){ 0.1, 0.9, 0.1, true, 0.5 }, &err));
-        ok(on->lerp(dev, a[2].data, a[0].data, 0.25, bytes, &err));
+        void *w = a[0].data, *m = a[1].data, *v = a[2].data, *g = a[3].data;
+        ok(on->square_sum(dev, &(struct rn_square_sum){ &sums[threads - 1], w, bytes }, &err));
+        ok(on->adamw(dev, &(struct rn_adamw){ w, m, v, g, bytes, 0.1, 0.9, 0.99, 1e-8, 0.1, 0.5, 3 }, &err));
+        ok(on->sgd(dev, &(struct rn_sgd){ w, m, g, bytes, 0.1, 0.9, 0.1, true, 0.5 }, &err));
+        ok(on->lerp(dev, &(struct rn_lerp){ v, w, bytes, 0.25 }, &err));
         got[threads - 1] = malloc(2 * N * sizeof(float));
         ok(on->download(dev, got[threads - 1], a[0], &err));
         ok(on->download(dev, got[threads - 1] + N, a[2], &err));
@@ -537,8 +537,9 @@ static void norms_that_are_fixed_are_evaluations(void **state)
         ok(on->upload(dev, map[2], dy, &err));
         struct rn_norm norm = { vector[0], vector[1], vector[2], vector[3], vector[4], vector[5], 0.1, 1e-5, true };
         const struct rn_array none = { 0 };
-        ok(on->batch_norm(dev, map[1], map[0], none, &norm, RN_ACT_RELU, &err));
-        const struct rn_norm_back back = { map[3], none, vector[6], vector[7], map[2], map[0], map[1], &norm, RN_ACT_RELU, 0 };
+        ok(on->batch_norm(dev, &(struct rn_batch_norm){ map[1], map[0], none, norm, RN_ACT_RELU }, &err));
+        const struct rn_batch_norm_backward back = { map[3], none, vector[6], vector[7], map[2], map[0], map[1], norm,
+                                                     RN_ACT_RELU };
         ok(on->batch_norm_backward(dev, &back, &err));
         const struct rn_array made[] = { map[1], map[3], vector[6], vector[7] };
         reduce(dev, vector[6]);
@@ -873,11 +874,11 @@ static void frozen_layers_stay(void **state)
 static size_t backwards, weight_gradients;
 static const struct rn_device_class *computes;
 
-static int counted(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *error)
+static int counted(struct rn_device *dev, const struct rn_conv2d_backward *op, struct rn_err *error)
 {
     backwards++;
-    weight_gradients += b->dw.data != NULL;
-    return computes->conv2d_backward(dev, b, error);
+    weight_gradients += op->dw.data != NULL;
+    return computes->conv2d_backward(dev, op, error);
 }
 
 static void frozen_layers_are_not_computed_backward(void **state)

@@ -44,12 +44,11 @@ static void task(void *context, size_t i, int thread)
     backward(a, i * RN_CPU_CHUNK, rn_cpu_min((i + 1) * RN_CPU_CHUNK, a->count));
 }
 
-int rn_cpu_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
-                               enum rn_activation activation, struct rn_err *err)
+int rn_cpu_activation_backward(struct rn_device *dev, const struct rn_activation_backward *op, struct rn_err *err)
 {
-    if (rn_check_activation(dx, dy, y, err))
+    if (rn_check_activation_backward(op, err))
         return -1;
-    struct activation a = { dx.data, dy.data, y.data, rn_cpu_count(y), activation };
+    struct activation a = { op->dx.data, op->dy.data, op->y.data, rn_cpu_count(op->y), op->activation };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(a.count, RN_CPU_CHUNK), task, &a);
     return 0;
 }

@@ -30,16 +30,15 @@ static void task(void *context, size_t i, int thread)
     update(s, i * RN_CPU_CHUNK, rn_cpu_min((i + 1) * RN_CPU_CHUNK, s->count));
 }
 
-int rn_cpu_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
-                 struct rn_err *err)
+int rn_cpu_adamw(struct rn_device *dev, const struct rn_adamw *op, struct rn_err *err)
 {
     (void)err;
-    double first = 1 - pow(options.beta1, (double)options.step), second = 1 - pow(options.beta2, (double)options.step);
+    double first = 1 - pow(op->beta1, (double)op->step), second = 1 - pow(op->beta2, (double)op->step);
     struct adamw s = {
-        w, m, v, g, bytes / sizeof(float),
-        .scale = options.scale > 0 ? (float)options.scale : 1, .keep = (float)(1 - options.lr * options.wd),
-        .beta2 = (float)options.beta2, .one_less_beta1 = (float)(1 - options.beta1), .one_less_beta2 = (float)(1 - options.beta2),
-        .step = (float)(options.lr / first), .root = (float)(1 / sqrt(second)), .eps = (float)options.eps,
+        op->w, op->m, op->v, op->g, op->bytes / sizeof(float),
+        .scale = op->scale > 0 ? (float)op->scale : 1, .keep = (float)(1 - op->lr * op->wd),
+        .beta2 = (float)op->beta2, .one_less_beta1 = (float)(1 - op->beta1), .one_less_beta2 = (float)(1 - op->beta2),
+        .step = (float)(op->lr / first), .root = (float)(1 / sqrt(second)), .eps = (float)op->eps,
     };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(s.count, RN_CPU_CHUNK), task, &s);
     return 0;

@@ -35,12 +35,12 @@ static void forward_task(void *context, size_t task, int thread)
         rn_cpu_sigmoid(v->to + from, to - from);
 }
 
-int rn_cpu_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b, enum rn_activation activation,
-               struct rn_err *err)
+int rn_cpu_add(struct rn_device *dev, const struct rn_add *op, struct rn_err *err)
 {
-    if (rn_check_add(y, a, b, err))
+    if (rn_check_add(op, err))
         return -1;
-    struct add v = { .a = a.data, .b = b.data, .to = y.data, .count = rn_cpu_count(a), .activation = activation };
+    struct add v = { .a = op->a.data, .b = op->b.data, .to = op->y.data, .count = rn_cpu_count(op->a),
+                     .activation = op->activation };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(v.count, RN_CPU_CHUNK), forward_task, &v);
     return 0;
 }
@@ -65,13 +65,12 @@ static void backward_task(void *context, size_t task, int thread)
         backward(v, v->to_b, v->add & RN_ADD_RESIDUAL, from, to);
 }
 
-int rn_cpu_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
-                        enum rn_activation activation, unsigned add, struct rn_err *err)
+int rn_cpu_add_backward(struct rn_device *dev, const struct rn_add_backward *op, struct rn_err *err)
 {
-    if (rn_check_add_backward(da, db, dy, y, activation, err))
+    if (rn_check_add_backward(op, err))
         return -1;
-    struct add v = { .dy = dy.data, .y = y.data, .to = da.data, .to_b = db.data, .count = rn_cpu_count(dy),
-                     .activation = activation, .add = add };
+    struct add v = { .dy = op->dy.data, .y = op->y.data, .to = op->da.data, .to_b = op->db.data, .count = rn_cpu_count(op->dy),
+                     .activation = op->activation, .add = op->add };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(v.count, RN_CPU_CHUNK), backward_task, &v);
     return 0;
 }

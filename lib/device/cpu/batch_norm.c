@@ -166,31 +166,29 @@ void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c)
         scale[i] = (float)((double)((const float *)norm->gamma.data)[i] * (double)((const float *)norm->inv_std.data)[i]);
 }
 
-int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual,
-                      const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
+int rn_cpu_norm_apply(struct rn_cpu *cpu, const struct rn_batch_norm *op, struct rn_err *err)
 {
-    if (rn_cpu_scratch(cpu, 0, x.c, err))
+    if (rn_cpu_scratch(cpu, 0, op->x.c, err))
         return -1;
-    struct norm v = over(cpu, x);
-    rn_cpu_norm_scale(norm, cpu->shared, v.c);
+    struct norm v = over(cpu, op->x);
+    rn_cpu_norm_scale(&op->norm, cpu->shared, v.c);
     v.scale = cpu->shared;
-    v.mean = norm->mean.data;
-    v.beta = norm->beta.data;
-    v.residual = residual.data;
-    v.out = y.data;
-    v.relu = activation == RN_ACT_RELU;
+    v.mean = op->norm.mean.data;
+    v.beta = op->norm.beta.data;
+    v.residual = op->residual.data;
+    v.out = op->y.data;
+    v.relu = op->activation == RN_ACT_RELU;
     v.stream = v.rows * v.c > STREAMED && v.c % 16 == 0;
     rn_pool_for(cpu->pool, v.chunks, apply_task, &v);
     return 0;
 }
 
-int rn_cpu_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                      const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
+int rn_cpu_batch_norm(struct rn_device *dev, const struct rn_batch_norm *op, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
-    if (rn_check_batch_norm(y, x, residual, norm, activation, err) || rn_cpu_norm_statistics(cpu, x, norm, err))
+    if (rn_check_batch_norm(op, err) || rn_cpu_norm_statistics(cpu, op->x, &op->norm, err))
         return -1;
-    return rn_cpu_norm_apply(cpu, y, x, residual, norm, activation, err);
+    return rn_cpu_norm_apply(cpu, op, err);
 }
 
 /* ---- backward ---- */
@@ -224,26 +222,26 @@ void rn_cpu_norm_slopes(const struct rn_norm *norm, const struct rn_cpu_slopes *
 }
 
 /* What both passes of backward read. */
-static struct norm back_over(const struct rn_cpu *cpu, const struct rn_norm_back *b, float *scale)
+static struct norm back_over(const struct rn_cpu *cpu, const struct rn_batch_norm_backward *op, float *scale)
 {
-    struct norm v = over(cpu, b->x);
-    rn_cpu_norm_scale(b->norm, scale, v.c);
+    struct norm v = over(cpu, op->x);
+    rn_cpu_norm_scale(&op->norm, scale, v.c);
     v.scale = scale;
-    v.mean = b->norm->mean.data;
-    v.beta = b->norm->beta.data;
-    v.dy = b->dy.data;
-    v.y = b->dresidual.data ? b->y.data : NULL; /* else it follows from x, which is read anyway */
-    v.relu = b->activation == RN_ACT_RELU;
+    v.mean = op->norm.mean.data;
+    v.beta = op->norm.beta.data;
+    v.dy = op->dy.data;
+    v.y = op->dresidual.data ? op->y.data : NULL; /* else it follows from x, which is read anyway */
+    v.relu = op->activation == RN_ACT_RELU;
     return v;
 }
 
-int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_norm_back *b, double **sums, struct rn_err *err)
+int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_batch_norm_backward *op, double **sums, struct rn_err *err)
 {
-    size_t c = b->x.c, chunks = over(cpu, b->x).chunks, all;
+    size_t c = op->x.c, chunks = over(cpu, op->x).chunks, all;
     if (!rn_mul(2 * chunks + 2, c, &all) || rn_cpu_scratch(cpu, 0, 2 * all + 3 * c, err))
         return -1;
     double *shared = (double *)(void *)cpu->shared;
-    struct norm v = back_over(cpu, b, (float *)(void *)(shared + all));
+    struct norm v = back_over(cpu, op, (float *)(void *)(shared + all));
     v.sums = shared;
     if (!chunks)
         memset(shared, 0, 2 * c * sizeof *shared);
@@ -255,30 +253,30 @@ int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_norm_back *b, double **
     return 0;
 }
 
-int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_norm_back *b, const double *sums, size_t rows, struct rn_err *err)
+int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_batch_norm_backward *op, const double *sums, size_t rows,
+                       struct rn_err *err)
 {
-    size_t c = b->x.c;
+    size_t c = op->x.c;
     if (rn_cpu_scratch(cpu, 0, 7 * c, err)) /* as much as rn_cpu_norm_sums had: its sums, of 4 c, stay */
         return -1;
     float *scale = cpu->shared + 4 * c, *slope = scale + c, *offset = slope + c;
-    struct norm v = back_over(cpu, b, scale);
-    rn_cpu_norm_slopes(b->norm, &(struct rn_cpu_slopes){ sums, sums + c, rows, scale, slope, offset, b->dgamma.data,
-                                                         b->dbeta.data }, c,
-                       b->add & RN_ADD_DW);
+    struct norm v = back_over(cpu, op, scale);
+    const struct rn_cpu_slopes slopes = { sums, sums + c, rows, scale, slope, offset, op->dgamma.data, op->dbeta.data };
+    rn_cpu_norm_slopes(&op->norm, &slopes, c, op->add & RN_ADD_DW);
     v.slope = slope;
     v.offset = offset;
-    v.out = b->dx.data;
-    v.dresidual = b->dresidual.data;
-    v.add = b->add & RN_ADD_DX;
-    v.add_residual = b->add & RN_ADD_RESIDUAL;
+    v.out = op->dx.data;
+    v.dresidual = op->dresidual.data;
+    v.add = op->add & RN_ADD_DX;
+    v.add_residual = op->add & RN_ADD_RESIDUAL;
     rn_pool_for(cpu->pool, v.chunks, spread_task, &v);
     return 0;
 }
 
-int rn_cpu_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
+int rn_cpu_batch_norm_backward(struct rn_device *dev, const struct rn_batch_norm_backward *op, struct rn_err *err)
 {
     double *sums;
-    if (rn_check_batch_norm_backward(b, err) || rn_cpu_norm_sums(rn_cpu(dev), b, &sums, err))
+    if (rn_check_batch_norm_backward(op, err) || rn_cpu_norm_sums(rn_cpu(dev), op, &sums, err))
         return -1;
-    return rn_cpu_norm_spread(rn_cpu(dev), b, sums, b->x.n * b->x.h * b->x.w, err);
+    return rn_cpu_norm_spread(rn_cpu(dev), op, sums, op->x.n * op->x.h * op->x.w, err);
 }

@@ -36,12 +36,12 @@ static void forward_task(void *context, size_t task, int thread)
     }
 }
 
-int rn_cpu_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_cpu_channel_pool(struct rn_device *dev, const struct rn_channel_pool *op, struct rn_err *err)
 {
-    if (rn_check_channel_pool(y, x, err))
+    if (rn_check_channel_pool(op, err))
         return -1;
-    struct pool v = over(x);
-    v.out = y.data;
+    struct pool v = over(op->x);
+    v.out = op->y.data;
     run(dev, &v, forward_task);
     return 0;
 }
@@ -62,16 +62,15 @@ static void backward_task(void *context, size_t task, int thread)
     }
 }
 
-int rn_cpu_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                 struct rn_array y, unsigned add, struct rn_err *err)
+int rn_cpu_channel_pool_backward(struct rn_device *dev, const struct rn_channel_pool_backward *op, struct rn_err *err)
 {
-    if (rn_check_channel_pool(y, x, err) || rn_check_channel_pool(dy, dx, err))
+    if (rn_check_channel_pool_backward(op, err))
         return -1;
-    struct pool v = over(x);
-    v.y = y.data;
-    v.dy = dy.data;
-    v.out = dx.data;
-    v.add = add & RN_ADD_DX;
+    struct pool v = over(op->x);
+    v.y = op->y.data;
+    v.dy = op->dy.data;
+    v.out = op->dx.data;
+    v.add = op->add & RN_ADD_DX;
     run(dev, &v, backward_task);
     return 0;
 }

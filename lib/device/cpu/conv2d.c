@@ -24,21 +24,29 @@ static struct rn_cpu_conv shape(struct rn_device *dev, struct rn_array y, struct
     };
 }
 
-size_t rn_cpu_prepacked(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                       enum rn_activation activation)
+static struct rn_cpu_conv forward_of(struct rn_device *dev, const struct rn_conv2d *op)
 {
-    struct rn_cpu_conv conv = shape(dev, y, x, w, window);
-    conv.activation = activation;
+    struct rn_cpu_conv conv = shape(dev, op->y, op->x, op->w, op->window);
+    conv.y = op->y.data;
+    conv.bias = op->bias.data;
+    conv.residual = op->residual.data;
+    conv.activation = op->activation;
+    conv.prepacked = op->prepacked;
+    conv.eval = op->eval;
+    return conv;
+}
+
+size_t rn_cpu_prepacked(struct rn_device *dev, const struct rn_conv2d *op)
+{
+    struct rn_cpu_conv conv = forward_of(dev, op);
     conv.eval = true;
     const struct rn_cpu_path *path = path_for(&conv, RN_CPU_FORWARD);
     return path->prepacked ? path->prepacked(&conv) * sizeof(float) : 0;
 }
 
-int rn_cpu_prepack(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
-                   struct rn_window window, enum rn_activation activation, struct rn_err *err)
+int rn_cpu_prepack(struct rn_device *dev, void *prepacked, const struct rn_conv2d *op, struct rn_err *err)
 {
-    struct rn_cpu_conv conv = shape(dev, y, x, w, window);
-    conv.activation = activation;
+    struct rn_cpu_conv conv = forward_of(dev, op);
     conv.eval = true;
     return path_for(&conv, RN_CPU_FORWARD)->prepack(&conv, prepacked, err);
 }
@@ -52,18 +60,11 @@ static void sigmoid_task(void *context, size_t task, int thread)
 }
 
 /* The ways leave the sigmoid to us. */
-int rn_cpu_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w,
-                  struct rn_window window, struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+int rn_cpu_conv2d(struct rn_device *dev, const struct rn_conv2d *op, struct rn_err *err)
 {
-    if (rn_check_conv2d(y, x, w, window, &epilogue, err))
+    if (rn_check_conv2d(op, err))
         return -1;
-    struct rn_cpu_conv conv = shape(dev, y, x, w, window);
-    conv.y = y.data;
-    conv.bias = epilogue.bias.data;
-    conv.residual = epilogue.residual.data;
-    conv.activation = epilogue.activation;
-    conv.prepacked = epilogue.prepacked;
-    conv.eval = eval;
+    struct rn_cpu_conv conv = forward_of(dev, op);
     if (path_for(&conv, RN_CPU_FORWARD)->forward(&conv, err))
         return -1;
     if (conv.activation == RN_ACT_SIGMOID)
@@ -86,19 +87,19 @@ static void dbias_task(void *context, size_t task, int thread)
         v->dbias[k0 + k] = (float)((v->add ? (double)v->dbias[k0 + k] : 0) + sum[k]);
 }
 
-int rn_cpu_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
+int rn_cpu_conv2d_backward(struct rn_device *dev, const struct rn_conv2d_backward *op, struct rn_err *err)
 {
-    if (rn_check_conv2d_backward(b, err))
+    if (rn_check_conv2d_backward(op, err))
         return -1;
-    struct rn_cpu_conv conv = shape(dev, b->dy, b->x, b->w, b->window);
-    conv.dy = b->dy.data;
-    conv.dx = b->dx.data;
-    conv.dw = b->dw.data;
-    conv.dbias = b->dbias.data;
-    conv.add = b->add & RN_ADD_DX;
+    struct rn_cpu_conv conv = shape(dev, op->dy, op->x, op->w, op->window);
+    conv.dy = op->dy.data;
+    conv.dx = op->dx.data;
+    conv.dw = op->dw.data;
+    conv.dbias = op->dbias.data;
+    conv.add = op->add & RN_ADD_DX;
     if (conv.dx && path_for(&conv, RN_CPU_DX)->dx(&conv, err))
         return -1;
-    conv.add = b->add & RN_ADD_DW;
+    conv.add = op->add & RN_ADD_DW;
     if (conv.dbias)
         rn_pool_for(conv.cpu->pool, rn_cpu_blocks(conv.k, BIAS_BLOCK), dbias_task, &conv);
     return conv.dw ? path_for(&conv, RN_CPU_DW)->dw(&conv, err) : 0;

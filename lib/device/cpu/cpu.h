@@ -88,12 +88,11 @@ void rn_cpu_norm_take_running(const struct rn_norm *norm, size_t c); /* of a nor
  * piece. */
 RN_MUST int rn_cpu_norm_moments(struct rn_cpu *cpu, struct rn_array x, double *mean, double *var, struct rn_err *err);
 void rn_cpu_norm_settle(const struct rn_norm *norm, size_t c, size_t rows, const double *mean, const double *var);
-RN_MUST int rn_cpu_norm_apply(struct rn_cpu *cpu, struct rn_array y, struct rn_array x, struct rn_array residual,
-                              const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err);
+RN_MUST int rn_cpu_norm_apply(struct rn_cpu *cpu, const struct rn_batch_norm *op, struct rn_err *err);
 /* Backward: the sums of d and of d (x - mean), 2 C, which lie in scratch memory until the next operator but spread; and from those
  * of the whole batch the gradients. */
-RN_MUST int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_norm_back *b, double **sums, struct rn_err *err);
-RN_MUST int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_norm_back *b, const double *sums, size_t rows,
+RN_MUST int rn_cpu_norm_sums(struct rn_cpu *cpu, const struct rn_batch_norm_backward *op, double **sums, struct rn_err *err);
+RN_MUST int rn_cpu_norm_spread(struct rn_cpu *cpu, const struct rn_batch_norm_backward *op, const double *sums, size_t rows,
                                struct rn_err *err);
 /* gamma inv_std: forward and backward find the same numbers. */
 void rn_cpu_norm_scale(const struct rn_norm *norm, float *scale, size_t c);
@@ -115,8 +114,7 @@ void rn_cpu_block_free(void *memory);
 RN_MUST int rn_cpu_scratch(struct rn_cpu *cpu, size_t each, size_t shared, struct rn_err *err);
 
 /* The operators of struct rn_device_class, in the files that bear their names. */
-#define RN_CPU_OPERATORS(X) RN_OPERATORS(X) \
-    X(discard) X(dry) X(usage) X(prepacked) X(prepack) X(norm_pool) X(norm_pool_backward)
+#define RN_CPU_OPERATORS(X) RN_OPERATORS(X) RN_FUSED_OPERATORS(X) X(discard) X(dry) X(usage) X(prepacked) X(prepack)
 #define RN_CPU_PROTOTYPE(name) RN_OPERATOR_PROTOTYPE(cpu, name)
 RN_CPU_OPERATORS(RN_CPU_PROTOTYPE)
 #undef RN_CPU_PROTOTYPE

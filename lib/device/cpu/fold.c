@@ -28,12 +28,11 @@ static void channel(void *context, size_t k, int thread)
     scale_row(f->w2 + k * f->taps, f->w + k * f->taps, scale, f->taps);
 }
 
-int rn_cpu_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
-                const struct rn_norm *norm, struct rn_err *err)
+int rn_cpu_fold(struct rn_device *dev, const struct rn_fold *op, struct rn_err *err)
 {
-    if (rn_check_fold(w2, bias2, w, norm, err))
+    if (rn_check_fold(op, err))
         return -1;
-    struct fold f = { w.c * w.h * w.w, w.data, w2.data, bias2.data, norm };
-    rn_pool_for(rn_cpu(dev)->pool, w.n, channel, &f);
+    struct fold f = { op->w.c * op->w.h * op->w.w, op->w.data, op->w2.data, op->bias2.data, &op->norm };
+    rn_pool_for(rn_cpu(dev)->pool, op->w.n, channel, &f);
     return 0;
 }

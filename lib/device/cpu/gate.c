@@ -52,14 +52,13 @@ static void forward_task(void *context, size_t image, int thread)
                       v->spatial ? v->spatial + i : NULL, v->c, v->combine);
 }
 
-int rn_cpu_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel,
-                struct rn_array spatial, enum rn_combine combine, struct rn_err *err)
+int rn_cpu_gate(struct rn_device *dev, const struct rn_gate *op, struct rn_err *err)
 {
-    if (rn_check_gate(y, x, channel, spatial, err))
+    if (rn_check_gate(op, err))
         return -1;
-    struct gate v = shape(dev, x, channel, spatial, combine);
-    v.y = y.data;
-    rn_pool_for(v.cpu->pool, x.n, forward_task, &v);
+    struct gate v = shape(dev, op->x, op->channel, op->spatial, op->combine);
+    v.y = op->y.data;
+    rn_pool_for(v.cpu->pool, op->x.n, forward_task, &v);
     return 0;
 }
 
@@ -119,18 +118,18 @@ static void backward_task(void *context, size_t image, int thread)
         v->dchannel[image * c + i] = (float)sums[i];
 }
 
-int rn_cpu_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
+int rn_cpu_gate_backward(struct rn_device *dev, const struct rn_gate_backward *op, struct rn_err *err)
 {
-    if (rn_check_gate_backward(b, err))
+    if (rn_check_gate_backward(op, err))
         return -1;
-    struct gate v = shape(dev, b->x, b->channel, b->spatial, b->combine);
-    v.dy = b->dy.data;
-    v.dx = b->dx.data;
-    v.dchannel = b->dchannel.data;
-    v.dspatial = b->dspatial.data;
-    v.add = b->add & RN_ADD_DX;
+    struct gate v = shape(dev, op->x, op->channel, op->spatial, op->combine);
+    v.dy = op->dy.data;
+    v.dx = op->dx.data;
+    v.dchannel = op->dchannel.data;
+    v.dspatial = op->dspatial.data;
+    v.add = op->add & RN_ADD_DX;
     if (rn_cpu_scratch(v.cpu, 4 * v.c, 0, err))
         return -1;
-    rn_pool_for(v.cpu->pool, b->x.n, backward_task, &v);
+    rn_pool_for(v.cpu->pool, op->x.n, backward_task, &v);
     return 0;
 }

@@ -30,12 +30,12 @@ static void forward_task(void *context, size_t image, int thread)
                    v->map, v->c);
 }
 
-int rn_cpu_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_cpu_global_avg_pool(struct rn_device *dev, const struct rn_global_avg_pool *op, struct rn_err *err)
 {
-    if (rn_check_global_avg_pool(y, x, err))
+    if (rn_check_global_avg_pool(op, err))
         return -1;
-    struct mean v = { x.c, x.h * x.w, x.data, y.data, false };
-    rn_pool_for(rn_cpu(dev)->pool, x.n, forward_task, &v);
+    struct mean v = { op->x.c, op->x.h * op->x.w, op->x.data, op->y.data, false };
+    rn_pool_for(rn_cpu(dev)->pool, op->x.n, forward_task, &v);
     return 0;
 }
 
@@ -59,12 +59,11 @@ static void backward_task(void *context, size_t image, int thread)
     spread(context, image);
 }
 
-int rn_cpu_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
-                              struct rn_err *err)
+int rn_cpu_global_avg_pool_backward(struct rn_device *dev, const struct rn_global_avg_pool_backward *op, struct rn_err *err)
 {
-    if (rn_check_global_avg_pool(dy, dx, err))
+    if (rn_check_global_avg_pool_backward(op, err))
         return -1;
-    struct mean v = { dx.c, dx.h * dx.w, dy.data, dx.data, add & RN_ADD_DX };
-    rn_pool_for(rn_cpu(dev)->pool, dx.n, backward_task, &v);
+    struct mean v = { op->dx.c, op->dx.h * op->dx.w, op->dy.data, op->dx.data, op->add & RN_ADD_DX };
+    rn_pool_for(rn_cpu(dev)->pool, op->dx.n, backward_task, &v);
     return 0;
 }

@@ -29,10 +29,10 @@ static void task(void *context, size_t i, int thread)
         memcpy(s->y + from, s->x + from, (to - from) * sizeof *s->y);
 }
 
-int rn_cpu_lerp(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err)
+int rn_cpu_lerp(struct rn_device *dev, const struct rn_lerp *op, struct rn_err *err)
 {
     (void)err;
-    struct lerp s = { y, x, bytes / sizeof(float), (float)share };
+    struct lerp s = { op->y, op->x, op->bytes / sizeof(float), (float)op->share };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(s.count, RN_CPU_CHUNK), task, &s);
     return 0;
 }

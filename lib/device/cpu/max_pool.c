@@ -54,13 +54,12 @@ static void forward_task(void *context, size_t task, int thread)
     row_max(v, task / v->p, task % v->p);
 }
 
-int rn_cpu_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window,
-                    struct rn_err *err)
+int rn_cpu_max_pool(struct rn_device *dev, const struct rn_max_pool *op, struct rn_err *err)
 {
-    if (rn_check_max_pool(y, x, window, err))
+    if (rn_check_max_pool(op, err))
         return -1;
-    struct pool v = shape(dev, y, x, window);
-    v.out = y.data;
+    struct pool v = shape(dev, op->y, op->x, op->window);
+    v.out = op->y.data;
     rn_pool_for(v.cpu->pool, v.n * v.p, forward_task, &v);
     return 0;
 }
@@ -100,16 +99,15 @@ static void backward_task(void *context, size_t image, int thread)
     give(v, image, v->cpu->scratch[thread]);
 }
 
-int rn_cpu_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                             struct rn_array y, struct rn_window window, unsigned add, struct rn_err *err)
+int rn_cpu_max_pool_backward(struct rn_device *dev, const struct rn_max_pool_backward *op, struct rn_err *err)
 {
-    if (rn_check_max_pool(y, x, window, err) || rn_check_max_pool(dy, dx, window, err))
+    if (rn_check_max_pool_backward(op, err))
         return -1;
-    struct pool v = shape(dev, y, x, window);
-    v.y = y.data;
-    v.dy = dy.data;
-    v.out = dx.data;
-    v.add = add & RN_ADD_DX;
+    struct pool v = shape(dev, op->y, op->x, op->window);
+    v.y = op->y.data;
+    v.dy = op->dy.data;
+    v.out = op->dx.data;
+    v.add = op->add & RN_ADD_DX;
     if (rn_cpu_scratch(v.cpu, v.c, 0, err))
         return -1;
     rn_pool_for(v.cpu->pool, v.n, backward_task, &v);

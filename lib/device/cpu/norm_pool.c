@@ -69,13 +69,10 @@ static struct norm_pool shape(const struct rn_cpu *cpu, struct rn_array y, struc
                                .on = kernels[cpu->isa], .x = x.data, .mean = norm->mean.data, .beta = norm->beta.data };
 }
 
-static int check(struct rn_array y, struct rn_array x, const struct rn_norm *norm, struct rn_window window, struct rn_err *err)
+static int check_taps(struct rn_window window, struct rn_err *err)
 {
-    if (x.c % 16 || window.r * window.s > TAPS)
-        return rn_fail(err, RN_EXIT_SYSTEM, "norm_pool: %zu channels, a window of %zux%zu", x.c, window.r, window.s);
-    if (rn_check_max_pool(y, x, window, err))
-        return -1;
-    return rn_check_batch_norm(x, x, (struct rn_array){ 0 }, norm, RN_ACT_RELU, err);
+    return window.r * window.s <= TAPS ? 0
+                                       : rn_fail(err, RN_EXIT_SYSTEM, "norm_pool: a window of %zux%zu", window.r, window.s);
 }
 
 static void forward_task(void *context, size_t task, int thread)
@@ -85,16 +82,16 @@ static void forward_task(void *context, size_t task, int thread)
     v->on->forward(v, task / v->p, task % v->p);
 }
 
-int rn_cpu_norm_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, const struct rn_norm *norm,
-                     struct rn_window window, struct rn_err *err)
+int rn_cpu_norm_pool(struct rn_device *dev, const struct rn_norm_pool *op, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
-    if (check(y, x, norm, window, err) || rn_cpu_norm_statistics(cpu, x, norm, err) || rn_cpu_scratch(cpu, 0, x.c, err))
+    if (rn_check_norm_pool(op, err) || check_taps(op->window, err) || rn_cpu_norm_statistics(cpu, op->x, &op->norm, err) ||
+        rn_cpu_scratch(cpu, 0, op->x.c, err))
         return -1;
-    struct norm_pool v = shape(cpu, y, x, norm, window);
-    rn_cpu_norm_scale(norm, cpu->shared, v.c);
+    struct norm_pool v = shape(cpu, op->y, op->x, &op->norm, op->window);
+    rn_cpu_norm_scale(&op->norm, cpu->shared, v.c);
     v.scale = cpu->shared;
-    v.out = y.data;
+    v.out = op->y.data;
     rn_pool_for(cpu->pool, v.n * v.p, forward_task, &v);
     return 0;
 }
@@ -123,34 +120,31 @@ static void spread_task(void *context, size_t image, int thread)
         v->on->begin(v, image * v->h + begun);
 }
 
-int rn_cpu_norm_pool_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_window window, struct rn_err *err)
+int rn_cpu_norm_pool_backward(struct rn_device *dev, const struct rn_norm_pool_backward *op, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
-    struct rn_norm_back unpooled = *b;
-    unpooled.dy = unpooled.y = b->x;
-    if (check(b->y, b->x, b->norm, window, err) || rn_check_max_pool(b->dy, b->dx, window, err) ||
-        rn_check_batch_norm_backward(&unpooled, err))
+    if (rn_check_norm_pool_backward(op, err) || check_taps(op->window, err))
         return -1;
-    struct norm_pool v = shape(cpu, b->y, b->x, b->norm, window);
+    struct norm_pool v = shape(cpu, op->y, op->x, &op->norm, op->window);
     size_t c = v.c, rows = v.n * v.p, sums;
     if (!rn_mul(2 * rows, c, &sums) || rn_cpu_scratch(cpu, 0, 2 * sums + 3 * c, err))
         return -1;
     v.sums = (double *)(void *)cpu->shared;
     float *scale = (float *)(void *)(v.sums + sums), *slope = scale + c, *offset = slope + c;
-    rn_cpu_norm_scale(b->norm, scale, c);
+    rn_cpu_norm_scale(&op->norm, scale, c);
     v.scale = scale;
-    v.y = b->y.data;
-    v.dy = b->dy.data;
+    v.y = op->y.data;
+    v.dy = op->dy.data;
     rn_pool_for(cpu->pool, rows, gradient_task, &v);
     for (size_t row = 1; row < rows; row++)
         for (size_t i = 0; i < 2 * c; i++)
             v.sums[i] += v.sums[row * 2 * c + i];
-    const struct rn_cpu_slopes slopes = { v.sums, v.sums + c, v.n * v.h * v.w, scale, slope, offset, b->dgamma.data,
-                                          b->dbeta.data };
-    rn_cpu_norm_slopes(b->norm, &slopes, c, b->add & RN_ADD_DW);
+    const struct rn_cpu_slopes slopes = { v.sums, v.sums + c, v.n * v.h * v.w, scale, slope, offset, op->dgamma.data,
+                                          op->dbeta.data };
+    rn_cpu_norm_slopes(&op->norm, &slopes, c, op->add & RN_ADD_DW);
     v.slope = slope;
     v.offset = offset;
-    v.out = b->dx.data;
+    v.out = op->dx.data;
     rn_pool_for(cpu->pool, v.n, spread_task, &v);
     return 0;
 }

@@ -47,14 +47,13 @@ static void task(void *context, size_t i, int thread)
     s->update(s, i * RN_CPU_CHUNK, rn_cpu_min((i + 1) * RN_CPU_CHUNK, s->count));
 }
 
-int rn_cpu_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options,
-               struct rn_err *err)
+int rn_cpu_sgd(struct rn_device *dev, const struct rn_sgd *op, struct rn_err *err)
 {
     (void)err;
     struct sgd s = {
-        options.nesterov ? update_nesterov : options.scale > 0 ? update_scaled : update,
-        w, v, g, bytes / sizeof(float), (float)options.lr, (float)options.momentum, (float)options.wd,
-        options.scale > 0 ? (float)options.scale : 1,
+        op->nesterov ? update_nesterov : op->scale > 0 ? update_scaled : update,
+        op->w, op->v, op->g, op->bytes / sizeof(float), (float)op->lr, (float)op->momentum, (float)op->wd,
+        op->scale > 0 ? (float)op->scale : 1,
     };
     rn_pool_for(rn_cpu(dev)->pool, rn_cpu_blocks(s.count, RN_CPU_CHUNK), task, &s);
     return 0;

@@ -92,15 +92,13 @@ static void distil(struct rn_loss *loss, struct rn_array dlogits, struct rn_arra
     loss->loss = (1 - a) * loss->loss + a * t * t * kl / images;
 }
 
-int rn_cpu_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
-                        struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
-                        struct rn_err *err)
+int rn_cpu_softmax_loss(struct rn_device *dev, const struct rn_softmax_loss *op, struct rn_err *err)
 {
     (void)dev;
-    if (rn_check_loss(dlogits, logits, labels, err))
+    if (rn_check_softmax_loss(op, err))
         return -1;
-    (options->targets ? soft_loss : hard_loss)(loss, dlogits, logits, labels, options);
-    if (options->teacher)
-        distil(loss, dlogits, logits, options);
+    (op->options->targets ? soft_loss : hard_loss)(op->loss, op->dlogits, op->logits, op->labels, op->options);
+    if (op->options->teacher)
+        distil(op->loss, op->dlogits, op->logits, op->options);
     return 0;
 }

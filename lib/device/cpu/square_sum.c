@@ -31,16 +31,16 @@ static void task(void *context, size_t i, int thread)
     s->sum[i] = chunk(s->x + from, rn_cpu_min(RN_CPU_CHUNK, s->count - from));
 }
 
-int rn_cpu_square_sum(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err)
+int rn_cpu_square_sum(struct rn_device *dev, const struct rn_square_sum *op, struct rn_err *err)
 {
     struct rn_cpu *cpu = rn_cpu(dev);
-    size_t count = bytes / sizeof(float), chunks = rn_cpu_blocks(count, RN_CPU_CHUNK);
+    size_t count = op->bytes / sizeof(float), chunks = rn_cpu_blocks(count, RN_CPU_CHUNK);
     if (rn_cpu_scratch(cpu, 0, 2 * chunks, err))
         return -1;
-    struct square_sum s = { x, (double *)(void *)cpu->shared, count };
+    struct square_sum s = { op->x, (double *)(void *)cpu->shared, count };
     rn_pool_for(cpu->pool, chunks, task, &s);
-    *sum = 0;
+    *op->sum = 0;
     for (size_t i = 0; i < chunks; i++)
-        *sum += s.sum[i];
+        *op->sum += s.sum[i];
     return 0;
 }

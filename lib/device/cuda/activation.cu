@@ -19,15 +19,14 @@ KERNEL(activation_backward)(const struct activation_backward v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-int rn_cuda_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
-                                enum rn_activation activation, struct rn_err *err)
+int rn_cuda_activation_backward(struct rn_device *dev, const struct rn_activation_backward *op, struct rn_err *err)
 {
-    if (rn_check_activation(dx, dy, y, err))
+    if (rn_check_activation_backward(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, dy.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->dy.n);
     while (rn_cuda_next(&p, err)) {
-        struct activation_backward v = { rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, y), activation };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_activation_backward, rn_cuda_each(v.dy), &v, dy, err);
+        struct activation_backward v = { rn_cuda_cut(&p, op->dx), rn_cuda_cut(&p, op->dy), rn_cuda_cut(&p, op->y), op->activation };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_activation_backward, rn_cuda_each(v.dy), &v, op->dy, err);
     }
     return p.rc;
 }

@@ -31,20 +31,18 @@ KERNEL(adamw)(const struct adamw s)
 
 #include "device/cuda/cuda.h"
 
-int rn_cuda_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
-                  struct rn_err *err)
+int rn_cuda_adamw(struct rn_device *dev, const struct rn_adamw *op, struct rn_err *err)
 {
-    double first = 1 - pow(options.beta1, (double)options.step), second = 1 - pow(options.beta2, (double)options.step);
-    size_t count = bytes / sizeof(float);
-    struct rn_array block = { w, 1, count, 1, 1 };
+    double first = 1 - pow(op->beta1, (double)op->step), second = 1 - pow(op->beta2, (double)op->step);
+    size_t count = op->bytes / sizeof(float);
+    struct rn_array block = { op->w, 1, count, 1, 1 };
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         struct adamw s = {
-            count, rn_cuda_at(&p, w), rn_cuda_at(&p, m), rn_cuda_at(&p, v), rn_cuda_at(&p, g),
-            .scale = options.scale > 0 ? (float)options.scale : 1, .keep = (float)(1 - options.lr * options.wd),
-            .beta2 = (float)options.beta2, .one_less_beta1 = (float)(1 - options.beta1),
-            .one_less_beta2 = (float)(1 - options.beta2),
-            .step = (float)(options.lr / first), .root = (float)(1 / sqrt(second)), .eps = (float)options.eps };
+            count, rn_cuda_at(&p, op->w), rn_cuda_at(&p, op->m), rn_cuda_at(&p, op->v), rn_cuda_at(&p, op->g),
+            .scale = op->scale > 0 ? (float)op->scale : 1, .keep = (float)(1 - op->lr * op->wd),
+            .beta2 = (float)op->beta2, .one_less_beta1 = (float)(1 - op->beta1), .one_less_beta2 = (float)(1 - op->beta2),
+            .step = (float)(op->lr / first), .root = (float)(1 / sqrt(second)), .eps = (float)op->eps };
         s.bf16 = rn_cuda_bf16_copy_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_adamw, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;
     }

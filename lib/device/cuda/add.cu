@@ -78,34 +78,32 @@ KERNEL(add_backward_wide)(const struct add_backward v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-int rn_cuda_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b, enum rn_activation activation,
-                struct rn_err *err)
+int rn_cuda_add(struct rn_device *dev, const struct rn_add *op, struct rn_err *err)
 {
-    if (rn_check_add(y, a, b, err))
+    if (rn_check_add(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, y.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->y.n);
     while (rn_cuda_next(&p, err)) {
-        struct add v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, a), rn_cuda_cut(&p, b), activation };
+        struct add v = { rn_cuda_cut(&p, op->y), rn_cuda_cut(&p, op->a), rn_cuda_cut(&p, op->b), op->activation };
         bool wide = rn_cuda_wide(v.y, v.y) && rn_cuda_wide(v.y, v.a) && rn_cuda_wide(v.y, v.b);
-        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_wide : RN_CUDA_add, rn_cuda_blocks(rn_cuda_count(v.y) / (wide ? 4 : 1)), &v, y,
-                              err);
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_wide : RN_CUDA_add, rn_cuda_blocks(rn_cuda_count(v.y) / (wide ? 4 : 1)), &v,
+                              op->y, err);
     }
     return p.rc;
 }
 
-int rn_cuda_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
-                         enum rn_activation activation, unsigned add, struct rn_err *err)
+int rn_cuda_add_backward(struct rn_device *dev, const struct rn_add_backward *op, struct rn_err *err)
 {
-    if (rn_check_add_backward(da, db, dy, y, activation, err))
+    if (rn_check_add_backward(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, dy.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->dy.n);
     while (rn_cuda_next(&p, err)) {
         struct add_backward v = {
-            rn_cuda_cut(&p, da), rn_cuda_cut(&p, db), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, y), activation,
-            add & RN_ADD_DX, add & RN_ADD_RESIDUAL };
+            rn_cuda_cut(&p, op->da), rn_cuda_cut(&p, op->db), rn_cuda_cut(&p, op->dy), rn_cuda_cut(&p, op->y), op->activation,
+            op->add & RN_ADD_DX, op->add & RN_ADD_RESIDUAL };
         bool wide = rn_cuda_wide(v.dy, v.dy) && rn_cuda_wide(v.dy, v.da) && rn_cuda_wide(v.dy, v.db) && rn_cuda_wide(v.dy, v.y);
         p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_add_backward_wide : RN_CUDA_add_backward,
-                              rn_cuda_blocks(rn_cuda_count(v.dy) / (wide ? 4 : 1)), &v, dy, err);
+                              rn_cuda_blocks(rn_cuda_count(v.dy) / (wide ? 4 : 1)), &v, op->dy, err);
     }
     return p.rc;
 }

@@ -462,20 +462,21 @@ static int launch_statistics(struct rn_cuda_part *p, struct forward_work *k, boo
                    rn_cuda_launch(p, RN_CUDA_batch_norm_stats, k->grids.stats, &k->v, x, err) ? -1 : 0;
 }
 
-int rn_cuda_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                       const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
+int rn_cuda_batch_norm(struct rn_device *dev, const struct rn_batch_norm *op, struct rn_err *err)
 {
     struct forward_work work[RN_CUDA_GPUS];
+    const struct rn_norm *norm = &op->norm;
+    struct rn_array x = op->x;
     bool whole = of_the_whole(dev, norm);
-    if (rn_check_batch_norm(y, x, residual, norm, activation, err))
+    if (rn_check_batch_norm(op, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n), q = p;
     while (rn_cuda_next(&p, err)) {
         struct forward_work *k = &work[p.g];
         k->v = (struct batch_norm){
-            rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, residual), rn_cuda_at(&p, norm->gamma.data),
+            rn_cuda_cut(&p, op->y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, op->residual), rn_cuda_at(&p, norm->gamma.data),
             rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
-            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = activation == RN_ACT_RELU,
+            rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = op->activation == RN_ACT_RELU,
             .momentum = norm->momentum, .eps = norm->eps };
         k->wide = rn_cuda_wide(k->v.x, k->v.x) && rn_cuda_wide(k->v.x, k->v.y) && rn_cuda_wide(k->v.x, k->v.residual);
         k->grids = grids_of(k->v.x, k->wide);
@@ -521,24 +522,24 @@ static int launch_sums(struct rn_cuda_part *p, struct backward_work *k, bool who
 
 /* y is read where a residual was added alone: dresidual is there then, as on the CPU device. Its d is written once, by the sums'
  * kernel, and is what the map's kernel reads instead of dy and y; unless dresidual holds something that it is added to. */
-int rn_cuda_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
+int rn_cuda_batch_norm_backward(struct rn_device *dev, const struct rn_batch_norm_backward *op, struct rn_err *err)
 {
     struct backward_work work[RN_CUDA_GPUS];
-    const struct rn_norm *norm = b->norm;
-    struct rn_array x = b->x, none = { 0 };
-    bool relu = b->activation == RN_ACT_RELU, whole = of_the_whole(dev, norm);
-    if (rn_check_batch_norm_backward(b, err))
+    const struct rn_norm *norm = &op->norm;
+    struct rn_array x = op->x, none = { 0 };
+    bool relu = op->activation == RN_ACT_RELU, whole = of_the_whole(dev, norm);
+    if (rn_check_batch_norm_backward(op, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n), q = p;
     while (rn_cuda_next(&p, err)) {
         struct backward_work *k = &work[p.g];
         k->v = (struct batch_norm_backward){
-            rn_cuda_cut(&p, b->dx), rn_cuda_cut(&p, b->dresidual), rn_cuda_cut(&p, b->dy), rn_cuda_cut(&p, x),
-            rn_cuda_cut(&p, relu && b->dresidual.data ? b->y : none), rn_cuda_at(&p, b->dgamma.data),
-            rn_cuda_at(&p, b->dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
+            rn_cuda_cut(&p, op->dx), rn_cuda_cut(&p, op->dresidual), rn_cuda_cut(&p, op->dy), rn_cuda_cut(&p, x),
+            rn_cuda_cut(&p, relu && op->dresidual.data ? op->y : none), rn_cuda_at(&p, op->dgamma.data),
+            rn_cuda_at(&p, op->dbeta.data), rn_cuda_at(&p, norm->gamma.data), rn_cuda_at(&p, norm->beta.data),
             rn_cuda_at(&p, norm->mean.data), rn_cuda_at(&p, norm->inv_std.data), .relu = relu,
-            .keep = b->dresidual.data && !(b->add & RN_ADD_RESIDUAL), .add_dx = b->add & RN_ADD_DX, .add_dw = b->add & RN_ADD_DW,
-            .fixed = norm->fixed };
+            .keep = op->dresidual.data && !(op->add & RN_ADD_RESIDUAL), .add_dx = op->add & RN_ADD_DX,
+            .add_dw = op->add & RN_ADD_DW, .fixed = norm->fixed };
         k->wide = rn_cuda_wide(k->v.x, k->v.x) && rn_cuda_wide(k->v.x, k->v.dx) && rn_cuda_wide(k->v.x, k->v.dresidual) &&
                   rn_cuda_wide(k->v.x, k->v.dy) && rn_cuda_wide(k->v.x, k->v.y);
         k->grids = grids_of(k->v.x, k->wide);
@@ -547,7 +548,7 @@ int rn_cuda_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back
         if (p.n || whole)
             p.rc = launch_sums(&p, k, whole, x, err);
         else
-            p.rc = rn_cuda_idle(&p, b->dgamma, k->v.add_dw, err) || rn_cuda_idle(&p, b->dbeta, k->v.add_dw, err) ? -1 : 0;
+            p.rc = rn_cuda_idle(&p, op->dgamma, k->v.add_dw, err) || rn_cuda_idle(&p, op->dbeta, k->v.add_dw, err) ? -1 : 0;
     }
     q.rc = p.rc || (whole && rn_cuda_tell(dev, told_bytes(x.c), err)) ? -1 : 0;
     while (rn_cuda_next(&q, err)) {

@@ -82,27 +82,27 @@ KERNEL(channel_pool_backward)(const struct channel_pool_backward v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-int rn_cuda_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_cuda_channel_pool(struct rn_device *dev, const struct rn_channel_pool *op, struct rn_err *err)
 {
-    if (rn_check_channel_pool(y, x, err))
+    if (rn_check_channel_pool(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->x.n);
     while (rn_cuda_next(&p, err)) {
-        struct channel_pool v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x) };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_channel_pool, rn_cuda_pixels(v.x), &v, x, err);
+        struct channel_pool v = { rn_cuda_cut(&p, op->y), rn_cuda_cut(&p, op->x) };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_channel_pool, rn_cuda_pixels(v.x), &v, op->x, err);
     }
     return p.rc;
 }
 
-int rn_cuda_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                  struct rn_array y, unsigned add, struct rn_err *err)
+int rn_cuda_channel_pool_backward(struct rn_device *dev, const struct rn_channel_pool_backward *op, struct rn_err *err)
 {
-    if (rn_check_channel_pool(y, x, err) || rn_check_channel_pool(dy, dx, err))
+    if (rn_check_channel_pool_backward(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->x.n);
     while (rn_cuda_next(&p, err)) {
-        struct channel_pool_backward v = { rn_cuda_cut(&p, dx), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, x), add & RN_ADD_DX };
-        p.rc = rn_cuda_launch(&p, RN_CUDA_channel_pool_backward, rn_cuda_pixels(v.x), &v, x, err);
+        struct channel_pool_backward v = { rn_cuda_cut(&p, op->dx), rn_cuda_cut(&p, op->dy), rn_cuda_cut(&p, op->x),
+                                           op->add & RN_ADD_DX };
+        p.rc = rn_cuda_launch(&p, RN_CUDA_channel_pool_backward, rn_cuda_pixels(v.x), &v, op->x, err);
     }
     return p.rc;
 }

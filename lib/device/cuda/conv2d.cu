@@ -728,22 +728,20 @@ static int start_epilogue(const struct rn_cuda_part *p, struct epilogue *v, stru
     return rn_cuda_launch(p, wide ? RN_CUDA_epilogue_wide : RN_CUDA_epilogue, grid, v, y, err);
 }
 
-int rn_cuda_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                   struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+int rn_cuda_conv2d(struct rn_device *dev, const struct rn_conv2d *op, struct rn_err *err)
 {
-    if (rn_check_conv2d(y, x, w, window, &epilogue, err))
+    if (rn_check_conv2d(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->x.n);
     while (rn_cuda_next(&p, err)) {
-        struct operands a = { rn_cuda_cut(&p, x), rn_cuda_whole(&p, w), rn_cuda_cut(&p, y) };
-        struct shape v = shape_of(&p, a, window, FORWARD, false);
-        struct epilogue after = { a.y, rn_cuda_cut(&p, epilogue.residual), rn_cuda_at(&p, epilogue.bias.data),
-                                  epilogue.activation };
+        struct operands a = { rn_cuda_cut(&p, op->x), rn_cuda_whole(&p, op->w), rn_cuda_cut(&p, op->y) };
+        struct shape v = shape_of(&p, a, op->window, FORWARD, false);
+        struct epilogue after = { a.y, rn_cuda_cut(&p, op->residual), rn_cuda_at(&p, op->bias.data), op->activation };
         if (!p.n)
             continue;
-        p.rc = eval ? evaluate(&p, v, a, err) : compute_in_training(&p, &v, a, err);
+        p.rc = op->eval ? evaluate(&p, v, a, err) : compute_in_training(&p, &v, a, err);
         if (p.rc == 0 && (after.bias || after.residual.at || after.activation))
-            p.rc = start_epilogue(&p, &after, y, err);
+            p.rc = start_epilogue(&p, &after, op->y, err);
     }
     return p.rc;
 }
@@ -759,25 +757,27 @@ static int bias_backward(struct rn_cuda_part *p, struct rn_array dbias, struct r
                    rn_cuda_launch(p, RN_CUDA_bias_backward, channels, &v, dy, err) ? -1 : 0;
 }
 
-int rn_cuda_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
+int rn_cuda_conv2d_backward(struct rn_device *dev, const struct rn_conv2d_backward *op, struct rn_err *err)
 {
-    if (rn_check_conv2d_backward(b, err))
+    unsigned add_dw = op->add & RN_ADD_DW;
+    if (rn_check_conv2d_backward(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, b->x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->x.n);
     while (rn_cuda_next(&p, err)) {
-        struct operands to_x = { rn_cuda_cut(&p, b->dx), rn_cuda_whole(&p, b->w), rn_cuda_cut(&p, b->dy) };
-        struct operands to_w = { rn_cuda_cut(&p, b->x), rn_cuda_whole(&p, b->dw), to_x.y };
-        struct shape of_w = shape_of(&p, to_w, b->window, DW, b->add & RN_ADD_DW), of_x = of_w;
+        struct operands to_x = { rn_cuda_cut(&p, op->dx), rn_cuda_whole(&p, op->w), rn_cuda_cut(&p, op->dy) };
+        struct operands to_w = { rn_cuda_cut(&p, op->x), rn_cuda_whole(&p, op->dw), to_x.y };
+        struct shape of_w = shape_of(&p, to_w, op->window, DW, add_dw), of_x = of_w;
         of_x.pass = DX;
-        of_x.add = b->add & RN_ADD_DX;
+        of_x.add = op->add & RN_ADD_DX;
         if (!p.n) {
-            p.rc = rn_cuda_idle(&p, b->dw, b->add & RN_ADD_DW, err) || rn_cuda_idle(&p, b->dbias, b->add & RN_ADD_DW, err) ? -1 : 0;
+            p.rc = rn_cuda_idle(&p, op->dw, add_dw, err) || rn_cuda_idle(&p, op->dbias, add_dw, err) ? -1 : 0;
             continue;
         }
-        if ((b->dx.data && compute_in_training(&p, &of_x, to_x, err)) || (b->dw.data && compute_in_training(&p, &of_w, to_w, err)))
+        if ((op->dx.data && compute_in_training(&p, &of_x, to_x, err)) ||
+            (op->dw.data && compute_in_training(&p, &of_w, to_w, err)))
             p.rc = -1;
-        else if (b->dbias.data)
-            p.rc = bias_backward(&p, b->dbias, b->dy, b->add, err);
+        else if (op->dbias.data)
+            p.rc = bias_backward(&p, op->dbias, op->dy, op->add, err);
     }
     return p.rc;
 }

@@ -27,18 +27,18 @@ KERNEL(fold)(const struct fold v)
 #include "device/check.h"
 #include "device/cuda/cuda.h"
 
-int rn_cuda_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm,
-                 struct rn_err *err)
+int rn_cuda_fold(struct rn_device *dev, const struct rn_fold *op, struct rn_err *err)
 {
+    const struct rn_norm *norm = &op->norm;
+    struct rn_array w = op->w;
     /* Running statistics are the first GPU's: the others moved theirs by their own images. */
-    if (rn_check_fold(w2, bias2, w, norm, err) || rn_cuda_spread(dev, norm->running_mean, err) ||
-        rn_cuda_spread(dev, norm->running_var, err))
+    if (rn_check_fold(op, err) || rn_cuda_spread(dev, norm->running_mean, err) || rn_cuda_spread(dev, norm->running_var, err))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
-    rn_cuda_stale(p.cuda, w2.data);
+    rn_cuda_stale(p.cuda, op->w2.data);
     while (rn_cuda_next(&p, err)) {
         struct fold v = {
-            rn_cuda_whole(&p, w2), rn_cuda_at(&p, bias2.data), rn_cuda_at(&p, w.data), rn_cuda_at(&p, norm->gamma.data),
+            rn_cuda_whole(&p, op->w2), rn_cuda_at(&p, op->bias2.data), rn_cuda_at(&p, w.data), rn_cuda_at(&p, norm->gamma.data),
             rn_cuda_at(&p, norm->beta.data), rn_cuda_at(&p, norm->running_mean.data), rn_cuda_at(&p, norm->running_var.data),
             rn_cuda_dim(w.c * w.h * w.w), (float)norm->eps };
         p.rc = rn_cuda_launch(&p, RN_CUDA_fold, (struct rn_cuda_grid){ w.n, 1, 1 }, &v, w, err);

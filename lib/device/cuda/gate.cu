@@ -119,37 +119,37 @@ KERNEL(gate_backward_channel)(const struct gate_backward v)
 _Static_assert((int)SUM == (int)RN_COMBINE_SUM && (int)PRODUCT == (int)RN_COMBINE_MUL && (int)MAXIMUM == (int)RN_COMBINE_MAX,
                "kernels have their own names for what gates combine to");
 
-int rn_cuda_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                 enum rn_combine combine, struct rn_err *err)
+int rn_cuda_gate(struct rn_device *dev, const struct rn_gate *op, struct rn_err *err)
 {
-    if (rn_check_gate(y, x, channel, spatial, err))
+    if (rn_check_gate(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->x.n);
     while (rn_cuda_next(&p, err)) {
-        struct gate v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, channel), rn_cuda_cut(&p, spatial), combine };
+        struct gate v = { rn_cuda_cut(&p, op->y), rn_cuda_cut(&p, op->x), rn_cuda_cut(&p, op->channel),
+                          rn_cuda_cut(&p, op->spatial), op->combine };
         bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.channel) &&
                     (!v.spatial.at || v.spatial.bf16 == v.x.bf16);
         struct rn_cuda_grid grid = rn_cuda_image_rows(v.x);
-        grid.x = wide ? rn_cuda_ceil(x.c / 4, RN_LANES) : grid.x;
-        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_gate_wide : RN_CUDA_gate, grid, &v, x, err);
+        grid.x = wide ? rn_cuda_ceil(op->x.c / 4, RN_LANES) : grid.x;
+        p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_gate_wide : RN_CUDA_gate, grid, &v, op->x, err);
     }
     return p.rc;
 }
 
-int rn_cuda_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
+int rn_cuda_gate_backward(struct rn_device *dev, const struct rn_gate_backward *op, struct rn_err *err)
 {
-    if (rn_check_gate_backward(b, err))
+    if (rn_check_gate_backward(op, err))
         return -1;
-    struct rn_cuda_part p = rn_cuda_parts(dev, b->x.n);
+    struct rn_cuda_part p = rn_cuda_parts(dev, op->x.n);
     while (rn_cuda_next(&p, err)) {
         struct gate_backward v = {
-            rn_cuda_cut(&p, b->dx), rn_cuda_cut(&p, b->dchannel), rn_cuda_cut(&p, b->dspatial), rn_cuda_cut(&p, b->dy),
-            rn_cuda_cut(&p, b->x), rn_cuda_cut(&p, b->channel), rn_cuda_cut(&p, b->spatial), b->combine, b->add & RN_ADD_DX };
+            rn_cuda_cut(&p, op->dx), rn_cuda_cut(&p, op->dchannel), rn_cuda_cut(&p, op->dspatial), rn_cuda_cut(&p, op->dy),
+            rn_cuda_cut(&p, op->x), rn_cuda_cut(&p, op->channel), rn_cuda_cut(&p, op->spatial), op->combine, op->add & RN_ADD_DX };
         struct rn_cuda_grid pixels = rn_cuda_image_rows(v.x);
         pixels.x = 1;
-        p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward, pixels, &v, b->x, err);
+        p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward, pixels, &v, op->x, err);
         if (p.rc == 0 && v.dchannel.at)
-            p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward_channel, rn_cuda_images(v.x), &v, b->x, err);
+            p.rc = rn_cuda_launch(&p, RN_CUDA_gate_backward_channel, rn_cuda_images(v.x), &v, op->x, err);
     }
     return p.rc;
 }

@@ -53,8 +53,6 @@ KERNEL(global_avg_pool_backward)(const struct global_avg_pool v)
 static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, enum rn_cuda_kernel wide, struct rn_array y, struct rn_array x,
                 unsigned add, struct rn_err *err)
 {
-    if (rn_check_global_avg_pool(y, x, err))
-        return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct global_avg_pool v = { rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), add & RN_ADD_DX };
@@ -66,15 +64,18 @@ static int pool(struct rn_device *dev, enum rn_cuda_kernel kernel, enum rn_cuda_
     return p.rc;
 }
 
-int rn_cuda_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_cuda_global_avg_pool(struct rn_device *dev, const struct rn_global_avg_pool *op, struct rn_err *err)
 {
-    return pool(dev, RN_CUDA_global_avg_pool, RN_CUDA_global_avg_pool_wide, y, x, 0, err);
+    if (rn_check_global_avg_pool(op, err))
+        return -1;
+    return pool(dev, RN_CUDA_global_avg_pool, RN_CUDA_global_avg_pool_wide, op->y, op->x, 0, err);
 }
 
-int rn_cuda_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
-                                     struct rn_err *err)
+int rn_cuda_global_avg_pool_backward(struct rn_device *dev, const struct rn_global_avg_pool_backward *op, struct rn_err *err)
 {
-    return pool(dev, RN_CUDA_global_avg_pool_backward, RN_CUDA_global_avg_pool_backward, dy, dx, add, err);
+    if (rn_check_global_avg_pool_backward(op, err))
+        return -1;
+    return pool(dev, RN_CUDA_global_avg_pool_backward, RN_CUDA_global_avg_pool_backward, op->dy, op->dx, op->add, err);
 }
 
 #endif

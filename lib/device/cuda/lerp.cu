@@ -25,13 +25,13 @@ KERNEL(lerp)(const struct lerp s)
 
 #include "device/cuda/cuda.h"
 
-int rn_cuda_lerp(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err)
+int rn_cuda_lerp(struct rn_device *dev, const struct rn_lerp *op, struct rn_err *err)
 {
-    size_t count = bytes / sizeof(float);
-    struct rn_array block = { y, 1, count, 1, 1 };
+    size_t count = op->bytes / sizeof(float);
+    struct rn_array block = { op->y, 1, count, 1, 1 };
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
-        struct lerp s = { count, rn_cuda_at(&p, y), rn_cuda_at(&p, x), .share = (float)share };
+        struct lerp s = { count, rn_cuda_at(&p, op->y), rn_cuda_at(&p, op->x), .share = (float)op->share };
         s.bf16 = rn_cuda_bf16_copy_of(&p, s.y);
         p.rc = rn_cuda_launch(&p, RN_CUDA_lerp, rn_cuda_blocks(count), &s, block, err);
     }

@@ -223,23 +223,25 @@ static int pool_back(struct rn_cuda_part *p, struct max_pool *v, bool wide, stru
            rn_cuda_launch(p, wide ? RN_CUDA_max_pool_backward_wide : RN_CUDA_max_pool_backward, tiles(v->x, c), v, x, err) ? -1 : 0;
 }
 
-static int pool(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x, struct rn_array y,
-                struct rn_window window, unsigned add, struct rn_err *err)
+/* Forward has neither dx nor dy. */
+static int pool(struct rn_device *dev, const struct rn_max_pool_backward *op, struct rn_err *err)
 {
+    struct rn_array x = op->x;
+    struct rn_window window = op->window;
     struct rn_cuda_part p = rn_cuda_parts(dev, x.n);
     while (rn_cuda_next(&p, err)) {
         struct max_pool v = {
-            rn_cuda_cut(&p, y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, dy), rn_cuda_cut(&p, dx), rn_cuda_dim(window.r),
+            rn_cuda_cut(&p, op->y), rn_cuda_cut(&p, x), rn_cuda_cut(&p, op->dy), rn_cuda_cut(&p, op->dx), rn_cuda_dim(window.r),
             rn_cuda_dim(window.s), rn_cuda_dim(window.stride), rn_cuda_dim(window.top), rn_cuda_dim(window.left),
-            .add = add & RN_ADD_DX };
+            .add = op->add & RN_ADD_DX };
         bool wide = rn_cuda_wide(v.x, v.x) && rn_cuda_wide(v.x, v.y) && rn_cuda_wide(v.x, v.dy) && rn_cuda_wide(v.x, v.dx) &&
                     window.r <= 15 && window.s <= 15; /* taps, and "none", are bytes */
         size_t c = wide ? x.c / 4 : x.c;
         v.lanes = rn_cuda_lanes(c);
         if (whole(x, window))
-            p.rc = rn_cuda_launch(&p, dx.data ? RN_CUDA_max_pool_map_backward : RN_CUDA_max_pool_map, rn_cuda_images(v.x), &v, x,
-                                  err);
-        else if (dx.data)
+            p.rc = rn_cuda_launch(&p, op->dx.data ? RN_CUDA_max_pool_map_backward : RN_CUDA_max_pool_map, rn_cuda_images(v.x), &v,
+                                  x, err);
+        else if (op->dx.data)
             p.rc = pool_back(&p, &v, wide, x, err);
         else
             p.rc = rn_cuda_launch(&p, wide ? RN_CUDA_max_pool_wide : RN_CUDA_max_pool, tiles(v.y, c), &v, x, err);
@@ -247,18 +249,16 @@ static int pool(struct rn_device *dev, struct rn_array dx, struct rn_array dy, s
     return p.rc;
 }
 
-int rn_cuda_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+int rn_cuda_max_pool(struct rn_device *dev, const struct rn_max_pool *op, struct rn_err *err)
 {
-    struct rn_array none = { 0 };
-    return rn_check_max_pool(y, x, window, err) ? -1 : pool(dev, none, none, x, y, window, 0, err);
+    if (rn_check_max_pool(op, err))
+        return -1;
+    return pool(dev, &(struct rn_max_pool_backward){ .x = op->x, .y = op->y, .window = op->window }, err);
 }
 
-int rn_cuda_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x, struct rn_array y,
-                              struct rn_window window, unsigned add, struct rn_err *err)
+int rn_cuda_max_pool_backward(struct rn_device *dev, const struct rn_max_pool_backward *op, struct rn_err *err)
 {
-    if (rn_check_max_pool(y, x, window, err) || rn_check_max_pool(dy, dx, window, err))
-        return -1;
-    return pool(dev, dx, dy, x, y, window, add, err);
+    return rn_check_max_pool_backward(op, err) ? -1 : pool(dev, op, err);
 }
 
 #endif

@@ -28,16 +28,16 @@ KERNEL(sgd)(const struct sgd s)
 
 #include "device/cuda/cuda.h"
 
-int rn_cuda_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)
+int rn_cuda_sgd(struct rn_device *dev, const struct rn_sgd *op, struct rn_err *err)
 {
-    size_t count = bytes / sizeof(float);
-    struct rn_array block = { w, 1, count, 1, 1 };
+    size_t count = op->bytes / sizeof(float);
+    struct rn_array block = { op->w, 1, count, 1, 1 };
     struct rn_cuda_part p = rn_cuda_parts(dev, 0);
     while (rn_cuda_next(&p, err)) {
         struct sgd s = {
-            count, rn_cuda_at(&p, w), rn_cuda_at(&p, v), rn_cuda_at(&p, g), .lr = (float)options.lr,
-                .momentum = (float)options.momentum,
-            .wd = (float)options.wd, .scale = options.scale > 0 ? (float)options.scale : 1, .nesterov = options.nesterov };
+            count, rn_cuda_at(&p, op->w), rn_cuda_at(&p, op->v), rn_cuda_at(&p, op->g), .lr = (float)op->lr,
+            .momentum = (float)op->momentum, .wd = (float)op->wd, .scale = op->scale > 0 ? (float)op->scale : 1,
+            .nesterov = op->nesterov };
         s.bf16 = rn_cuda_bf16_copy_of(&p, s.w);
         p.rc = rn_cuda_await_sums(&p, err) || rn_cuda_launch(&p, RN_CUDA_sgd, rn_cuda_blocks(count), &s, block, err) ? -1 : 0;
     }

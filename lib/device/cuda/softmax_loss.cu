@@ -328,17 +328,18 @@ static int start(struct rn_cuda_part *p, struct rn_array dlogits, const struct r
 }
 
 /* In a step its begin has sent the page, and its end reads it. */
-int rn_cuda_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
-                         const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
+int rn_cuda_softmax_loss(struct rn_device *dev, const struct rn_softmax_loss *op, struct rn_err *err)
 {
     struct rn_cuda *cuda = rn_cuda(dev);
-    const struct rn_device_step step = { .loss = loss, .n = logits.n, .c = logits.c, .labels = labels, .options = options };
+    struct rn_array logits = op->logits;
+    const struct rn_device_step step = { .loss = op->loss, .n = logits.n, .c = logits.c, .labels = op->labels,
+                                         .options = op->options };
     bool alone = cuda->stage == RN_CUDA_OUTSIDE;
-    if (rn_check_loss(dlogits, logits, labels, err) || (alone && rn_cuda_loss_in(cuda, &step, err)))
+    if (rn_check_softmax_loss(op, err) || (alone && rn_cuda_loss_in(cuda, &step, err)))
         return -1;
     struct rn_cuda_part p = rn_cuda_parts(dev, logits.n);
     while (rn_cuda_next(&p, err))
-        p.rc = p.n ? start(&p, dlogits, &step, logits, err) : 0;
+        p.rc = p.n ? start(&p, op->dlogits, &step, logits, err) : 0;
     if (p.rc || !alone)
         return p.rc;
     return rn_cuda_loss_back(cuda, err) || rn_cuda_loss_out(cuda, err) ? -1 : 0;

@@ -160,15 +160,15 @@ DO(fill)
 DO(conv2d)
 {
     UNUSED;
-    struct rn_epilogue e = { c->dbias, { 0 }, c->activation, c->memory[0] };
-    if (c->eval) { /* an image's output does not depend on the others */
-        struct rn_array x = part(r, c->x);
-        e.residual = part(r, c->residual);
-        return x.n ? ON->conv2d(r->inner, part(r, c->y), x, c->w, c->window, e, true, err) : 0;
-    }
+    struct rn_conv2d op = { part(r, c->y), part(r, c->x), c->w, c->dbias, part(r, c->residual), c->window, c->activation,
+                            c->memory[0], c->eval };
+    if (c->eval) /* an image's output does not depend on the others */
+        return op.x.n ? ON->conv2d(r->inner, &op, err) : 0;
     FOR_LEAVES(r, c->x.n, p) {
-        e.residual = leaf_of(c->residual, &p);
-        if (ON->conv2d(r->inner, leaf_of(c->y, &p), leaf_of(c->x, &p), c->w, c->window, e, false, err))
+        op.y = leaf_of(c->y, &p);
+        op.x = leaf_of(c->x, &p);
+        op.residual = leaf_of(c->residual, &p);
+        if (ON->conv2d(r->inner, &op, err))
             return -1;
     }
     return 0;
@@ -177,7 +177,8 @@ DO(conv2d)
 DO(prepack)
 {
     UNUSED;
-    return ON->prepack(r->inner, c->memory[0], c->y, c->x, c->w, c->window, c->activation, err);
+    return ON->prepack(r->inner, c->memory[0], &(struct rn_conv2d){ .y = c->y, .x = c->x, .w = c->w, .window = c->window,
+                                                                    .activation = c->activation }, err);
 }
 
 /* The block of what each leaf has for itself: gradients, or statistics of norms. */
@@ -216,9 +217,9 @@ DO(conv2d_backward)
         clear(c->dbias);
     }
     FOR_LEAVES(r, c->x.n, p) {
-        const struct rn_conv_back b = { leaf_of(c->dx, &p), in_leaf(block, c->dw, p.leaf), in_leaf(block, c->dbias, p.leaf),
-                                        leaf_of(c->dy, &p), leaf_of(c->x, &p), c->w, c->window, c->add | RN_ADD_DW };
-        if (ON->conv2d_backward(r->inner, &b, err))
+        const struct rn_conv2d_backward op = { leaf_of(c->dx, &p), in_leaf(block, c->dw, p.leaf), in_leaf(block, c->dbias, p.leaf),
+                                               leaf_of(c->dy, &p), leaf_of(c->x, &p), c->w, c->window, c->add | RN_ADD_DW };
+        if (ON->conv2d_backward(r->inner, &op, err))
             return -1;
     }
     return 0;
@@ -226,32 +227,35 @@ DO(conv2d_backward)
 
 /* ---- what is done to each number, or each image, by itself ---- */
 
-#define DO_PART(name, images, call) \
+#define PART(array) part(r, c->array)
+/* ...: the operator's fields. */
+#define DO_PART(name, images, ...) \
     DO(name) \
     { \
         UNUSED; \
-        return rn_ranks_images(r, r->rank, (images).n) ? call : 0; \
+        const struct rn_##name op = { __VA_ARGS__ }; \
+        return rn_ranks_images(r, r->rank, (images).n) ? ON->name(r->inner, &op, err) : 0; \
     }
-#define PART(array) part(r, c->array)
 
-DO_PART(activation_backward, c->y, ON->activation_backward(r->inner, PART(dx), PART(dy), PART(y), c->activation, err))
-DO_PART(add, c->y, ON->add(r->inner, PART(y), PART(x), PART(residual), c->activation, err))
-DO_PART(add_backward, c->y, ON->add_backward(r->inner, PART(dx), PART(dresidual), PART(dy), PART(y), c->activation, c->add, err))
-DO_PART(max_pool, c->y, ON->max_pool(r->inner, PART(y), PART(x), c->window, err))
-DO_PART(max_pool_backward, c->y, ON->max_pool_backward(r->inner, PART(dx), PART(dy), PART(x), PART(y), c->window, c->add, err))
-DO_PART(global_avg_pool, c->y, ON->global_avg_pool(r->inner, PART(y), PART(x), err))
-DO_PART(global_avg_pool_backward, c->dy, ON->global_avg_pool_backward(r->inner, PART(dx), PART(dy), c->add, err))
-DO_PART(channel_pool, c->y, ON->channel_pool(r->inner, PART(y), PART(x), err))
-DO_PART(channel_pool_backward, c->y, ON->channel_pool_backward(r->inner, PART(dx), PART(dy), PART(x), PART(y), c->add, err))
-DO_PART(gate, c->y, ON->gate(r->inner, PART(y), PART(x), PART(channel), PART(spatial), c->combine, err))
+DO_PART(activation_backward, c->y, PART(dx), PART(dy), PART(y), c->activation)
+DO_PART(add, c->y, PART(y), PART(x), PART(residual), c->activation)
+DO_PART(add_backward, c->y, PART(dx), PART(dresidual), PART(dy), PART(y), c->activation, c->add)
+DO_PART(max_pool, c->y, PART(y), PART(x), c->window)
+DO_PART(max_pool_backward, c->y, PART(dx), PART(dy), PART(x), PART(y), c->window, c->add)
+DO_PART(global_avg_pool, c->y, PART(y), PART(x))
+DO_PART(global_avg_pool_backward, c->dy, PART(dx), PART(dy), c->add)
+DO_PART(channel_pool, c->y, PART(y), PART(x))
+DO_PART(channel_pool_backward, c->y, PART(dx), PART(dy), PART(x), PART(y), c->add)
+DO_PART(gate, c->y, PART(y), PART(x), PART(channel), PART(spatial), c->combine)
 
 DO(gate_backward)
 {
     UNUSED;
     FOR_LEAVES(r, c->x.n, p) {
-        const struct rn_gate_back b = { leaf_of(c->dx, &p), leaf_of(c->dchannel, &p), leaf_of(c->dspatial, &p), leaf_of(c->dy, &p),
-                                        leaf_of(c->x, &p), leaf_of(c->channel, &p), leaf_of(c->spatial, &p), c->combine, c->add };
-        if (ON->gate_backward(r->inner, &b, err))
+        const struct rn_gate_backward op = { leaf_of(c->dx, &p), leaf_of(c->dchannel, &p), leaf_of(c->dspatial, &p),
+                                             leaf_of(c->dy, &p), leaf_of(c->x, &p), leaf_of(c->channel, &p),
+                                             leaf_of(c->spatial, &p), c->combine, c->add };
+        if (ON->gate_backward(r->inner, &op, err))
             return -1;
     }
     return 0;
@@ -372,7 +376,8 @@ static int norm_leaves(struct rn_ranks *r, const struct rn_ranks_call *c, struct
         if (rn_cpu_norm_moments(rn_cpu(r->inner), x, at + 1, at + 1 + channels, err))
             return -1;
         rn_cpu_norm_settle(&own, channels, x.n * x.h * x.w, at + 1, at + 1 + channels);
-        if (rn_cpu_norm_apply(rn_cpu(r->inner), leaf_of(c->y, &p), x, leaf_of(c->residual, &p), &own, c->activation, err))
+        const struct rn_batch_norm op = { leaf_of(c->y, &p), x, leaf_of(c->residual, &p), own, c->activation };
+        if (rn_cpu_norm_apply(rn_cpu(r->inner), &op, err))
             return -1;
         if (!first[0])
             memcpy(first, at, row * sizeof *at);
@@ -398,7 +403,8 @@ DO(batch_norm)
         return -1;
     else
         rn_cpu_norm_settle(&norm, channels, c->x.n * c->x.h * c->x.w, r->sums + 1, r->sums + 1 + channels);
-    return rn_cpu_norm_apply(rn_cpu(r->inner), part(r, c->y), part(r, c->x), part(r, c->residual), &norm, c->activation, err);
+    const struct rn_batch_norm op = { part(r, c->y), part(r, c->x), part(r, c->residual), norm, c->activation };
+    return rn_cpu_norm_apply(rn_cpu(r->inner), &op, err);
 }
 
 static int norm_leaves_backward(struct rn_ranks *r, const struct rn_ranks_call *c, struct rn_err *err)
@@ -412,12 +418,13 @@ static int norm_leaves_backward(struct rn_ranks *r, const struct rn_ranks_call *
         clear(c->dbeta);
     }
     FOR_LEAVES(r, c->x.n, p) {
-        const struct rn_norm_back b = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p), in_leaf(gradients, c->dgamma, p.leaf),
-                                        in_leaf(gradients, c->dbeta, p.leaf), leaf_of(c->dy, &p), leaf_of(c->x, &p),
-                                        leaf_of(c->y, &p), &own, c->activation, c->add | RN_ADD_DW };
         own.mean = in_leaf(block, norm.mean, p.leaf);
         own.inv_std = in_leaf(block, norm.inv_std, p.leaf);
-        if (ON->batch_norm_backward(r->inner, &b, err))
+        const struct rn_batch_norm_backward op = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p),
+                                                   in_leaf(gradients, c->dgamma, p.leaf), in_leaf(gradients, c->dbeta, p.leaf),
+                                                   leaf_of(c->dy, &p), leaf_of(c->x, &p), leaf_of(c->y, &p), own, c->activation,
+                                                   c->add | RN_ADD_DW };
+        if (ON->batch_norm_backward(r->inner, &op, err))
             return -1;
     }
     return 0;
@@ -434,9 +441,10 @@ DO(batch_norm_backward)
     if (!sums)
         return -1;
     FOR_LEAVES(r, c->x.n, p) {
-        const struct rn_norm_back b = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p), c->dgamma, c->dbeta, leaf_of(c->dy, &p),
-                                        leaf_of(c->x, &p), leaf_of(c->y, &p), &norm, c->activation, c->add };
-        if (rn_cpu_norm_sums(rn_cpu(r->inner), &b, &own, err))
+        const struct rn_batch_norm_backward op = { leaf_of(c->dx, &p), leaf_of(c->dresidual, &p), c->dgamma, c->dbeta,
+                                                   leaf_of(c->dy, &p), leaf_of(c->x, &p), leaf_of(c->y, &p), norm, c->activation,
+                                                   c->add };
+        if (rn_cpu_norm_sums(rn_cpu(r->inner), &op, &own, err))
             return -1;
         memcpy(sums + p.leaf * row, own, row * sizeof *sums);
     }
@@ -444,16 +452,15 @@ DO(batch_norm_backward)
     if (whole(r, row, err))
         return -1;
     rn_ranks_add_doubles(sums, r->size, row);
-    const struct rn_norm_back b = { PART(dx), PART(dresidual), c->dgamma, c->dbeta, PART(dy), PART(x), PART(y), &norm,
-                                    c->activation, c->add };
-    return rn_cpu_norm_spread(rn_cpu(r->inner), &b, sums, c->x.n * c->x.h * c->x.w, err);
+    const struct rn_batch_norm_backward op = { PART(dx), PART(dresidual), c->dgamma, c->dbeta, PART(dy), PART(x), PART(y), norm,
+                                               c->activation, c->add };
+    return rn_cpu_norm_spread(rn_cpu(r->inner), &op, sums, c->x.n * c->x.h * c->x.w, err);
 }
 
 DO(fold)
 {
     UNUSED;
-    struct rn_norm norm = norm_of(c);
-    return ON->fold(r->inner, c->y, c->dbias, c->w, &norm, err);
+    return ON->fold(r->inner, &(struct rn_fold){ c->y, c->dbias, c->w, norm_of(c) }, err);
 }
 
 /* ---- loss ---- */
@@ -476,7 +483,8 @@ DO(softmax_loss)
     float *logits = rn_calloc(2, bytes, err), *dlogits = logits ? logits + count : NULL;
     struct rn_array x = { logits, n, classes, 1, 1, RN_FULL }, dx = { dlogits, n, classes, 1, 1, RN_FULL }, own = part(r, c->dx);
     int rc = !logits || gather(r, logits, c->x, err) ||
-             ON->softmax_loss(r->inner, &r->loss, c->dx.data ? dx : (struct rn_array){ 0 }, x, labels, &options, err);
+             ON->softmax_loss(r->inner, &(struct rn_softmax_loss){ c->dx.data ? dx : (struct rn_array){ 0 }, x, &r->loss, labels,
+                                                                   &options }, err);
     if (!rc && own.data)
         memcpy(own.data, dlogits + first_of(r, r->rank, n) * classes, own.n * classes * sizeof *dlogits);
     free(logits);
@@ -524,20 +532,29 @@ DO(sgd)
 {
     UNUSED;
     rn_ranks_forget_before(r);
-    return ON->sgd(r->inner, c->memory[0], c->memory[1], c->memory[2], c->bytes, c->sgd, err);
+    struct rn_sgd op = c->sgd;
+    op.w = c->memory[0];
+    op.v = c->memory[1];
+    op.g = c->memory[2];
+    return ON->sgd(r->inner, &op, err);
 }
 
 DO(adamw)
 {
     UNUSED;
     rn_ranks_forget_before(r);
-    return ON->adamw(r->inner, c->memory[0], c->memory[1], c->memory[2], c->memory[3], c->bytes, c->adamw, err);
+    struct rn_adamw op = c->adamw;
+    op.w = c->memory[0];
+    op.m = c->memory[1];
+    op.v = c->memory[2];
+    op.g = c->memory[3];
+    return ON->adamw(r->inner, &op, err);
 }
 
 DO(lerp)
 {
     UNUSED;
-    return ON->lerp(r->inner, c->memory[0], c->memory[1], c->value, c->bytes, err);
+    return ON->lerp(r->inner, &(struct rn_lerp){ c->memory[0], c->memory[1], c->bytes, c->value }, err);
 }
 
 /* ---- all of them ---- */

@@ -145,115 +145,105 @@ bool rn_ranks_undo(struct rn_device *dev)
 
 /* ---- operators ---- */
 
-int rn_ranks_conv2d(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                    struct rn_epilogue epilogue, bool eval, struct rn_err *err)
+int rn_ranks_conv2d(struct rn_device *dev, const struct rn_conv2d *op, struct rn_err *err)
 {
-    return ISSUE(conv2d, .y = y, .x = x, .w = w, .dbias = epilogue.bias, .residual = epilogue.residual,
-                 .activation = epilogue.activation,
-                 .memory = { (void *)(uintptr_t)epilogue.prepacked }, .window = window, .eval = eval);
+    return ISSUE(conv2d, .y = op->y, .x = op->x, .w = op->w, .dbias = op->bias, .residual = op->residual,
+                 .activation = op->activation, .memory = { (void *)(uintptr_t)op->prepacked }, .window = op->window,
+                 .eval = op->eval);
 }
 
-size_t rn_ranks_prepacked(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array w, struct rn_window window,
-                         enum rn_activation activation)
+size_t rn_ranks_prepacked(struct rn_device *dev, const struct rn_conv2d *op)
 {
-    return rn_cpu_prepacked(rn_ranks(dev)->inner, y, x, w, window, activation);
+    return rn_cpu_prepacked(rn_ranks(dev)->inner, op);
 }
 
-int rn_ranks_prepack(struct rn_device *dev, void *prepacked, struct rn_array y, struct rn_array x, struct rn_array w,
-                     struct rn_window window, enum rn_activation activation, struct rn_err *err)
+int rn_ranks_prepack(struct rn_device *dev, void *prepacked, const struct rn_conv2d *op, struct rn_err *err)
 {
-    return ISSUE(prepack, .memory = { prepacked }, .y = y, .x = x, .w = w, .window = window, .activation = activation);
+    return ISSUE(prepack, .memory = { prepacked }, .y = op->y, .x = op->x, .w = op->w, .window = op->window,
+                 .activation = op->activation);
 }
 
-int rn_ranks_conv2d_backward(struct rn_device *dev, const struct rn_conv_back *b, struct rn_err *err)
+int rn_ranks_conv2d_backward(struct rn_device *dev, const struct rn_conv2d_backward *op, struct rn_err *err)
 {
-    return ISSUE(conv2d_backward, .dx = b->dx, .dw = b->dw, .dbias = b->dbias, .dy = b->dy, .x = b->x, .w = b->w,
-                 .window = b->window, .add = b->add);
+    return ISSUE(conv2d_backward, .dx = op->dx, .dw = op->dw, .dbias = op->dbias, .dy = op->dy, .x = op->x, .w = op->w,
+                 .window = op->window, .add = op->add);
 }
 
-int rn_ranks_activation_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array y,
-                                 enum rn_activation activation, struct rn_err *err)
+int rn_ranks_activation_backward(struct rn_device *dev, const struct rn_activation_backward *op, struct rn_err *err)
 {
-    return ISSUE(activation_backward, .dx = dx, .dy = dy, .y = y, .activation = activation);
+    return ISSUE(activation_backward, .dx = op->dx, .dy = op->dy, .y = op->y, .activation = op->activation);
 }
 
-int rn_ranks_add(struct rn_device *dev, struct rn_array y, struct rn_array a, struct rn_array b, enum rn_activation activation,
-                 struct rn_err *err)
+int rn_ranks_add(struct rn_device *dev, const struct rn_add *op, struct rn_err *err)
 {
-    return ISSUE(add, .y = y, .x = a, .residual = b, .activation = activation);
+    return ISSUE(add, .y = op->y, .x = op->a, .residual = op->b, .activation = op->activation);
 }
 
-int rn_ranks_add_backward(struct rn_device *dev, struct rn_array da, struct rn_array db, struct rn_array dy, struct rn_array y,
-                          enum rn_activation activation, unsigned add, struct rn_err *err)
+int rn_ranks_add_backward(struct rn_device *dev, const struct rn_add_backward *op, struct rn_err *err)
 {
-    return ISSUE(add_backward, .dx = da, .dresidual = db, .dy = dy, .y = y, .activation = activation, .add = add);
+    return ISSUE(add_backward, .dx = op->da, .dresidual = op->db, .dy = op->dy, .y = op->y, .activation = op->activation,
+                 .add = op->add);
 }
 
 #define NORM(n) \
     .norm.of = { (n)->gamma, (n)->beta, (n)->running_mean, (n)->running_var, (n)->mean, (n)->inv_std }, .momentum = (n)->momentum, \
     .eps = (n)->eps, .fixed = (n)->fixed, .by_leaf = rn_ranks(dev)->norms == RN_NORMS_LEAF && !(n)->fixed
 
-int rn_ranks_batch_norm(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array residual,
-                        const struct rn_norm *norm, enum rn_activation activation, struct rn_err *err)
+int rn_ranks_batch_norm(struct rn_device *dev, const struct rn_batch_norm *op, struct rn_err *err)
 {
-    return ISSUE(batch_norm, .y = y, .x = x, .residual = residual, NORM(norm), .activation = activation);
+    return ISSUE(batch_norm, .y = op->y, .x = op->x, .residual = op->residual, NORM(&op->norm), .activation = op->activation);
 }
 
-int rn_ranks_batch_norm_backward(struct rn_device *dev, const struct rn_norm_back *b, struct rn_err *err)
+int rn_ranks_batch_norm_backward(struct rn_device *dev, const struct rn_batch_norm_backward *op, struct rn_err *err)
 {
-    return ISSUE(batch_norm_backward, .dx = b->dx, .dresidual = b->dresidual, .dgamma = b->dgamma, .dbeta = b->dbeta, .dy = b->dy,
-                 .x = b->x, .y = b->y, NORM(b->norm), .activation = b->activation, .add = b->add);
+    return ISSUE(batch_norm_backward, .dx = op->dx, .dresidual = op->dresidual, .dgamma = op->dgamma, .dbeta = op->dbeta,
+                 .dy = op->dy, .x = op->x, .y = op->y, NORM(&op->norm), .activation = op->activation, .add = op->add);
 }
 
-int rn_ranks_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w, const struct rn_norm *norm,
-                  struct rn_err *err)
+int rn_ranks_fold(struct rn_device *dev, const struct rn_fold *op, struct rn_err *err)
 {
-    return ISSUE(fold, .y = w2, .dbias = bias2, .w = w, NORM(norm));
+    return ISSUE(fold, .y = op->w2, .dbias = op->bias2, .w = op->w, NORM(&op->norm));
 }
 
-int rn_ranks_max_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_window window, struct rn_err *err)
+int rn_ranks_max_pool(struct rn_device *dev, const struct rn_max_pool *op, struct rn_err *err)
 {
-    return ISSUE(max_pool, .y = y, .x = x, .window = window);
+    return ISSUE(max_pool, .y = op->y, .x = op->x, .window = op->window);
 }
 
-int rn_ranks_max_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x, struct rn_array y,
-                               struct rn_window window, unsigned add, struct rn_err *err)
+int rn_ranks_max_pool_backward(struct rn_device *dev, const struct rn_max_pool_backward *op, struct rn_err *err)
 {
-    return ISSUE(max_pool_backward, .dx = dx, .dy = dy, .x = x, .y = y, .window = window, .add = add);
+    return ISSUE(max_pool_backward, .dx = op->dx, .dy = op->dy, .x = op->x, .y = op->y, .window = op->window, .add = op->add);
 }
 
-int rn_ranks_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_ranks_global_avg_pool(struct rn_device *dev, const struct rn_global_avg_pool *op, struct rn_err *err)
 {
-    return ISSUE(global_avg_pool, .y = y, .x = x);
+    return ISSUE(global_avg_pool, .y = op->y, .x = op->x);
 }
 
-int rn_ranks_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
-                                      struct rn_err *err)
+int rn_ranks_global_avg_pool_backward(struct rn_device *dev, const struct rn_global_avg_pool_backward *op, struct rn_err *err)
 {
-    return ISSUE(global_avg_pool_backward, .dx = dx, .dy = dy, .add = add);
+    return ISSUE(global_avg_pool_backward, .dx = op->dx, .dy = op->dy, .add = op->add);
 }
 
-int rn_ranks_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_ranks_channel_pool(struct rn_device *dev, const struct rn_channel_pool *op, struct rn_err *err)
 {
-    return ISSUE(channel_pool, .y = y, .x = x);
+    return ISSUE(channel_pool, .y = op->y, .x = op->x);
 }
 
-int rn_ranks_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                   struct rn_array y, unsigned add, struct rn_err *err)
+int rn_ranks_channel_pool_backward(struct rn_device *dev, const struct rn_channel_pool_backward *op, struct rn_err *err)
 {
-    return ISSUE(channel_pool_backward, .dx = dx, .dy = dy, .x = x, .y = y, .add = add);
+    return ISSUE(channel_pool_backward, .dx = op->dx, .dy = op->dy, .x = op->x, .y = op->y, .add = op->add);
 }
 
-int rn_ranks_gate(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_array channel, struct rn_array spatial,
-                  enum rn_combine combine, struct rn_err *err)
+int rn_ranks_gate(struct rn_device *dev, const struct rn_gate *op, struct rn_err *err)
 {
-    return ISSUE(gate, .y = y, .x = x, .channel = channel, .spatial = spatial, .combine = combine);
+    return ISSUE(gate, .y = op->y, .x = op->x, .channel = op->channel, .spatial = op->spatial, .combine = op->combine);
 }
 
-int rn_ranks_gate_backward(struct rn_device *dev, const struct rn_gate_back *b, struct rn_err *err)
+int rn_ranks_gate_backward(struct rn_device *dev, const struct rn_gate_backward *op, struct rn_err *err)
 {
-    return ISSUE(gate_backward, .dx = b->dx, .dchannel = b->dchannel, .dspatial = b->dspatial, .dy = b->dy, .x = b->x,
-                 .channel = b->channel, .spatial = b->spatial, .combine = b->combine, .add = b->add);
+    return ISSUE(gate_backward, .dx = op->dx, .dchannel = op->dchannel, .dspatial = op->dspatial, .dy = op->dy, .x = op->x,
+                 .channel = op->channel, .spatial = op->spatial, .combine = op->combine, .add = op->add);
 }
 
 static int add_numbers(struct rn_buffer *body, const float *numbers, size_t count, struct rn_err *err)
@@ -261,18 +251,19 @@ static int add_numbers(struct rn_buffer *body, const float *numbers, size_t coun
     return numbers ? rn_buffer_add(body, numbers, count * sizeof *numbers, err) : 0;
 }
 
-int rn_ranks_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits, struct rn_array logits,
-                          const int64_t *labels, const struct rn_loss_options *options, struct rn_err *err)
+int rn_ranks_softmax_loss(struct rn_device *dev, const struct rn_softmax_loss *op, struct rn_err *err)
 {
+    const struct rn_loss_options *options = op->options;
     struct rn_buffer body = { 0 };
-    struct rn_ranks_call call = { .what = RN_RANKS_DO_softmax_loss, .x = logits, .dx = dlogits, .loss = *options,
+    struct rn_ranks_call call = { .what = RN_RANKS_DO_softmax_loss, .x = op->logits, .dx = op->dlogits, .loss = *options,
                                   .weighs = options->class_weights, .targets = options->targets, .teaches = options->teacher };
-    size_t n = logits.n, classes = logits.c;
-    int rc = rn_buffer_add(&body, labels, n * sizeof *labels, err) || add_numbers(&body, options->class_weights, classes, err) ||
+    size_t n = op->logits.n, classes = op->logits.c;
+    int rc = rn_buffer_add(&body, op->labels, n * sizeof *op->labels, err) ||
+             add_numbers(&body, options->class_weights, classes, err) ||
              add_numbers(&body, options->targets, n * classes, err) || add_numbers(&body, options->teacher, n * classes, err) ||
              issue(dev, call, body.data, body.length, err) ? -1 : 0;
     rn_buffer_free(&body);
-    *loss = rn_ranks(dev)->loss;
+    *op->loss = rn_ranks(dev)->loss;
     return rc;
 }
 
@@ -281,26 +272,25 @@ int rn_ranks_all_reduce(struct rn_device *dev, void *gradients, size_t bytes, st
     return ISSUE(all_reduce, .memory = { gradients }, .bytes = bytes);
 }
 
-int rn_ranks_sgd(struct rn_device *dev, void *w, void *v, const void *g, size_t bytes, struct rn_sgd options, struct rn_err *err)
+int rn_ranks_sgd(struct rn_device *dev, const struct rn_sgd *op, struct rn_err *err)
 {
-    return ISSUE(sgd, .memory = { w, v, (void *)(uintptr_t)g }, .bytes = bytes, .sgd = options);
+    return ISSUE(sgd, .memory = { op->w, op->v, (void *)(uintptr_t)op->g }, .sgd = *op);
 }
 
-int rn_ranks_adamw(struct rn_device *dev, void *w, void *m, void *v, const void *g, size_t bytes, struct rn_adamw options,
-                   struct rn_err *err)
+int rn_ranks_adamw(struct rn_device *dev, const struct rn_adamw *op, struct rn_err *err)
 {
-    return ISSUE(adamw, .memory = { w, m, v, (void *)(uintptr_t)g }, .bytes = bytes, .adamw = options);
+    return ISSUE(adamw, .memory = { op->w, op->m, op->v, (void *)(uintptr_t)op->g }, .adamw = *op);
 }
 
-int rn_ranks_lerp(struct rn_device *dev, void *y, const void *x, double share, size_t bytes, struct rn_err *err)
+int rn_ranks_lerp(struct rn_device *dev, const struct rn_lerp *op, struct rn_err *err)
 {
-    return ISSUE(lerp, .memory = { y, (void *)(uintptr_t)x }, .value = share, .bytes = bytes);
+    return ISSUE(lerp, .memory = { op->y, (void *)(uintptr_t)op->x }, .value = op->share, .bytes = op->bytes);
 }
 
 /* All ranks have the same block. */
-int rn_ranks_square_sum(struct rn_device *dev, double *sum, const void *x, size_t bytes, struct rn_err *err)
+int rn_ranks_square_sum(struct rn_device *dev, const struct rn_square_sum *op, struct rn_err *err)
 {
-    return rn_cpu_square_sum(rn_ranks(dev)->inner, sum, x, bytes, err);
+    return rn_cpu_square_sum(rn_ranks(dev)->inner, op, err);
 }
 
 /* ---- opening ---- */

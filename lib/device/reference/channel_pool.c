@@ -14,10 +14,11 @@ static size_t largest(struct rn_array x, size_t n, size_t h, size_t w)
     return best;
 }
 
-int rn_reference_channel_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_reference_channel_pool(struct rn_device *dev, const struct rn_channel_pool *op, struct rn_err *err)
 {
+    struct rn_array y = op->y, x = op->x;
     (void)dev;
-    if (rn_check_channel_pool(y, x, err))
+    if (rn_check_channel_pool(op, err))
         return -1;
     for (size_t n = 0; n < x.n; n++)
         for (size_t h = 0; h < x.h; h++)
@@ -31,13 +32,13 @@ int rn_reference_channel_pool(struct rn_device *dev, struct rn_array y, struct r
     return 0;
 }
 
-int rn_reference_channel_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, struct rn_array x,
-                                       struct rn_array y, unsigned add, struct rn_err *err)
+int rn_reference_channel_pool_backward(struct rn_device *dev, const struct rn_channel_pool_backward *op, struct rn_err *err)
 {
+    struct rn_array dx = op->dx, dy = op->dy, x = op->x;
     (void)dev;
-    if (rn_check_channel_pool(y, x, err) || rn_check_channel_pool(dy, dx, err))
+    if (rn_check_channel_pool_backward(op, err))
         return -1;
-    rn_reference_begin(dx, add & RN_ADD_DX);
+    rn_reference_begin(dx, op->add & RN_ADD_DX);
     for (size_t n = 0; n < x.n; n++)
         for (size_t h = 0; h < x.h; h++)
             for (size_t w = 0; w < x.w; w++) {

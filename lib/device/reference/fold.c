@@ -4,20 +4,21 @@
 #include "device/check.h"
 #include "device/reference/reference.h"
 
-int rn_reference_fold(struct rn_device *dev, struct rn_array w2, struct rn_array bias2, struct rn_array w,
-                      const struct rn_norm *norm, struct rn_err *err)
+int rn_reference_fold(struct rn_device *dev, const struct rn_fold *op, struct rn_err *err)
 {
+    struct rn_array w = op->w;
+    const struct rn_norm *norm = &op->norm;
     (void)dev;
-    if (rn_check_fold(w2, bias2, w, norm, err))
+    if (rn_check_fold(op, err))
         return -1;
     for (size_t k = 0; k < w.n; k++) {
         double scale = *rn_reference_of(norm->gamma, k) / sqrt(*rn_reference_of(norm->running_var, k) + norm->eps);
-        *rn_reference_of(bias2, k) =
+        *rn_reference_of(op->bias2, k) =
             *rn_reference_of(norm->beta, k) - *rn_reference_of(norm->running_mean, k) * scale;
         for (size_t c = 0; c < w.c; c++)
             for (size_t r = 0; r < w.h; r++)
                 for (size_t s = 0; s < w.w; s++)
-                    *rn_reference_at(w2, k, c, r, s) = *rn_reference_at(w, k, c, r, s) * scale;
+                    *rn_reference_at(op->w2, k, c, r, s) = *rn_reference_at(w, k, c, r, s) * scale;
     }
     return 0;
 }

@@ -2,10 +2,11 @@
 #include "device/check.h"
 #include "device/reference/reference.h"
 
-int rn_reference_global_avg_pool(struct rn_device *dev, struct rn_array y, struct rn_array x, struct rn_err *err)
+int rn_reference_global_avg_pool(struct rn_device *dev, const struct rn_global_avg_pool *op, struct rn_err *err)
 {
+    struct rn_array y = op->y, x = op->x;
     (void)dev;
-    if (rn_check_global_avg_pool(y, x, err))
+    if (rn_check_global_avg_pool(op, err))
         return -1;
     for (size_t n = 0; n < x.n; n++)
         for (size_t c = 0; c < x.c; c++) {
@@ -18,13 +19,13 @@ int rn_reference_global_avg_pool(struct rn_device *dev, struct rn_array y, struc
     return 0;
 }
 
-int rn_reference_global_avg_pool_backward(struct rn_device *dev, struct rn_array dx, struct rn_array dy, unsigned add,
-                                    struct rn_err *err)
+int rn_reference_global_avg_pool_backward(struct rn_device *dev, const struct rn_global_avg_pool_backward *op, struct rn_err *err)
 {
+    struct rn_array dx = op->dx, dy = op->dy;
     (void)dev;
-    if (rn_check_global_avg_pool(dy, dx, err))
+    if (rn_check_global_avg_pool_backward(op, err))
         return -1;
-    rn_reference_begin(dx, add & RN_ADD_DX);
+    rn_reference_begin(dx, op->add & RN_ADD_DX);
     for (size_t n = 0; n < dx.n; n++)
         for (size_t c = 0; c < dx.c; c++)
             for (size_t h = 0; h < dx.h; h++)

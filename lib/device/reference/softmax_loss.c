@@ -47,12 +47,13 @@ static void distil(struct rn_loss *loss, struct rn_array dlogits, struct rn_arra
     loss->loss = (1 - a) * loss->loss + a * t * t * kl / images;
 }
 
-int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struct rn_array dlogits,
-                              struct rn_array logits, const int64_t *labels, const struct rn_loss_options *options,
-                              struct rn_err *err)
+int rn_reference_softmax_loss(struct rn_device *dev, const struct rn_softmax_loss *op, struct rn_err *err)
 {
+    struct rn_array dlogits = op->dlogits, logits = op->logits;
+    const struct rn_loss_options *options = op->options;
+    const int64_t *labels = op->labels;
     (void)dev;
-    if (rn_check_loss(dlogits, logits, labels, err))
+    if (rn_check_softmax_loss(op, err))
         return -1;
     const float *u = options->class_weights;
     double e = options->smoothing, classes = (double)logits.c, total = 0, sum = 0;
@@ -74,8 +75,8 @@ int rn_reference_softmax_loss(struct rn_device *dev, struct rn_loss *loss, struc
                     weight * (exp(*rn_reference_at(logits, n, j, 0, 0) - lse) - (i == j));
         }
     }
-    *loss = (struct rn_loss){ .loss = sum, .correct = correct };
+    *op->loss = (struct rn_loss){ .loss = sum, .correct = correct };
     if (options->teacher)
-        distil(loss, dlogits, logits, options);
+        distil(op->loss, dlogits, logits, options);
     return 0;
 }

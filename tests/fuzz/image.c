@@ -8,17 +8,23 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 /* ---- what a photo is made of: JPEG's segments, PNG's chunks, the entries of a TIFF's directory; and within those of EXIF its
- * entries, of XMP its tags and values ---- */
+ * entries and their parts, of XMP its tags and values ---- */
 
-/* The directory's entries, of what begins at `at`. */
+/* The directory's entries, of what begins at `at`, and of each its tag, type, count, and value or place. */
 static void entries(struct fuzz_piece *pieces, size_t *count, size_t most, const uint8_t *bytes, size_t at, size_t length)
 {
     struct rn_tiff tiff;
     if (!rn_tiff_open(&tiff, bytes + at, length))
         return;
     size_t size = tiff.wide ? 20 : 12, entry = (size_t)(tiff.entries.at - bytes);
-    for (size_t i = 0; *count < most && i < tiff.count && at + length - entry >= size; i++, entry += size)
+    size_t word = tiff.wide ? 8 : 4;
+    for (size_t i = 0; *count + 5 <= most && i < tiff.count && at + length - entry >= size; i++, entry += size) {
         pieces[(*count)++] = (struct fuzz_piece){ entry, size, 0, 0 };
+        pieces[(*count)++] = (struct fuzz_piece){ entry, 2, 0, 0 };
+        pieces[(*count)++] = (struct fuzz_piece){ entry + 2, 2, 0, 0 };
+        pieces[(*count)++] = (struct fuzz_piece){ entry + 4, word, 0, 0 };
+        pieces[(*count)++] = (struct fuzz_piece){ entry + 4 + word, word, 0, 0 };
+    }
 }
 
 /* What is between < and >, and between quotation marks. */

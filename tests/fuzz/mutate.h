@@ -46,6 +46,13 @@ static inline size_t fuzz_put(uint8_t *bytes, size_t whole, size_t most, size_t 
     return whole - length + n;
 }
 
+/* Of a short piece a byte becomes a small number, as types, counts and orientations are: a drawn byte is one of 256. */
+static void fuzz_number(uint8_t *byte, unsigned *state)
+{
+    bool digit = *byte >= '0' && *byte <= '9';
+    *byte = (uint8_t)(digit ? '0' + fuzz_draw(state, 10) : fuzz_draw(state, 17));
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t most, unsigned seed)
 {
     static struct fuzz_piece pieces[FUZZ_PIECES];
@@ -76,7 +83,10 @@ size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t most, unsig
     default:
         n = one.length - one.inside - one.after;
         memcpy(inside, bytes + one.at + one.inside, n);
-        n = LLVMFuzzerMutate(inside, n, most - length + n + (most == length));
+        if (n && n <= 8 && fuzz_draw(&state, 2))
+            fuzz_number(inside + fuzz_draw(&state, (unsigned)n), &state);
+        else
+            n = LLVMFuzzerMutate(inside, n, most - length + n + (most == length));
         n = fuzz_wrap(new, bytes + one.at, &one, inside, n);
         length = fuzz_put(bytes, length, most, one.at, one.length, new, n);
     }

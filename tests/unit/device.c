@@ -295,7 +295,8 @@ static int adding(struct rn_device *dev, const struct row *r, struct rn_array *a
 
 static int adding_backward(struct rn_device *dev, const struct row *r, struct rn_array *a)
 {
-    return dev->class->add_backward(dev, &(struct rn_add_backward){ a[DX], a[DRESIDUAL], a[DY], a[Y], r->activation, r->add }, &err);
+    return dev->class->add_backward(dev, &(struct rn_add_backward){ a[DX], a[DRESIDUAL], a[DY], a[Y], r->activation, r->add },
+                                    &err);
 }
 
 static int channel_pool(struct rn_device *dev, const struct row *r, struct rn_array *a)

@@ -119,3 +119,23 @@ stop() {
     fails 2 'one of --tsv, --csv and --json' watch in -m "$lab/model/last.rn" --csv --json -q
     watch --help | grep -q -- --existing
 }
+
+@test "a folder that is removed or renamed ends the watch with 4 and a line, as it would hear of nothing more" {
+    [ ! -d bin ] || skip "inotifywait is not there"
+    for change in 'rm -rf in' 'mv in other' 'mv in/sub in/sub2'; do
+        rm -rf in other; mkdir -p in/sub
+        start
+        bash -c "$change"
+        for _ in $(seq 100); do ! kill -0 "$watcher" 2>/dev/null || sleep 0.05; done
+        ! kill -0 "$watcher" 2>/dev/null || { echo "$change: it runs on"; false; }
+        rc=0; wait $watcher || rc=$?
+        watcher=
+        [ $rc = 4 ] || { echo "$change: exit $rc"; cat err; false; }
+        grep -q 'folder was moved or removed' err
+    done
+}
+
+@test "numbers of watch that nobody can mean are wrong usage" {
+    fails 2 "to 65536" watch in -b 0
+    fails 2 "from 0 to 86400000" watch in --wait 99999999999
+}

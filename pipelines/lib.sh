@@ -153,18 +153,26 @@ make_scratch() {
 # path becomes what every tool takes for a file's name; - and an address stay as they are.
 safe() { case $1 in [a-z]*://*) path=$1 ;; -?* | [!/]*=*) path=./$1 ;; *) path=$1 ;; esac; }
 make_folder() { mkdir -p -- "$1" 2> /dev/null || fail 4 "$1: this folder cannot be made"; }
-# into FILE COMMAND...: what it says becomes the file when it is done; what is no regular file is
-# written in place
+# into FILE COMMAND...: what it says becomes the file when it is done, with the mode of the one that
+# it replaces; a link stays a link. What is no regular file is written in place, - is standard output
 into() {
-    local file=$1 new='' code=0
+    local file=$1 said=$1 new='' old code=0
     shift
+    if [ "$file" = - ]; then
+        "$@" || code=$?
+        return $code
+    fi
+    [ ! -L "$file" ] || file=$(realpath -- "$file" 2> /dev/null) ||
+        fail 4 "$said: this link leads nowhere"
     if [ -e "$file" ] && [ ! -f "$file" ]; then
         "$@" > "$file" || code=$?
     else
-        new=$(mktemp -- "$file.XXXXXX" 2> /dev/null) || fail 4 "$file: cannot be written"
-        "$@" > "$new" && chmod "$(umask -S | tr -d x)" "$new" && mv -- "$new" "$file" || code=$?
+        new=$(mktemp -- "$file.XXXXXX" 2> /dev/null) || fail 4 "$said: cannot be written"
+        old=$(stat -c %a -- "$file" 2> /dev/null) || old=$(umask -S | tr -d x)
+        "$@" > "$new" && chmod -- "$old" "$new" && mv -- "$new" "$file" || code=$?
         rm -f -- "$new"
     fi
+    [ "$code" = 0 ] || [ "$code" -gt 128 ] || tell "$said: it is not written"
     return $code
 }
 # Two of these pipelines in one folder: the second ends. The tools hold the lock too.

@@ -48,6 +48,14 @@ static int give_name(struct rn_out *out, struct rn_err *err)
     return rc ? rn_fail_errno(err, "%s", shown(out->path, room)) : 0;
 }
 
+/* A file that is replaced leaves its mode to the new one. Where that is not to be had, the new one keeps its own. */
+static void keep_mode(const struct rn_out *out)
+{
+    struct stat old;
+    if (stat(out->path, &old) == 0 && S_ISREG(old.st_mode))
+        (void)fchmod(out->fd, old.st_mode & 0777);
+}
+
 /* Opens the temporary beside out->path: the same folder, so that the rename cannot cross file systems. A link is
  * followed first, so that it stays a link. */
 static int open_temporary(struct rn_out *out, struct rn_err *err)
@@ -228,6 +236,8 @@ int rn_out_commit(struct rn_out *out, struct rn_err *err)
     if (!out)
         return 0;
     int rc = rn_out_flush(out, err);
+    if (rc == 0 && out->temporary)
+        keep_mode(out);
     if (rc == 0 && out->temporary && fsync(out->fd))
         rc = rn_fail_errno(err, "%s", shown(out->path, room));
     if (rc == 0 && out->temporary)

@@ -159,3 +159,29 @@ pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' 
         grep -qE '^--help ?$' words || { echo "$tool"; cat words; false; }
     done
 }
+
+@test "what replaces a file keeps its mode, and of a pipeline also the link to it" {
+    draw photos 1
+    rn-list photos -o a.rn
+    chmod 600 a.rn
+    rn-list photos -o a.rn
+    [ "$(stat -c %a a.rn)" = 600 ]
+    : > page.html
+    chmod 600 page.html
+    ln -s page.html link
+    "$TOP/pipelines/tables" . 1 --html link
+    [ -L link ]
+    [ -s page.html ]
+    [ "$(stat -c %a page.html)" = 600 ]
+    "$TOP/pipelines/tables" . 1 --html - | grep -q '</html>'
+    [ ! -e ./- ]
+}
+
+@test "a page that cannot be written is named, with the program" {
+    [ -w /dev/full ] || skip "no /dev/full"
+    rc=0
+    "$TOP/pipelines/tables" . 1 --html /dev/full 2> err || rc=$?
+    [ $rc = 4 ]
+    grep -q "No space left" err
+    grep -q "^tables: /dev/full: it is not written" err
+}

@@ -185,3 +185,8 @@ pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' 
     grep -q "No space left" err
     grep -q "^tables: /dev/full: it is not written" err
 }
+
+@test "a batch of none is wrong usage of train" {
+    mkdir photos
+    fails 2 "train: --batch: '0' is not a whole number from 1 to 65536" "$TOP/pipelines/train" photos -b 0
+}

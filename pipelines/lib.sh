@@ -154,7 +154,7 @@ make_scratch() {
 safe() { case $1 in [a-z]*://*) path=$1 ;; -?* | [!/]*=*) path=./$1 ;; *) path=$1 ;; esac; }
 make_folder() { mkdir -p -- "$1" 2> /dev/null || fail 4 "$1: this folder cannot be made"; }
 # into FILE COMMAND...: what it says becomes the file when it is done, with the mode of the one that
-# it replaces; a link stays a link. What is no regular file is written in place, - is standard output
+# it replaces; a link stays one. What is no regular file is written in place; - is standard output.
 into() {
     local file=$1 said=$1 new='' old code=0
     shift

@@ -35,10 +35,11 @@ END
 
 # start OPTION...: in the background, until it watches
 start() {
-    set -m # else it ignores INT
+    rm -f err # an earlier one's says that it watches
+    set -m    # else it ignores INT
     watch in -m "$lab/model/last.rn" "$@" >out 2>err & watcher=$!
     set +m
-    for _ in $(seq 300); do ! grep -q 'in: watched' err || return 0; sleep 0.05; done
+    for _ in $(seq 300); do ! grep -qs 'in: watched' err || return 0; sleep 0.05; done
     cat err
     return 1
 }

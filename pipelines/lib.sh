@@ -152,7 +152,13 @@ make_scratch() {
 }
 # path becomes what every tool takes for a file's name; - and an address stay as they are.
 safe() { case $1 in [a-z]*://*) path=$1 ;; -?* | [!/]*=*) path=./$1 ;; *) path=$1 ;; esac; }
-make_folder() { mkdir -p -- "$1" 2> /dev/null || fail 4 "$1: this folder cannot be made"; }
+no_dash() {
+    [ "$1" != - ] || fail 2 "-: this is a folder, which standard output cannot be (./- is one)"
+}
+make_folder() {
+    no_dash "$1"
+    mkdir -p -- "$1" 2> /dev/null || fail 4 "$1: this folder cannot be made"
+}
 # into FILE COMMAND...: what it says becomes the file when it is done, with the mode of the one that
 # it replaces; a link stays one. What is no regular file is written in place; - is standard output.
 into() {

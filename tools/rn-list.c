@@ -547,6 +547,7 @@ const struct rn_tool rn_tool = {
              "them.\n\n"
              "The id is the path below the folder; with several operands, of files, or with --files-from, it is the path as "
              "given. A repeated id is an error (exit 3); with -k it is listed once, and a line says so.\n\n"
+             "A list may have line ends of \\r\\n and a byte order mark: names that begin or end so need -0.\n\n"
              "Files, as operands or with --files-from, are taken in the order given, whatever their names end in; the class is the "
              "name of the folder that the file lies in. A file that is not there is an error (exit 4), with -k an error record "
              "(exit 1), and so is a folder; empty lines are passed over. With --by-ending only names that would be listed in a "

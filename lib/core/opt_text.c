@@ -67,8 +67,11 @@ static void default_note(const struct rn_opt *opt, const void *defaults, char *r
     room[0] = '\0';
     if (!defaults || opt->kind == RN_OPT_FLAG || !rn_opt_value(opt, defaults, value, &text))
         return;
-    if (opt->kind == RN_OPT_INT && *(const int64_t *)(const void *)((const char *)defaults + opt->offset) < 0)
-        return; /* -1 and its like mean "it depends": the help text says on what */
+    const void *at = (const char *)defaults + opt->offset;
+    if (opt->kind == RN_OPT_INT && (*(const int64_t *)at < 0 || (double)*(const int64_t *)at < opt->low))
+        return; /* nobody may say it: it means "it depends", or "not so", and the help text says on what */
+    if (opt->kind == RN_OPT_REAL && *(const double *)at < opt->low)
+        return;
     snprintf(room, size, " [%s]", text);
 }
 

@@ -322,3 +322,8 @@ const char *rn_text_float(float value, char room[static 32])
     }
     return room;
 }
+
+bool rn_text_marked(const char *text, size_t length)
+{
+    return length >= 3 && !memcmp(text, "\xef\xbb\xbf", 3);
+}

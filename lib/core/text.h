@@ -62,4 +62,7 @@ double rn_nan_unsigned(double value);
 /* For messages: the text escaped and cut to 200 bytes ("..." follows), in `room`, which it returns. */
 const char *rn_text_show(struct rn_text text, char room[static 256]);
 
+/* Whether it begins with a byte order mark of UTF-8, 3 bytes that some editors put before a text. */
+bool rn_text_marked(const char *text, size_t length);
+
 #endif

@@ -306,6 +306,12 @@ int rn_list_next(FILE *list, int separator, char **line, size_t *capacity, struc
             (*line)[--length] = '\0';
         if (length && memchr(*line, '\0', length))
             return rn_fail(err, RN_EXIT_DATA, "a NUL byte in a name: a list with NUL separators needs -0");
+        if (separator == '\n') { /* as editors of other systems write it: a name that ends so needs -0 */
+            if (length && (*line)[length - 1] == '\r')
+                (*line)[--length] = '\0';
+            if (rn_text_marked(*line, length))
+                memmove(*line, *line + 3, (length -= 3) + 1);
+        }
         if (length)
             return 1;
     }

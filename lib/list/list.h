@@ -60,8 +60,8 @@ RN_MUST int rn_list_unread(struct rn_pictures *pictures, const char *path, struc
 /* Whether a path would be listed in a folder, by its name and its folders' names; else it is counted among what is passed over. */
 bool rn_list_is_picture(struct rn_pictures *pictures, const char *path);
 
-/* The next name of a list: 1, and NUL-terminated in *line (of getdelim; freed by the caller), or 0 at the end. separator: '\n' or
- * '\0'; empty names are passed over. */
+/* The next name of a list: 1, and NUL-terminated in *line (of getdelim; freed by the caller), or 0 at the end. separator: '\n'
+ * (then a \r before it, and a byte order mark before the name, are no part of it) or '\0'; empty names are passed over. */
 RN_MUST int rn_list_next(FILE *list, int separator, char **line, size_t *capacity, struct rn_err *err);
 
 void rn_picture_free(struct rn_picture *picture);

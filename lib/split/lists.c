@@ -22,7 +22,7 @@ static bool is_space(char c)
 }
 
 /* "paper70.jpg 2": the number is what follows the last space, since names may have spaces. */
-static int add_line(struct rn_lists *lists, size_t part, const char *line, size_t length, struct rn_err *err)
+static int add_line(struct rn_lists *lists, struct rn_listed as, const char *line, size_t length, struct rn_err *err)
 {
     char room[256];
     size_t number = 0, end = length, name;
@@ -39,7 +39,9 @@ static int add_line(struct rn_lists *lists, size_t part, const char *line, size_
     if (rn_grow(&lists->item, &lists->capacity, lists->count + 1, sizeof *lists->item, err) ||
         rn_texts_add(&lists->names, (struct rn_text){ line, name }, err))
         return -1;
-    lists->item[lists->count++] = (struct rn_listed){ lists->names.item[lists->names.count - 1], number - 1, part, false, { 0 } };
+    as.name = lists->names.item[lists->names.count - 1];
+    as.number = number - 1;
+    lists->item[lists->count++] = as;
     return 0;
 }
 
@@ -57,11 +59,11 @@ int rn_lists_read(struct rn_lists *lists, struct rn_text part, const char *path,
         return rn_fail_errno(err, "%s", room);
     int rc = 0;
     for (ssize_t n; rc == 0 && (errno = 0, n = getline(&line, &capacity, file)) >= 0;) {
-        size_t length = (size_t)n;
-        number++;
-        while (length && strchr("\r\n \t", line[length - 1]))
+        size_t length = (size_t)n, mark = !number++ && rn_text_marked(line, length) ? 3 : 0;
+        const struct rn_listed as = { .part = (size_t)index, .file = path, .line = number };
+        while (length > mark && strchr("\r\n \t", line[length - 1]))
             length--;
-        if (length && (rc = add_line(lists, (size_t)index, line, length, err)))
+        if (length > mark && (rc = add_line(lists, as, line + mark, length - mark, err)))
             rn_fail_at(err, "%s: line %zu", room, number);
     }
     if (rc == 0 && errno)
@@ -71,14 +73,20 @@ int rn_lists_read(struct rn_lists *lists, struct rn_text part, const char *path,
     return rc;
 }
 
+/* "LIST: line 3: NAME" before what is wrong with it. */
+static int blame(const struct rn_listed *line, struct rn_err *err)
+{
+    char room[256], name[256];
+    return rn_fail_at(err, "%s: line %zu: %s", rn_text_show(rn_text(line->file), room), line->line, rn_text_show(line->name, name));
+}
+
 int rn_lists_ready(struct rn_lists *lists, struct rn_err *err)
 {
-    char room[256];
     if (lists->count)
         qsort(lists->item, lists->count, sizeof *lists->item, compare);
     for (size_t i = 1; i < lists->count; i++)
         if (compare(&lists->item[i - 1], &lists->item[i]) == 0)
-            return rn_fail(err, RN_EXIT_DATA, "%s is listed twice", rn_text_show(lists->item[i].name, room));
+            return rn_fail(err, RN_EXIT_DATA, "it is listed twice"), blame(&lists->item[i], err);
     return 0;
 }
 
@@ -121,15 +129,14 @@ int rn_lists_find(struct rn_lists *lists, struct rn_text id, struct rn_text labe
 
 int rn_lists_used_up(const struct rn_lists *lists, struct rn_err *err)
 {
-    char room[256], other[256];
+    char other[256];
     for (size_t i = 0; i < lists->count; i++) {
         const struct rn_listed *line = &lists->item[i];
-        rn_text_show(line->name, room);
         if (!line->used && line->other.data)
-            return rn_fail(err, RN_EXIT_DATA, "%s: it is listed as %s, its label is %s", room, rn_split_published[line->number],
-                           rn_text_show(line->other, other));
+            return rn_fail(err, RN_EXIT_DATA, "it is listed as %s, its label is %s", rn_split_published[line->number],
+                           rn_text_show(line->other, other)), blame(line, err);
         if (!line->used)
-            return rn_fail(err, RN_EXIT_DATA, "%s: it is listed, and no sample has this name", room);
+            return rn_fail(err, RN_EXIT_DATA, "it is listed, and no sample has this name"), blame(line, err);
     }
     return 0;
 }

@@ -4,6 +4,14 @@ load common
 # the records as "id label path" lines
 listed() { rn-list "$@" | rn-show --tsv | tail -n +2 | cut -f 1,2,4; }
 
+@test "--files-from: line ends of other systems and a byte order mark are no part of names" {
+    draw photos 1
+    find photos -name '*.jpg' | sort > plain
+    { printf '\357\273\277'; sed 's/$/\r/' plain; } > other
+    rn-list --files-from plain > want.rn
+    rn-list --files-from other | rn-show --tsv | diff <(rn-show --tsv want.rn) -
+}
+
 @test "folders: labels from the first folder, byte order, endings in any case, no dot files" {
     photos d b/2.jpg b/10.JPG B/x.Png b/deep/er/1.jpeg a-b/1.webp a/1.tif a/2.TIFF a/3.gif a/.hidden.jpg .dot/1.jpg a/x.txt a/jpg a/x.jpg.bak README
     mkdir d/empty d/a/folder.jpg

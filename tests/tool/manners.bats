@@ -190,3 +190,11 @@ pipelines() { (cd "$TOP/pipelines" && find . -maxdepth 1 -type f ! -name '*.sh' 
     mkdir photos
     fails 2 "train: --batch: '0' is not a whole number from 1 to 65536" "$TOP/pipelines/train" photos -b 0
 }
+
+@test "a folder cannot be standard output" {
+    for line in "train $PWD -o -" "folds $PWD -k 3 -o -" "heatmaps $PWD -o -"; do
+        fails 2 ': -: this is a folder' "$TOP"/pipelines/$line -q
+        [ ! -e ./- ]
+    done
+    fails 2 'does not say the size of epoch 0' "$TOP/pipelines/train" "$PWD" --size 32:5
+}

@@ -118,7 +118,7 @@ END
     fails 3 'paper1.jpg: .* glass, .* paper' rn-split --list train=bad all.rn
     echo 'nobody.jpg 3' > bad
     fails 3 'nobody.jpg: .*no sample' rn-split --list train=bad all.rn
-    fails 3 'glass1.jpg .*twice' rn-split --list train=train --list val=train all.rn
+    fails 3 'glass1.jpg: .*twice' rn-split --list train=train --list val=train all.rn
     printf 'glass1.jpg 1\nglass1.jpg\n' > bad
     fails 3 '^rn-split: bad: line 2: ' rn-split --list train=bad all.rn
     fails 4 'none: No such file' rn-split --list train=none all.rn
@@ -257,4 +257,18 @@ torn() {
     cat d.rn <(rn-list e) >mixed.rn
     fails 3 '13 samples have the split of their folders .* and 3 have none' rn-split mixed.rn
     rn-split -q -r 70/13/17 mixed.rn | rn-show --json | tail -n 1 | grep -q '"records":17'
+}
+
+@test "a list may begin with a byte order mark; what is wrong with a name says in which list and line" {
+    mkdir -p t/glass
+    : > t/glass/glass1.jpg
+    : > t/glass/glass2.jpg
+    rn-list t > all.rn
+    printf '\357\273\277glass1.jpg 1\r\nglass2.jpg 1\r\n' > list.txt
+    rn-split -q --list train=list.txt all.rn | rn-show --tsv | cut -f 3 | sort | uniq -c | grep -q '2 train'
+    echo 'nope.jpg 1' >> list.txt
+    fails 3 '^rn-split: list.txt: line 3: nope.jpg: it is listed, and no sample has this name$' rn-split --list train=list.txt all.rn
+    echo 'glass1.jpg 1' > more.txt
+    sed -i 3d list.txt
+    fails 3 '^rn-split: (list.txt: line 1|more.txt: line 1): .*glass1.jpg: it is listed twice$' rn-split --list train=list.txt --list val=more.txt all.rn
 }

@@ -50,7 +50,7 @@ int rn_lists_read(struct rn_lists *lists, struct rn_text part, const char *path,
     char *line = NULL, room[256];
     size_t capacity = 0, number = 0;
     long index = rn_texts_find(&lists->parts, part);
-    if (index < 0 && rn_texts_add(&lists->parts, part, err))
+    if ((index < 0 && rn_texts_add(&lists->parts, part, err)) || rn_texts_add(&lists->files, rn_text(path), err))
         return -1;
     index = index < 0 ? (long)lists->parts.count - 1 : index;
     rn_text_show(rn_text(path), room);
@@ -60,7 +60,8 @@ int rn_lists_read(struct rn_lists *lists, struct rn_text part, const char *path,
     int rc = 0;
     for (ssize_t n; rc == 0 && (errno = 0, n = getline(&line, &capacity, file)) >= 0;) {
         size_t length = (size_t)n, mark = !number++ && rn_text_marked(line, length) ? 3 : 0;
-        const struct rn_listed as = { .part = (size_t)index, .file = path, .line = number };
+        const struct rn_listed as = { .part = (size_t)index, .file = lists->files.item[lists->files.count - 1],
+                                        .line = number };
         while (length > mark && strchr("\r\n \t", line[length - 1]))
             length--;
         if (length > mark && (rc = add_line(lists, as, line + mark, length - mark, err)))
@@ -77,7 +78,7 @@ int rn_lists_read(struct rn_lists *lists, struct rn_text part, const char *path,
 static int blame(const struct rn_listed *line, struct rn_err *err)
 {
     char room[256], name[256];
-    return rn_fail_at(err, "%s: line %zu: %s", rn_text_show(rn_text(line->file), room), line->line, rn_text_show(line->name, name));
+    return rn_fail_at(err, "%s: line %zu: %s", rn_text_show(line->file, room), line->line, rn_text_show(line->name, name));
 }
 
 int rn_lists_ready(struct rn_lists *lists, struct rn_err *err)
@@ -145,6 +146,7 @@ void rn_lists_free(struct rn_lists *lists)
 {
     rn_texts_free(&lists->parts);
     rn_texts_free(&lists->names);
+    rn_texts_free(&lists->files);
     free(lists->item);
     *lists = (struct rn_lists){ 0 };
 }

@@ -63,7 +63,7 @@ struct rn_listed {
     struct rn_text name;  /* a file's name, owned by the set */
     size_t number;        /* of the class, from 0 */
     size_t part;          /* index in the set's parts */
-    const char *file;     /* where it is listed: the path of rn_lists_read, borrowed */
+    struct rn_text file;  /* where it is listed, owned by the set */
     size_t line;          /* there, from 1 */
     bool used;
     struct rn_text other; /* a sample of this name has another class: that one (borrowed), or nil */
@@ -71,13 +71,13 @@ struct rn_listed {
 /* Zeroed: empty. */
 struct rn_lists {
     struct rn_texts parts; /* names of splits */
-    struct rn_texts names;
+    struct rn_texts names, files;
     struct rn_listed *item;
     size_t count, capacity;
 };
 extern const char *const rn_split_published[]; /* names of classes, in the published order; NULL at the end */
-/* Adds a list's lines to the split `part`; path must live as long as the lists. A UTF-8 byte order mark and the \r of line ends are
- * no part of names. Errors: exit 3, naming file and line; exit 4. */
+/* Adds a list's lines to the split `part`. A UTF-8 byte order mark and the \r of line ends are no part of names. Errors: exit 3,
+ * naming file and line; exit 4. */
 RN_MUST int rn_lists_read(struct rn_lists *lists, struct rn_text part, const char *path, struct rn_err *err);
 /* After the last list. Error (exit 3): a name that is there twice. */
 RN_MUST int rn_lists_ready(struct rn_lists *lists, struct rn_err *err);
